@@ -1,0 +1,245 @@
+-- The whole schema as the migrations leave it; a test proves that they do.
+-- Compact tables carry integers; the views carry the public names and the readable values.
+
+-- Where each partition stands. The fence of every chunk's transaction, and the counts of the conservation law.
+CREATE TABLE partition_progress (
+    topic text COLLATE "C" NOT NULL,
+    part integer NOT NULL,
+    next bigint NOT NULL,
+    epoch bigint NOT NULL DEFAULT 0,
+    applied bigint NOT NULL DEFAULT 0,
+    duplicate bigint NOT NULL DEFAULT 0,
+    conflict bigint NOT NULL DEFAULT 0,
+    dead bigint NOT NULL DEFAULT 0,
+    erased bigint NOT NULL DEFAULT 0,
+    start bigint NOT NULL,                       -- the log's first offset when the partition was first owned
+    lost bigint NOT NULL DEFAULT 0,              -- records that retention removed before they were read
+    lost_accepted bigint NOT NULL DEFAULT 0,     -- of these, what an operator has accepted
+    owner text NOT NULL DEFAULT '',
+    moved_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, part)
+) WITH (fillfactor = 10);
+
+CREATE SEQUENCE identity_id;
+CREATE TABLE identity (
+    id bigint PRIMARY KEY DEFAULT nextval('identity_id'),
+    value text COLLATE "C" NOT NULL UNIQUE,      -- kind:value
+    person bigint NOT NULL                       -- the identity that names the person this one belongs to
+);
+CREATE INDEX identity_person ON identity (person);
+
+-- One row a person, keyed by the identity that names it: the lock, the merge pointer and the materialised score.
+CREATE SEQUENCE score_version;
+CREATE TABLE person (
+    id bigint PRIMARY KEY,
+    merged_into bigint,
+    several boolean NOT NULL DEFAULT false,      -- more than one identity: tallies are read, never cached
+    model smallint NOT NULL DEFAULT 0,
+    band smallint NOT NULL DEFAULT 0,
+    as_of integer NOT NULL DEFAULT 0,            -- the hour the score was read at
+    version bigint NOT NULL DEFAULT 0,           -- from score_version, taken under this row's lock
+    score double precision NOT NULL DEFAULT 50,
+    confidence double precision NOT NULL DEFAULT 0,
+    se double precision NOT NULL DEFAULT 25,
+    score_24h double precision NOT NULL DEFAULT 50,
+    confidence_24h double precision NOT NULL DEFAULT 0,
+    score_7d double precision NOT NULL DEFAULT 50,
+    confidence_7d double precision NOT NULL DEFAULT 0,
+    score_30d double precision NOT NULL DEFAULT 50,
+    confidence_30d double precision NOT NULL DEFAULT 0,
+    score_90d double precision NOT NULL DEFAULT 50,
+    confidence_90d double precision NOT NULL DEFAULT 0
+) WITH (fillfactor = 70);
+
+CREATE TABLE model (
+    id smallint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    version text NOT NULL UNIQUE,
+    first_used_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE leaf (
+    id integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    touchpoint text COLLATE "C" NOT NULL,
+    channel text COLLATE "C" NOT NULL,
+    place text COLLATE "C" NOT NULL,
+    UNIQUE (touchpoint, channel, place)
+);
+
+-- Every event, whole. Unique (time, key), time first: the insert is the dedup, and the hot part of the index is small.
+CREATE TABLE touchpoint_row (
+    occurred_at timestamptz NOT NULL,
+    received_at timestamptz NOT NULL,
+    key uuid NOT NULL,                           -- 128-bit hash of source and id
+    identity bigint NOT NULL,
+    body_hash bigint NOT NULL,                   -- of what the client sent: data and instant
+    leaf integer NOT NULL,
+    v integer NOT NULL,                          -- valence, micro-units
+    q integer NOT NULL,                          -- stake, micro-units
+    source text COLLATE "C" NOT NULL,
+    event_id text COLLATE "C" NOT NULL,
+    body text COLLATE "C" NOT NULL,              -- the event as it stands in the log
+    PRIMARY KEY (occurred_at, key)
+) PARTITION BY RANGE (occurred_at);
+CREATE INDEX touchpoint_row_identity ON touchpoint_row (identity, occurred_at);
+CREATE TABLE touchpoint_other PARTITION OF touchpoint_row DEFAULT;
+
+-- Events without a time of their own are recognised here by source and id for 30 days.
+CREATE TABLE seen_event (
+    key uuid PRIMARY KEY,
+    body_hash bigint NOT NULL,
+    seen_at timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX seen_event_age ON seen_event USING brin (seen_at);
+
+CREATE TABLE tally_row (
+    identity bigint NOT NULL,
+    leaf integer NOT NULL,
+    hour integer NOT NULL,
+    n integer NOT NULL,
+    q bigint NOT NULL,
+    pos bigint NOT NULL,
+    neg bigint NOT NULL,
+    pos2 bigint NOT NULL,
+    neg2 bigint NOT NULL,
+    best integer NOT NULL,
+    worst integer NOT NULL,
+    PRIMARY KEY (identity, leaf, hour)
+) WITH (fillfactor = 80);
+
+-- Which identities an event named together. The row kept of a source is the least (time, id), so order cannot matter.
+CREATE TABLE link (
+    a bigint NOT NULL,
+    b bigint NOT NULL,
+    source text COLLATE "C" NOT NULL,
+    alias boolean NOT NULL DEFAULT false,
+    occurred_at timestamptz NOT NULL,
+    event_id text COLLATE "C" NOT NULL,
+    PRIMARY KEY (a, b, source, alias),
+    CHECK (a < b)
+);
+CREATE INDEX link_b ON link (b);
+
+CREATE TABLE account (
+    id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    value text COLLATE "C" NOT NULL UNIQUE,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE score_change (
+    person bigint NOT NULL,
+    version bigint NOT NULL,
+    at timestamptz NOT NULL,
+    model smallint NOT NULL,
+    score double precision NOT NULL,
+    confidence double precision NOT NULL,
+    PRIMARY KEY (person, version)
+);
+
+CREATE TABLE alert (
+    id uuid PRIMARY KEY,
+    rule text NOT NULL,
+    person bigint NOT NULL,
+    severity text NOT NULL,
+    state text NOT NULL,
+    opened_at timestamptz NOT NULL,
+    changed_at timestamptz NOT NULL,
+    closed_at timestamptz,
+    snoozed_until timestamptz,
+    acknowledged_by text,
+    score_before double precision NOT NULL,
+    score double precision NOT NULL,
+    tipped_source text COLLATE "C" NOT NULL,
+    tipped_event text COLLATE "C" NOT NULL,
+    reasons jsonb NOT NULL
+);
+CREATE INDEX alert_person ON alert (person, opened_at);
+
+CREATE TABLE outbox (
+    id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    topic text NOT NULL,
+    key text COLLATE "C" NOT NULL,
+    value bytea,
+    created_at timestamptz NOT NULL DEFAULT now(),
+    sent_at timestamptz
+);
+CREATE INDEX outbox_unsent ON outbox (id) WHERE sent_at IS NULL;
+
+CREATE TABLE webhook_endpoint (
+    id uuid PRIMARY KEY,
+    url text NOT NULL,
+    secrets text[] NOT NULL,
+    kinds text[] NOT NULL,
+    enabled boolean NOT NULL DEFAULT true,
+    created_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE webhook_delivery (
+    id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    endpoint uuid NOT NULL REFERENCES webhook_endpoint (id),
+    outbox bigint NOT NULL,
+    attempt integer NOT NULL,
+    outcome text NOT NULL,
+    status integer,
+    at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE dead_letter (
+    id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    origin text NOT NULL,                        -- ingest | aggregator
+    reason text NOT NULL,
+    detail text NOT NULL,
+    topic text COLLATE "C" NOT NULL,
+    part integer NOT NULL,
+    log_offset bigint NOT NULL,
+    source text COLLATE "C",
+    event_id text COLLATE "C",
+    key bytea,
+    value bytea,
+    headers jsonb NOT NULL DEFAULT '[]',
+    at timestamptz NOT NULL DEFAULT now(),
+    state text NOT NULL DEFAULT 'open',          -- open | replayed | discarded
+    UNIQUE (topic, part, log_offset)
+);
+
+-- Who asked to be forgotten, as a keyed hash: live work and rebuilds both look here.
+CREATE TABLE erased (
+    identity_hash bytea PRIMARY KEY,
+    erased_at timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE VIEW touchpoint AS
+SELECT r.source, r.event_id, i.value AS identity, l.touchpoint, l.channel, l.place, r.occurred_at, r.received_at,
+    r.v / 1e6::double precision AS valence, r.q / 1e6::double precision AS stake, r.body::json AS body, r.key
+FROM touchpoint_row AS r
+JOIN identity AS i ON i.id = r.identity
+JOIN leaf AS l ON l.id = r.leaf;
+
+CREATE VIEW tally AS
+SELECT i.value AS identity, l.touchpoint, l.channel, l.place, t.hour,
+    t.n, t.q, t.pos, t.neg, t.pos2, t.neg2, t.best, t.worst
+FROM tally_row AS t
+JOIN identity AS i ON i.id = t.identity
+JOIN leaf AS l ON l.id = t.leaf;
+
+CREATE VIEW customer_score AS
+SELECT i.value AS person_id, p.score, p.confidence, p.se,
+    (ARRAY['unknown', 'critical', 'low', 'fair', 'good', 'great'])[p.band + 1] AS band,
+    p.version, m.version AS model_version, to_timestamp(p.as_of * 3600::double precision) AS as_of,
+    p.score_24h, p.confidence_24h, p.score_7d, p.confidence_7d,
+    p.score_30d, p.confidence_30d, p.score_90d, p.confidence_90d
+FROM person AS p
+JOIN identity AS i ON i.id = p.id
+LEFT JOIN model AS m ON m.id = p.model
+WHERE p.merged_into IS NULL AND p.version > 0;
+
+CREATE VIEW crm_customer_scores AS
+SELECT person_id AS customer, score, confidence, band, score_24h, score_7d, score_30d, score_90d, as_of, version
+FROM customer_score;
+
+CREATE VIEW touchpoint_ranking AS
+SELECT l.touchpoint, l.channel, sum(t.n) AS events,
+    sum(t.pos) / 1e6::double precision AS good, sum(t.neg) / 1e6::double precision AS bad,
+    count(DISTINCT t.identity) AS identities
+FROM tally_row AS t
+JOIN leaf AS l ON l.id = t.leaf
+GROUP BY l.touchpoint, l.channel;
