@@ -1,0 +1,1 @@
+"""From a touchpoint event to a customer's score."""

@@ -1,0 +1,1 @@
+"""Kafka to Postgres: folds events into tallies and scores, each once."""

@@ -1,0 +1,1 @@
+"""Reads scores, their reasons and the journey out of Postgres."""

@@ -1,0 +1,1 @@
+"""The score itself: pure, without I/O, clock or environment."""

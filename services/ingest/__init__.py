@@ -1,0 +1,1 @@
+"""HTTP to Kafka: takes events in and keeps what it acknowledged."""

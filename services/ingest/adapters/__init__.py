@@ -1,0 +1,1 @@
+"""One file a channel; a file here is discovered, nothing registers it."""
