@@ -1,0 +1,175 @@
+"""Every error an HTTP door may answer: RFC 9457 problem types, each with what the caller does about it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+MEDIA_TYPE: Final = "application/problem+json"
+
+TYPE_PREFIX: Final = "urn:tactus:problem:"
+"""A name, not an address: it holds wherever the documentation is hosted."""
+
+
+class ProblemType(BaseModel):
+    """One row of the table: what happened, under which status, and what to do."""
+
+    model_config = ConfigDict(frozen=True)
+
+    slug: str
+    title: str
+    status: int
+    remedy: str
+
+    @property
+    def uri(self) -> str:
+        """The stable name that clients compare."""
+        return TYPE_PREFIX + self.slug
+
+
+class FaultBody(BaseModel):
+    """One field that was refused."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    field: str
+    reason: str
+
+
+class Problem(BaseModel):
+    """The body of every error."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"description": "RFC 9457 problem details."}
+    )
+
+    type: Annotated[str, Field(pattern="^urn:tactus:problem:[a-z-]+$")]
+    title: str
+    status: Annotated[int, Field(ge=400, le=599)]
+    detail: str
+    """What to do, in full; never a repetition of the input."""
+    faults: list[FaultBody] | None = None
+    """The fields that were refused, when there are such."""
+
+
+def _table(*rows: tuple[str, int, str, str]) -> dict[str, ProblemType]:
+    return {
+        slug: ProblemType(slug=slug, status=status, title=title, remedy=remedy)
+        for slug, status, title, remedy in rows
+    }
+
+
+PROBLEMS: Final = _table(
+    (
+        "malformed-json",
+        400,
+        "The body is not JSON",
+        "Send UTF-8 JSON (RFC 8259): no NaN, no Infinity, no half surrogate pairs, nesting of at most 16.",
+    ),
+    (
+        "malformed-event",
+        400,
+        "The CloudEvents headers do not make an event",
+        "Send ce-specversion, ce-id, ce-source and ce-type once each, percent-encoded, or use the structured form.",
+    ),
+    (
+        "malformed-encoding",
+        400,
+        "The body cannot be decompressed",
+        "Send a whole gzip stream, or leave out Content-Encoding.",
+    ),
+    (
+        "bad-parameter",
+        400,
+        "A query parameter is wrong",
+        "Send only the parameters that the operation names, each at most once and in its form.",
+    ),
+    (
+        "unauthorized",
+        401,
+        "The key is missing or not valid",
+        "Send a valid key as Authorization: Bearer KEY; a revoked key needs a new one.",
+    ),
+    (
+        "forbidden",
+        403,
+        "The key may not do this",
+        "Use a key with the right that the operation needs.",
+    ),
+    ("not-found", 404, "There is nothing here", "Check the address."),
+    (
+        "unknown-customer",
+        404,
+        "No customer has this identity",
+        "Check the kind and the value; a customer appears with the first event that names it.",
+    ),
+    (
+        "method-not-allowed",
+        405,
+        "The method is not allowed here",
+        "Use a method from the Allow header.",
+    ),
+    (
+        "not-acceptable",
+        406,
+        "The answer has another media type",
+        "Accept application/json.",
+    ),
+    (
+        "timeout",
+        408,
+        "The request took too long to arrive",
+        "Send the request again, at once and whole.",
+    ),
+    (
+        "body-too-large",
+        413,
+        "The body is too large",
+        "Send at most 1 MiB, at most 4 MiB when inflated, at most 500 events, each of at most 32 KiB.",
+    ),
+    (
+        "unsupported-media-type",
+        415,
+        "The media type is not read here",
+        "Send application/json, application/cloudevents+json or application/cloudevents-batch+json, plain or gzip.",
+    ),
+    (
+        "invalid-event",
+        422,
+        "The event does not fit its schema",
+        "Mend the named fields and send the event again under the same id.",
+    ),
+    (
+        "invalid-identity",
+        422,
+        "The identity cannot name anyone",
+        "Write it as kind:value, the kind one of customer, loyalty, email, phone, anonymous, device or x-…, "
+        "the value percent-encoded.",
+    ),
+    (
+        "too-many-requests",
+        429,
+        "There are too many requests",
+        "Wait as long as Retry-After says.",
+    ),
+    (
+        "headers-too-large",
+        431,
+        "The headers are too large",
+        "Send less than 16 KiB of headers.",
+    ),
+    (
+        "internal",
+        500,
+        "The server failed",
+        "Send the same again; when it fails again, tell the operator.",
+    ),
+    (
+        "unavailable",
+        503,
+        "A part of the service is away",
+        "Send the same again after Retry-After; nothing of it was kept.",
+    ),
+)
+"""The one table of problems; the doors answer from it and the documentation prints it."""
