@@ -1,0 +1,218 @@
+"""Every metric there is: names, help, labels, buckets. Nothing is declared elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from importlib.metadata import version
+from typing import Final
+
+from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
+
+from services.infra.collectors import (
+    OTHER,
+    Distribution,
+    Means,
+    ScoreHistogram,
+    Totals,
+)
+
+LABELS: Final = frozenset(
+    {
+        "channel",
+        "adapter",
+        "topic",
+        "partition",
+        "outcome",
+        "reason",
+        "touchpoint",
+        "dimension",
+        "band",
+        "severity",
+        "state",
+        "version",
+    }
+)
+"""The only labels a metric may have: never a customer, never a caller's text."""
+
+SERIES_MAX: Final = 10_000
+"""Series one process may show in all; a Prometheus of 2 GiB takes about a million of them."""
+
+REQUEST_BUCKETS_S: Final = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    10.0,
+)
+"""From a request that needs no wait to the longest deadline an operator may set twice over."""
+
+LAG_BUCKETS_S: Final = (
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1.0,
+    2.5,
+    5.0,
+    15.0,
+    60.0,
+    300.0,
+    900.0,
+    3600.0,
+    21_600.0,
+    86_400.0,
+)
+"""From a live beacon to what the late lane's border of 24 hours lets through."""
+
+CHUNK_BUCKETS_EVENTS: Final = (
+    1.0,
+    5.0,
+    10.0,
+    50.0,
+    100.0,
+    500.0,
+    1000.0,
+    2000.0,
+    4000.0,
+    6000.0,
+    10_000.0,
+    20_000.0,
+)
+"""Up to the largest chunk that settings allow."""
+
+SCORE_BOUNDS: Final = (
+    5.0,
+    10.0,
+    15.0,
+    20.0,
+    25.0,
+    30.0,
+    35.0,
+    40.0,
+    45.0,
+    50.0,
+    55.0,
+    60.0,
+    65.0,
+    70.0,
+    75.0,
+    80.0,
+    85.0,
+    90.0,
+    95.0,
+    100.0,
+)
+"""Steps of 5 hit every border between bands: 25, 40, 60, 80."""
+
+INGEST_REQUESTS: Final = Counter(
+    "tactus_ingest_requests_total",
+    "Requests answered, by the channel of their events and by what became of them.",
+    ["channel", "outcome"],
+)
+INGEST_REQUEST_SECONDS: Final = Histogram(
+    "tactus_ingest_request_duration_seconds",
+    "From the first byte of a request to the end of its answer.",
+    buckets=REQUEST_BUCKETS_S,
+)
+INGEST_EVENTS: Final = Counter(
+    "tactus_ingest_events_total",
+    "Events judged at the door, by channel and outcome.",
+    ["channel", "outcome"],
+)
+KAFKA_ACK_SECONDS: Final = Histogram(
+    "tactus_kafka_ack_seconds",
+    "From handing a record to the producer to the log's acknowledgement by all replicas in sync.",
+    buckets=REQUEST_BUCKETS_S,
+)
+LOG_RECORDS: Final = Totals(
+    "tactus_log_records_total",
+    "Records ever appended to a topic, as its end offsets tell.",
+    label="topic",
+    registry=REGISTRY,
+)
+CONSUMER_LAG: Final = Gauge(
+    "tactus_consumer_lag_records",
+    "Records of a partition that the aggregator has not committed, computed outside of it.",
+    ["topic", "partition"],
+)
+EVENTS: Final = Totals(
+    "tactus_events_total",
+    "Records of the event topics by what became of them, counted in the transaction that decided it.",
+    label="outcome",
+    registry=REGISTRY,
+)
+CONSERVATION_GAP: Final = Gauge(
+    "tactus_conservation_gap_records",
+    "Records passed over by the stored positions minus records accounted for; anything but 0 is a bug.",
+)
+CHUNK_SECONDS: Final = Histogram(
+    "tactus_chunk_seconds",
+    "From taking a chunk up to the commit of its transaction.",
+    buckets=REQUEST_BUCKETS_S,
+)
+CHUNK_EVENTS: Final = Histogram(
+    "tactus_chunk_events",
+    "Records in a chunk.",
+    buckets=CHUNK_BUCKETS_EVENTS,
+)
+EVENT_TIME_LAG_SECONDS: Final = Distribution(
+    "tactus_event_time_lag_seconds",
+    "From an event's own time to the commit that counts it.",
+    buckets=LAG_BUCKETS_S,
+    registry=REGISTRY,
+)
+ACK_TO_SCORE_SECONDS: Final = Distribution(
+    "tactus_ack_to_score_seconds",
+    "From the log's append time of an event to the commit that makes its score readable.",
+    buckets=LAG_BUCKETS_S,
+    registry=REGISTRY,
+)
+FENCED: Final = Counter(
+    "tactus_fenced_total",
+    "Chunks refused because another worker owned the partition.",
+)
+DEAD_LETTERS: Final = Counter(
+    "tactus_dead_letters_total",
+    "Records set aside because they cannot be counted, by reason.",
+    ["reason"],
+)
+SCORES: Final = ScoreHistogram(
+    "tactus_scores",
+    "Scores as they were written, by dimension, 0 to 100.",
+    bounds=SCORE_BOUNDS,
+    registry=REGISTRY,
+)
+TOUCHPOINT_VALENCE: Final = Means(
+    "tactus_touchpoint_valence",
+    "Mean valence of the events counted since the process started, -1 to 1, by touchpoint.",
+    label="touchpoint",
+    registry=REGISTRY,
+)
+UNKNOWN_TOUCHPOINTS: Final = Counter(
+    "tactus_unknown_touchpoints_total",
+    "Events whose touchpoint the catalogue does not know; they count with the default weight.",
+)
+BUILD_INFO: Final = Info(
+    "tactus_build",
+    "The version that runs.",
+)
+
+
+def announce_build() -> None:
+    """Show the version; a process calls it once, at its start."""
+    BUILD_INFO.info({"version": version("tactus")})
+
+
+def label_of(value: str, *, known: Collection[str]) -> str:
+    """Give a label value that cannot grow without limit: one that is known beforehand, or `other`."""
+    return value if value in known else OTHER

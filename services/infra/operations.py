@@ -1,0 +1,163 @@
+"""The port for operators: /metrics, /livez and /readyz beside any running event loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Final, NamedTuple
+
+from prometheus_client import REGISTRY
+from prometheus_client.exposition import choose_encoder
+
+from services.infra.logs import get_logger
+from services.infra.metrics import announce_build
+
+HEAD_BYTES_MAX: Final = 16 * 1024
+"""A scrape's request line and headers are under 1 KiB."""
+
+REQUEST_SECONDS_MAX: Final = 5.0
+"""A scraper that sends slower than this is not one; Prometheus itself gives up after 10 s."""
+
+CLOSE_SECONDS_MAX: Final = 2.0
+"""Open scrapes get this long at shutdown, then they are cut."""
+
+TEXT: Final = "text/plain; charset=utf-8"
+
+log = get_logger(__name__)
+
+Readiness = Callable[[], str | None]
+"""None when ready, else the reason why not."""
+
+
+class Reply(NamedTuple):
+    """One answer."""
+
+    status: HTTPStatus
+    content_type: str
+    body: bytes
+
+
+def _text(status: HTTPStatus, words: str) -> Reply:
+    return Reply(status=status, content_type=TEXT, body=f"{words}\n".encode())
+
+
+def reply(*, method: str, path: str, accept: str, ready: Readiness) -> Reply:
+    """Answer one request."""
+    if method not in {"GET", "HEAD"}:
+        return _text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD")
+    match path.partition("?")[0]:
+        case "/metrics":
+            encode, content_type = choose_encoder(accept)
+            return Reply(HTTPStatus.OK, content_type, encode(REGISTRY))
+        case "/livez":
+            return _text(HTTPStatus.OK, "alive")
+        case "/readyz":
+            reason = ready()
+            if reason is None:
+                return _text(HTTPStatus.OK, "ready")
+            return _text(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+        case _:
+            return _text(HTTPStatus.NOT_FOUND, "try /metrics, /livez or /readyz")
+
+
+def _parse(head: bytes) -> tuple[str, str, str] | None:
+    """Method, path and Accept of a request's head; None when it is not HTTP."""
+    first, *fields = head.decode("latin-1").split("\r\n")
+    words = first.split(" ")
+    match words:
+        case [method, path, protocol] if protocol.startswith("HTTP/1."):
+            pass
+        case _:
+            return None
+    accept = [
+        value.strip()
+        for name, _, value in (field.partition(":") for field in fields)
+        if name.strip().lower() == "accept"
+    ]
+    return method, path, ",".join(accept)
+
+
+def _encode(answer: Reply, *, with_body: bool) -> bytes:
+    head = (
+        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\n"
+        f"Content-Type: {answer.content_type}\r\n"
+        f"Content-Length: {len(answer.body)}\r\n"
+        "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
+    )
+    return head.encode("latin-1") + (answer.body if with_body else b"")
+
+
+class OperationsServer:
+    """A listening operators' port; made by `serve_operations`."""
+
+    def __init__(self, *, ready: Readiness) -> None:
+        self._ready = ready
+        self._server: asyncio.Server | None = None
+        self._open: dict[asyncio.Task[object], asyncio.StreamWriter] = {}
+        self.port = 0
+
+    async def start(self, *, host: str, port: int) -> None:
+        self._server = await asyncio.start_server(
+            self._serve, host, port, limit=HEAD_BYTES_MAX
+        )
+        self.port = int(self._server.sockets[0].getsockname()[1])
+
+    async def close(self) -> None:
+        """Stop listening; answers under way get a moment to finish."""
+        if self._server is None:
+            return
+        self._server.close()
+        if self._open:
+            _, late = await asyncio.wait([*self._open], timeout=CLOSE_SECONDS_MAX)
+            for task in late:
+                self._open[task].transport.abort()
+
+    async def _serve(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("a connection is served in a task of its own")
+        self._open[task] = writer
+        try:
+            async with asyncio.timeout(REQUEST_SECONDS_MAX):
+                await self._answer(reader, writer)
+        except (TimeoutError, OSError, asyncio.IncompleteReadError):
+            pass  # the peer left, or sent nothing in time: there is nobody to answer
+        finally:
+            del self._open[task]
+            writer.close()
+
+    async def _answer(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        try:
+            head = await reader.readuntil(b"\r\n\r\n")
+        except asyncio.LimitOverrunError:
+            head = b""
+        request = _parse(head)
+        if request is None:
+            writer.write(
+                _encode(_text(HTTPStatus.BAD_REQUEST, "not HTTP/1.1"), with_body=True)
+            )
+        else:
+            method, path, accept = request
+            answer = reply(method=method, path=path, accept=accept, ready=self._ready)
+            writer.write(_encode(answer, with_body=method != "HEAD"))
+        await writer.drain()
+
+
+async def serve_operations(
+    *, host: str, port: int, ready: Readiness
+) -> OperationsServer:
+    """Listen on the operators' port of this process; port 0 takes a free one.
+
+    It lives in the running loop and installs no signal handler, so it fits beside Faust and uvicorn.
+    Raises OSError when the port is taken.
+    """
+    announce_build()
+    server = OperationsServer(ready=ready)
+    await server.start(host=host, port=port)
+    log.info("operations_listening", host=host, port=server.port)
+    return server

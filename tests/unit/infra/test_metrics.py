@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import ast
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.parser import text_string_to_metric_families
+
+from services.infra import metrics
+from services.infra.collectors import (
+    LABEL_VALUES_MAX,
+    Distribution,
+    Means,
+    ScoreHistogram,
+    Totals,
+)
+
+VALUES_MAX = {
+    "channel": 32,  # the catalogue's and `other`
+    "outcome": 8,
+    "reason": 48,
+    "topic": 5,
+    "partition": 64,
+    "touchpoint": LABEL_VALUES_MAX,
+    "dimension": 8,
+    "version": 1,
+}
+BASE_UNITS = ("_seconds", "_bytes", "_records", "_events", "_total", "_info")
+UNITLESS = {"tactus_scores", "tactus_touchpoint_valence"}
+
+DECLARED = {
+    name: metric
+    for name, metric in vars(metrics).items()
+    if isinstance(
+        metric, MetricWrapperBase | Totals | Distribution | ScoreHistogram | Means
+    )
+}
+
+
+def labels_of(metric: object) -> tuple[str, ...]:
+    name = "_labelnames" if isinstance(metric, MetricWrapperBase) else "labelnames"
+    return tuple(getattr(metric, name))
+
+
+def public_name(metric: object) -> str:
+    family = next(iter(metric.describe()))  # type: ignore[attr-defined]  # every collector has it
+    suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+    return str(family.name) + suffix
+
+
+@pytest.mark.parametrize("name", sorted(DECLARED))
+def test_a_metric_has_a_prefix_help_a_base_unit_and_only_allowed_labels(
+    name: str,
+) -> None:
+    metric = DECLARED[name]
+    family = next(iter(metric.describe()))
+
+    assert public_name(metric).startswith("tactus_")
+    assert len(family.documentation) > 10
+    assert family.documentation.endswith(".")
+    assert public_name(metric).endswith(BASE_UNITS) or public_name(metric) in UNITLESS
+    assert set(labels_of(metric)) <= metrics.LABELS
+
+
+def test_every_metric_of_the_process_is_declared_in_one_file() -> None:
+    ours = {
+        name for name in REGISTRY._names_to_collectors if name.startswith("tactus_")
+    }
+    declared = {
+        name
+        for metric in DECLARED.values()
+        for name in REGISTRY._collector_to_names[metric]
+    }
+
+    assert ours == declared
+
+
+def test_no_other_module_declares_a_metric() -> None:
+    root = Path(metrics.__file__).parents[1]
+    allowed = {
+        root / "infra" / "metrics.py",
+        root / "infra" / "collectors.py",
+        root / "infra" / "operations.py",
+    }
+    elsewhere = [
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        if path not in allowed
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom | ast.Import)
+        and "prometheus_client" in ast.unparse(node)
+    ]
+
+    assert elsewhere == []
+
+
+def test_one_process_cannot_show_more_series_than_the_cap() -> None:
+    worst = 0
+    for metric in DECLARED.values():
+        buckets = {
+            "Histogram": len(metrics.REQUEST_BUCKETS_S),
+            "Distribution": len(metrics.LAG_BUCKETS_S),
+            "ScoreHistogram": len(metrics.SCORE_BOUNDS),
+        }.get(type(metric).__name__, 0)
+        combinations = math.prod(VALUES_MAX[label] for label in labels_of(metric))
+        worst += combinations * (buckets + 4)
+
+    assert worst <= metrics.SERIES_MAX
+
+
+def test_a_label_value_nobody_knows_counts_as_other() -> None:
+    assert metrics.label_of("web", known={"web"}) == "web"
+    assert metrics.label_of("x" * 9000, known={"web"}) == "other"
+
+
+def test_a_flood_of_touchpoints_stays_within_the_label_limit() -> None:
+    registry = CollectorRegistry()
+    means = Means("tactus_m", "Help.", label="touchpoint", registry=registry)
+
+    means.add({f"t{number}": (1.0, 1) for number in range(LABEL_VALUES_MAX * 2)})
+
+    samples = next(iter(registry.collect())).samples
+    assert len(samples) == LABEL_VALUES_MAX + 1
+    assert {"touchpoint": "other"} in [sample.labels for sample in samples]
+
+
+def test_a_mean_is_the_sum_over_all_additions_by_their_count() -> None:
+    registry = CollectorRegistry()
+    means = Means("tactus_m", "Help.", label="touchpoint", registry=registry)
+
+    means.add({"order.delivered": (1.5, 2), "survey.nps": (0.0, 0)})
+    means.add({"order.delivered": (-0.5, 2)})
+
+    assert registry.get_sample_value("tactus_m", {"touchpoint": "order.delivered"}) == (
+        0.25
+    )
+    assert registry.get_sample_value("tactus_m", {"touchpoint": "survey.nps"}) is None
+
+
+def test_a_distribution_counts_a_value_on_a_bound_in_that_bucket() -> None:
+    registry = CollectorRegistry()
+    lag = Distribution(
+        "tactus_d_seconds", "Help.", buckets=(1.0, 2.0), registry=registry
+    )
+
+    lag.observe_many(np.array([0.5, 1.0, 1.5, 7.0]))
+    lag.observe(2.0)
+
+    def bucket(bound: str) -> float | None:
+        return registry.get_sample_value("tactus_d_seconds_bucket", {"le": bound})
+
+    assert [bucket("1.0"), bucket("2.0"), bucket("+Inf")] == [2.0, 4.0, 5.0]
+    assert registry.get_sample_value("tactus_d_seconds_count") == 5.0
+    assert registry.get_sample_value("tactus_d_seconds_sum") == 12.0
+
+
+def test_scores_add_up_by_dimension() -> None:
+    registry = CollectorRegistry()
+    scores = ScoreHistogram(
+        "tactus_s", "Help.", bounds=(50.0, 100.0), registry=registry
+    )
+
+    scores.add("overall", np.array([1, 2, 0]), 190.0)
+    scores.add("overall", np.array([1, 0, 0]), 10.0)
+    scores.add("stage", np.array([0, 1, 0]), 70.0)
+
+    labels = {"dimension": "overall"}
+    assert registry.get_sample_value("tactus_s_bucket", {**labels, "le": "50.0"}) == 2
+    assert registry.get_sample_value("tactus_s_count", labels) == 4
+    assert registry.get_sample_value("tactus_s_sum", labels) == 200.0
+
+
+def test_scores_in_the_wrong_number_of_buckets_are_refused() -> None:
+    scores = ScoreHistogram(
+        "tactus_s", "Help.", bounds=(50.0, 100.0), registry=CollectorRegistry()
+    )
+
+    with pytest.raises(ValueError, match="expected 3 buckets, got 2"):
+        scores.add("overall", np.array([1, 2]), 3.0)
+
+
+def test_totals_show_the_last_ones_set_and_no_others() -> None:
+    registry = CollectorRegistry()
+    totals = Totals("tactus_t_total", "Help.", label="outcome", registry=registry)
+
+    totals.set({"applied": 3, "dead": 1})
+    totals.set({"applied": 5})
+
+    assert registry.get_sample_value("tactus_t_total", {"outcome": "applied"}) == 5
+    assert registry.get_sample_value("tactus_t_total", {"outcome": "dead"}) is None
+
+
+def test_the_exposition_is_read_back_by_the_librarys_own_parser() -> None:
+    families = {
+        family.name
+        for family in text_string_to_metric_families(generate_latest(REGISTRY).decode())
+    }
+
+    assert "tactus_ingest_requests" in families
+    assert "tactus_event_time_lag_seconds" in families
