@@ -1,0 +1,192 @@
+"""What each touchpoint means: where it stands in the journey, how much it weighs, how it feels."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import astuple, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from services.core.tally import MICRO
+from services.core.valence import (
+    Arguments,
+    Const,
+    Felt,
+    NoValence,
+    Refusal,
+    Valence,
+    finite,
+    rated,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Arguments", "Catalogue", "Entry", "Impression", "Parameters", "Refusal"]
+
+STAGES: Final = (
+    "awareness",
+    "consideration",
+    "purchase",
+    "fulfilment",
+    "onboarding",
+    "use",
+    "support",
+    "loyalty",
+    "advocacy",
+    "exit",
+)
+"""The journey, in its order."""
+
+CATEGORIES: Final = ("process", "marketing", "image", "product", "staff")
+"""The five of the definition of customer experience: purchase process as remembered, reception of marketing,
+company image, product or service in use, staff interaction."""
+
+CONTROLS: Final = ("owned", "partner", "third_party")
+"""Who can mend it: the company, a partner, nobody."""
+
+DRIVERS: Final = (
+    "price",
+    "quality",
+    "availability",
+    "speed",
+    "convenience",
+    "contact",
+    "kindness",
+    "honesty",
+    "marketing",
+    "reliability",
+)
+"""What people weigh."""
+
+UNKNOWN: Final = "unknown"
+UNKNOWN_WEIGHT: Final = 0.1
+"""A touchpoint outside the catalogue counts a little, so nothing is lost when a source is ahead of it."""
+
+STAKE_MAX: Final = 2.0
+"""Twice the usual: an event may say that more is at stake, not that it outweighs the person's whole history."""
+
+ALGORITHM: Final = "beta-1"
+"""Part of the model version; changes when equal tallies and parameters would read differently."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """The numbers of the score's formula; SCORING's section 3 gives each its source."""
+
+    lambda_: float = 2.0
+    beta: float = 0.5
+    kappa: float = 3.0
+    prior: float = 0.5
+    cap: float = 2.0
+    half_life_days: float = 30.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One touchpoint of the catalogue; channel is the default when an event names none."""
+
+    name: str
+    channel: str
+    stage: str
+    category: str
+    control: str
+    driver: str
+    weight: float
+    valence: Valence
+
+
+class Impression(NamedTuple):
+    """What an event leaves on a person, in micro-units; overridden: the event's own valence was not used."""
+
+    v: int
+    q: int
+    overridden: bool
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """All known touchpoints and the parameters of the score."""
+
+    entries: Mapping[str, Entry]
+    parameters: Parameters
+
+    def entry(self, touchpoint: str) -> Entry:
+        """Give the touchpoint's entry, or the default one of a touchpoint that is not in the catalogue."""
+        known = self.entries.get(touchpoint)
+        if known is not None:
+            return known
+        return Entry(
+            name=touchpoint,
+            channel="any",
+            stage=UNKNOWN,
+            category=UNKNOWN,
+            control=UNKNOWN,
+            driver=UNKNOWN,
+            weight=UNKNOWN_WEIGHT,
+            valence=NoValence(),
+        )
+
+    def impression(self, touchpoint: str, arguments: Arguments) -> Impression | Refusal:
+        """Judge one event. A missing argument keeps the event with a stake of zero; a wrong one refuses it."""
+        entry = self.entries.get(touchpoint)
+        refusal = _refusal(arguments)
+        if refusal is not None:
+            return refusal
+        felt = (
+            _own_valence(arguments) if entry is None else entry.valence.felt(arguments)
+        )
+        if isinstance(felt, Refusal):
+            return felt
+        overridden = entry is not None and arguments.valence is not None
+        if felt is None or arguments.properties.get("machine_made") is True:
+            return Impression(v=_micro(felt), q=0, overridden=overridden)
+        stake = 1.0 if arguments.stake is None else arguments.stake
+        return Impression(
+            v=_micro(felt),
+            q=round(stake * felt.confidence * MICRO),
+            overridden=overridden,
+        )
+
+    @cached_property
+    def constants(self) -> Mapping[str, int]:
+        """Valence, in micro-units, of the touchpoints that always feel the same: stake 1 unless the event says so."""
+        return {
+            name: _micro(Felt(entry.valence.v))
+            for name, entry in self.entries.items()
+            if isinstance(entry.valence, Const)
+        }
+
+    @cached_property
+    def model_version(self) -> str:
+        """Name this model: equal versions score equal histories equally."""
+        entries = sorted((name, repr(entry)) for name, entry in self.entries.items())
+        text = repr((ALGORITHM, astuple(self.parameters), entries))
+        return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _refusal(arguments: Arguments) -> Refusal | None:
+    """Check what is checked whatever the touchpoint is."""
+    for field, value in (("stake", arguments.stake), ("valence", arguments.valence)):
+        if value is not None and finite(value) is None:
+            return Refusal(field, "must be a finite number")
+    if arguments.stake is not None and not 0 <= arguments.stake <= STAKE_MAX:
+        return Refusal("stake", f"must be between 0 and {STAKE_MAX:g}")
+    if arguments.rating_value is None:
+        return None
+    if finite(arguments.rating_value) is None:
+        return Refusal("rating.value", "must be a finite number")
+    if arguments.rating_scale is None:
+        return None
+    judged = rated(arguments.rating_scale, arguments.rating_value)
+    return judged if isinstance(judged, Refusal) else None
+
+
+def _own_valence(arguments: Arguments) -> Felt | None:
+    """Take the valence that an event outside the catalogue states itself."""
+    return None if arguments.valence is None else Felt(arguments.valence)
+
+
+def _micro(felt: Felt | None) -> int:
+    """Clamp to [−1, 1] and round to micro-units, half to even."""
+    return 0 if felt is None else round(max(-1.0, min(1.0, felt.v)) * MICRO)

@@ -1,0 +1,70 @@
+"""Leaves (touchpoint, channel, place) as numbers, with the arrays that reading scores needs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from services.core.scoring import DIMENSIONS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.typing import NDArray
+
+    from services.core.catalogue import Catalogue, Entry
+
+
+class Leaf(NamedTuple):
+    """Where an impression was made; place is kind/value or empty."""
+
+    touchpoint: str
+    channel: str
+    place: str
+
+
+@dataclass(frozen=True, eq=False)
+class Leaves:
+    """Numbered leaves: a leaf's number is its position here."""
+
+    triples: tuple[Leaf, ...]
+    entries: tuple[Entry, ...]
+    weight: NDArray[np.float64]
+    rank: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls, catalogue: Catalogue, triples: Iterable[tuple[str, str, str]]
+    ) -> Leaves:
+        """Number the leaves as they come. Rank is the position in text order, which fixes the order of sums."""
+        leaves = tuple(Leaf(*triple) for triple in triples)
+        entries = tuple(catalogue.entry(leaf.touchpoint) for leaf in leaves)
+        rank = np.empty(len(leaves), dtype=np.int64)
+        rank[sorted(range(len(leaves)), key=leaves.__getitem__)] = np.arange(
+            len(leaves)
+        )
+        weight = np.array([entry.weight for entry in entries], dtype=np.float64)
+        return cls(triples=leaves, entries=entries, weight=weight, rank=rank)
+
+    def __len__(self) -> int:
+        """Tell how many leaves are numbered."""
+        return len(self.triples)
+
+    @cached_property
+    def ranked(self) -> bool:
+        """Tell whether the numbers already follow text order, so that sorted tallies need no second sort."""
+        return bool((self.rank == np.arange(len(self.rank))).all())
+
+    def dimension(self, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
+        """Give each leaf the code of its value along a dimension, and the values by code in text order."""
+        value_of = DIMENSIONS[name]
+        words = [
+            value_of(leaf, entry)
+            for leaf, entry in zip(self.triples, self.entries, strict=True)
+        ]
+        values = tuple(sorted(set(words)))
+        code_of = {value: code for code, value in enumerate(values)}
+        return np.array([code_of[word] for word in words], dtype=np.int64), values

@@ -1,0 +1,337 @@
+"""Read tallies into scores: all windows in one pass, dimensions, and receipts whose points add up."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
+
+import numpy as np
+
+from services.core.columns import HOUR, LEAF, NEG, NEG2, POS, POS2, N, Q, sort_key
+from services.core.tally import MICRO
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from services.core.catalogue import Entry, Parameters
+    from services.core.columns import Tallies
+    from services.core.leaves import Leaf, Leaves
+
+    Floats = NDArray[np.float64]
+    Integers = NDArray[np.int64]
+
+HOURS_KEPT: Final = 9600
+"""400 days: older hours do not count, in the read itself, so retention never changes a score."""
+
+WINDOWS: Final[Mapping[str, int]] = MappingProxyType(
+    {"24h": 24, "7d": 168, "30d": 720, "90d": 2160}
+)
+"""Windows people look at, in hours; inside a window nothing decays."""
+
+DIMENSIONS: Final[Mapping[str, Callable[[Leaf, Entry], str]]] = MappingProxyType(
+    {
+        "touchpoint": lambda leaf, _: leaf.touchpoint,
+        "channel": lambda leaf, _: leaf.channel,
+        "stage": lambda _, entry: entry.stage,
+        "category": lambda _, entry: entry.category,
+        "driver": lambda _, entry: entry.driver,
+        "control": lambda _, entry: entry.control,
+        "place": lambda leaf, _: leaf.place,
+    }
+)
+"""What a score can be read along: each row is a filter on leaves; an empty value is no value."""
+
+BANDS: Final = ("unknown", "critical", "low", "fair", "good", "great")
+BAND_FROM: Final = (25.0, 40.0, 60.0, 80.0)
+"""The scores at which low, fair, good and great begin."""
+CONFIDENCE_KNOWN: Final = 0.1
+"""Below it a score says more about the prior than about the person."""
+
+T = TypeVar("T")
+
+
+class Reading(NamedTuple, Generic[T]):
+    """A score of 0 to 100, how much was seen behind it (0 to 1), and its standard error in points."""
+
+    score: T
+    confidence: T
+    se: T
+
+
+class Cell(NamedTuple):
+    """One value of a dimension: its score, and how many events are behind it."""
+
+    score: float
+    confidence: float
+    se: float
+    events: int
+
+
+class LeafPoints(NamedTuple):
+    """What one leaf did to a score, in points, with the evidence that gives them."""
+
+    leaf: int
+    points: float
+    events: int
+    good: float
+    bad: float
+
+
+class Receipt(NamedTuple):
+    """Why a score is what it is: score = prior + the sum of the leaves' points."""
+
+    score: float
+    confidence: float
+    se: float
+    prior: float
+    leaves: list[LeafPoints]
+
+
+class _Evidence(NamedTuple):
+    """Rows in the order of sums: age in hours (HOURS_KEPT when out of range), weight, capped good, bad and seen."""
+
+    owner: Integers
+    age: Integers
+    weight: Floats
+    good: Floats
+    bad: Floats
+    seen: Floats
+
+
+class _Balance(NamedTuple):
+    """Weighted sums by group: good evidence, bad evidence (losses loom larger), and how much was seen."""
+
+    good: Floats
+    bad: Floats
+    seen: Floats
+
+
+@lru_cache(maxsize=16)
+def decay_table(half_life_days: float) -> Floats:
+    """2 ** (-age / half-life) by age in hours, with one zero after the last hour that counts.
+
+    Made with Python floats, because the last bit of a vectorised power differs between processors.
+    """
+    table = [2.0 ** (-age / (24 * half_life_days)) for age in range(HOURS_KEPT)]
+    decay = np.array([*table, 0.0])
+    decay.flags.writeable = False
+    return decay
+
+
+def read(
+    tallies: Tallies,
+    *,
+    owners: int,
+    leaves: Leaves,
+    at_hour: int,
+    parameters: Parameters,
+    windows_h: Sequence[int | None],
+) -> list[Reading[Floats]]:
+    """Score every owner 0 … owners − 1 at an hour, once per window; None is the overall, decaying read.
+
+    Equal tallies give bit-equal scores in every process: the rows are summed one after another in the order
+    (touchpoint, channel, place, hour).
+    """
+    tallies = _in_order(tallies, leaves)
+    evidence = _evidence(tallies, leaves=leaves, at_hour=at_hour, parameters=parameters)
+    return [
+        _reading(
+            _balance(
+                evidence,
+                groups=evidence.owner,
+                size=owners,
+                window_h=window_h,
+                parameters=parameters,
+            ),
+            parameters,
+        )
+        for window_h in windows_h
+    ]
+
+
+def read_dimensions(
+    tallies: Tallies,
+    *,
+    leaves: Leaves,
+    at_hour: int,
+    parameters: Parameters,
+    window_h: int | None = None,
+) -> dict[str, dict[str, Cell]]:
+    """Score one owner along every dimension; values without an event that counts at this hour are left out."""
+    tallies = _in_order(tallies, leaves)
+    evidence = _evidence(tallies, leaves=leaves, at_hour=at_hour, parameters=parameters)
+    leaf = tallies.rows[:, LEAF]
+    events = _events_that_count(tallies, evidence, window_h=window_h)
+    cells: dict[str, dict[str, Cell]] = {}
+    for name in DIMENSIONS:
+        codes, values = leaves.dimension(name)
+        groups = codes[leaf]
+        balance = _balance(
+            evidence,
+            groups=groups,
+            size=len(values),
+            window_h=window_h,
+            parameters=parameters,
+        )
+        counts = _counts(groups, events, size=len(values))
+        columns = (
+            column.tolist() for column in (*_reading(balance, parameters), counts)
+        )
+        rows = zip(values, *columns, strict=True)
+        cells[name] = {
+            value: Cell(*cell) for value, *cell in rows if value and cell[-1]
+        }
+    return cells
+
+
+def receipt(
+    tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Parameters
+) -> Receipt:
+    """Explain one owner's overall score: points by leaf, the weightiest first."""
+    tallies = _in_order(tallies, leaves)
+    evidence = _evidence(tallies, leaves=leaves, at_hour=at_hour, parameters=parameters)
+    leaf = tallies.rows[:, LEAF]
+    events = _events_that_count(tallies, evidence, window_h=None)
+    whole = _balance(
+        evidence,
+        groups=np.zeros_like(leaf),
+        size=1,
+        window_h=None,
+        parameters=parameters,
+    )
+    parts = _balance(
+        evidence, groups=leaf, size=len(leaves), window_h=None, parameters=parameters
+    )
+    counts = _counts(leaf, events, size=len(leaves))
+    prior = parameters.prior
+    points = (
+        100
+        * ((1 - prior) * parts.good - prior * parts.bad)
+        / (parameters.kappa + whole.good + whole.bad)
+    )
+    lines = [
+        LeafPoints(
+            i,
+            float(points[i]),
+            int(counts[i]),
+            float(parts.good[i]),
+            float(parts.bad[i]),
+        )
+        for i in np.flatnonzero(counts).tolist()
+    ]
+    lines.sort(key=lambda line: (-abs(line.points), leaves.triples[line.leaf]))
+    score, confidence, se = (float(column[0]) for column in _reading(whole, parameters))
+    return Receipt(score, confidence, se, 100 * prior, lines)
+
+
+def band(score: float, confidence: float) -> str:
+    """Name the band of a score."""
+    return BANDS[int(bands(np.array([score]), np.array([confidence]))[0])]
+
+
+def bands(score: Floats, confidence: Floats) -> Integers:
+    """Number the bands of many scores: positions in BANDS."""
+    index = np.searchsorted(np.array(BAND_FROM), score, side="right") + 1
+    return np.where(confidence < CONFIDENCE_KNOWN, 0, index).astype(np.int64)
+
+
+def change_is_significant(now: Reading[float], before: Reading[float]) -> bool:
+    """Tell whether two readings differ by more than twice the standard error of their difference."""
+    return abs(now.score - before.score) > 2 * math.sqrt(
+        now.se * now.se + before.se * before.se
+    )
+
+
+def _in_order(tallies: Tallies, leaves: Leaves) -> Tallies:
+    """Sort as sums go: by owner, touchpoint, channel, place, hour."""
+    if leaves.ranked:
+        return tallies
+    rank = leaves.rank[tallies.rows[:, LEAF]]
+    order = np.argsort(
+        sort_key(owner=tallies.owner, middle=rank, hour=tallies.rows[:, HOUR])
+    )
+    return tallies._replace(owner=tallies.owner[order], rows=tallies.rows[order])
+
+
+def _evidence(
+    tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Parameters
+) -> _Evidence:
+    """Take from rows in order what every window needs."""
+    owner, rows = tallies
+    beta, cap = parameters.beta, parameters.cap
+    # Read as unsigned, hours that do not exist yet are as far out of range as those that are too old.
+    age = np.minimum(
+        (at_hour - rows[:, HOUR]).view(np.uint64), np.uint64(HOURS_KEPT)
+    ).view(np.int64)
+    return _Evidence(
+        owner=owner,
+        age=age,
+        weight=leaves.weight[rows[:, LEAF]],
+        good=np.minimum(
+            (1 - beta) * (rows[:, POS] / MICRO) + beta * (rows[:, POS2] / MICRO), cap
+        ),
+        bad=np.minimum(
+            (1 - beta) * (rows[:, NEG] / MICRO) + beta * (rows[:, NEG2] / MICRO), cap
+        ),
+        seen=np.minimum(rows[:, Q] / MICRO, cap),
+    )
+
+
+def _balance(
+    evidence: _Evidence,
+    *,
+    groups: Integers,
+    size: int,
+    window_h: int | None,
+    parameters: Parameters,
+) -> _Balance:
+    """Sum by group; bincount adds one after another, so the order of the rows alone fixes every bit."""
+    _, age, delta, good, bad, seen = evidence
+    if window_h is None:
+        delta = delta * decay_table(parameters.half_life_days)[age]
+    else:
+        inside = np.flatnonzero(age < min(window_h, HOURS_KEPT))
+        groups, delta = groups[inside], delta[inside]
+        good, bad, seen = good[inside], bad[inside], seen[inside]
+    return _Balance(
+        good=_sums(groups, delta * good, size=size),
+        bad=parameters.lambda_ * _sums(groups, delta * bad, size=size),
+        seen=_sums(groups, delta * seen, size=size),
+    )
+
+
+def _sums(groups: Integers, terms: Floats, *, size: int) -> Floats:
+    sums: Floats = np.bincount(groups, weights=terms, minlength=size).astype(
+        np.float64, copy=False
+    )
+    return sums
+
+
+def _reading(balance: _Balance, parameters: Parameters) -> Reading[Floats]:
+    a = parameters.kappa * parameters.prior + balance.good
+    b = parameters.kappa * (1 - parameters.prior) + balance.bad
+    total = a + b
+    return Reading(
+        score=100 / (1 + b / a),
+        confidence=balance.seen / (balance.seen + parameters.kappa),
+        se=100 * np.sqrt(a * b / (total * total * (total + 1))),
+    )
+
+
+def _events_that_count(
+    tallies: Tallies, evidence: _Evidence, *, window_h: int | None
+) -> Integers:
+    inside = evidence.age < (
+        HOURS_KEPT if window_h is None else min(window_h, HOURS_KEPT)
+    )
+    return tallies.rows[:, N] * inside
+
+
+def _counts(groups: Integers, events: Integers, *, size: int) -> Integers:
+    counts = np.zeros(size, dtype=np.int64)
+    np.add.at(counts, groups, events)
+    return counts
