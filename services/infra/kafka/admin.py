@@ -1,0 +1,272 @@
+"""Create and check topics, and tell where the log's ends and a group's positions are."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+
+from services.infra.errors import ConfigurationError, UnavailableError
+from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
+from services.infra.settings import KafkaSettings
+
+ADMIN_TIMEOUT_S: Final = 20.0
+"""A controller that has just started needs seconds; longer means that it is away."""
+
+REQUEST_TIMEOUT_MS: Final = 10_000
+"""Half of the above, so that one lost request can be asked again."""
+
+VISIBLE_POLL_S: Final = 0.05
+"""A new topic reaches a broker's metadata within some tens of milliseconds."""
+
+Partition = tuple[str, int]
+
+
+async def apply_topics(settings: KafkaSettings) -> list[str]:
+    """Create what is missing; return a line for each topic made and for each difference, with its fix."""
+    async with _admin(settings) as admin:
+        present = await _described(admin)
+        missing = [spec for spec in TOPIC_SPECS if spec.name not in present]
+        if missing:
+            await _create(admin, missing, settings)
+            present = await _visible(admin, missing)
+        made = [
+            f"{spec.name}: created with {settings.partitions} partitions"
+            for spec in missing
+        ]
+        return made + await _differences(admin, present, settings)
+
+
+async def check_topics(settings: KafkaSettings) -> list[str]:
+    """Return a line for each missing topic and each difference, with its fix; changes nothing."""
+    async with _admin(settings) as admin:
+        present = await _described(admin)
+        missing = [
+            f"{spec.name}: missing; run `tactus topics apply`"
+            for spec in TOPIC_SPECS
+            if spec.name not in present
+        ]
+        return missing + await _differences(admin, present, settings)
+
+
+@asynccontextmanager
+async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
+    admin = AIOKafkaAdminClient(
+        bootstrap_servers=settings.bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS
+    )
+    try:
+        async with asyncio.timeout(ADMIN_TIMEOUT_S):
+            await admin.start()
+            yield admin
+    except (KafkaError, TimeoutError, OSError) as error:
+        raise UnavailableError(
+            f"Kafka at {settings.bootstrap} does not answer ({error!r})"
+        ) from error
+    finally:
+        await admin.close()
+
+
+async def _described(admin: AIOKafkaAdminClient) -> dict[str, dict[str, Any]]:
+    return {topic["topic"]: topic for topic in await admin.describe_topics()}
+
+
+async def _create(
+    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], settings: KafkaSettings
+) -> None:
+    answer = await admin.create_topics(
+        [
+            NewTopic(
+                spec.name,
+                settings.partitions,
+                settings.replication,
+                topic_configs=spec.wanted(settings),
+            )
+            for spec in specs
+        ]
+    )
+    for name, code, *message in answer.topic_errors:
+        error = for_code(code)
+        if code and error is not TopicAlreadyExistsError:
+            detail = message[0] if message else ""
+            raise ConfigurationError(
+                f"{name} cannot be created: {error.__name__} {detail}; check TACTUS_KAFKA__REPLICATION against "
+                "the number of brokers, and this client's right to create topics"
+            )
+
+
+async def _visible(
+    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]
+) -> dict[str, dict[str, Any]]:
+    while True:
+        present = await _described(admin)
+        made = [present.get(spec.name) for spec in specs]
+        if all(topic and _leaders_known(topic) for topic in made):
+            return present
+        await asyncio.sleep(VISIBLE_POLL_S)
+
+
+def _leaders_known(topic: dict[str, Any]) -> bool:
+    return bool(topic["partitions"]) and all(
+        part["leader"] >= 0 for part in topic["partitions"]
+    )
+
+
+async def _differences(
+    admin: AIOKafkaAdminClient,
+    present: dict[str, dict[str, Any]],
+    settings: KafkaSettings,
+) -> list[str]:
+    specs = [spec for spec in TOPIC_SPECS if spec.name in present]
+    configs = await _configs(admin, [spec.name for spec in specs])
+    lines: list[str] = []
+    for spec in specs:
+        lines += _shape_differences(spec, present[spec.name], settings)
+        lines += [
+            f"{spec.name}: {name} is {configs[spec.name].get(name)!r}, should be {value!r}; run "
+            f"`kafka-configs.sh --alter --topic {spec.name} --add-config {name}={value}`"
+            for name, value in sorted(spec.wanted(settings).items())
+            if configs[spec.name].get(name) != value
+        ]
+    return lines
+
+
+def _shape_differences(
+    spec: TopicSpec, topic: dict[str, Any], settings: KafkaSettings
+) -> list[str]:
+    lines = []
+    partitions = len(topic["partitions"])
+    if partitions != settings.partitions:
+        lines.append(
+            f"{spec.name}: has {partitions} partitions, the settings say {settings.partitions}; the count is fixed "
+            f"for life, set TACTUS_KAFKA__PARTITIONS={partitions}"
+        )
+    copies = min((len(part["replicas"]) for part in topic["partitions"]), default=0)
+    if copies != settings.replication:
+        lines.append(
+            f"{spec.name}: has {copies} copies, the settings say {settings.replication}; run "
+            f"`kafka-reassign-partitions.sh`, or set TACTUS_KAFKA__REPLICATION={copies}"
+        )
+    return lines
+
+
+async def _configs(
+    admin: AIOKafkaAdminClient, names: Sequence[str]
+) -> dict[str, dict[str, str]]:
+    if not names:
+        return {}
+    answers = await admin.describe_configs(
+        [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
+    )
+    configs: dict[str, dict[str, str]] = {}
+    for answer in answers:
+        for code, message, _kind, name, entries in answer.resources:
+            if code:
+                raise ConfigurationError(
+                    f"settings of {name} cannot be read ({message}); check this client's rights"
+                )
+            configs[name] = {entry[0]: entry[1] for entry in entries}
+    return configs
+
+
+class LogWatch:
+    """Reads the ends of topics and the positions of groups, over connections that it keeps."""
+
+    def __init__(self, bootstrap: str) -> None:
+        self._bootstrap = bootstrap
+        self._consumer: AIOKafkaConsumer | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def ends(self, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
+        """Tell the first offset and the end of every partition; topics that do not exist are left out."""
+        try:
+            async with asyncio.timeout(ADMIN_TIMEOUT_S):
+                consumer = await self._connected_consumer()
+                present = await consumer.topics()
+                parts = [
+                    TopicPartition(topic, part)
+                    for topic in topics
+                    if topic in present
+                    for part in consumer.partitions_for_topic(topic) or ()
+                ]
+                if not parts:
+                    return {}
+                first = await consumer.beginning_offsets(parts)
+                end = await consumer.end_offsets(parts)
+        except (KafkaError, TimeoutError, OSError) as error:
+            await self.close()
+            raise UnavailableError(
+                f"the log's ends cannot be read ({error!r})"
+            ) from error
+        return {
+            (part.topic, part.partition): (first[part], end[part]) for part in parts
+        }
+
+    async def offsets(self, group: str) -> dict[Partition, int]:
+        """Tell what the group has committed; partitions without a commit are left out."""
+        try:
+            async with asyncio.timeout(ADMIN_TIMEOUT_S):
+                admin = await self._connected_admin()
+                committed = await admin.list_consumer_group_offsets(group)
+        except (KafkaError, TimeoutError, OSError) as error:
+            await self.close()
+            raise UnavailableError(
+                f"the group's offsets cannot be read ({error!r})"
+            ) from error
+        return {
+            (part.topic, part.partition): position.offset
+            for part, position in committed.items()
+            if position.offset >= 0
+        }
+
+    async def close(self) -> None:
+        """Disconnect; the next question connects again."""
+        consumer, self._consumer = self._consumer, None
+        admin, self._admin = self._admin, None
+        if consumer is not None:
+            await consumer.stop()
+        if admin is not None:
+            await admin.close()
+
+    async def _connected_consumer(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            consumer = AIOKafkaConsumer(
+                bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS
+            )
+            self._consumer = consumer
+            await consumer.start()
+        return self._consumer
+
+    async def _connected_admin(self) -> AIOKafkaAdminClient:
+        if self._admin is None:
+            admin = AIOKafkaAdminClient(
+                bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS
+            )
+            self._admin = admin
+            await admin.start()
+        return self._admin
+
+
+async def log_ends(
+    bootstrap: str, topics: Sequence[str]
+) -> dict[Partition, tuple[int, int]]:
+    """Tell (first offset, end) of every partition of the topics."""
+    watch = LogWatch(bootstrap)
+    try:
+        return await watch.ends(topics)
+    finally:
+        await watch.close()
+
+
+async def group_offsets(bootstrap: str, group: str) -> dict[Partition, int]:
+    """Tell what the group has committed."""
+    watch = LogWatch(bootstrap)
+    try:
+        return await watch.offsets(group)
+    finally:
+        await watch.close()

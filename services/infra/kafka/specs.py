@@ -1,0 +1,74 @@
+"""What each topic must be, as data; the reasons stand beside the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from services.infra.settings import KafkaSettings
+from services.infra.topics import ALERTS, DLQ, EVENTS, LATE, SCORES
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+
+RETENTION_MS: Final = 30 * DAY_MS
+"""A month to rebuild from the log, and the longest that a person's raw events stay in it."""
+
+DEAD_RETENTION_MS: Final = 90 * DAY_MS
+"""A quarter to mend a sender and replay what it got wrong."""
+
+ERASE_LAG_MS: Final = DAY_MS
+"""An erased person's old states are gone from a compacted topic within a day."""
+
+TOMBSTONE_MS: Final = 7 * DAY_MS
+"""A CRM that was away for a week still sees that a person was erased."""
+
+MESSAGE_BYTES_MAX: Final = 1024 * 1024
+"""A produced batch is 128 KiB, a dead letter at most 256 KiB: room without letting one record fill a fetch."""
+
+_COMMON: Final = {
+    # A client's clock must never decide what retention deletes (a time in the future would block it).
+    "message.timestamp.type": "LogAppendTime",
+    "max.message.bytes": str(MESSAGE_BYTES_MAX),
+    # A replica that missed acknowledged records must never lead.
+    "unclean.leader.election.enable": "false",
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TopicSpec:
+    """A topic's name and the settings that carry the promises."""
+
+    name: str
+    configs: Mapping[str, str]
+
+    def wanted(self, settings: KafkaSettings) -> dict[str, str]:
+        """Tell every setting the topic must have on this cluster."""
+        return {
+            **_COMMON,
+            **self.configs,
+            "min.insync.replicas": str(settings.min_insync),
+        }
+
+
+def _kept_for(name: str, retention_ms: int) -> TopicSpec:
+    return TopicSpec(
+        name=name,
+        configs={"cleanup.policy": "delete", "retention.ms": str(retention_ms)},
+    )
+
+
+TOPIC_SPECS: Final = (
+    _kept_for(EVENTS, RETENTION_MS),
+    _kept_for(LATE, RETENTION_MS),
+    TopicSpec(
+        name=SCORES,
+        configs={
+            "cleanup.policy": "compact",
+            "max.compaction.lag.ms": str(ERASE_LAG_MS),
+            "delete.retention.ms": str(TOMBSTONE_MS),
+        },
+    ),
+    _kept_for(ALERTS, RETENTION_MS),
+    _kept_for(DLQ, DEAD_RETENTION_MS),
+)
