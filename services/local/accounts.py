@@ -1,0 +1,113 @@
+"""Find a user and a place for Postgres, which refuses to run as root."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pwd
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from services.infra.errors import ConfigurationError
+from services.local.processes import Account, run_as
+
+UNPRIVILEGED: Final = ("postgres", "nobody")
+"""Accounts that every Linux has one of; the first that exists is taken."""
+
+ROOMS: Final = (Path("/var/lib/tactus"), Path("/var/tmp/tactus"))  # noqa: S108 - the folder below it is root's own
+"""Where root puts what that account must reach when the checkout or the data directory is closed to others."""
+
+
+class Home(NamedTuple):
+    """Where Postgres lives: its tables, its programs, and the user it runs as (None: ourselves)."""
+
+    directory: Path
+    binaries: Path
+    account: Account | None
+
+    def give(self, path: Path) -> None:
+        """Make the account the owner of a path of its own."""
+        if self.account is not None:
+            os.chown(path, self.account.uid, self.account.gid)
+
+
+def find_home(data: Path, binaries: Path) -> Home:
+    """Say where the server keeps its tables for this data directory, and make the folder.
+
+    Permissions of folders that exist are left alone: what the account cannot reach is put elsewhere.
+    """
+    if os.geteuid() != 0:
+        return Home(data / "postgres", binaries, None)
+    account = _unprivileged()
+    if not _reaches(account, binaries / "bin" / "postgres"):
+        binaries = _copied(binaries)
+    directory = data / "postgres"
+    if not _reaches(account, data):
+        directory = _room() / f"postgres-{_identity(data)}"
+        (data / "postgres.moved").write_text(f"{directory}\n")
+    directory.mkdir(mode=0o700, exist_ok=True)
+    home = Home(directory, binaries, account)
+    home.give(directory)
+    return home
+
+
+def _unprivileged() -> Account:
+    for name in UNPRIVILEGED:
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return Account(name, entry.pw_uid, entry.pw_gid)
+    names = " or ".join(UNPRIVILEGED)
+    raise ConfigurationError(
+        f"Postgres refuses to run as root and there is no user {names}: run as another user"
+    )
+
+
+def _reaches(account: Account, path: Path) -> bool:
+    try:
+        run_as(account, ("/bin/sh", "-c", 'test -x "$1"', "sh", str(path)))
+    except subprocess.CalledProcessError:
+        return False
+    return True
+
+
+def _room() -> Path:
+    for room in ROOMS:
+        try:
+            room.mkdir(mode=0o711, parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if (
+            room.stat().st_uid == os.geteuid()
+            and not room.is_symlink()
+            and os.access(room, os.W_OK)
+        ):
+            return room
+    raise ConfigurationError(
+        f"root can write neither {ROOMS[0]} nor {ROOMS[1]}: run as another user"
+    )
+
+
+def _copied(binaries: Path) -> Path:
+    described = f"{binaries} {(binaries / 'bin' / 'postgres').stat().st_mtime_ns}"
+    copy = _room() / f"programs-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
+    if not copy.exists():
+        partial = copy.with_name(f".{copy.name}.{os.getpid()}")
+        shutil.copytree(
+            binaries.parent,
+            partial,
+            ignore=shutil.ignore_patterns("*.py", "__pycache__"),
+        )
+        partial.rename(copy)
+    return copy / binaries.name
+
+
+def _identity(data: Path) -> str:
+    # A name that dies with the data directory: a new directory of the same path must not find old tables.
+    path = data / "postgres.identity"
+    if not path.exists():
+        path.write_text(os.urandom(8).hex())
+    return path.read_text().strip()

@@ -1,0 +1,52 @@
+"""Fixtures of the real parts: one Kafka and one Postgres a session, one database a test."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from services.local.kafka import EmbeddedKafka
+from services.local.postgres import EmbeddedPostgres
+from tests.support.databases import Databases
+from tests.support.places import data_directory
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[EmbeddedKafka]:
+    with data_directory() as folder:
+        broker = EmbeddedKafka(folder)
+        broker.start()
+        yield broker
+        broker.stop()
+
+
+@pytest.fixture(scope="session")
+def kafka_bootstrap(kafka: EmbeddedKafka) -> str:
+    """A running broker without topics; a test uses topics and groups of its own names."""
+    return kafka.bootstrap
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[EmbeddedPostgres]:
+    with data_directory() as folder:
+        server = EmbeddedPostgres(folder)
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: EmbeddedPostgres) -> Databases:
+    made = Databases(postgres)
+    asyncio.run(made.prepare())
+    return made
+
+
+@pytest.fixture
+async def postgres_dsn(databases: Databases) -> AsyncIterator[str]:
+    """A database of this test's own: migrated, empty, dropped afterwards."""
+    name = await databases.create()
+    yield databases.server.dsn_of(name)
+    await databases.drop(name)
