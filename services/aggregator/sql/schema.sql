@@ -33,7 +33,6 @@ CREATE SEQUENCE score_version;
 CREATE TABLE person (
     id bigint PRIMARY KEY,
     merged_into bigint,
-    several boolean NOT NULL DEFAULT false,      -- more than one identity: tallies are read, never cached
     model smallint NOT NULL DEFAULT 0,
     band smallint NOT NULL DEFAULT 0,
     as_of integer NOT NULL DEFAULT 0,            -- the hour the score was read at

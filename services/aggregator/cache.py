@@ -1,0 +1,86 @@
+"""What a worker remembers: names it has looked up, and the tallies of recent persons."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+NAMES_MAX: Final = 400_000
+"""Identities whose numbers are remembered: about 200 bytes each, so 80 MB at the most."""
+
+
+class State(NamedTuple):
+    """A person's merged tallies (rows of core.columns, sorted by leaf and hour) as of a version."""
+
+    version: int
+    rows: NDArray[np.int64]
+    members: frozenset[int]
+    """The person's identities, when there are several; empty for one that is alone."""
+
+
+class PersonCache:
+    """Least recently used persons, bounded by rows.
+
+    An entry is valid exactly when its version equals the locked person row's: every write of any of the
+    person's tallies, by any worker and either lane, takes a new version under that lock.
+    """
+
+    def __init__(self, *, rows_max: int) -> None:
+        self._rows_max = rows_max
+        self._rows = 0
+        self._states: OrderedDict[int, State] = OrderedDict()
+
+    def __len__(self) -> int:
+        """Persons held."""
+        return len(self._states)
+
+    def __contains__(self, person: object) -> bool:
+        """Whether the person's row is known to exist."""
+        return person in self._states
+
+    @property
+    def rows(self) -> int:
+        """Tally rows held."""
+        return self._rows
+
+    def get(self, person: int, *, version: int) -> State | None:
+        """The state at that version, or None."""
+        state = self._states.get(person)
+        return state if state is not None and state.version == version else None
+
+    def put(self, person: int, state: State) -> None:
+        """Remember a committed state; the longest unused are dropped past the bound."""
+        before = self._states.pop(person, None)
+        self._rows += len(state.rows) - (0 if before is None else len(before.rows))
+        self._states[person] = state
+        while self._rows > self._rows_max and len(self._states) > 1:
+            _, dropped = self._states.popitem(last=False)
+            self._rows -= len(dropped.rows)
+
+    def clear(self) -> None:
+        """Forget everybody."""
+        self._states.clear()
+        self._rows = 0
+
+
+class NameCache:
+    """Identity by value: its number, and the person it belonged to when last seen."""
+
+    def __init__(self) -> None:
+        self.known: dict[str, tuple[int, int]] = {}
+
+    def put(self, value: str, number: int, person: int) -> None:
+        """Remember one identity; at the bound the older half is forgotten at once."""
+        if len(self.known) >= NAMES_MAX:
+            for old in list(self.known)[: NAMES_MAX // 2]:
+                del self.known[old]
+        self.known[value] = (number, person)
+
+    def forget(self, values: Iterable[str]) -> None:
+        """Look these up again next time."""
+        for value in values:
+            self.known.pop(value, None)

@@ -1,0 +1,290 @@
+"""Read one record of the log: a touchpoint, or the reason why it can never be one."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import datetime
+from typing import Annotated, Final, NamedTuple
+
+import msgspec
+from msgspec import Meta
+
+from services.core import identity as identities
+from services.core.catalogue import Arguments, Catalogue, Refusal
+from services.core.tally import MICRO
+
+SPEC_VERSION: Final = "1.0"
+EVENT_TYPE: Final = "tactus.touchpoint.v1"
+
+HOUR_US: Final = 3_600_000_000
+TIME_US_MAX: Final = (1 << 20) * HOUR_US
+"""Hours since 1970 are kept in 20 bits of the sort key: until the year 2089."""
+
+IDENTITIES_MAX: Final = 16
+"""A visitor, a device, a card, a mail, a phone, an account of each shop system: half of this, doubled."""
+
+Name = Annotated[str, Meta(min_length=1, max_length=128)]
+Slug = Annotated[str, Meta(max_length=128)]
+Instant = Annotated[datetime, Meta(tz=True)]
+
+
+class NamedIdentity(msgspec.Struct, gc=False, frozen=True):
+    """One identity as the event names it."""
+
+    kind: Name
+    value: Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class Scale(msgspec.Struct, gc=False, frozen=True):
+    """A scale given by its ends and its middle."""
+
+    lo: float
+    mid: float
+    hi: float
+
+
+class Rating(msgspec.Struct, gc=False, frozen=True):
+    """What somebody answered, and on which scale."""
+
+    value: float
+    scale: str | Scale | None = None
+
+
+class Data(msgspec.Struct, gc=False):
+    """The part of a touchpoint's data that the score needs; the rest stays in the body."""
+
+    touchpoint: Name
+    channel: Slug = ""
+    place: Slug = ""
+    identities: tuple[NamedIdentity, ...] = ()
+    rating: Rating | None = None
+    valence: float | None = None
+    stake: float | None = None
+    properties: msgspec.Raw = msgspec.Raw()
+
+
+class Envelope(msgspec.Struct, gc=False):
+    """The CloudEvents envelope; `data` is kept raw, because its bytes are what is compared."""
+
+    specversion: str
+    type: str
+    id: Name
+    source: Annotated[str, Meta(min_length=1, max_length=260)]
+    time: Instant
+    subject: Annotated[str, Meta(min_length=3, max_length=400)]
+    data: msgspec.Raw
+    receivedat: Instant | None = None
+    timeorigin: str = ""
+    clienttime: Instant | None = None
+
+
+class Event(NamedTuple):
+    """A touchpoint, ready to be counted."""
+
+    key: bytes
+    """16 bytes of the hash of source and id."""
+    occurred_us: int
+    received_us: int
+    body_hash: bytes
+    """8 bytes of the hash of what the client sent."""
+    own_time: bool
+    subject: str
+    others: tuple[str, ...]
+    """Identities named beside the subject."""
+    leaf: tuple[str, str, str]
+    v: int
+    q: int
+    source: str
+    event_id: str
+    overridden: bool
+
+
+class Poison(NamedTuple):
+    """A record that can never be counted: it becomes a dead letter."""
+
+    reason: str
+    detail: str
+    source: str | None = None
+    event_id: str | None = None
+
+
+_envelope: Final = msgspec.json.Decoder(Envelope)
+_data: Final = msgspec.json.Decoder(Data)
+_properties: Final = msgspec.json.Decoder(dict[str, object])
+_any: Final = msgspec.json.Decoder()
+
+
+def read_record(
+    value: bytes | None, *, catalogue: Catalogue, known: dict[str, tuple[int, int]]
+) -> Event | Poison:
+    """Decode one record; `known` are identities that were vetted before. Never raises on any bytes."""
+    if value is None:
+        return Poison("null_value", "the record has no value")
+    try:
+        if not value.isascii():
+            value.decode("utf-8")
+        if b"\\u0000" in value and _has_nul(_any.decode(value)):
+            return Poison("invalid_character", "a string holds U+0000")
+        envelope = _envelope.decode(value)
+    except (
+        msgspec.MsgspecError,
+        UnicodeDecodeError,
+        RecursionError,
+        ValueError,
+        OverflowError,
+    ) as error:
+        return _malformed(value, error)
+    if envelope.specversion != SPEC_VERSION or envelope.type != EVENT_TYPE:
+        return Poison(
+            "unknown_version",
+            f"specversion or type is not {EVENT_TYPE}",
+            envelope.source,
+            envelope.id,
+        )
+    try:
+        return _event(envelope, catalogue, known)
+    except (
+        msgspec.MsgspecError,
+        UnicodeDecodeError,
+        RecursionError,
+        ValueError,
+        OverflowError,
+    ) as error:
+        return Poison("invalid_event", str(error)[:200], envelope.source, envelope.id)
+
+
+def _event(
+    envelope: Envelope, catalogue: Catalogue, known: dict[str, tuple[int, int]]
+) -> Event | Poison:
+    data = _data.decode(envelope.data)
+    occurred_us = round(envelope.time.timestamp() * 1_000_000)
+    if not 0 <= occurred_us < TIME_US_MAX:
+        return Poison(
+            "time_out_of_range",
+            "the time is not in 1970–2089",
+            envelope.source,
+            envelope.id,
+        )
+    subject = envelope.subject
+    others = _others(data.identities, subject)
+    for name in (subject, *others):
+        if name not in known and (why := _refusal(name)):
+            return Poison("refused_identity", why, envelope.source, envelope.id)
+    if others and sum(name.startswith("customer:") for name in (subject, *others)) > 1:
+        return Poison(
+            "two_customers",
+            "an event may name one customer",
+            envelope.source,
+            envelope.id,
+        )
+    judged = _impression(data, occurred_us, catalogue)
+    if isinstance(judged, Refusal):
+        return Poison(
+            "invalid_argument",
+            f"{judged.field}: {judged.reason}"[:200],
+            envelope.source,
+            envelope.id,
+        )
+    v, q, overridden = judged
+    received = envelope.receivedat
+    client_time = envelope.clienttime if envelope.timeorigin else envelope.time
+    instant = (
+        b""
+        if client_time is None
+        else b"%d" % round(client_time.timestamp() * 1_000_000)
+    )
+    return Event(
+        hashlib.sha256(f"{envelope.source}\0{envelope.id}".encode()).digest()[:16],
+        occurred_us,
+        occurred_us if received is None else round(received.timestamp() * 1_000_000),
+        hashlib.sha256(bytes(envelope.data) + instant).digest()[:8],
+        not envelope.timeorigin,
+        subject,
+        others,
+        (
+            data.touchpoint,
+            data.channel or catalogue.entry(data.touchpoint).channel,
+            data.place,
+        ),
+        v,
+        q,
+        envelope.source,
+        envelope.id,
+        overridden,
+    )
+
+
+def _impression(
+    data: Data, occurred_us: int, catalogue: Catalogue
+) -> tuple[int, int, bool] | Refusal:
+    constant = catalogue.constants.get(data.touchpoint)
+    properties = bytes(data.properties)
+    rating = data.rating
+    # Nearly every event: its valence is known from its name alone, so its properties stay undecoded.
+    if (
+        constant is not None
+        and data.stake is None
+        and data.valence is None
+        and b"machine_made" not in properties
+    ):
+        return constant, MICRO, False
+    scale = rating.scale if rating else None
+    judged = catalogue.impression(
+        data.touchpoint,
+        Arguments(
+            occurred_at_us=occurred_us,
+            rating_scale=(scale.lo, scale.mid, scale.hi)
+            if isinstance(scale, Scale)
+            else scale,
+            rating_value=rating.value if rating else None,
+            valence=data.valence,
+            stake=data.stake,
+            properties=_properties.decode(properties) if properties else {},
+        ),
+    )
+    return (
+        judged
+        if isinstance(judged, Refusal)
+        else (judged.v, judged.q, judged.overridden)
+    )
+
+
+def _others(named: tuple[NamedIdentity, ...], subject: str) -> tuple[str, ...]:
+    if not named or (
+        len(named) == 1 and f"{named[0].kind}:{named[0].value}" == subject
+    ):
+        return ()
+    if len(named) > IDENTITIES_MAX:
+        raise ValueError(f"identities: at most {IDENTITIES_MAX}")
+    names = {f"{one.kind}:{one.value}" for one in named}
+    names.discard(subject)
+    return tuple(sorted(names))
+
+
+def _refusal(name: str) -> str | None:
+    kind, colon, value = name.partition(":")
+    if not colon:
+        return "an identity is kind:value"
+    return identities.refusal(kind, value)
+
+
+def _malformed(value: bytes, error: Exception) -> Poison:
+    if isinstance(error, msgspec.ValidationError):
+        return Poison("invalid_event", str(error)[:200])
+    return Poison("malformed_json", f"{type(error).__name__} in {len(value)} bytes")
+
+
+def _has_nul(tree: object) -> bool:
+    stack = [tree]
+    while stack:
+        match stack.pop():
+            case str(text) if "\0" in text:
+                return True
+            case dict(fields):
+                stack.extend(fields.keys())
+                stack.extend(fields.values())
+            case list(items):
+                stack.extend(items)
+            case _:
+                pass
+    return False
