@@ -50,10 +50,15 @@ def sort_key(*, owner: Integers, middle: Integers, hour: Integers) -> Integers:
 
     Raises ValueError when a part does not fit, rather than let two keys collide.
     """
-    if ((owner >> OWNER_BITS) | (middle >> LEAF_BITS) | (hour >> HOUR_BITS)).any():
-        message = f"a tally key needs 0 <= owner < 2**{OWNER_BITS}, 0 <= leaf < 2**{LEAF_BITS}, 0 <= hour < 2**{HOUR_BITS}"
-        raise ValueError(message)
-    key: Integers = (owner << (LEAF_BITS + HOUR_BITS)) | (middle << HOUR_BITS) | hour
+    key = owner << LEAF_BITS
+    key |= middle
+    key <<= HOUR_BITS
+    key |= hour
+    for part, bits in ((owner, OWNER_BITS), (middle, LEAF_BITS), (hour, HOUR_BITS)):
+        if len(part) and not (part.min() >= 0 and part.max() >> bits == 0):
+            raise ValueError(
+                "a tally key holds 20 bits of owner, 23 of leaf and 20 of hour, none of them negative"
+            )
     return key
 
 
@@ -99,7 +104,7 @@ def _grouped(owner: Integers, rows: Integers) -> Tallies:
     np.not_equal(key[1:], key[:-1], out=first[1:])
     starts = np.flatnonzero(first)
     leaders = order[starts]
-    merged = rows[leaders]
+    merged = rows.take(leaders, axis=0)
     if len(starts) < len(key):
         _add_followers(merged, rows, order=order, starts=starts)
     return Tallies(owner[leaders], merged)
@@ -115,6 +120,6 @@ def _add_followers(
     ends = np.cumsum(sizes)
     offsets = ends - sizes
     members = np.repeat(starts[several] - offsets, sizes) + np.arange(ends[-1])
-    grouped = rows[order[members]]
+    grouped = rows.take(order[members], axis=0)
     merged[several, N:BEST] = np.add.reduceat(grouped[:, N:BEST], offsets, axis=0)
     merged[several, BEST:] = np.maximum.reduceat(grouped[:, BEST:], offsets, axis=0)

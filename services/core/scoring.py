@@ -254,7 +254,9 @@ def _in_order(tallies: Tallies, leaves: Leaves) -> Tallies:
     order = np.argsort(
         sort_key(owner=tallies.owner, middle=rank, hour=tallies.rows[:, HOUR])
     )
-    return tallies._replace(owner=tallies.owner[order], rows=tallies.rows[order])
+    return tallies._replace(
+        owner=tallies.owner[order], rows=tallies.rows.take(order, axis=0)
+    )
 
 
 def _evidence(
