@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from types import TracebackType
@@ -132,8 +132,8 @@ class EventsClient:
 
     http: httpx.AsyncClient
     compress: bool
+    pause: Callable[[float], Awaitable[object]]
     repeated: int = 0
-    waits: int = field(default=0)
 
     async def __aenter__(self) -> Self:
         return self
@@ -170,8 +170,6 @@ class EventsClient:
         body, headers = self._request(events)
         reason = ""
         for attempt in range(ATTEMPTS_MAX):
-            if attempt:
-                self.waits += 1
             wait_s = min(0.2 * 2**attempt, WAIT_S_MAX)
             try:
                 answer = await self.http.post(
@@ -189,7 +187,7 @@ class EventsClient:
                 wait_s = _asked_wait_s(answer, otherwise_s=wait_s)
                 self.repeated += len(events)
             if attempt + 1 < ATTEMPTS_MAX:
-                await asyncio.sleep(wait_s)
+                await self.pause(wait_s)
         raise UnavailableError(
             f"{self.http.base_url} took nothing in {ATTEMPTS_MAX} attempts ({reason})"
         )
@@ -216,7 +214,9 @@ def open_client(*, url: str, key: str, connections: int) -> EventsClient:
         ),
         trust_env=False,
     )
-    return EventsClient(http=http, compress=http.base_url.host not in LOOPBACK)
+    return EventsClient(
+        http=http, compress=http.base_url.host not in LOOPBACK, pause=asyncio.sleep
+    )
 
 
 def _verdicts(

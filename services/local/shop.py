@@ -13,7 +13,7 @@ from typing import Final
 from services.local.personas import PERSONAS, Persona
 from services.local.stories import OUTAGES, PLACES, RECOVERIES, STORIES, Step, Via
 
-SOURCE: Final = "shop"
+SOURCE: Final = "demo"
 """What the shop calls itself; the key's source stands before it."""
 
 HISTORY_DAYS: Final = 60
