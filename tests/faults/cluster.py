@@ -1,0 +1,213 @@
+"""A real stack as somebody starts it (`tactus up`), and the processes inside it as the operating system sees them."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+import asyncpg
+import httpx
+import psutil
+
+from tests.support.waiting import eventually
+
+TACTUS: Final = Path(sys.executable).with_name("tactus")
+START_S: Final = 120.0
+"""The first start on a machine fetches Kafka; later ones take a few seconds."""
+STOP_S: Final = 60.0
+RESTART_S: Final = 60.0
+POLL_S: Final = 0.05
+SESSION_S: Final = "6"
+"""The shortest that the broker allows: a killed worker is missed sooner, and the storm has more rounds."""
+
+Pids = dict[str, list[int]]
+
+
+def alive(pid: int) -> bool:
+    """Whether the process runs; a zombie that nobody has reaped does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Worker:
+    """An aggregator that the test started itself, beside those that `tactus up` keeps."""
+
+    def __init__(self, process: subprocess.Popen[bytes], log: Path) -> None:
+        self.process = process
+        self.log = log
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def said(self) -> str:
+        """Everything it has written so far."""
+        return self.log.read_text(errors="replace")
+
+    async def ended(self, *, within_s: float) -> int:
+        """Its exit code; fails when it goes on."""
+
+        async def over() -> bool:
+            return self.process.poll() is not None
+
+        await eventually(over, timeout_s=within_s, what=f"worker {self.pid} ends")
+        return int(self.process.returncode)
+
+    def discard(self) -> None:
+        """Make sure that nothing stays behind."""
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+
+
+class Cluster:
+    """One `tactus up --data DIR --workers N` and whatever is started beside it."""
+
+    def __init__(self, data: Path, *, workers: int) -> None:
+        self.data = data
+        self.workers = workers
+        self.joined: list[Worker] = []
+        self.environment = {
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith("TACTUS_")
+            },
+            "TACTUS_AGGREGATOR__SESSION_TIMEOUT_S": SESSION_S,
+        }
+        self._up: subprocess.Popen[bytes] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._up = self._start()
+        try:
+            await eventually(self._stands, timeout_s=START_S, what="tactus up is ready")
+        except BaseException:
+            await self.__aexit__(None, None, None)
+            raise
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for worker in self.joined:
+            worker.discard()
+        if self._up is None:
+            return
+        self._up.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.to_thread(self._up.wait, STOP_S)
+        except subprocess.TimeoutExpired:
+            self._up.kill()
+            self._up.wait()
+            raise
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        self.data.mkdir(parents=True, exist_ok=True)
+        with (self.data / "up.log").open("ab") as log:
+            return subprocess.Popen(
+                [TACTUS, "up", "--data", self.data, "--workers", str(self.workers)],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+            )
+
+    async def _stands(self) -> bool:
+        if self._up is not None and self._up.poll() is not None:
+            raise RuntimeError(
+                f"tactus up ended with {self._up.returncode}:\n{self.up_said()[-3000:]}"
+            )
+        return (self.data / "connection.json").exists()
+
+    def up_said(self) -> str:
+        """What the supervisor has printed so far."""
+        return (self.data / "up.log").read_text(errors="replace")
+
+    @property
+    def connection(self) -> dict[str, Any]:
+        """connection.json as it stands; it is replaced by rename, so it is always whole."""
+        read: dict[str, Any] = json.loads((self.data / "connection.json").read_text())
+        return read
+
+    @property
+    def bootstrap(self) -> str:
+        return str(self.connection["kafka"])
+
+    @property
+    def dsn(self) -> str:
+        return str(self.connection["postgres"])
+
+    def pids(self, role: str) -> list[int]:
+        """The living processes of one role, as connection.json names them."""
+        return [pid for pid in self.connection["pids"].get(role, []) if alive(pid)]
+
+    async def victim(self, role: str, choose: Callable[[list[int]], int]) -> int:
+        """One living process of a role; waits for the supervisor when there is none right now."""
+
+        async def any_alive() -> bool:
+            return bool(self.pids(role))
+
+        await eventually(any_alive, timeout_s=RESTART_S, what=f"{role} is restarted")
+        return choose(self.pids(role))
+
+    async def healthy(self, roles: Mapping[str, int]) -> None:
+        """Wait until so many processes of each role live and ingest says that it is ready."""
+
+        async def complete() -> bool:
+            if any(len(self.pids(role)) < count for role, count in roles.items()):
+                return False
+            try:
+                async with httpx.AsyncClient(
+                    base_url=self.connection["ingest"], timeout=2.0
+                ) as client:
+                    return (await client.get("/readyz")).status_code == httpx.codes.OK
+            except httpx.HTTPError:
+                return False
+
+        await eventually(
+            complete, timeout_s=RESTART_S, what=f"{roles} live and ingest is ready"
+        )
+
+    def join(
+        self, *command: str, environment: Mapping[str, str] | None = None
+    ) -> Worker:
+        """Start one more worker, or a mutant of it."""
+        connection = self.connection
+        log = self.data / f"joined-{len(self.joined)}.log"
+        with log.open("ab") as output:
+            process = subprocess.Popen(
+                [sys.executable, *(command or ("-m", "services.aggregator"))],
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={
+                    **self.environment,
+                    "TACTUS_KAFKA__BOOTSTRAP": connection["kafka"],
+                    "TACTUS_POSTGRES__DSN": connection["postgres"],
+                    "TACTUS_AGGREGATOR__METRICS_PORT": "0",
+                    **(environment or {}),
+                },
+            )
+        worker = Worker(process, log)
+        self.joined.append(worker)
+        return worker
+
+    async def query(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
+        """Ask the store once, over a connection of its own."""
+        store = await asyncpg.connect(self.dsn, timeout=5, command_timeout=10)
+        try:
+            rows: list[asyncpg.Record] = await store.fetch(sql, *arguments)
+            return rows
+        finally:
+            await store.close()

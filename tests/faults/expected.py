@@ -1,0 +1,200 @@
+"""Recompute from the raw log alone what the store must hold; shares no code with the services."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from tests.faults.impressions import MICRO, Entry, Refused, impression, micros
+
+HOUR_US = 3_600 * MICRO
+
+Partition = tuple[str, int]
+Place = tuple[str, int, int]
+"""Topic, partition and offset: where one record lies."""
+EventKey = tuple[str, str, int | None]
+"""Source, id and own time; None when the event has no time that it could be told apart by."""
+Said = tuple[str, str, int | None, int]
+"""Source, id, the time that the client sent, and the variant of the body that the driver marked it with."""
+TallyKey = tuple[str, str, str, str, int]
+"""Identity, touchpoint, channel, place, hour."""
+
+
+class LogRecord(NamedTuple):
+    """One record as the independent client read it."""
+
+    topic: str
+    part: int
+    offset: int
+    value: bytes | None
+
+
+class Event(NamedTuple):
+    """One good event of the log."""
+
+    key: EventKey
+    identity: str
+    occurred_us: int
+    received_us: int
+    said_us: int | None
+    body: str
+    data: Mapping[str, Any]
+    text: str
+
+
+class Row(NamedTuple):
+    """What the view `touchpoint` must show of one event."""
+
+    event: Event
+    v: int
+    q: int
+
+
+class Expected:
+    """Everything that follows from the log."""
+
+    def __init__(self) -> None:
+        self.rows: dict[EventKey, Row] = {}
+        self.texts: dict[EventKey, list[str]] = {}
+        self.homes: dict[EventKey, set[Partition]] = {}
+        self.tallies: dict[TallyKey, list[int]] = {}
+        self.outcomes: dict[Partition, Counter[str]] = {}
+        self.dead: set[Place] = set()
+        self.conflicts: set[Place] = set()
+        self.said: dict[Said, EventKey] = {}
+        self.undecidable: list[EventKey] = []
+
+    def contested(self) -> set[Partition]:
+        """Partitions whose split into applied and duplicate depends on which of them was read first."""
+        return {
+            home for homes in self.homes.values() if len(homes) > 1 for home in homes
+        }
+
+
+def judge(value: bytes | None) -> Event | str:
+    """The event in a record, or the reason why the record is a dead letter."""
+    if value is None:
+        return "null"
+    try:
+        text = value.decode()
+        envelope = json.loads(text)
+    except (UnicodeDecodeError, ValueError, RecursionError):
+        return "not JSON"
+    if not isinstance(envelope, dict):
+        return "not an object"
+    if (
+        envelope.get("specversion") != "1.0"
+        or envelope.get("type") != "tactus.touchpoint.v1"
+    ):
+        return "unknown version"
+    try:
+        return read_event(envelope, text)
+    except (KeyError, TypeError, ValueError) as error:
+        return f"not an event: {error!r}"
+
+
+def read_event(envelope: Mapping[str, Any], text: str) -> Event:
+    """Take an envelope apart; raises KeyError, TypeError or ValueError when something is missing or wrong."""
+    data, origin = envelope["data"], envelope.get("timeorigin")
+    occurred = micros(envelope["time"])
+    said = envelope["time"]
+    if origin is not None:
+        said = envelope["clienttime"] if origin == "clamped" else None
+    said_us = None if said is None else micros(said)
+    named = {
+        f"{identity['kind']}:{identity['value']}" for identity in data["identities"]
+    }
+    if envelope["subject"] not in named:
+        raise ValueError("the subject is not among the identities")
+    words = (
+        envelope["source"],
+        envelope["id"],
+        data["touchpoint"],
+        data["channel"],
+        data.get("place", ""),
+    )
+    if not all(isinstance(word, str) for word in words):
+        raise TypeError("a name is not text")
+    return Event(
+        key=(envelope["source"], envelope["id"], None if origin else occurred),
+        identity=envelope["subject"],
+        occurred_us=occurred,
+        received_us=micros(envelope["receivedat"]),
+        said_us=said_us,
+        body=json.dumps([said_us, data], sort_keys=True),
+        data=data,
+        text=text,
+    )
+
+
+def observe(tallies: dict[TallyKey, list[int]], row: Row) -> None:
+    """Add one event to its tally: (n, q, pos, neg, pos2, neg2, best, worst), SCORING section 2."""
+    event, v, q = row
+    data = event.data
+    key = (
+        event.identity,
+        data["touchpoint"],
+        data["channel"],
+        data.get("place", ""),
+        event.occurred_us // HOUR_US,
+    )
+    tally = tallies.setdefault(key, [0] * 8)
+    good, bad = max(v, 0), max(-v, 0)
+    added = (
+        1,
+        q,
+        q * good,
+        q * bad,
+        q * (good * good // MICRO),
+        q * (bad * bad // MICRO),
+    )
+    for column, amount in enumerate(added):
+        tally[column] += amount // MICRO if column > 1 else amount
+    if q > 0:
+        tally[6] = max(tally[6], good)
+        tally[7] = max(tally[7], bad)
+
+
+def replay(records: Iterable[LogRecord], catalogue: Mapping[str, Entry]) -> Expected:
+    """Everything the store must hold after these records, each partition in its own order."""
+    found = Expected()
+    for record in records:
+        outcome = _apply(found, record, catalogue)
+        found.outcomes.setdefault((record.topic, record.part), Counter())[outcome] += 1
+    for row in found.rows.values():
+        observe(found.tallies, row)
+    return found
+
+
+def _apply(found: Expected, record: LogRecord, catalogue: Mapping[str, Entry]) -> str:
+    home, place = (
+        (record.topic, record.part),
+        (record.topic, record.part, record.offset),
+    )
+    event = judge(record.value)
+    if isinstance(event, str):
+        found.dead.add(place)
+        return "dead"
+    try:
+        v, q = impression(catalogue, event.data, event.occurred_us)
+    except Refused:
+        found.dead.add(place)
+        return "dead"
+    key = event.key
+    variant = event.data.get("properties", {}).get("variant", 0)
+    found.said[key[0], key[1], event.said_us, variant] = key
+    first_here = home not in found.homes.setdefault(key, set())
+    found.homes[key].add(home)
+    known = found.rows.setdefault(key, Row(event, v, q))
+    if first_here:
+        found.texts.setdefault(key, []).append(event.text)
+    if known.event is event:
+        return "applied"
+    if known.event.body == event.body:
+        return "duplicate"
+    if first_here:
+        found.undecidable.append(key)
+    found.conflicts.add(place)
+    return "conflict"

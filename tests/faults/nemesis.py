@@ -1,0 +1,208 @@
+"""Kill, stop and crowd the processes of a stack, at random moments, by a seeded schedule."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import sys
+import time
+from collections import Counter
+from enum import StrEnum
+from typing import Final
+
+import asyncpg
+
+from tests.faults.cluster import Cluster, Worker
+from tests.faults.watch import Watch
+from tests.support.waiting import eventually
+
+TAKEOVER_S: Final = 60.0
+LEAVE_S: Final = 30.0
+WORKERS: Final = 2
+
+
+class Fault(StrEnum):
+    """What can be done to the stack."""
+
+    INGEST = "ingest killed"
+    WORKER = "worker killed"
+    BROKER = "broker killed"
+    POSTGRES = "postgres killed"
+    JOIN = "worker joined and left"
+    FREEZE = "worker frozen past its session"
+
+
+COUNTS: Final = {
+    Fault.INGEST: 8,
+    Fault.WORKER: 14,
+    Fault.BROKER: 2,
+    Fault.POSTGRES: 3,
+    Fault.JOIN: 5,
+    Fault.FREEZE: 1,
+}
+"""How often at scale 1."""
+
+ROLES: Final = {
+    Fault.INGEST: "ingest",
+    Fault.WORKER: "aggregator",
+    Fault.BROKER: "kafka",
+    Fault.POSTGRES: "postgres",
+}
+
+
+def schedule(*, dice: random.Random, scale: float) -> list[Fault]:
+    """The faults in the order in which they will come."""
+    faults = [
+        fault
+        for fault, count in COUNTS.items()
+        for _ in range(max(1, round(count * scale)))
+    ]
+    dice.shuffle(faults)
+    return faults
+
+
+class Nemesis:
+    """Carries out the schedule."""
+
+    def __init__(self, cluster: Cluster, *, dice: random.Random, watch: Watch) -> None:
+        self.cluster = cluster
+        self.dice = dice
+        self.watch = watch
+        self.done: Counter[str] = Counter()
+        self.struck_at: list[tuple[str, float]] = []
+        self.guest: asyncio.Task[None] | None = None
+
+    async def rage(self, faults: list[Fault]) -> None:
+        """One fault after the other, at random moments; returns when all processes are back."""
+        for fault in faults:
+            await asyncio.sleep(self.dice.uniform(0.3, 3.0))
+            sys.stderr.write(f"nemesis: {fault}\n")
+            if fault is Fault.JOIN:
+                await self._see_off()
+                self.guest = asyncio.create_task(self._host())
+            elif fault is Fault.FREEZE:
+                await self._see_off()
+                await self._freeze()
+            else:
+                await self._kill(fault)
+            self.done[fault] += 1
+        await self._see_off()
+        await self.cluster.healthy(
+            {"ingest": 1, "aggregator": WORKERS, "kafka": 1, "postgres": 1}
+        )
+
+    async def _kill(self, fault: Fault) -> None:
+        pid = await self.cluster.victim(ROLES[fault], self.dice.choice)
+        self.watch.note(fault)
+        self.struck_at.append((fault, time.time()))
+        os.kill(pid, signal.SIGKILL)
+
+    async def _see_off(self) -> None:
+        """Wait for the worker that joined to leave, so that there is one guest at a time."""
+        if self.guest is not None:
+            await self.guest
+            self.guest = None
+
+    async def _host(self) -> None:
+        """A worker joins, works on some partitions, and leaves by SIGTERM."""
+        worker = self.cluster.join()
+        try:
+            await self._owns(worker)
+        except AssertionError:
+            self.done["joined worker owned nothing"] += 1
+        await asyncio.sleep(self.dice.uniform(0.5, 2.0))
+        worker.process.send_signal(signal.SIGTERM)
+        try:
+            code = await worker.ended(within_s=LEAVE_S)
+            self.done[f"joined worker exit {code}"] += 1
+        except AssertionError:
+            self.done["joined worker hung at SIGTERM"] += 1
+            worker.discard()
+
+    async def _owns(self, worker: Worker) -> None:
+        async def owner() -> bool:
+            if worker.process.poll() is not None:
+                return True
+            try:
+                sql = "SELECT 1 FROM partition_progress WHERE topic = 'cx.touchpoints.v1' AND owner LIKE $1"
+                return bool(await self.cluster.query(sql, f"%/{worker.pid}"))
+            except (
+                OSError,
+                TimeoutError,
+                asyncpg.PostgresError,
+                asyncpg.InterfaceError,
+            ):
+                return False
+
+        await eventually(
+            owner, timeout_s=TAKEOVER_S, what=f"worker {worker.pid} owns a partition"
+        )
+
+    async def _freeze(self) -> None:
+        """Freeze a worker inside its transaction until another owns its partitions; awake, it must be refused."""
+        await self.cluster.healthy(
+            {"ingest": 1, "aggregator": WORKERS, "kafka": 1, "postgres": 1}
+        )
+        worker = self.cluster.join()
+        await self._owns(worker)
+        await freeze_in_transaction(self.cluster, worker)
+        self.watch.note(Fault.FREEZE)
+        await taken_over(self.cluster, worker)
+        worker.process.send_signal(signal.SIGCONT)
+        code = await worker.ended(within_s=TAKEOVER_S)
+        said = worker.said().lower()
+        if code == 0 or "fenced" not in said:
+            raise AssertionError(
+                f"the woken worker was not fenced out: exit {code}\n{said[-2000:]}"
+            )
+        self.done["fenced exits"] += 1
+
+
+async def freeze_in_transaction(cluster: Cluster, worker: Worker) -> None:
+    """Stop a worker while its fence statement waits for a lock, so that it is surely in the middle of a chunk."""
+    holder = await asyncpg.connect(cluster.dsn, timeout=5)
+    try:
+        mine = await holder.fetchval("SELECT pg_backend_pid()")
+        async with holder.transaction():
+            sql = "SELECT 1 FROM partition_progress WHERE topic = 'cx.touchpoints.v1' AND owner LIKE $1 FOR UPDATE"
+            await holder.fetch(sql, f"%/{worker.pid}")
+
+            async def waits() -> bool:
+                sql = "SELECT 1 FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
+                return bool(await cluster.query(sql, mine))
+
+            await eventually(
+                waits, timeout_s=LEAVE_S, what="the worker is in the middle of a chunk"
+            )
+            worker.process.send_signal(signal.SIGSTOP)
+    finally:
+        await holder.close()
+
+
+async def taken_over(cluster: Cluster, worker: Worker) -> None:
+    """Wait until other workers own everything the frozen one had, and have moved on."""
+    before = {
+        row["part"]: row["next"]
+        for row in await cluster.query(OWNED, f"%/{worker.pid}")
+    }
+
+    async def others_moved() -> bool:
+        if await cluster.query(OWNED, f"%/{worker.pid}"):
+            return False
+        rows = await cluster.query(
+            "SELECT part, next FROM partition_progress WHERE topic = 'cx.touchpoints.v1'"
+        )
+        return any(
+            row["next"] > before[row["part"]] for row in rows if row["part"] in before
+        )
+
+    await eventually(
+        others_moved,
+        timeout_s=TAKEOVER_S,
+        what="others took over from the frozen worker",
+    )
+
+
+OWNED: Final = "SELECT part, next FROM partition_progress WHERE topic = 'cx.touchpoints.v1' AND owner LIKE $1"

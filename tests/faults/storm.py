@@ -1,0 +1,208 @@
+"""One storm: load, faults by the nemesis, quiet, and the oracle's judgement.
+
+TACTUS_FAULT_SEED repeats a run's schedule; TACTUS_FAULT_SCALE multiplies its counts.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from tests.faults.cluster import Cluster
+from tests.faults.ledger import read_ledger
+from tests.faults.nemesis import ROLES, WORKERS, Fault, Nemesis, schedule
+from tests.faults.watch import Watch, percentiles
+from tests.support.places import data_directory
+from tests.support.waiting import eventually
+
+ROOT: Final = Path(__file__).parents[2]
+RATE: Final = 300.0
+"""Events a second: leaves two cores room for restarting virtual machines."""
+POISON_EVERY_S: Final = 0.7
+QUIET_S: Final = 90.0
+"""After the storm everything must be counted within this time; longer is a failure of liveness."""
+STORM_S: Final = 1200.0
+"""A bound for the load, should the schedule hang."""
+
+
+async def start_driver(
+    cluster: Cluster, *, ledger: Path, seed: int, options: tuple[str, ...]
+) -> asyncio.subprocess.Process:
+    """Load in a process of its own."""
+    connection = cluster.connection
+    command = [
+        "-m",
+        "tests.faults.driver",
+        "--ingest",
+        connection["ingest"],
+        "--key",
+        connection["keys"]["server"],
+    ]
+    where = [
+        "--bootstrap",
+        connection["kafka"],
+        "--ledger",
+        str(ledger),
+        "--seed",
+        str(seed),
+    ]
+    return await asyncio.create_subprocess_exec(
+        sys.executable, *command, *where, *options, cwd=ROOT, stdout=subprocess.PIPE
+    )
+
+
+async def ask_oracle(cluster: Cluster, *, ledger: Path | None) -> dict[str, Any]:
+    """The oracle's report; raises when it could not judge."""
+    command = [
+        str(ROOT / "tests/faults/oracle.py"),
+        "--json",
+        "--bootstrap",
+        cluster.bootstrap,
+        "--postgres",
+        cluster.dsn,
+    ]
+    options = ["--ledger", str(ledger)] if ledger else []
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        *command,
+        *options,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    output, errors = await process.communicate()
+    if process.returncode not in (0, 1):
+        raise RuntimeError(errors.decode())
+    report: dict[str, Any] = json.loads(output)
+    if bool(report["violations"]) != bool(process.returncode):
+        raise RuntimeError("the oracle's exit code contradicts its report")
+    return report
+
+
+async def storm(cluster: Cluster, *, seed: int, scale: float) -> dict[str, Any]:
+    """Load, faults, quiet, judgement; the report."""
+    dice = random.Random(seed)
+    ledger = cluster.data / "ledger.jsonl"
+    watch = Watch(bootstrap=cluster.bootstrap, dsn=cluster.dsn)
+    nemesis = Nemesis(cluster, dice=dice, watch=watch)
+    started = time.monotonic()
+    options = (
+        "--rate",
+        str(RATE),
+        "--seconds",
+        str(STORM_S),
+        "--poison-every",
+        str(POISON_EVERY_S),
+    )
+    driver = await start_driver(cluster, ledger=ledger, seed=seed, options=options)
+    watching = asyncio.create_task(watch.run())
+    try:
+        await nemesis.rage(schedule(dice=dice, scale=scale))
+        storm_s = time.monotonic() - started
+        driver.send_signal(signal.SIGTERM)
+        output, _ = await asyncio.wait_for(driver.communicate(), QUIET_S * 2)
+    finally:
+        watching.cancel()
+        await asyncio.gather(watching, return_exceptions=True)
+        if driver.returncode is None:
+            driver.kill()
+    calm = time.monotonic()
+    await eventually(
+        watch.caught_up, timeout_s=QUIET_S, what="everything in the log is counted"
+    )
+    quiet_s = time.monotonic() - calm
+    kills = sum(nemesis.done[fault] for fault in ROLES)
+    return {
+        "seed": seed,
+        "scale": scale,
+        "commit": _commit(),
+        "faults": dict(nemesis.done),
+        "kills": kills,
+        "storm_s": round(storm_s, 1),
+        "quiet_s": round(quiet_s, 1),
+        "recovery_s": {
+            kind: percentiles(values) for kind, values in watch.recovered.items()
+        },
+        "acks_again_s": acks_again(ledger, nemesis.struck_at),
+        "driver": json.loads(output),
+        "oracle": await ask_oracle(cluster, ledger=ledger),
+        "bound_95": round(3 / kills, 3),
+    }
+
+
+def acks_again(
+    ledger: Path, struck_at: list[tuple[str, float]]
+) -> dict[str, dict[str, float]]:
+    """How long after each fault at the door the first new request was acknowledged."""
+    acks = sorted(
+        (line["sent_at"], line["at"])
+        for line in read_ledger(ledger)
+        if line["status"] == "ok"
+    )
+    waits: dict[str, list[float]] = {}
+    for fault, at in struck_at:
+        first = next((acked for sent, acked in acks if sent > at), None)
+        if fault in (Fault.INGEST, Fault.BROKER) and first is not None:
+            waits.setdefault(fault, []).append(round(first - at, 2))
+    return {fault: percentiles(values) for fault, values in waits.items()}
+
+
+def _commit() -> str:
+    found = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return found.stdout.strip()
+
+
+def summary(report: dict[str, Any]) -> str:
+    """The report in one line for people."""
+    oracle = report["oracle"]
+    kinds = oracle["by_kind"]
+    return (
+        f"seed {report['seed']}: {report['kills']} kills, {report['faults'].get('fenced exits', 0)} fenced, "
+        f"{oracle['records']} records, {oracle['acknowledged']} acknowledged; "
+        f"lost {kinds['lost'] + kinds['lost_from_store']}, counted twice {kinds['counted_twice']}, "
+        f"tallies that differ {kinds['tally_mismatch']} of {oracle['tallies']}, violations {oracle['violations']}; "
+        f"95 % bound on a failure per kill {report['bound_95']} (rule of three); "
+        f"recovery {report['recovery_s']}"
+    )
+
+
+def chosen_seed() -> int:
+    """The seed that was asked for, or a new one."""
+    return int(
+        os.environ.get("TACTUS_FAULT_SEED")
+        or random.SystemRandom().randrange(1_000_000)
+    )
+
+
+def chosen_scale() -> float:
+    """How many times the usual counts."""
+    return float(os.environ.get("TACTUS_FAULT_SCALE") or 1)
+
+
+async def _main(data: Path) -> int:
+    async with Cluster(data, workers=WORKERS) as cluster:
+        report = await storm(cluster, seed=chosen_seed(), scale=chosen_scale())
+    sys.stdout.write(json.dumps(report, indent=2) + "\n")
+    sys.stderr.write(summary(report) + "\n")
+    return 1 if report["oracle"]["violations"] else 0
+
+
+if __name__ == "__main__":
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    with data_directory() as folder:
+        raise SystemExit(asyncio.run(_main(folder)))
