@@ -144,8 +144,7 @@ PROBLEMS: Final = _table(
         "invalid-identity",
         422,
         "The identity cannot name anyone",
-        "Write it as kind:value, the kind one of customer, loyalty, email, phone, anonymous, device or x-…, "
-        "the value percent-encoded.",
+        "Write kind:value, the value percent-encoded; kinds: customer, loyalty, email, phone, anonymous, device, x-….",
     ),
     (
         "too-many-requests",

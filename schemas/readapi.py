@@ -1,0 +1,149 @@
+"""The answers of the read API."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from pydantic import Field
+
+from schemas.alert import AlertId, AlertState, Severity
+from schemas.score import (
+    Band,
+    Cell,
+    Confidence,
+    Customer,
+    ModelVersion,
+    Produced,
+    Score,
+    StandardError,
+    Version,
+    Windows,
+)
+from schemas.touchpoint import RecordInstant
+
+ALERTS_MAX: Final = 20
+"""Alerts close within 14 days and rest for four; twenty are about a year of them."""
+
+LATEST_MAX: Final = 10
+"""Events shown behind a leaf; the journey has them all."""
+
+PAGE_MAX: Final = 500
+"""Touchpoints in a page: about 150 KiB of JSON."""
+
+PAGE_DEFAULT: Final = 100
+"""A screenful or two."""
+
+CURSOR_PATTERN: Final = r"^[A-Za-z0-9_-]{32}$"
+"""A place in a journey: to the caller it means nothing."""
+
+Place = Annotated[str, Field(description="kind/value, or empty.")]
+
+
+class Change(Produced):
+    """How the score moved within seven days."""
+
+    points: float
+    """The score less what it was seven days before, both read from the same tallies."""
+    significant: bool
+    """More than twice the standard error of the difference."""
+
+
+class AlertSummary(Produced):
+    """An alert of the customer."""
+
+    id: AlertId
+    rule: str
+    severity: Severity
+    state: AlertState
+    opened_at: RecordInstant
+    changed_at: RecordInstant
+    closed_at: RecordInstant | None
+    snoozed_until: RecordInstant | None
+    score_before: Score
+    score: Score
+
+
+class CustomerAnswer(Produced):
+    """A customer's score at a moment, along every dimension and window."""
+
+    customer: Customer
+    identities: list[str]
+    """Every identity of the person, kind:value, the strongest first."""
+    score: Score
+    confidence: Confidence
+    se: StandardError
+    band: Band
+    change: Change
+    dimensions: dict[str, dict[str, Cell]]
+    """By dimension (touchpoint, channel, stage, …), then by its value."""
+    windows: Windows
+    alerts: Annotated[list[AlertSummary], Field(max_length=ALERTS_MAX)]
+    """The newest first, opened or closed."""
+    model_version: ModelVersion
+    version: Version
+    at: RecordInstant
+    """The moment the score is read at; the whole hour that it falls in counts."""
+
+
+class LatestEvent(Produced):
+    """An event behind a leaf."""
+
+    source: str
+    id: str
+    occurred_at: RecordInstant
+    valence: Annotated[float, Field(ge=-1, le=1)]
+    stake: Annotated[float, Field(ge=0, le=2)]
+
+
+class ReceiptLeaf(Produced):
+    """What one leaf adds to the score, or takes from it."""
+
+    touchpoint: str
+    channel: str
+    place: Place
+    points: float
+    events: Annotated[int, Field(ge=1)]
+    """How many events the points come from."""
+    latest: Annotated[list[LatestEvent], Field(max_length=LATEST_MAX)]
+    """The newest of them, the newest first."""
+
+
+class ReceiptAnswer(Produced):
+    """Why the score is what it is: prior + the sum of the points = score."""
+
+    customer: Customer
+    score: Score
+    prior: Score
+    leaves: list[ReceiptLeaf]
+    """Those that moved the score most come first."""
+    model_version: ModelVersion
+    version: Version
+    at: RecordInstant
+
+
+class JourneyTouchpoint(Produced):
+    """One event of the customer."""
+
+    id: str
+    source: str
+    identity: str
+    """Which identity it came under, kind:value."""
+    touchpoint: str
+    channel: str
+    place: Place
+    stage: str
+    category: str
+    occurred_at: RecordInstant
+    received_at: RecordInstant
+    valence: Annotated[float, Field(ge=-1, le=1)]
+    stake: Annotated[float, Field(ge=0, le=2)]
+
+
+class JourneyAnswer(Produced):
+    """A page of the customer's touchpoints: pages go back in time, within a page the newest is last."""
+
+    customer: Customer
+    touchpoints: Annotated[list[JourneyTouchpoint], Field(max_length=PAGE_MAX)]
+    next: str | None
+    """The cursor of the page before this one in time; null when there is none."""
+    version: Version

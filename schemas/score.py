@@ -1,0 +1,100 @@
+"""The score record: what stands in cx.scores.v1 under a customer's key."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
+
+from schemas.touchpoint import IDENTITY_CHARS_MAX, KIND_CHARS_MAX, RecordInstant
+
+Customer = Annotated[
+    str,
+    StringConstraints(min_length=3, max_length=KIND_CHARS_MAX + 1 + IDENTITY_CHARS_MAX),
+    Field(
+        description="A person: kind:value of its strongest, then smallest identity.",
+        examples=["customer:c1"],
+    ),
+]
+Band = Annotated[
+    str, StringConstraints(pattern="^(unknown|critical|low|fair|good|great)$")
+]
+Score = Annotated[
+    float, Field(ge=0, le=100, description="0 to 100; 50 is neutral or unknown.")
+]
+Confidence = Annotated[
+    float,
+    Field(ge=0, lt=1, description="How much was seen: 0 nothing, towards 1 much."),
+]
+StandardError = Annotated[
+    float, Field(ge=0, le=50, description="Standard deviation of the score, in points.")
+]
+ModelVersion = Annotated[
+    str,
+    Field(min_length=1, max_length=64, description="Hash of parameters and catalogue."),
+]
+Version = Annotated[
+    int, Field(ge=1, description="Rises with every change of the customer's state.")
+]
+
+
+class Produced(BaseModel):
+    """A strict and closed object that we write."""
+
+    model_config = ConfigDict(
+        strict=True,
+        extra="forbid",
+        frozen=True,
+        allow_inf_nan=False,
+        use_attribute_docstrings=True,
+        validate_by_name=True,
+        validate_by_alias=True,
+        serialize_by_alias=True,
+    )
+
+
+class Cell(Produced):
+    """A score and how much was seen behind it."""
+
+    score: Score
+    confidence: Confidence
+
+
+class Windows(Produced):
+    """The score within the last hours and days alone, without decay."""
+
+    hours_24: Annotated[Cell, Field(alias="24h")]
+    days_7: Annotated[Cell, Field(alias="7d")]
+    days_30: Annotated[Cell, Field(alias="30d")]
+    days_90: Annotated[Cell, Field(alias="90d")]
+
+
+class ScoredCustomer(Produced):
+    """A customer's whole state at an hour."""
+
+    customer: Customer
+    version: Version
+    """Take a record only when its version is above the one held."""
+    at: RecordInstant
+    """The hour the score was read at."""
+    model_version: ModelVersion
+    score: Score
+    confidence: Confidence
+    se: StandardError
+    band: Band
+    windows: Windows
+
+
+class MergedCustomer(Produced):
+    """A tombstone: this customer turned out to be another."""
+
+    customer: Customer
+    version: Version
+    """Take a record only when its version is above the one held."""
+    at: RecordInstant
+    """When they were merged."""
+    merged_into: Customer
+
+
+class ScoreRecord(RootModel[ScoredCustomer | MergedCustomer]):
+    """The value of a record in cx.scores.v1; a null value means that the customer was erased."""

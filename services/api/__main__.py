@@ -1,0 +1,65 @@
+"""The read API as a process."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from services.api.app import Parts, create_app
+from services.api.store import CustomerStore
+from services.api.watch import Watch
+from services.infra.catalogue import load_catalogue
+from services.infra.clock import SystemClock
+from services.infra.errors import ConfigurationError
+from services.infra.lifecycle import bind, on_signals, run, serve_http, until
+from services.infra.logs import configure_logs, get_logger
+from services.infra.operations import serve_operations
+from services.infra.pseudonyms import hash_key
+from services.infra.settings import Settings
+from services.infra.sources import SourcesFile
+
+log = get_logger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal says stop."""
+    sources = SourcesFile(settings.sources)
+    stop = asyncio.Event()
+    on_signals(stop=stop, reload=sources.reload)
+    store = CustomerStore(settings.postgres)
+    watch = Watch(store)
+    app = create_app(
+        Parts(
+            store=store,
+            catalogue=load_catalogue(settings.catalogue),
+            sources=lambda: sources.current,
+            hash_key=hash_key(settings.hash_key),
+            clock=SystemClock(),
+            ready=watch.ready,
+        )
+    )
+    listener = bind(host=settings.api.host, port=settings.api.port)
+    operations = await serve_operations(
+        host=settings.api.host, port=settings.api.metrics_port, ready=watch.ready
+    )
+    log.info("api_listening", host=settings.api.host, port=listener.getsockname()[1])
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(until(stop, watch.run()))
+        tasks.create_task(serve_http(app, listener, stop=stop))
+    await operations.close()
+    await store.close()
+    log.info("api_stopped")
+
+
+def main() -> None:
+    """Read the settings and serve; a mistake in them ends the process with its fix."""
+    settings = Settings()
+    configure_logs(settings.log_level)
+    try:
+        run(serve(settings))
+    except ConfigurationError as error:
+        sys.exit(f"tactus api: {error}")
+
+
+if __name__ == "__main__":
+    main()

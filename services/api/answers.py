@@ -1,0 +1,243 @@
+"""Turn what is stored of a person into the answers of the read API. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final, NamedTuple
+
+from schemas.instant import write_instant
+from schemas.readapi import (
+    AlertSummary,
+    Change,
+    CustomerAnswer,
+    JourneyAnswer,
+    JourneyTouchpoint,
+    LatestEvent,
+    ReceiptAnswer,
+    ReceiptLeaf,
+)
+from schemas.score import Cell, Windows
+from services.api.store import Alert, Event, Experience, Latest, Person
+from services.core.catalogue import Catalogue
+from services.core.identity import strength
+from services.core.leaves import Leaves
+from services.core.scoring import (
+    HOURS_KEPT,
+    WINDOWS,
+    Reading,
+    band,
+    change_is_significant,
+    read,
+    read_dimensions,
+    receipt,
+)
+from services.core.tally import MICRO
+
+WEEK_HOURS: Final = 7 * 24
+"""The span over which a change is told."""
+
+
+class Moment(NamedTuple):
+    """The time of a question, and the hour that is read for it."""
+
+    at: datetime
+
+    @property
+    def hour(self) -> int:
+        """Hours since 1970; the whole hour that the moment falls in counts."""
+        return int(self.at.timestamp() // 3600)
+
+    @property
+    def hours(self) -> dict[str, int]:
+        """The hours whose tallies the answer and its change over a week need."""
+        return {
+            "after_hour": self.hour - WEEK_HOURS - HOURS_KEPT,
+            "until_hour": self.hour,
+        }
+
+
+def customer_answer(
+    person: Person,
+    experience: Experience,
+    alerts: Sequence[Alert],
+    *,
+    catalogue: Catalogue,
+    moment: Moment,
+) -> CustomerAnswer:
+    """Score a person along everything that can be read from its tallies."""
+    leaves = Leaves.of(catalogue, experience.triples)
+    overall, *windows = _read(
+        experience,
+        leaves,
+        catalogue,
+        hour=moment.hour,
+        windows_h=[None, *WINDOWS.values()],
+    )
+    (before,) = _read(
+        experience, leaves, catalogue, hour=moment.hour - WEEK_HOURS, windows_h=[None]
+    )
+    dimensions = read_dimensions(
+        experience.tallies,
+        leaves=leaves,
+        at_hour=moment.hour,
+        parameters=catalogue.parameters,
+    )
+    return CustomerAnswer(
+        customer=person.customer,
+        identities=sorted(person.identities.values(), key=strength),
+        score=overall.score,
+        confidence=overall.confidence,
+        se=overall.se,
+        band=band(overall.score, overall.confidence),
+        change=Change(
+            points=overall.score - before.score,
+            significant=change_is_significant(overall, before),
+        ),
+        dimensions={
+            name: {
+                value: Cell(score=cell.score, confidence=cell.confidence)
+                for value, cell in sorted(cells.items())
+            }
+            for name, cells in dimensions.items()
+        },
+        windows=Windows.model_validate(
+            {
+                name: Cell(score=window.score, confidence=window.confidence)
+                for name, window in zip(WINDOWS, windows, strict=True)
+            }
+        ),
+        alerts=[_alert(alert) for alert in alerts],
+        model_version=catalogue.model_version,
+        version=person.version,
+        at=write_instant(moment.at),
+    )
+
+
+def receipt_answer(
+    person: Person,
+    experience: Experience,
+    latest: Mapping[int, Sequence[Latest]],
+    *,
+    catalogue: Catalogue,
+    moment: Moment,
+) -> ReceiptAnswer:
+    """Explain a person's score leaf by leaf, with the newest events behind each."""
+    leaves = Leaves.of(catalogue, experience.triples)
+    explained = receipt(
+        experience.tallies,
+        leaves=leaves,
+        at_hour=moment.hour,
+        parameters=catalogue.parameters,
+    )
+    return ReceiptAnswer(
+        customer=person.customer,
+        score=explained.score,
+        prior=explained.prior,
+        leaves=[
+            ReceiptLeaf(
+                touchpoint=leaves.triples[line.leaf].touchpoint,
+                channel=leaves.triples[line.leaf].channel,
+                place=leaves.triples[line.leaf].place,
+                points=line.points,
+                events=line.events,
+                latest=[
+                    _latest(event)
+                    for event in latest.get(experience.stored_leaves[line.leaf], ())
+                ],
+            )
+            for line in explained.leaves
+        ],
+        model_version=catalogue.model_version,
+        version=person.version,
+        at=write_instant(moment.at),
+    )
+
+
+def journey_answer(
+    person: Person,
+    events: Sequence[Event],
+    *,
+    catalogue: Catalogue,
+    next_cursor: str | None,
+) -> JourneyAnswer:
+    """Show a page of events, which come the newest first, in the order of time."""
+    return JourneyAnswer(
+        customer=person.customer,
+        touchpoints=[
+            _touchpoint(event, person=person, catalogue=catalogue)
+            for event in reversed(events)
+        ],
+        next=next_cursor,
+        version=person.version,
+    )
+
+
+def _read(
+    experience: Experience,
+    leaves: Leaves,
+    catalogue: Catalogue,
+    *,
+    hour: int,
+    windows_h: Sequence[int | None],
+) -> list[Reading[float]]:
+    readings = read(
+        experience.tallies,
+        owners=1,
+        leaves=leaves,
+        at_hour=hour,
+        parameters=catalogue.parameters,
+        windows_h=windows_h,
+    )
+    return [Reading(*(float(column[0]) for column in reading)) for reading in readings]
+
+
+def _touchpoint(
+    event: Event, *, person: Person, catalogue: Catalogue
+) -> JourneyTouchpoint:
+    entry = catalogue.entry(event.touchpoint)
+    return JourneyTouchpoint(
+        id=event.event_id,
+        source=event.source,
+        identity=person.identities[event.identity],
+        touchpoint=event.touchpoint,
+        channel=event.channel,
+        place=event.place,
+        stage=entry.stage,
+        category=entry.category,
+        occurred_at=write_instant(event.occurred_at),
+        received_at=write_instant(event.received_at),
+        valence=event.v / MICRO,
+        stake=event.q / MICRO,
+    )
+
+
+def _latest(event: Latest) -> LatestEvent:
+    return LatestEvent(
+        source=event.source,
+        id=event.event_id,
+        occurred_at=write_instant(event.occurred_at),
+        valence=event.v / MICRO,
+        stake=event.q / MICRO,
+    )
+
+
+def _alert(alert: Alert) -> AlertSummary:
+    return AlertSummary.model_validate(
+        {
+            "id": str(alert.id),
+            "rule": alert.rule,
+            "severity": alert.severity,
+            "state": alert.state,
+            "opened_at": write_instant(alert.opened_at),
+            "changed_at": write_instant(alert.changed_at),
+            "closed_at": None
+            if alert.closed_at is None
+            else write_instant(alert.closed_at),
+            "snoozed_until": None
+            if alert.snoozed_until is None
+            else write_instant(alert.snoozed_until),
+            "score_before": alert.score_before,
+            "score": alert.score,
+        }
+    )

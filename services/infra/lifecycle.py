@@ -1,0 +1,104 @@
+"""Run one HTTP process: bind, serve until a signal says stop, finish what is under way."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Coroutine, Generator
+from contextlib import contextmanager
+from typing import Final
+
+import uvicorn
+import uvloop
+
+from services.infra.errors import ConfigurationError
+
+FINISH_S: Final = 10
+"""Requests under way at SIGTERM get this long; the longest deadline of one is half of it."""
+
+BACKLOG: Final = 1024
+"""Connections the kernel holds while the loop is busy."""
+
+REQUESTS_MAX: Final = 1000
+"""Requests at once; above it 503 at once, so that memory is bounded."""
+
+IDLE_S: Final = 75
+"""A connection without a request is kept so long: longer than the usual 60 s of a proxy, so it closes first."""
+
+
+class _Server(uvicorn.Server):
+    """A uvicorn server that leaves signals to us: its own way ends the process by the signal, not with 0."""
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
+
+
+def bind(*, host: str, port: int) -> socket.socket:
+    """Listen on an address; port 0 takes a free one. Raises ConfigurationError when it cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port} ({error.strerror}): free the port or set another"
+        ) from error
+
+
+async def serve_http(
+    app: Callable[..., Awaitable[None]], listener: socket.socket, *, stop: asyncio.Event
+) -> None:
+    """Serve until `stop` is set, then finish the requests under way."""
+    server = _Server(
+        uvicorn.Config(
+            app,
+            http="httptools",
+            ws="none",
+            lifespan="off",
+            interface="asgi3",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=REQUESTS_MAX,
+            timeout_keep_alive=IDLE_S,
+            timeout_graceful_shutdown=FINISH_S,
+        )
+    )
+
+    async def end() -> None:
+        await stop.wait()
+        server.should_exit = True
+
+    async with asyncio.TaskGroup() as tasks:
+        ending = tasks.create_task(end())
+        await server.serve(sockets=[listener])
+        ending.cancel()
+
+
+def on_signals(*, stop: asyncio.Event, reload: Callable[[], None]) -> None:
+    """SIGTERM and SIGINT stop the process gracefully; SIGHUP reloads."""
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+
+
+async def until(stop: asyncio.Event, work: Awaitable[None]) -> None:
+    """Let work go on until `stop` is set; when it fails first, its error goes up."""
+    task = asyncio.ensure_future(work)
+    stopped = asyncio.ensure_future(stop.wait())
+    await asyncio.wait({task, stopped}, return_when=asyncio.FIRST_COMPLETED)
+    stopped.cancel()
+    if task.done():
+        task.result()
+        return
+    task.cancel()
+    await asyncio.wait({task})
+
+
+def run(main: Coroutine[None, None, None]) -> None:
+    """Run a process's main coroutine on uvloop."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main)
