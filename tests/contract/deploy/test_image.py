@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+Tool = Callable[[str], Path]
+
+ROOT = Path(__file__).parents[3]
+DOCKER = ROOT / "deploy" / "docker"
+DOCKERFILE = DOCKER / "Dockerfile"
+
+IMPORT_WITHOUT = """
+import importlib, importlib.metadata as metadata, sys
+absent = set(sys.argv[2].split(","))
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"{name} is not in the image")
+sys.meta_path.insert(0, Absent())
+importlib.import_module(sys.argv[1])
+"""
+
+
+def packages_outside_the_image() -> list[str]:
+    """Import names of what only the extras install."""
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        extras = tomllib.load(file)["project"]["optional-dependencies"]
+    names = {
+        re.split(r"[=<>\[;]", dependency)[0]
+        for dependency in extras["embedded"] + extras["dev"]
+    }
+    return sorted(name.replace("-", "_") for name in names)
+
+
+def test_hadolint_finds_nothing(run: Run, tool: Tool) -> None:
+    linted = run(tool("hadolint"), DOCKERFILE)
+
+    assert linted.returncode == 0, linted.stdout + linted.stderr
+
+
+def test_hadolint_notices_a_bad_file(run: Run, tool: Tool, tmp_path: Path) -> None:
+    bad = tmp_path / "Dockerfile"
+    bad.write_text("FROM python\nRUN cd /tmp && pip install x\n", encoding="utf-8")
+
+    assert run(tool("hadolint"), bad).returncode != 0
+
+
+def test_what_the_image_copies_exists_and_is_sent_to_the_build() -> None:
+    sent = {
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+        if line.startswith("!")
+    }
+    copied = [
+        source
+        for line in DOCKERFILE.read_text(encoding="utf-8").splitlines()
+        if line.startswith("COPY") and "--from" not in line
+        for source in [w for w in line.split()[1:-1] if not w.startswith("--")]
+    ]
+
+    assert copied
+    for source in copied:
+        assert (ROOT / source).exists(), source
+        assert any(source == s or source.startswith(f"{s}/") for s in sent), source
+
+
+def test_the_image_runs_as_a_user_without_rights() -> None:
+    users = re.findall(r"(?m)^USER (\S+)", DOCKERFILE.read_text(encoding="utf-8"))
+
+    assert users == ["10001"]
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "services.ingest.__main__",
+        "services.aggregator.__main__",
+        "services.api.__main__",
+        "services.cli",
+    ],
+)
+def test_a_process_needs_nothing_that_the_image_lacks(run: Run, module: str) -> None:
+    absent = ",".join(packages_outside_the_image())
+
+    imported = run(sys.executable, "-c", IMPORT_WITHOUT, module, absent)
+
+    assert imported.returncode == 0, imported.stderr
+
+
+def test_the_entrypoint_hands_secrets_from_files_to_the_process(
+    run: Run, tmp_path: Path
+) -> None:
+    (tmp_path / "hash").write_text("h" * 32, encoding="utf-8")
+    (tmp_path / "password").write_text("p w", encoding="utf-8")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HASH_KEY_FILE": str(tmp_path / "hash"),
+        "POSTGRES_PASSWORD_FILE": str(tmp_path / "password"),
+    }
+
+    shown = run(
+        DOCKER / "entrypoint.sh",
+        "sh",
+        "-c",
+        'echo "$TACTUS_HASH_KEY/$PGPASSWORD"',
+        env=environment,
+    )
+
+    assert shown.stdout == f"{'h' * 32}/p w\n"
+
+
+def test_the_entrypoint_refuses_a_secret_that_is_missing(
+    run: Run, tmp_path: Path
+) -> None:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HASH_KEY_FILE": str(tmp_path / "nowhere"),
+    }
+
+    refused = run(DOCKER / "entrypoint.sh", "true", env=environment)
+
+    assert refused.returncode != 0
+    assert "nowhere" in refused.stderr
