@@ -5,30 +5,28 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import logging
-import os
 import tempfile
+import threading
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import platformdirs
-from jgo.maven import MavenContext
+from jgo.maven import MavenContext, PythonResolver
 
 from services.infra.errors import ConfigurationError, UnavailableError
+from services.local.progress import Advance
 
 LOCK: Final = Path(__file__).parents[2] / "deploy" / "embedded" / "kafka.lock.toml"
 
 DOWNLOADS_MAX: Final = 8
 """Eight at once fill a usual line; more would look like an attack to the repository."""
 
-TIMEOUT_S: Final = 60
-"""Between two packets; a line slower than that is broken."""
-
-Advance = Callable[[int, int], None]
-"""Told how many of how many jars are in place."""
+TIMEOUT_S: Final = 15
+"""Between two packets; a line slower than that is broken, and Ctrl-C need not wait longer."""
 
 
 class Jar(NamedTuple):
@@ -49,10 +47,11 @@ class Jar(NamedTuple):
 
 
 class Source(NamedTuple):
-    """Where jars come from. `repositories` None is Maven Central; a company's mirror takes its place."""
+    """Where jars come from: Maven Central, unless `repositories` names others. `stop` gives up a download."""
 
     offline: bool = False
     repositories: Mapping[str, str] | None = None
+    stop: threading.Event | None = None
 
 
 def cache_directory() -> Path:
@@ -124,17 +123,18 @@ def _fetch(jar: Jar, path: Path, source: Source) -> Path:
     with tempfile.TemporaryDirectory(
         prefix=f".{jar.artifact}-", dir=path.parent
     ) as folder:
-        repositories = (
-            None if source.repositories is None else dict(source.repositories)
-        )
         context = MavenContext(
+            resolver=PythonResolver(progress_callback=_stopper(source)),
             repo_cache=Path(folder),
             local_repos=[],
-            remote_repos=repositories,
+            remote_repos=None
+            if source.repositories is None
+            else dict(source.repositories),
             timeout=TIMEOUT_S,
-            offline=False,
         )
         try:
+            if source.stop is not None and source.stop.is_set():
+                raise InterruptedError
             fetched = (
                 context.project(jar.group, jar.artifact)
                 .at_version(jar.version)
@@ -142,16 +142,27 @@ def _fetch(jar: Jar, path: Path, source: Source) -> Path:
                 .resolve()
             )
         except (OSError, RuntimeError) as error:
+            reason = f"{jar.coordinates} could not be fetched ({error})"
             raise UnavailableError(
-                f"{jar.coordinates} could not be fetched ({error}): check the network and start again"
+                f"{reason}: check the network and start again"
             ) from error
         fault = _fault(fetched, jar)
         if fault is not None:
             raise UnavailableError(
                 f"{jar.coordinates} as fetched {fault}: start again, or check the proxy"
             )
-        os.replace(fetched, path)
+        fetched.replace(path)
     return path
+
+
+def _stopper(
+    source: Source,
+) -> Callable[[str, int], AbstractContextManager[Callable[[int], None]]]:
+    def received(_size: int) -> None:
+        if source.stop is not None and source.stop.is_set():
+            raise InterruptedError
+
+    return lambda _name, _size: nullcontext(received)
 
 
 @contextmanager

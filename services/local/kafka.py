@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from services.infra.errors import UnavailableError
-from services.local.jars import Advance, Source, ensure_jars
+from services.local.jars import Source, ensure_jars
 from services.local.jvm import Training, broker_command, checkpoint, training
 from services.local.ports import LOOPBACK, free_port
 from services.local.processes import Program, finish, kill_group, last_lines, spawn
+from services.local.progress import Advance
 
 READY_S: Final = 60.0
 """A start takes one to three seconds; a machine twenty times slower still passes."""
@@ -129,12 +130,16 @@ class EmbeddedKafka:
         """Return when the broker lists itself. Raises UnavailableError with the end of its log."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self.poll() is None:
-            if answers(self.port):
+            if self.is_ready():
                 return
             time.sleep(POLL_S)
         raise UnavailableError(
             f"Kafka did not start on {self.bootstrap}; {self.log} ends:\n{last_lines(self.log)}"
         )
+
+    def is_ready(self) -> bool:
+        """Say whether it answers at this moment."""
+        return answers(self.port)
 
     def poll(self) -> int | None:
         """Return the exit code when the broker has ended, else None."""

@@ -135,16 +135,16 @@ class EmbeddedPostgres:
         self.wait_ready()
 
     def prepare(self) -> None:
-        """Create the cluster, its role and its database once; starts nothing that stays."""
+        """Create the cluster, its role and its database once, and see a former server's processes off."""
         self.data.mkdir(parents=True, exist_ok=True)
         home = self._found_home()
         if not (home.directory / "PG_VERSION").exists():
             self._create(home)
+        end_orphans(home.directory)
 
     def launch(self) -> None:
-        """Start the server once no process of a former one is left. Call from a thread that outlives it."""
+        """Start the server, after `prepare`. Call from a thread that outlives it (see processes.spawn)."""
         home = self._found_home()
-        end_orphans(home.directory)
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
         self._process = spawn(
             Program(self.command, self.log, environment, signal.SIGQUIT, home.account)
@@ -154,12 +154,16 @@ class EmbeddedPostgres:
         """Return when the server says that it takes connections. Raises UnavailableError with the end of its log."""
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline and self.poll() is None:
-            if _says_ready(self.directory, self.pid):
+            if self.is_ready():
                 return
             time.sleep(POLL_S)
         raise UnavailableError(
             f"Postgres did not start on {LOOPBACK}:{self.port}; {self.log} ends:\n{last_lines(self.log)}"
         )
+
+    def is_ready(self) -> bool:
+        """Say whether it takes connections at this moment."""
+        return _says_ready(self.directory, self.pid)
 
     def poll(self) -> int | None:
         """Return the exit code when the postmaster has ended, else None."""

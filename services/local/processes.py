@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -76,6 +77,13 @@ def rotate(log: Path) -> None:
         log.replace(log.with_name(f"{log.name}.1"))
 
 
+def trim(log: Path) -> None:
+    """Do the same for a log that is being written: copy it aside and empty it; its writer appends from the start."""
+    if log.exists() and log.stat().st_size > LOG_BYTES_MAX:
+        shutil.copyfile(log, log.with_name(f"{log.name}.1"))
+        os.truncate(log, 0)
+
+
 def last_lines(log: Path, count: int = 12) -> str:
     """Return the end of a log, for a message about the child that wrote it."""
     try:
@@ -84,11 +92,7 @@ def last_lines(log: Path, count: int = 12) -> str:
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return ""
-    return (
-        "\n".join(line for line in lines if line.strip()[:1])
-        if len(lines) <= count
-        else "\n".join(lines[-count:])
-    )
+    return "\n".join(lines[-count:])
 
 
 def send(process: subprocess.Popen[bytes], signum: signal.Signals) -> None:
