@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    KafkaError,
+    NotCoordinatorForGroupError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+from aiokafka.structs import OffsetAndMetadata
 
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
@@ -24,6 +32,13 @@ REQUEST_TIMEOUT_MS: Final = 10_000
 
 VISIBLE_POLL_S: Final = 0.05
 """A new topic reaches a broker's metadata within some tens of milliseconds."""
+
+COORDINATOR_AWAY: Final = (
+    GroupCoordinatorNotAvailableError,
+    GroupLoadInProgressError,
+    NotCoordinatorForGroupError,
+)
+"""What a broker answers while it makes or loads its topic of offsets."""
 
 Partition = tuple[str, int]
 
@@ -174,6 +189,19 @@ async def _configs(
     return configs
 
 
+async def _committed(
+    admin: AIOKafkaAdminClient, group: str
+) -> Mapping[TopicPartition, OffsetAndMetadata]:
+    """Ask until the coordinator answers: the first question ever makes Kafka create its topic of offsets."""
+    committed: Mapping[TopicPartition, OffsetAndMetadata] | None = None
+    while committed is None:
+        try:
+            committed = await admin.list_consumer_group_offsets(group)
+        except COORDINATOR_AWAY:
+            await asyncio.sleep(VISIBLE_POLL_S)
+    return committed
+
+
 class LogWatch:
     """Reads the ends of topics and the positions of groups, over connections that it keeps."""
 
@@ -186,16 +214,16 @@ class LogWatch:
         """Tell the first offset and the end of every partition; topics that do not exist are left out."""
         try:
             async with asyncio.timeout(ADMIN_TIMEOUT_S):
-                consumer = await self._connected_consumer()
-                present = await consumer.topics()
+                present = await _described(await self._connected_admin())
                 parts = [
-                    TopicPartition(topic, part)
+                    TopicPartition(topic, part["partition"])
                     for topic in topics
                     if topic in present
-                    for part in consumer.partitions_for_topic(topic) or ()
+                    for part in present[topic]["partitions"]
                 ]
                 if not parts:
                     return {}
+                consumer = await self._connected_consumer()
                 first = await consumer.beginning_offsets(parts)
                 end = await consumer.end_offsets(parts)
         except (KafkaError, TimeoutError, OSError) as error:
@@ -212,7 +240,7 @@ class LogWatch:
         try:
             async with asyncio.timeout(ADMIN_TIMEOUT_S):
                 admin = await self._connected_admin()
-                committed = await admin.list_consumer_group_offsets(group)
+                committed = await _committed(admin, group)
         except (KafkaError, TimeoutError, OSError) as error:
             await self.close()
             raise UnavailableError(

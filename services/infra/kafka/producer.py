@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
+from time import perf_counter
 from typing import Final, NamedTuple
 
 import structlog
@@ -126,7 +127,7 @@ class LogProducer:
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Return when every record is durable; raises UnavailableError, at the latest at the deadline."""
         producer, size = self._admit(records)
-        started = asyncio.get_running_loop().time()
+        started = perf_counter()
         delivery = _Delivery(records=len(records), size=size, release=self._released)
         self._buffered_bytes += size
         self._waiting_since[id(delivery)] = started
@@ -147,7 +148,7 @@ class LogProducer:
             self._breaker.given_up()
         if error is not None:
             self._fail(error)
-        self._acked_at = asyncio.get_running_loop().time()
+        self._acked_at = perf_counter()
         self._breaker.succeeded()
         self._on_ack(self._acked_at - started)
 
@@ -179,7 +180,7 @@ class LogProducer:
         try:
             for topic, key, value, headers in records:
                 acknowledgement = await producer.send(
-                    topic, value, key, headers=headers
+                    topic, value, key, headers=list(headers)
                 )
                 acknowledgement.add_done_callback(delivery.one_done)
                 sent += 1
@@ -229,7 +230,7 @@ class LogProducer:
         self._broken.clear()
         self._producer = producer
         self._breaker.succeeded()
-        self._acked_at = asyncio.get_running_loop().time()
+        self._acked_at = perf_counter()
         log.info("log_connected", bootstrap=self._settings.bootstrap)
 
     async def _watch(self) -> None:
@@ -242,7 +243,7 @@ class LogProducer:
                 await self._probe()
 
     def _silent(self) -> bool:
-        now = asyncio.get_running_loop().time()
+        now = perf_counter()
         stale = any(now - since > STALE_S for since in self._waiting_since.values())
         return (
             stale or self._breaker.state is State.OPEN or now - self._acked_at > QUIET_S
@@ -265,7 +266,7 @@ class LogProducer:
                 )
             else:
                 self._breaker.seen()
-                self._acked_at = asyncio.get_running_loop().time()
+                self._acked_at = perf_counter()
         if was is not self._breaker.state:
             log.warning(
                 "log_breaker", state=self._breaker.state, reason=self._breaker.reason

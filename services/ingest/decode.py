@@ -1,0 +1,136 @@
+"""Turn a body into events: which form it has, which bytes are which event, and what each holds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import Enum
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from services.ingest.limits import EVENT_BYTES_MAX, EVENTS_MAX, nests_too_deep
+from services.ingest.refusal import Reason, Refused, Rejected
+
+
+class Form(Enum):
+    """How a request carries its events."""
+
+    ANY = "application/json"
+    ONE = "application/cloudevents+json"
+    MANY = "application/cloudevents-batch+json"
+    BINARY = "headers"
+
+
+class Incoming(NamedTuple):
+    """One event: its bytes as they came, and what they hold or why they cannot be read."""
+
+    original: bytes
+    event: object | Rejected
+
+
+_ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
+_VALUE: Final = msgspec.json.Decoder(Any)
+_MALFORMED: Final = Refused("malformed-json")
+_WHITESPACE: Final = b" \t\n\r"
+
+
+def form_of(content_type: str | None, *, binary: bool) -> Form | Refused:
+    """Choose the form by the media type; `ce-` headers without a media type mean JSON."""
+    if content_type is None:
+        return Form.BINARY if binary else Refused("unsupported-media-type")
+    media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
+    if any(not _is_utf8(parameter) for parameter in parameters):
+        return Refused("unsupported-media-type")
+    match media_type:
+        case Form.ONE.value:
+            return Form.ONE
+        case Form.MANY.value:
+            return Form.MANY
+        case Form.ANY.value:
+            return Form.BINARY if binary else Form.ANY
+        case _:
+            return Refused("unsupported-media-type")
+
+
+def _is_utf8(parameter: str) -> bool:
+    name, _, value = parameter.partition("=")
+    return name.strip() != "charset" or value.strip(' "') in {
+        "utf-8",
+        "utf8",
+        "us-ascii",
+    }
+
+
+def events_of(body: bytes, form: Form) -> Sequence[Incoming] | Refused:
+    """Split a body into its events; refused as a whole only when it is not JSON at all, or too many events."""
+    if not _is_text(body):
+        return _MALFORMED
+    listed = body.lstrip(_WHITESPACE)[:1] == b"["
+    if listed and form is not Form.ONE:
+        return _elements(body)
+    if form is Form.MANY:
+        return Refused("invalid-event", "A batch is a list of events.")
+    incoming = _read(body)
+    if (
+        isinstance(incoming.event, Rejected)
+        and incoming.event.reason is Reason.MALFORMED
+    ):
+        return _MALFORMED
+    return [incoming]
+
+
+def event_of_headers(attributes: dict[str, str], body: bytes) -> Incoming | Refused:
+    """Join the attributes of a binary event with its body, the data."""
+    if not _is_text(body):
+        return _MALFORMED
+    envelope: dict[str, object] = {**attributes, "datacontenttype": "application/json"}
+    if not body:
+        return Incoming(msgspec.json.encode(envelope), envelope)
+    data = _read(body)
+    if isinstance(data.event, Rejected):
+        return _MALFORMED if data.event.reason is Reason.MALFORMED else data
+    return Incoming(
+        original=msgspec.json.encode({**envelope, "data": msgspec.Raw(body)}),
+        event={**envelope, "data": data.event},
+    )
+
+
+def _is_text(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _elements(body: bytes) -> Sequence[Incoming] | Refused:
+    try:
+        elements = _ELEMENTS.decode(body)
+    except (msgspec.DecodeError, RecursionError):
+        return _MALFORMED
+    if len(elements) > EVENTS_MAX:
+        return Refused("body-too-large", f"Send at most {EVENTS_MAX} events at once.")
+    return [_read(bytes(element)) for element in elements]
+
+
+def _read(original: bytes) -> Incoming:
+    if len(original) > EVENT_BYTES_MAX:
+        return _unread(
+            original, Reason.TOO_LARGE, f"an event has at most {EVENT_BYTES_MAX} bytes"
+        )
+    if nests_too_deep(original):
+        return _unread(original, Reason.TOO_DEEP, "an event nests at most 16 deep")
+    try:
+        return Incoming(original, _VALUE.decode(original))
+    except msgspec.ValidationError:
+        return _unread(
+            original,
+            Reason.OUT_OF_RANGE,
+            "a number is beyond what JSON readers agree on; send it as text",
+        )
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return _unread(original, Reason.MALFORMED, "this event is not JSON (RFC 8259)")
+
+
+def _unread(original: bytes, reason: Reason, detail: str) -> Incoming:
+    return Incoming(original, Rejected(reason, detail))

@@ -1,0 +1,226 @@
+"""Take a posted request through its gates, cheapest first, and answer when the log has its events."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import Final, NamedTuple
+
+import structlog
+
+from schemas.instant import write_instant
+from services.infra.clock import Clock
+from services.infra.errors import UnavailableError
+from services.infra.kafka import LogRecord
+from services.infra.sources import Source, Sources
+from services.infra.topics import DLQ
+from services.ingest import answers, cloudevents
+from services.ingest.accept import Accepted, Judge, instant
+from services.ingest.answers import Answer, Verdict, valid_id
+from services.ingest.auth import source_of
+from services.ingest.decode import Form, Incoming, event_of_headers, events_of, form_of
+from services.ingest.limits import Budget, Share, inflate, read_body
+from services.ingest.metering import Meter
+from services.ingest.ports import EventLog
+from services.ingest.refusal import Refused, Rejected
+
+log = structlog.get_logger(__name__)
+
+BODY_SECONDS_MAX: Final = 10.0
+"""A megabyte over a slow mobile line; a body that comes slower than that holds memory for nothing."""
+
+HEADERS_MAX: Final = 64
+"""A browser behind two proxies sends 40."""
+
+HEADER_BYTES_MAX: Final = 16 * 1024
+"""Room for a long cookie that nobody here reads."""
+
+DEAD_BYTES_MAX: Final = 256 * 1024
+"""Of what is refused so much is kept: any event that can be mended, and a fair look at what cannot."""
+
+SUBJECT_CHARS_MAX: Final = 300
+"""A subject that could be valid; a longer one is no key for a dead letter."""
+
+RECORD_CONTENT_TYPE: Final = (
+    ("content-type", b"application/cloudevents+json; charset=UTF-8"),
+)
+
+Headers = Sequence[tuple[str, str]]
+"""Names in small letters, values as latin-1 text."""
+
+
+class Posted(NamedTuple):
+    """A request, its body still on the way."""
+
+    headers: Headers
+    body: AsyncIterable[bytes]
+
+    def all(self, name: str) -> list[str]:
+        """Return every value of a header."""
+        return [value for header, value in self.headers if header == name]
+
+    def one(self, name: str) -> str | None:
+        """Return a header's value; several are joined, as HTTP has it."""
+        return ", ".join(self.all(name)) or None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """Everything that a request needs; one for the whole process."""
+
+    event_log: EventLog
+    judge: Judge
+    sources: Callable[[], Sources]
+    clock: Clock
+    budget: Budget
+    meter: Meter
+
+    async def post_events(self, posted: Posted) -> Answer:
+        """Answer `POST /v1/events`."""
+        started = perf_counter()
+        channel = "other"
+        with self.budget.share() as share:
+            outcome = await self._verdicts(posted, share)
+        if isinstance(outcome, Refused):
+            answer = answers.of_refusal(outcome)
+        else:
+            channel = self.meter.events(outcome)
+            answer = answers.of_verdicts(outcome)
+        self.meter.request(answer, channel=channel, seconds=perf_counter() - started)
+        return answer
+
+    async def _verdicts(
+        self, posted: Posted, share: Share
+    ) -> Sequence[Verdict] | Refused:
+        size = sum(len(name) + len(value) for name, value in posted.headers)
+        if len(posted.headers) > HEADERS_MAX or size > HEADER_BYTES_MAX:
+            return Refused("headers-too-large")
+        source = source_of(posted.all("authorization"), self.sources())
+        if source is None:
+            return Refused("unauthorized")
+        form = form_of(
+            posted.one("content-type"),
+            binary=cloudevents.is_binary(name for name, _ in posted.headers),
+        )
+        if isinstance(form, Refused):
+            return form
+        if self.event_log.unready() is not None:
+            return Refused("unavailable")
+        body = await _body(posted, share)
+        if isinstance(body, Refused):
+            return body
+        return await self._judged(_incoming(posted, form, body), body, source)
+
+    async def _judged(
+        self, incoming: Sequence[Incoming] | Refused, body: bytes, source: Source
+    ) -> Sequence[Verdict] | Refused:
+        arrived_us = self.clock.now_us()
+        dead = _DeadLetters(
+            source=source, received_at=write_instant(instant(arrived_us))
+        )
+        if isinstance(incoming, Refused):
+            record = dead.letter(
+                body, None, reason=incoming.slug, detail=incoming.detail
+            )
+            return await self._append([record]) or incoming
+        verdicts = [self._verdict(one, source, arrived_us) for one in incoming]
+        records = list(_records(incoming, verdicts, dead))
+        return await self._append(records) or verdicts
+
+    def _verdict(self, incoming: Incoming, source: Source, arrived_us: int) -> Verdict:
+        if isinstance(incoming.event, Rejected):
+            return Verdict(None, incoming.event)
+        outcome = self.judge.judge(
+            incoming.event, source=source, received_at_us=arrived_us
+        )
+        if isinstance(outcome, Accepted):
+            return Verdict(outcome.event_id, outcome)
+        return Verdict(valid_id(incoming.event), outcome)
+
+    async def _append(self, records: Sequence[LogRecord]) -> Refused | None:
+        if not records:
+            return None
+        try:
+            await self.event_log.append(records)
+        except UnavailableError as error:
+            log.warning("append_failed", records=len(records), reason=str(error))
+            return Refused("unavailable")
+        return None
+
+
+async def _body(posted: Posted, share: Share) -> bytes | Refused:
+    encodings = [
+        encoding.strip().lower()
+        for encoding in (posted.one("content-encoding") or "identity").split(",")
+    ]
+    if encodings not in (["identity"], ["gzip"], ["x-gzip"]):
+        return Refused(
+            "unsupported-media-type",
+            "Send the body plain or with Content-Encoding: gzip, once.",
+        )
+    try:
+        async with asyncio.timeout(BODY_SECONDS_MAX):
+            body = await read_body(
+                posted.body,
+                announced=posted.one("content-length"),
+                waits=posted.one("expect") is not None,
+                share=share,
+            )
+    except TimeoutError:
+        return Refused("timeout")
+    if isinstance(body, Refused) or encodings == ["identity"]:
+        return body
+    return inflate(body, share=share)
+
+
+def _incoming(posted: Posted, form: Form, body: bytes) -> Sequence[Incoming] | Refused:
+    if form is not Form.BINARY:
+        return events_of(body, form)
+    attributes = cloudevents.attributes(posted.headers)
+    if isinstance(attributes, Refused):
+        return attributes
+    incoming = event_of_headers(attributes, body)
+    return incoming if isinstance(incoming, Refused) else [incoming]
+
+
+def _records(
+    incoming: Sequence[Incoming], verdicts: Sequence[Verdict], dead: _DeadLetters
+) -> Iterator[LogRecord]:
+    for one, verdict in zip(incoming, verdicts, strict=True):
+        match verdict.outcome:
+            case Accepted(topic=topic, key=key, value=value):
+                yield LogRecord(topic, key, value, RECORD_CONTENT_TYPE)
+            case Rejected(reason, detail):
+                yield dead.letter(one.original, one.event, reason=reason, detail=detail)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _DeadLetters:
+    """What one request's dead letters have in common."""
+
+    source: Source
+    received_at: str
+
+    def letter(
+        self, original: bytes, event: object, *, reason: str, detail: str
+    ) -> LogRecord:
+        headers = [
+            ("reason", reason.encode()),
+            ("detail", detail.encode()),
+            ("source", self.source.name.encode()),
+            ("receivedat", self.received_at.encode()),
+        ]
+        if len(original) > DEAD_BYTES_MAX:
+            headers.append(("truncated", str(len(original)).encode()))
+        return LogRecord(
+            DLQ, _subject(event), original[:DEAD_BYTES_MAX], tuple(headers)
+        )
+
+
+def _subject(event: object) -> bytes | None:
+    subject = event.get("subject") if isinstance(event, dict) else None
+    if isinstance(subject, str) and 0 < len(subject) <= SUBJECT_CHARS_MAX:
+        return subject.encode()
+    return None

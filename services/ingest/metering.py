@@ -1,0 +1,57 @@
+"""Count requests and events, under labels that cannot grow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from services.infra.metrics import (
+    INGEST_EVENTS,
+    INGEST_REQUEST_SECONDS,
+    INGEST_REQUESTS,
+    UNKNOWN_TOUCHPOINTS,
+    label_of,
+)
+from services.ingest.accept import Accepted
+from services.ingest.answers import Answer, Verdict
+
+
+class Meter:
+    """Knows the channels that may be labels: the catalogue's."""
+
+    def __init__(self, channels: frozenset[str]) -> None:
+        self._channels = channels
+
+    def events(self, verdicts: Sequence[Verdict]) -> str:
+        """Count the events of a request; return the channel that it counts under."""
+        counts: dict[tuple[str, str], int] = {}
+        for verdict in verdicts:
+            channel, outcome = "other", "rejected"
+            if isinstance(verdict.outcome, Accepted):
+                channel = label_of(verdict.outcome.channel, known=self._channels)
+                outcome = "accepted"
+                if not verdict.outcome.known:
+                    UNKNOWN_TOUCHPOINTS.inc()
+            counts[channel, outcome] = counts.get((channel, outcome), 0) + 1
+        for (channel, outcome), count in counts.items():
+            INGEST_EVENTS.labels(channel, outcome).inc(count)
+        channels = {channel for channel, outcome in counts if outcome == "accepted"}
+        return channels.pop() if len(channels) == 1 else "other"
+
+    def request(self, answer: Answer, *, channel: str, seconds: float) -> None:
+        """Count a request that is about to be answered."""
+        INGEST_REQUESTS.labels(channel, _outcome(answer.status)).inc()
+        INGEST_REQUEST_SECONDS.observe(seconds)
+
+
+def _outcome(status: int) -> str:
+    match status:
+        case 202:
+            return "accepted"
+        case 401:
+            return "unauthorized"
+        case 503:
+            return "unavailable"
+        case 500:
+            return "failed"
+        case _:
+            return "refused"
