@@ -129,3 +129,41 @@ def test_the_entrypoint_refuses_a_secret_that_is_missing(
 
     assert refused.returncode != 0
     assert "nowhere" in refused.stderr
+
+
+def test_the_first_start_makes_secrets_and_the_next_keeps_them(
+    run: Run, tmp_path: Path
+) -> None:
+    first = run(sys.executable, DOCKER / "first_start.py", tmp_path)
+    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    second = run(sys.executable, DOCKER / "first_start.py", tmp_path)
+    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert set(made) == {"keys.json", "sources.toml", "hash_key", "postgres_password"}
+    assert kept == made
+
+
+def test_the_secrets_are_the_users_own_but_for_the_databases_password(
+    run: Run, tmp_path: Path
+) -> None:
+    run(sys.executable, DOCKER / "first_start.py", tmp_path)
+
+    readable = {path.name for path in tmp_path.iterdir() if path.stat().st_mode & 0o077}
+    assert readable == {"postgres_password"}
+
+
+def test_every_command_of_the_stack_exists(
+    run: Run, compose: dict[str, dict[str, dict[str, list[str]]]]
+) -> None:
+    tactus = Path(sys.executable).parent / "tactus"
+    commands = [
+        service["command"][1:]
+        for service in compose["services"].values()
+        if service.get("command", [""])[0] == "tactus"
+    ]
+
+    assert len(commands) == 5
+    for command in commands:
+        shown = run(tactus, *command, "--help")
+        assert shown.returncode == 0, shown.stderr

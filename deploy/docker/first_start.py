@@ -1,0 +1,27 @@
+#!/usr/bin/env python
+"""Write the secrets of a stack in containers once; a later start finds them and changes nothing."""
+
+from __future__ import annotations
+
+import secrets
+import sys
+from pathlib import Path
+
+from services.local.keys import ensure_keys, write_private
+
+
+def ensure_secrets(folder: Path) -> None:
+    """Make the keys, the hash key and the database password, each in the form its reader takes."""
+    keys = ensure_keys(folder)
+    hash_key = folder / "hash_key"
+    if not hash_key.exists():
+        write_private(hash_key, keys.hash_key)
+    password = folder / "postgres_password"
+    if not password.exists():
+        write_private(password, secrets.token_urlsafe(32))
+    # The database's image reads it as another user; only containers of this stack mount the volume.
+    password.chmod(0o644)
+
+
+if __name__ == "__main__":
+    ensure_secrets(Path(sys.argv[1]))
