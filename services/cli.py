@@ -1,8 +1,237 @@
-"""The `tactus` command: parses the line, then imports only what that command needs."""
+"""The `tactus` command: reads the line, then imports only what that command needs."""
 
 from __future__ import annotations
 
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from services.infra.errors import TactusError
+
+app = typer.Typer(
+    name="tactus",
+    help="Turns what happens at every touchpoint into a live, explainable experience score.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+topics = typer.Typer(help="The log's topics.", no_args_is_help=True)
+catalogue = typer.Typer(help="The touchpoints and their weights.", no_args_is_help=True)
+app.add_typer(topics, name="topics")
+app.add_typer(catalogue, name="catalogue")
+
+Data = Annotated[
+    Path | None, typer.Option("--data", help="The directory of the stack.")
+]
+Override = Annotated[
+    Path | None, typer.Option(help="A YAML file that overrides parts of the catalogue.")
+]
+
+
+@app.command()
+def up(
+    data: Data = None,
+    workers: Annotated[
+        int, typer.Option(min=0, max=16, help="Aggregators to run.")
+    ] = 1,
+) -> None:
+    """Run the whole stack here: Kafka, Postgres and the services. Ctrl-C ends it."""
+    from services.local import up as command
+
+    raise SystemExit(command.run(data, workers))
+
+
+@app.command()
+def demo(
+    seconds: Annotated[
+        int | None, typer.Option(min=5, max=86_400, help="End after so long.")
+    ] = None,
+    customers: Annotated[
+        int, typer.Option(min=5, max=10_000, help="Customers of the shop.")
+    ] = 40,
+    rate: Annotated[
+        float, typer.Option(min=0.5, max=1000, help="Events a second.")
+    ] = 20,
+    browser: Annotated[
+        bool, typer.Option(help="Open what there is to see in a browser.")
+    ] = True,
+) -> None:
+    """Run the stack with a simulated shop, and watch scores move."""
+    from services.local import demo as command
+
+    raise SystemExit(command.run(seconds, customers, rate, browser))
+
+
+@app.command()
+def ingest() -> None:
+    """Run the HTTP door for events."""
+    from services.ingest.__main__ import main as command
+
+    command()
+
+
+@app.command()
+def aggregator() -> None:
+    """Run one stream worker."""
+    from services.aggregator.__main__ import main as command
+
+    command()
+
+
+@app.command()
+def api() -> None:
+    """Run the HTTP door for scores."""
+    from services.api.__main__ import main as command
+
+    command()
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database to this version's schema."""
+    from services.aggregator.migrations import migrate as command
+    from services.infra.settings import Settings
+
+    applied = asyncio.run(command(Settings().postgres.dsn.get_secret_value()))
+    typer.echo("\n".join(applied) or "nothing to do: the database is up to date")
+
+
+@app.command()
+def doctor(data: Data = None) -> None:
+    """Look for what is wrong with a running stack, and name each fix."""
+    from services.local import doctor as command
+
+    raise SystemExit(command.run(data))
+
+
+@app.command()
+def send(  # noqa: PLR0913, PLR0917 - one for each option of the command
+    file: Annotated[
+        Path | None, typer.Argument(help="Events as JSON; - for standard input.")
+    ] = None,
+    touchpoint: Annotated[
+        str | None, typer.Option(help="As the catalogue names it.")
+    ] = None,
+    customer: Annotated[
+        str | None, typer.Option(help="The customer's id, or kind:value.")
+    ] = None,
+    rating: Annotated[
+        float | None, typer.Option(help="What the customer answered.")
+    ] = None,
+    property_: Annotated[
+        list[str] | None, typer.Option("--property", help="name=value, any number.")
+    ] = None,
+    example: Annotated[
+        bool, typer.Option("--example", help="Print an example event and send it.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Send an event, and show what became of it."""
+    from services.local import send as command
+
+    raise SystemExit(
+        command.run(
+            file,
+            touchpoint=touchpoint,
+            customer=customer,
+            rating=rating,
+            properties=property_ or [],
+            example=example,
+            data=data,
+        )
+    )
+
+
+@app.command()
+def replay(
+    file: Annotated[Path, typer.Argument(help="NDJSON, gzip or not.")],
+    speed: Annotated[
+        str, typer.Option(help="1 is as it happened, 60 a minute a second, or max.")
+    ] = "max",
+    source: Annotated[
+        str | None, typer.Option(help="Source of the events; replay/<file name>.")
+    ] = None,
+    map_file: Annotated[
+        Path | None, typer.Option("--map", help="Says what is which touchpoint.")
+    ] = None,
+    as_is: Annotated[
+        bool, typer.Option("--as-is", help="Keep the times; needs the backfill right.")
+    ] = False,
+    data: Data = None,
+) -> None:
+    """Send a recording through the HTTP door, its newest event at the present."""
+    from services.local import replay as command
+
+    raise SystemExit(
+        command.run(
+            file, speed=speed, source=source, map_file=map_file, as_is=as_is, data=data
+        )
+    )
+
+
+@app.command()
+def explain(
+    customer: Annotated[
+        str, typer.Argument(help="kind:value, or the bare id of a customer.")
+    ],
+    at: Annotated[str | None, typer.Option(help="Any past time, RFC 3339.")] = None,
+    data: Data = None,
+) -> None:
+    """Show a customer's score and the reasons for it."""
+    from services.local import explain as command
+
+    raise SystemExit(command.run(customer, at=at, data=data))
+
+
+@topics.command("apply")
+def topics_apply() -> None:
+    """Create the topics that are missing, and tell where the others differ."""
+    from services.infra.kafka import apply_topics
+    from services.infra.settings import Settings
+
+    lines = asyncio.run(apply_topics(Settings().kafka))
+    typer.echo("\n".join(lines) or "nothing to do: the topics are as they should be")
+
+
+@topics.command("accept")
+def topics_accept(
+    partition: Annotated[
+        str, typer.Argument(help="TOPIC/PARTITION, as the worker's message names it.")
+    ],
+    data: Data = None,
+) -> None:
+    """Go on behind records that retention removed, or from the start of a topic made anew."""
+    from services.local import accept as command
+
+    raise SystemExit(command.run(partition, data=data))
+
+
+@catalogue.command("check")
+def catalogue_check(override: Override = None) -> None:
+    """Check the catalogue, with a deployment's overrides."""
+    from services.infra.catalogue import check
+
+    typer.echo(check(override))
+
+
+@catalogue.command("show")
+def catalogue_show(
+    override: Override = None,
+    language: Annotated[str, typer.Option(help="en or pl.")] = "en",
+) -> None:
+    """Print the touchpoints with their weights."""
+    from services.infra.catalogue import show
+
+    typer.echo(show(override=override, language=language))
+
 
 def main() -> None:
-    """Run the command line."""
-    raise SystemExit("tactus: being laid out")
+    """Run the command line; an error of ours is one line and exit code 1."""
+    try:
+        app()
+    except TactusError as error:
+        typer.echo(f"tactus: {error}", err=True)
+        sys.exit(1)

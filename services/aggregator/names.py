@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
+import numpy as np
+from numpy.typing import NDArray
+
 from services.aggregator.batch import Placed
 from services.aggregator.cache import NameCache
 from services.aggregator.store import Store
@@ -61,6 +64,17 @@ class Names:
             # Another worker took a lower number and committed it after a higher one was read.
             await self._read_leaves(after=0)
         self.leaves = Leaves.of(self._catalogue, self._triples)
+
+    async def cover(self, numbers: NDArray[np.int64]) -> Leaves:
+        """The leaves, among them these numbers, which another worker may have given."""
+        given = np.unique(numbers).tolist()
+        if given and (
+            given[-1] >= len(self._triples)
+            or not all(self._triples[number][0] for number in given)
+        ):
+            await self._read_leaves(after=0)
+            self.leaves = Leaves.of(self._catalogue, self._triples)
+        return self.leaves
 
     def forget(self, directory: Directory) -> None:
         """Look these up again next time."""

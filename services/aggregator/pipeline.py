@@ -229,7 +229,7 @@ class Pipeline:
             columns,
             moves=await follow(transaction, links) if links else [],
             cache=self._cache,
-            model=Model(self._names.leaves, self._catalogue.parameters, self._model),
+            model=Model(self._names.cover, self._catalogue.parameters, self._model),
             at_hour=max(record.timestamp for record in chunk.records) // HOUR_MS,
         )
         return done._replace(links=links, columns=columns, scored=scored)

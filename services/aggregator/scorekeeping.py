@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -40,7 +40,8 @@ class Scored(NamedTuple):
 class Model(NamedTuple):
     """What turns tallies into scores, and its number in the database."""
 
-    leaves: Leaves
+    cover: Callable[[Integers], Awaitable[Leaves]]
+    """Gives the leaves, among them those numbered so."""
     parameters: Parameters
     number: int
 
@@ -81,7 +82,7 @@ async def keep_scores(
     readings = scoring.read(
         whole,
         owners=len(persons),
-        leaves=model.leaves,
+        leaves=await model.cover(whole.rows[:, columns.LEAF]),
         at_hour=at_hour,
         parameters=model.parameters,
         windows_h=WINDOWS_H,

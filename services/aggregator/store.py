@@ -342,12 +342,12 @@ class Store:
         """Write down how many records retention removed before they were read."""
         await self._pool.execute(SQL["note_lost"], *partition, records)
 
-    async def accept_lost(self, partition: Partition, *, position: int) -> bool:
-        """Go on from a position, on an operator's word; False when there is nothing to accept."""
-        return (
-            await self._pool.fetchval(SQL["accept_lost"], *partition, position)
-            is not None
-        )
+    async def accept_lost(
+        self, partition: Partition, *, earliest: int, end: int
+    ) -> bool:
+        """Go on from the log's start, on an operator's word; False when the position lies inside the log."""
+        row = await self._pool.fetchval(SQL["accept_lost"], *partition, earliest, end)
+        return row is not None
 
     async def find_names(self, values: Sequence[str]) -> list[tuple[str, int, int]]:
         """Value, number and person of the identities that are known."""

@@ -21,8 +21,11 @@ UPDATE partition_progress SET lost = lost_accepted + $3 WHERE topic = $1 AND par
 
 -- accept_lost --
 -- The operator's word: go on behind the records that retention removed, or from the start of a re-created topic.
-UPDATE partition_progress SET next = $3, lost_accepted = lost
-WHERE topic = $1 AND part = $2 AND next <> $3
+UPDATE partition_progress
+SET next = $3, lost_accepted = lost, epoch = epoch + 1,
+    -- A topic made anew starts a new count; what was counted of the old one stays in the columns.
+    start = CASE WHEN next > $4 THEN $3 - (applied + duplicate + conflict + dead + erased) ELSE start END
+WHERE topic = $1 AND part = $2 AND (next < $3 OR next > $4)
 RETURNING lost
 
 -- progress --
