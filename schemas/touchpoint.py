@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Discriminator,
     Field,
+    JsonValue,
     StringConstraints,
     Tag,
     model_validator,
@@ -45,28 +46,31 @@ SLUG_CHARS_MAX: Final = 96
 PLACE_CHARS_MAX: Final = 96
 """A place is part of a leaf's key: a word and a short number."""
 
-_PRINTABLE: Final = r"[^\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
+PRINTABLE: Final = r"[^\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff\ufffe\uffff]"
 """Any character but controls, line separators, marks of writing direction and non-characters."""
 
-ID_PATTERN: Final = rf"^{_PRINTABLE}{{1,{ID_CHARS_MAX}}}$"
-STORED_SOURCE_PATTERN: Final = rf"^{_PRINTABLE}{{1,{STORED_SOURCE_CHARS_MAX}}}$"
-IDENTITY_PATTERN: Final = rf"^{_PRINTABLE}{{1,{IDENTITY_CHARS_MAX}}}$"
+ID_PATTERN: Final = rf"^{PRINTABLE}{{1,{ID_CHARS_MAX}}}$"
+STORED_SOURCE_PATTERN: Final = rf"^{PRINTABLE}{{1,{STORED_SOURCE_CHARS_MAX}}}$"
+IDENTITY_PATTERN: Final = rf"^{PRINTABLE}{{1,{IDENTITY_CHARS_MAX}}}$"
 SUBJECT_PATTERN: Final = (
-    rf"^{_PRINTABLE}{{1,{KIND_CHARS_MAX + 1 + IDENTITY_CHARS_MAX}}}$"
+    rf"^{PRINTABLE}{{1,{KIND_CHARS_MAX + 1 + IDENTITY_CHARS_MAX}}}$"
 )
 TOUCHPOINT_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*$"
 CHANNEL_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]*$"
-PLACE_PATTERN: Final = rf"^[a-z][a-z0-9_-]{{0,31}}/{_PRINTABLE}+$"
+PLACE_PATTERN: Final = rf"^[a-z][a-z0-9_-]{{0,31}}/{PRINTABLE}+$"
 KIND_PATTERN: Final = (
     r"^(customer|loyalty|email|phone|anonymous|device|x-[a-z0-9][a-z0-9_-]{0,29})$"
 )
 RECORD_KIND_PATTERN: Final = r"^(customer|loyalty|email_hash|phone_hash|anonymous|device|x-[a-z0-9][a-z0-9_-]{0,29})$"
 RECORD_SUBJECT_PATTERN: Final = (
-    RECORD_KIND_PATTERN.removesuffix("$") + rf":{_PRINTABLE}{{1,{IDENTITY_CHARS_MAX}}}$"
+    RECORD_KIND_PATTERN.removesuffix("$") + rf":{PRINTABLE}{{1,{IDENTITY_CHARS_MAX}}}$"
 )
 RECORD_TIME_PATTERN: Final = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
 )
+ANY: Final = "any"
+"""The channel of what may happen anywhere; the door puts the catalogue's in its place."""
+
 JSON_TYPE_PATTERN: Final = r"^application/json( *;.*)?$"
 _HASHED_SUBJECT: Final = r"^(email_hash|phone_hash):"
 
@@ -197,8 +201,6 @@ class _Body(Closed):
 
     touchpoint: Touchpoint
     """What happened, by the catalogue's name; an unknown name is kept and weighs little."""
-    channel: Channel
-    """Where it happened: web, pos, email, … or a name of your own."""
     place: Place | None = None
     """The shop, carrier, team or release, as kind/value."""
     account: Id | None = None
@@ -219,9 +221,15 @@ class _Body(Closed):
     """Anything else, free of form."""
 
 
+def _undefaulted(schema: dict[str, JsonValue]) -> None:
+    schema.pop("default", None)
+
+
 class TouchpointData(_Body):
     """What happened and to whom, as a client tells it."""
 
+    channel: Annotated[Channel, Field(json_schema_extra=_undefaulted)] = ANY
+    """Where it happened: web, pos, email, … or a name of your own; left out, the catalogue's for the touchpoint."""
     identities: (
         Annotated[list[Identity], Field(min_length=1, max_length=IDENTITIES_MAX)] | None
     ) = None
@@ -231,6 +239,8 @@ class TouchpointData(_Body):
 class RecordData(_Body):
     """What happened and to whom, as it stands in the log."""
 
+    channel: Channel
+    """Where it happened."""
     identities: Annotated[
         list[RecordIdentity], Field(min_length=1, max_length=IDENTITIES_MAX + 1)
     ]

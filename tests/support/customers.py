@@ -1,0 +1,142 @@
+"""Put a customer's events into a database, as the aggregator leaves them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from hashlib import sha256
+from typing import NamedTuple
+from uuid import UUID
+
+import asyncpg
+
+from services.core.tally import ZERO, Tally
+
+MICRO = 1_000_000
+
+
+class Lived(NamedTuple):
+    """One event as it is stored."""
+
+    identity: str
+    touchpoint: str
+    occurred_at: datetime
+    v: float
+    q: float = 1.0
+    channel: str = "web"
+    place: str = ""
+    source: str = "shop"
+    event_id: str = ""
+
+
+async def store_person(
+    dsn: str,
+    events: Iterable[Lived],
+    *,
+    customer: str,
+    version: int,
+    model_version: str = "m1",
+    as_of: int = 0,
+) -> None:
+    """Store events, their tallies, and one person whose identities are all those that the events name."""
+    events = list(events)
+    connection = await asyncpg.connect(dsn)
+    try:
+        names = {customer, *(event.identity for event in events)}
+        numbers = await _identities(connection, names, customer=customer)
+        model = await connection.fetchval(
+            "INSERT INTO model (version) VALUES ($1) ON CONFLICT (version) DO UPDATE SET version = excluded.version"
+            " RETURNING id",
+            model_version,
+        )
+        await connection.execute(
+            "INSERT INTO person (id, version, model, as_of) VALUES ($1, $2, $3, $4)",
+            numbers[customer],
+            version,
+            model,
+            as_of,
+        )
+        leaves = await _leaves(connection, events)
+        await _store_events(connection, events, numbers=numbers, leaves=leaves)
+        await _store_tallies(connection, events, numbers=numbers, leaves=leaves)
+    finally:
+        await connection.close()
+
+
+async def _identities(
+    connection: asyncpg.Connection, names: Iterable[str], *, customer: str
+) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for name in [customer, *sorted(set(names) - {customer})]:
+        numbers[name] = await connection.fetchval("SELECT nextval('identity_id')")
+        await connection.execute(
+            "INSERT INTO identity (id, value, person) VALUES ($1, $2, $3)",
+            numbers[name],
+            name,
+            numbers[customer],
+        )
+    return numbers
+
+
+async def _leaves(
+    connection: asyncpg.Connection, events: Iterable[Lived]
+) -> dict[tuple[str, str, str], int]:
+    return {
+        leaf: await connection.fetchval(
+            "INSERT INTO leaf (touchpoint, channel, place) VALUES ($1, $2, $3)"
+            " ON CONFLICT (touchpoint, channel, place) DO UPDATE SET place = excluded.place RETURNING id",
+            *leaf,
+        )
+        for leaf in {(e.touchpoint, e.channel, e.place): None for e in events}
+    }
+
+
+async def _store_events(
+    connection: asyncpg.Connection,
+    events: Iterable[Lived],
+    *,
+    numbers: Mapping[str, int],
+    leaves: Mapping[tuple[str, str, str], int],
+) -> None:
+    for position, event in enumerate(events):
+        event_id = event.event_id or f"e{position}"
+        key = UUID(bytes=sha256(f"{event.source}\0{event_id}".encode()).digest()[:16])
+        await connection.execute(
+            "INSERT INTO touchpoint_row (occurred_at, received_at, key, identity, body_hash, leaf, v, q, source,"
+            " event_id, body) VALUES ($1, $1, $2, $3, 0, $4, $5, $6, $7, $8, $9)",
+            event.occurred_at,
+            key,
+            numbers[event.identity],
+            leaves[event.touchpoint, event.channel, event.place],
+            round(event.v * MICRO),
+            round(event.q * MICRO),
+            event.source,
+            event_id,
+            json.dumps({"id": event_id}),
+        )
+
+
+async def _store_tallies(
+    connection: asyncpg.Connection,
+    events: Iterable[Lived],
+    *,
+    numbers: Mapping[str, int],
+    leaves: Mapping[tuple[str, str, str], int],
+) -> None:
+    tallies: dict[tuple[int, int, int], Tally] = {}
+    for event in events:
+        leaf = leaves[event.touchpoint, event.channel, event.place]
+        key = (
+            numbers[event.identity],
+            leaf,
+            int(event.occurred_at.timestamp()) // 3600,
+        )
+        impression = Tally.of(
+            v_micro=round(event.v * MICRO), q_micro=round(event.q * MICRO)
+        )
+        tallies[key] = tallies.get(key, ZERO).merge(impression)
+    await connection.executemany(
+        "INSERT INTO tally_row VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+        [(*key, *tally) for key, tally in tallies.items()],
+    )

@@ -1,0 +1,114 @@
+"""The read API over a real database, with a clock that stands still."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+import httpx
+from pydantic import SecretStr
+from starlette.types import ASGIApp
+
+from services.api.app import Parts, create_app
+from services.api.store import CustomerStore
+from services.core.catalogue import Catalogue, Entry, Parameters
+from services.core.valence import NoValence
+from services.infra.settings import PostgresSettings
+from services.infra.sources import Reader, Sources
+
+T = datetime(2026, 3, 1, 12, tzinfo=UTC)
+"""The hour at which the worked examples are read."""
+
+KEY = "a-read-key-of-the-tests"
+OTHER_KEY = "a-key-that-may-read-nothing"
+HASH_KEY = b"0123456789abcdef0123456789abcdef"
+BEARER = {"Authorization": f"Bearer {KEY}"}
+
+_ENTRIES = {
+    "checkout.done": ("purchase", "process", 1.0),
+    "parcel.delivered": ("fulfilment", "process", 2.0),
+    "call.taken": ("support", "staff", 1.0),
+    "case.solved": ("support", "staff", 1.5),
+    "survey.answered": ("support", "product", 2.0),
+}
+
+
+def example_catalogue() -> Catalogue:
+    """Return the catalogue of the worked example: five touchpoints with its weights."""
+    entries = {
+        name: Entry(
+            name=name,
+            channel="any",
+            stage=stage,
+            category=category,
+            control="owned",
+            driver="quality",
+            weight=weight,
+            valence=NoValence(),
+        )
+        for name, (stage, category, weight) in _ENTRIES.items()
+    }
+    return Catalogue(entries=entries, parameters=Parameters())
+
+
+class StandingClock:
+    """A clock that stands still."""
+
+    def __init__(self, at: datetime) -> None:
+        self.at = at
+
+    def now_us(self) -> int:
+        return round(self.at.timestamp() * 1_000_000)
+
+
+def example_sources() -> Sources:
+    """Return one reader that may read, and one that may not."""
+    may, may_not = (
+        hashlib.sha256(key.encode()).hexdigest() for key in (KEY, OTHER_KEY)
+    )
+    return Sources(
+        readers=[
+            Reader(name="crm", keys_sha256=(may,)),
+            Reader(name="till", keys_sha256=(may_not,), scopes=("nothing",)),
+        ]
+    )
+
+
+def example_app(store: CustomerStore) -> ASGIApp:
+    """Build the real application around a store."""
+    return create_app(
+        Parts(
+            store=store,
+            catalogue=example_catalogue(),
+            sources=example_sources,
+            hash_key=HASH_KEY,
+            clock=StandingClock(T),
+            ready=lambda: None,
+        )
+    )
+
+
+@asynccontextmanager
+async def opened_store(dsn: str) -> AsyncIterator[CustomerStore]:
+    """Open a store on a database."""
+    store = CustomerStore(PostgresSettings(dsn=SecretStr(dsn), connections_max=2))
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def read_client(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
+    """Give an HTTP client of the application, with a valid read key."""
+    async with opened_store(dsn) as store:
+        transport = httpx.ASGITransport(
+            app=example_app(store), raise_app_exceptions=False
+        )
+        async with httpx.AsyncClient(
+            transport=transport, base_url="http://api", headers=BEARER
+        ) as client:
+            yield client
