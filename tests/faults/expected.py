@@ -36,6 +36,7 @@ class Event(NamedTuple):
 
     key: EventKey
     identity: str
+    named: tuple[str, ...]
     occurred_us: int
     received_us: int
     said_us: int | None
@@ -120,6 +121,7 @@ def read_event(envelope: Mapping[str, Any], text: str) -> Event:
     return Event(
         key=(envelope["source"], envelope["id"], None if origin else occurred),
         identity=envelope["subject"],
+        named=tuple(sorted(named)),
         occurred_us=occurred,
         received_us=micros(envelope["receivedat"]),
         said_us=said_us,

@@ -8,11 +8,23 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from tests.faults.expected import Event, EventKey, Expected, Partition, Said, judge
+from tests.faults.expected import (
+    HOUR_US,
+    Event,
+    EventKey,
+    Expected,
+    Partition,
+    Said,
+    judge,
+)
 from tests.faults.impressions import EPOCH, MICRO, micros
+from tests.faults.persons import Model, persons_of, readings
 
 EXAMPLES: Final = 5
 """Of each kind of violation the report shows so many."""
+
+SCORE_PRECISION: Final = 1e-9
+"""Sums in the same order; only the last bits of a product may differ."""
 
 Row = dict[str, Any]
 
@@ -37,6 +49,8 @@ class Holdings(NamedTuple):
     touchpoints: Sequence[Row]
     dead: Sequence[Row]
     progress: Mapping[Partition, Progress]
+    persons: Mapping[str, str]
+    scores: Sequence[Row]
 
 
 class Findings:
@@ -58,6 +72,7 @@ def compare(
     expected: Expected,
     holdings: Holdings,
     *,
+    model: Model,
     bounds: Mapping[Partition, tuple[int, int]],
     ledger: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
@@ -69,6 +84,7 @@ def compare(
     _compare_touchpoints(expected, stored, findings)
     _compare_dead_letters(expected, holdings, bounds, findings)
     _compare_conservation(expected, holdings, bounds, findings)
+    _compare_scores(expected, holdings, model, findings)
     outcomes = sum(expected.outcomes.values(), Counter[str]())
     report: dict[str, Any] = {
         "records": outcomes.total(),
@@ -245,6 +261,36 @@ def _compare_conservation(
     findings.add("partition_not_at_end", unread)
     findings.add("conservation", unbalanced)
     findings.add("outcome_mismatch", miscounted)
+
+
+def _compare_scores(
+    expected: Expected, holdings: Holdings, model: Model, findings: Findings
+) -> None:
+    wanted = persons_of(row.event.named for row in expected.rows.values())
+    wrong = [
+        (identity, person)
+        for identity, person in wanted.items()
+        if holdings.persons.get(identity) != person
+    ]
+    findings.add("person_mismatch", wrong)
+    owned: dict[str, dict[Any, list[int]]] = {}
+    for key, tally in expected.tallies.items():
+        owned.setdefault(holdings.persons.get(key[0], key[0]), {})[key] = tally
+    scores = {row["person_id"]: row for row in holdings.scores}
+    findings.add("score_missing", owned.keys() ^ scores.keys())
+    off = []
+    for person in owned.keys() & scores.keys():
+        row = scores[person]
+        for suffix, (score, confidence) in readings(
+            owned[person], at_hour=_us(row["as_of"]) // HOUR_US, model=model
+        ).items():
+            stored = row[f"score{suffix}"], row[f"confidence{suffix}"]
+            if any(
+                abs(one - other) > SCORE_PRECISION
+                for one, other in zip(stored, (score, confidence), strict=True)
+            ):
+                off.append((person, suffix, stored, (score, confidence)))
+    findings.add("score_mismatch", off)
 
 
 def _compare_ledger(

@@ -21,6 +21,7 @@ from tests.faults.expected import LogRecord, replay
 from tests.faults.findings import Holdings, Progress, compare
 from tests.faults.impressions import read_catalogue
 from tests.faults.ledger import read_ledger
+from tests.faults.persons import read_model
 
 EVENT_TOPICS: Final = ("cx.touchpoints.v1", "cx.touchpoints.late.v1")
 DLQ: Final = "cx.touchpoints.dlq.v1"
@@ -86,6 +87,8 @@ TOUCHPOINTS: Final = (
     " body::text AS body FROM touchpoint"
 )
 DEAD: Final = "SELECT origin, reason, topic, part, log_offset FROM dead_letter"
+PERSONS: Final = "SELECT i.value, p.value AS person FROM identity AS i JOIN identity AS p ON p.id = i.person"
+SCORES: Final = "SELECT * FROM customer_score"
 PROGRESS: Final = "SELECT topic, part, next, start, applied, duplicate, conflict, dead, erased, lost FROM partition_progress"
 
 
@@ -98,12 +101,18 @@ async def read_holdings(dsn: str) -> Holdings:
 
     try:
         async with store.transaction(isolation="repeatable_read", readonly=True):
-            stands = {
-                (row["topic"], row["part"]): Progress(*row[2:])
-                for row in await store.fetch(PROGRESS)
-            }
             return Holdings(
-                await rows(TALLIES), await rows(TOUCHPOINTS), await rows(DEAD), stands
+                tallies=await rows(TALLIES),
+                touchpoints=await rows(TOUCHPOINTS),
+                dead=await rows(DEAD),
+                progress={
+                    (row["topic"], row["part"]): Progress(*row[2:])
+                    for row in await store.fetch(PROGRESS)
+                },
+                persons={
+                    row["value"]: row["person"] for row in await store.fetch(PERSONS)
+                },
+                scores=await rows(SCORES),
             )
     finally:
         await store.close()
@@ -125,7 +134,9 @@ def judge_stack(*, bootstrap: str, dsn: str, ledger: Path | None) -> dict[str, A
     finally:
         reader.close()
     lines = list(read_ledger(ledger)) if ledger else []
-    return compare(expected, holdings, bounds=bounds, ledger=lines)
+    return compare(
+        expected, holdings, model=read_model(CATALOGUE), bounds=bounds, ledger=lines
+    )
 
 
 def main() -> int:

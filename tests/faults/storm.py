@@ -60,6 +60,16 @@ async def start_driver(
     )
 
 
+async def run_driver(
+    cluster: Cluster, *, ledger: Path, seed: int, options: tuple[str, ...]
+) -> dict[str, int]:
+    """A whole load; what the driver counted."""
+    driver = await start_driver(cluster, ledger=ledger, seed=seed, options=options)
+    output, _ = await asyncio.wait_for(driver.communicate(), QUIET_S * 2)
+    counts: dict[str, int] = json.loads(output)
+    return counts
+
+
 async def ask_oracle(cluster: Cluster, *, ledger: Path | None) -> dict[str, Any]:
     """The oracle's report; raises when it could not judge."""
     command = [

@@ -178,7 +178,7 @@ class Workload:
         other = datetime.fromisoformat(time) - timedelta(
             seconds=self.dice.randint(1, 1000)
         )
-        return Planned(planned.event | {"time": stamp(other)}, 0)
+        return Planned(planned.event | {"time": stamp(other)}, planned.variant)
 
     def _moment(self, now: datetime) -> tuple[datetime, str | None]:
         kind = self.dice.random()

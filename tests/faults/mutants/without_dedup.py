@@ -1,0 +1,21 @@
+"""A worker to whom every stored row is new, to show that the oracle would notice. For tests only."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+from services.aggregator import __main__ as worker
+from services.aggregator.store import Known, Transaction
+
+insert = Transaction.add_touchpoints
+
+
+async def all_new(self: Transaction, rows: BytesIO, *, count: int) -> list[Known]:
+    """Insert, and tell nobody which rows were there already."""
+    await insert(self, rows, count=count)
+    return []
+
+
+if __name__ == "__main__":
+    Transaction.add_touchpoints = all_new  # type: ignore[method-assign]  # that is the mutation
+    worker.main()
