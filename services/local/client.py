@@ -78,6 +78,7 @@ class Verdict(NamedTuple):
     id: str
     accepted: bool
     reason: str
+    durable: str = ""
 
 
 class _Result(msgspec.Struct):
@@ -86,6 +87,7 @@ class _Result(msgspec.Struct):
     index: int
     status: str
     reason: str = ""
+    durable: str = ""
 
 
 class _Answer(msgspec.Struct):
@@ -231,12 +233,10 @@ def _verdicts(
     if by_index.keys() != set(range(len(events))):
         return None
     return [
-        Verdict(
-            event.id,
-            accepted=by_index[index].status == "accepted",
-            reason=by_index[index].reason,
+        Verdict(event.id, result.status == "accepted", result.reason, result.durable)
+        for event, result in zip(
+            events, (by_index[i] for i in range(len(events))), strict=True
         )
-        for index, event in enumerate(events)
     ]
 
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,24 +17,38 @@ from rich.progress import (
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 
 from services.infra.catalogue import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, TactusError
-from services.local.client import EventsClient, Outgoing, batches, open_client
+from services.infra.settings import Settings
+from services.local.client import (
+    BATCH_EVENTS_MAX,
+    EventsClient,
+    Outgoing,
+    batches,
+    open_client,
+)
 from services.local.connection import Connection, find_connection
 from services.local.mapping import Unreadable
 from services.local.mapping_file import find_map, load_map, stem
-from services.local.recording import Recorded, Recording, Scan, instant, kept_shift
+from services.local.recording import (
+    HOUR,
+    Recorded,
+    Recording,
+    Scan,
+    instant,
+    kept_shift,
+)
+from services.local.tallying import Outcome
 
 REQUESTS_AT_ONCE: Final = 4
 """The door writes one batch to the log while it reads the next; more of them only wait."""
 
-REASONS_MAX: Final = 20
-"""Kinds of refusal that are told one by one; a person reads no more."""
+SHOWN_EVERY_S: Final = 0.2
+"""How often the bar moves."""
 
 LINE_EVERY_S: Final = 5.0
 """How often a line tells the progress when there is no terminal."""
@@ -47,45 +60,35 @@ INTERRUPTED: Final = 130
 """What a shell expects of a program ended by Ctrl-C."""
 
 
-@dataclass(slots=True)
-class Tally:
-    """How far the replay is."""
-
-    sent: int = 0
-    accepted: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    started_s: float = field(default_factory=time.monotonic)
-
-    @property
-    def done(self) -> int:
-        """Lines that have their verdict."""
-        return self.accepted + self.rejected.total()
-
-    @property
-    def rate(self) -> float:
-        """Verdicts a second."""
-        return self.done / max(time.monotonic() - self.started_s, 1e-3)
-
-    def summary(self) -> str:
-        """The counts in one line."""
-        return (
-            f"sent {self.sent}, accepted {self.accepted}, rejected {self.rejected.total()}, "
-            f"{self.rate:.0f} events/s"
-        )
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is to be sent, whence and how."""
+    """What is to be sent, where to, and how."""
 
     recording: Recording
     scan: Scan
     source: str
     shift_hours: int
     speed: float | None
+    url: str
+    key: str
+
+    def announcement(self) -> str:
+        """What will happen, in a line."""
+        newest = self.scan.newest
+        when = (
+            f", newest {(newest + self.shift_hours * HOUR):%Y-%m-%d %H:%M} UTC"
+            if newest
+            else ""
+        )
+        moved = (
+            f"times moved by {self.shift_hours} hours"
+            if self.shift_hours
+            else "times as they are"
+        )
+        return f"{self.recording.path.name}: {self.scan.lines} events ({moved}{when}) to {self.url} from {self.source}"
 
 
-def run(  # noqa: PLR0913 - one for each option of the command
+def run(
     file: Path,
     *,
     speed: str,
@@ -94,22 +97,189 @@ def run(  # noqa: PLR0913 - one for each option of the command
     as_is: bool,
     data: Path | None,
 ) -> int:
-    """Replay the file; 0 when every line was accepted, 1 when some were not, 130 after Ctrl-C."""
-    tally = Tally()
+    """Replay the file; 0 when every line was accepted, 1 when not, 130 after Ctrl-C. Counts come last, on stdout."""
+    outcome = Outcome()
+    code = 0
     try:
+        pace = _pace(speed)
+        recording = _recording(file, map_file=map_file)
         connection = find_connection(data)
-        plan = _plan(file, speed=speed, source=source, map_file=map_file, as_is=as_is, data=connection.data)
-        _say(_announcement(plan, connection))
-        tally.started_s = time.monotonic()
-        asyncio.run(_replay(plan, connection=connection, as_is=as_is, tally=tally))
+        plan = _plan(
+            recording, speed=pace, source=source, as_is=as_is, connection=connection
+        )
+        _say(plan.announcement())
+        outcome.started_s = time.monotonic()
+        asyncio.run(_replay(plan, outcome))
     except KeyboardInterrupt:
-        _report(tally)
-        _say("interrupted; the same command goes on from here: what is in the log is not counted twice")
-        return INTERRUPTED
-    except* TactusError as errors:
-        _report(tally)
-        for error in errors.exceptions[:1]:
-            sys.stderr.write(f"{error}\n")
-        return 1
-    _report(tally)
-    return 1 if tally.rejected else 0
+        _say(
+            "interrupted; the same command goes on from here: what is in the log is not counted twice"
+        )
+        code = INTERRUPTED
+    except (TactusError, ExceptionGroup) as error:
+        _say(_reason(error))
+        code = 1
+    sys.stdout.write("\n".join(outcome.lines()) + "\n")
+    return code or (1 if outcome.rejected else 0)
+
+
+def _pace(speed: str) -> float | None:
+    """How many times faster than the events came; None is as fast as it goes."""
+    if speed == "max":
+        return None
+    try:
+        pace = float(speed)
+    except ValueError:
+        pace = math.nan
+    if not 0 < pace < math.inf:
+        raise ConfigurationError(
+            f"--speed {speed}: write max, or how many times faster than the events came, such as 60"
+        )
+    return pace
+
+
+def _recording(file: Path, *, map_file: Path | None) -> Recording:
+    catalogue = load_catalogue(Settings().catalogue)
+    line_map = load_map(
+        find_map(file, chosen=map_file), touchpoints=catalogue.entries.keys()
+    )
+    return Recording(path=file, map=line_map)
+
+
+def _plan(
+    recording: Recording,
+    *,
+    speed: float | None,
+    source: str | None,
+    as_is: bool,
+    connection: Connection,
+) -> Plan:
+    _say(f"reading {recording.path} …")
+    scan = recording.scan()
+    now = instant(SystemClock().now_us())
+    name = stem(recording.path)
+    return Plan(
+        recording=recording,
+        scan=scan,
+        source=source or f"replay/{name}",
+        shift_hours=0
+        if as_is
+        else kept_shift(connection.data, scan=scan, file=name, now=now),
+        speed=speed,
+        url=connection.ingest,
+        key=_key(connection, name="backfill" if as_is else "server"),
+    )
+
+
+def _key(connection: Connection, *, name: str) -> str:
+    key = connection.keys.get(name)
+    if key is None:
+        raise ConfigurationError(
+            f"this stack has no {name} key: add one to its sources file and to connection.json"
+        )
+    return key
+
+
+async def _replay(plan: Plan, outcome: Outcome) -> None:
+    """Send everything with a few requests at once; raises when the door stays away or refuses the key."""
+    queue: asyncio.Queue[list[Outgoing]] = asyncio.Queue(maxsize=REQUESTS_AT_ONCE)
+    async with (
+        open_client(url=plan.url, key=plan.key, connections=REQUESTS_AT_ONCE) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        shown = group.create_task(_show(plan, outcome))
+        senders = [
+            group.create_task(_send_all(queue, client, outcome))
+            for _ in range(REQUESTS_AT_ONCE)
+        ]
+        async for batch in _paced(_events(plan, outcome), speed=plan.speed):
+            await queue.put(batch)
+        for _ in senders:
+            await queue.put([])
+        await asyncio.gather(*senders)
+        shown.cancel()
+
+
+async def _send_all(
+    queue: asyncio.Queue[list[Outgoing]], client: EventsClient, outcome: Outcome
+) -> None:
+    while batch := await queue.get():
+        outcome.sent += len(batch)
+        outcome.judge(await client.send(batch))
+
+
+def _events(plan: Plan, outcome: Outcome) -> Iterator[Recorded]:
+    """Every line as an event; a line that cannot be one is counted, with its number."""
+    for line in plan.recording.lines():
+        read = plan.recording.event(
+            line, source=plan.source, shift_hours=plan.shift_hours
+        )
+        if isinstance(read, Unreadable):
+            outcome.reject(read.reason, which=f"line {line.number}")
+        else:
+            yield read
+
+
+async def _paced(
+    events: Iterator[Recorded], *, speed: float | None
+) -> AsyncIterator[list[Outgoing]]:
+    """Batches of events, each given out when its events are due."""
+    if speed is None:
+        for batch in batches(recorded.event for recorded in events):
+            yield batch
+        return
+    due: list[Outgoing] = []
+    started_s = time.monotonic()
+    first = None
+    for recorded in events:
+        first = first or recorded.occurred_at
+        due_s = (recorded.occurred_at - first).total_seconds() / speed
+        ahead_s = due_s - (time.monotonic() - started_s)
+        if ahead_s > SLICE_S or len(due) == BATCH_EVENTS_MAX:
+            for batch in batches(due):
+                yield batch
+            due = []
+            await asyncio.sleep(max(ahead_s, 0.0))
+        due.append(recorded.event)
+    for batch in batches(due):
+        yield batch
+
+
+async def _show(plan: Plan, outcome: Outcome) -> None:
+    """Show how far it is until cancelled: a bar on a terminal, a line now and then elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        while True:
+            await asyncio.sleep(LINE_EVERY_S)
+            _say(f"{outcome.judged} of {plan.scan.lines}, {outcome.rate:.0f} events/s")
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(plan.recording.path.name, total=plan.scan.lines)
+        try:
+            while True:
+                bar.update(
+                    task,
+                    completed=outcome.judged,
+                    description=f"{outcome.rate:.0f} events/s",
+                )
+                await asyncio.sleep(SHOWN_EVERY_S)
+        finally:
+            bar.update(task, completed=outcome.judged)
+
+
+def _reason(error: BaseException) -> str:
+    """What to tell a person: our own errors say what to do; of a group, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, TactusError):
+        raise error
+    return str(error)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,182 @@
+"""`tactus send`: put one event, or a few from a file, through the door and print the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from schemas.instant import write_instant
+from schemas.touchpoint import TYPE, identity_of_subject
+from services.infra.catalogue import load_catalogue
+from services.infra.clock import SystemClock
+from services.infra.errors import ConfigurationError, InvalidEventError, TactusError
+from services.infra.settings import Settings
+from services.local.client import Outgoing, Verdict, batches, open_client
+from services.local.connection import Connection, find_connection
+from services.local.recording import instant
+
+SOURCE: Final = "command-line"
+"""What the command calls itself in an event that names no source."""
+
+INPUT_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Whoever has more to send has a recording: `tactus replay` shows its progress and can be resumed."""
+
+EXAMPLE: Final[Mapping[str, object]] = {
+    "touchpoint": "survey.csat",
+    "channel": "survey",
+    "identities": [{"kind": "customer", "value": "c-1001"}],
+    "rating": {"scale": "csat5", "value": 5},
+    "text": "It simply worked.",
+}
+
+ANY_CHANNEL: Final = "any"
+"""The catalogue's word for a touchpoint that is at home in several channels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """An event in the words of the command line."""
+
+    touchpoint: str
+    customer: str
+    channel: str | None = None
+    rating: str | None = None
+    properties: Sequence[str] = ()
+
+
+def run(what: Described | Path | None, *, data: Path | None) -> int:
+    """Send what is described, or the JSON of a file (`-` is stdin), or the example; 0 when all was accepted."""
+    try:
+        verdicts = asyncio.run(_send(_events(what), find_connection(data)))
+    except KeyboardInterrupt:
+        return 130
+    except TactusError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.writelines(_told(verdict) for verdict in verdicts)
+    return 0 if all(verdict.accepted for verdict in verdicts) else 1
+
+
+def _events(what: Described | Path | None) -> list[Outgoing]:
+    if isinstance(what, Path):
+        return _read(what)
+    if what is not None:
+        return [_event({"data": _body(what)})]
+    example = _event({"data": EXAMPLE})
+    sys.stdout.write(msgspec.json.format(example.encoded, indent=2).decode() + "\n")
+    return [example]
+
+
+async def _send(events: Sequence[Outgoing], connection: Connection) -> list[Verdict]:
+    async with open_client(
+        url=connection.ingest, key=connection.keys["server"], connections=1
+    ) as client:
+        return [
+            verdict for batch in batches(events) for verdict in await client.send(batch)
+        ]
+
+
+def _told(verdict: Verdict) -> str:
+    if verdict.accepted:
+        return f"accepted {verdict.id}: durable in the {verdict.durable or 'log'}\n"
+    return f"rejected {verdict.id}: {verdict.reason}\n"
+
+
+def _body(described: Described) -> dict[str, object]:
+    """The event's data; the door judges it, not we."""
+    body: dict[str, object] = {
+        "touchpoint": described.touchpoint,
+        "channel": described.channel or _usual_channel(described.touchpoint),
+        "identities": [identity_of_subject(described.customer)._asdict()],
+    }
+    if described.rating is not None:
+        body["rating"] = _rating(described.rating)
+    if described.properties:
+        body["properties"] = dict(_property(text) for text in described.properties)
+    return body
+
+
+def _usual_channel(touchpoint: str) -> str:
+    channel = load_catalogue(Settings().catalogue).entry(touchpoint).channel
+    return SOURCE if channel == ANY_CHANNEL else channel
+
+
+def _rating(text: str) -> dict[str, object]:
+    """`4`, or `csat5:4` with the scale's name."""
+    scale, _, value = text.rpartition(":")
+    try:
+        number = float(value)
+    except ValueError as error:
+        raise InvalidEventError(
+            f"--rating {text}: write a number, or scale:number such as csat5:4"
+        ) from error
+    return {"scale": scale, "value": number} if scale else {"value": number}
+
+
+def _property(text: str) -> tuple[str, object]:
+    """`wait_seconds=420`; the value is JSON if it can be, else text."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise InvalidEventError(f"--property {text}: write name=value")
+    try:
+        return name, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return name, value
+
+
+def _read(file: Path) -> list[Outgoing]:
+    """One event, a list of them, or one a line."""
+    stream: BinaryIO = sys.stdin.buffer if str(file) == "-" else _opened(file)
+    with stream:
+        text = stream.read(INPUT_BYTES_MAX + 1)
+    if len(text) > INPUT_BYTES_MAX:
+        raise InvalidEventError(
+            f"{file}: is larger than {INPUT_BYTES_MAX} bytes; use `tactus replay`"
+        )
+    return [_event(event) for event in _objects(text, file)]
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _objects(text: bytes, file: Path) -> list[dict[str, object]]:
+    try:
+        found = msgspec.json.decode(
+            text, type=dict[str, object] | list[dict[str, object]]
+        )
+    except msgspec.DecodeError:
+        try:
+            return [
+                msgspec.json.decode(line, type=dict[str, object])
+                for line in text.splitlines()
+                if line.strip()
+            ]
+        except msgspec.DecodeError as error:
+            raise InvalidEventError(
+                f"{file}: must be a JSON event, a list of them, or one a line ({error})"
+            ) from error
+    return [found] if isinstance(found, dict) else found
+
+
+def _event(fields: Mapping[str, object]) -> Outgoing:
+    """An event with what CloudEvents asks for where the sender left it out; the time is this moment."""
+    event = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": SOURCE,
+        "type": TYPE,
+        "time": write_instant(instant(SystemClock().now_us())),
+        **fields,
+    }
+    return Outgoing(str(event["id"]), msgspec.json.encode(event))
