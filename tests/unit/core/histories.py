@@ -1,0 +1,219 @@
+"""Random histories for the laws, and the product's reading of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from hypothesis import strategies as st
+
+from services.core.catalogue import Catalogue, Entry, Parameters
+from services.core.columns import Tallies, fold
+from services.core.leaves import Leaves
+from services.core.scoring import Cell, Reading, Receipt, read, read_dimensions, receipt
+from services.core.valence import NoValence
+from tests.unit.core.reference import MICRO, Event, Leaf, Model
+
+NOW = 500_000
+"""An hour of the year 2027."""
+
+WEIGHTS = {
+    "web.viewed": 0.02,
+    "call.answered": 0.8,
+    "order.placed": 1.0,
+    "delivery.missed": 3.0,
+    "link.made": 0.0,
+}
+LEAVES: tuple[Leaf, ...] = tuple(
+    product(WEIGHTS, ("web", "any"), ("", "store/2", "store/10"))
+)
+MODELS = (
+    Model(WEIGHTS),
+    Model(WEIGHTS, lam=1.0),
+    Model(WEIGHTS, beta=0.0),
+    Model(WEIGHTS, beta=1.0, cap=0.7),
+    Model(WEIGHTS, h=7.0),
+    Model(WEIGHTS, p=0.7, kappa=1.3),
+)
+WINDOWS_H = (None, 24, 168, 720, 2160)
+
+AGES = (
+    *range(-8, 8),
+    23,
+    24,
+    167,
+    168,
+    719,
+    720,
+    2159,
+    2160,
+    9598,
+    9599,
+    9600,
+    9700,
+    *range(48, 4084, 28)[:100],
+)
+VALENCES = (
+    0,
+    1,
+    -1,
+    MICRO,
+    -MICRO,
+    500_000,
+    -500_000,
+    *range(-MICRO + 7, MICRO, 16_529)[:121],
+)
+STAKES = (MICRO, MICRO, 2 * MICRO, 0, 1, 333_333, 999_999, 1_500_001)
+"""Edges, and between them numbers that are not round; 128, 128 and 8 of them."""
+
+
+def event_of(octets: bytes) -> Event:
+    """Decode an event from 23 of 32 bits."""
+    code, leaf = divmod(int.from_bytes(octets), 32)
+    code, age = divmod(code, len(AGES))
+    code, valence = divmod(code, len(VALENCES))
+    return Event(
+        LEAVES[leaf % len(LEAVES)],
+        NOW - AGES[age],
+        VALENCES[valence],
+        STAKES[code % len(STAKES)],
+    )
+
+
+def history_of(octets: bytes) -> list[Event]:
+    """Decode up to ten events: one draw a history keeps thousands of them within seconds."""
+    size = min(octets[0] % 16, EVENTS_MAX)
+    return [event_of(octets[1 + 4 * i : 5 + 4 * i]) for i in range(size)]
+
+
+EVENTS_MAX = 10
+HISTORY_OCTETS = 1 + 4 * EVENTS_MAX
+histories = st.binary(min_size=HISTORY_OCTETS, max_size=HISTORY_OCTETS).map(history_of)
+models = st.sampled_from(MODELS)
+
+
+def parameters_of(model: Model) -> Parameters:
+    return Parameters(
+        lambda_=model.lam,
+        beta=model.beta,
+        kappa=model.kappa,
+        prior=model.p,
+        cap=model.cap,
+        half_life_days=model.h,
+    )
+
+
+def catalogue_of(model: Model) -> Catalogue:
+    entries = {
+        name: Entry(
+            name=name,
+            channel="any",
+            stage=f"stage of {name}",
+            category="staff",
+            control="owned",
+            driver="speed",
+            weight=weight,
+            valence=NoValence(),
+        )
+        for name, weight in model.weights.items()
+    }
+    return Catalogue(entries, parameters_of(model))
+
+
+LEAVES_OF = {id(model): Leaves.of(catalogue_of(model), LEAVES) for model in MODELS}
+UNSORTED = tuple(reversed(LEAVES[1:])) + LEAVES[:1]
+
+
+def tallied(
+    history: Sequence[Event], *, numbering: Sequence[Leaf] = LEAVES, owner: int = 0
+) -> Tallies:
+    """Fold a history with the product's code."""
+    number = {leaf: i for i, leaf in enumerate(numbering)}
+    columns = np.array(
+        [(number[e.leaf], e.hour, e.v, e.q) for e in history], dtype=np.int64
+    ).reshape(-1, 4)
+    leaf, hour, v, q = columns.T
+    return fold(
+        owner=np.full(len(history), owner, dtype=np.int64),
+        leaf=leaf,
+        hour=hour,
+        v=v,
+        q=q,
+    )
+
+
+@dataclass(frozen=True)
+class Person:
+    """One person's history under a model, read with the product's code."""
+
+    history: Sequence[Event]
+    model: Model = MODELS[0]
+    at: int = NOW
+
+    def read(self, window_h: int | None = None) -> Reading[float]:
+        readings = read(
+            tallied(self.history),
+            owners=1,
+            leaves=LEAVES_OF[id(self.model)],
+            at_hour=self.at,
+            parameters=parameters_of(self.model),
+            windows_h=[window_h],
+        )
+        return Reading(*(float(column[0]) for column in readings[0]))
+
+    def dimensions(self, window_h: int | None = None) -> dict[str, dict[str, Cell]]:
+        return read_dimensions(
+            tallied(self.history),
+            leaves=LEAVES_OF[id(self.model)],
+            at_hour=self.at,
+            parameters=parameters_of(self.model),
+            window_h=window_h,
+        )
+
+    def receipt(self) -> Receipt:
+        return receipt(
+            tallied(self.history),
+            leaves=LEAVES_OF[id(self.model)],
+            at_hour=self.at,
+            parameters=parameters_of(self.model),
+        )
+
+    def with_event(self, event: Event) -> Person:
+        return replace(self, history=[*self.history, event])
+
+    def later(self, hours: int) -> Person:
+        return replace(self, at=self.at + hours)
+
+
+def person_of(octets: bytes) -> Person:
+    return Person(history_of(octets[1:]), MODELS[octets[0] % len(MODELS)])
+
+
+PERSON_OCTETS = HISTORY_OCTETS + 1
+persons = st.binary(min_size=PERSON_OCTETS, max_size=PERSON_OCTETS).map(person_of)
+
+
+class Situation(NamedTuple):
+    """A person, one more event, another valence, and a window to read."""
+
+    person: Person
+    event: Event
+    v: int
+    window_h: int | None
+
+
+def situation_of(octets: bytes) -> Situation:
+    return Situation(
+        person_of(octets[6:]),
+        event_of(octets[2:6]),
+        VALENCES[octets[0] % len(VALENCES)],
+        WINDOWS_H[octets[1] % len(WINDOWS_H)],
+    )
+
+
+situations = st.binary(min_size=PERSON_OCTETS + 6, max_size=PERSON_OCTETS + 6).map(
+    situation_of
+)
