@@ -1,0 +1,159 @@
+"""Write what is generated from the code, or check that it is fresh: `python scripts/generated.py [--check]`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import annotated_types
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic import BaseModel, SecretStr
+from pydantic.fields import FieldInfo
+
+ROOT: Final = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT))
+
+from schemas.generate import GENERATED, documents  # noqa: E402 - the checkout's own packages, once they can be found
+from services.infra import metrics  # noqa: E402
+from services.infra.collectors import (  # noqa: E402
+    Distribution,
+    Means,
+    ScoreHistogram,
+    Totals,
+)
+from services.infra.settings import Settings  # noqa: E402
+
+Declared = MetricWrapperBase | Totals | Distribution | ScoreHistogram | Means
+
+SUFFIXES: Final = {"counter": "_total", "info": "_info"}
+
+
+def generated() -> dict[Path, str]:
+    """Return the text of every generated file by its path."""
+    reference = ROOT / "docs" / "reference"
+    return {
+        reference / "settings.md": settings_page(),
+        reference / "metrics.md": metrics_page(),
+        **{GENERATED / name: text for name, text in documents().items()},
+    }
+
+
+def settings_page() -> str:
+    """Return the table of settings, with their names as environment variables."""
+    rows = [
+        f"| `{name}` | {default(field)} | {limits(field)} | {field.description} |"
+        for name, field in settings_of(Settings, prefix="TACTUS_")
+    ]
+    return "\n".join(
+        [
+            "# Settings",
+            "",
+            "Generated from `services/infra/settings.py`. Every process reads them from its environment.",
+            "",
+            "| variable | default | limits | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def settings_of(
+    model: type[BaseModel], *, prefix: str
+) -> Iterator[tuple[str, FieldInfo]]:
+    """Walk the settings in their order, sections first in the name."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from settings_of(kind, prefix=f"{prefix}{name.upper()}__")
+        else:
+            yield f"{prefix}{name.upper()}", field
+
+
+def default(field: FieldInfo) -> str:
+    """Return the default as it would be written; none of them is a secret."""
+    value = field.default
+    if isinstance(value, SecretStr):
+        value = value.get_secret_value()
+    return "–" if value is None else f"`{value}`"
+
+
+def limits(field: FieldInfo) -> str:
+    """Return the bounds of a number, or nothing."""
+    words = []
+    for limit in field.metadata:
+        match limit:
+            case annotated_types.Ge(ge=bound):
+                words.append(f"≥ {bound}")
+            case annotated_types.Gt(gt=bound):
+                words.append(f"> {bound}")
+            case annotated_types.Le(le=bound):
+                words.append(f"≤ {bound}")
+            case _:  # a pattern's words are in the description
+                pass
+    return ", ".join(words)
+
+
+def metrics_page() -> str:
+    """Return the table of metrics."""
+    declared = [
+        value for value in vars(metrics).values() if isinstance(value, Declared)
+    ]
+    rows = sorted(metric_row(value) for value in declared)
+    return "\n".join(
+        [
+            "# Metrics",
+            "",
+            "Generated from `services/infra/metrics.py`. Each process shows them on its operators' port, beside the",
+            "`process_` and `python_` metrics of the client library. Labels take only values known beforehand.",
+            "",
+            "| metric | type | labels | meaning |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+        ]
+    )
+
+
+def metric_row(metric: Declared) -> str:
+    """Return one metric's line."""
+    family = next(iter(metric.describe()))
+    labels: tuple[str, ...] = getattr(metric, "labelnames", ())
+    if isinstance(metric, MetricWrapperBase):
+        labels = ("version",) if family.type == "info" else metric._labelnames  # noqa: SLF001 - the library shows them nowhere else
+    name = family.name + SUFFIXES.get(family.type, "")
+    named = ", ".join(f"`{label}`" for label in labels)
+    return f"| `{name}` | {family.type} | {named} | {family.documentation} |"
+
+
+def stale() -> list[Path]:
+    """Name the files that differ from what the code says, and those it no longer makes."""
+    texts = generated()
+    differing = [
+        path
+        for path, text in texts.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    return differing + [path for path in GENERATED.iterdir() if path not in texts]
+
+
+def main() -> None:
+    """Write or check."""
+    if "--check" in sys.argv[1:]:
+        names = [str(path.relative_to(ROOT)) for path in stale()]
+        if names:
+            sys.exit(
+                f"not fresh: {', '.join(names)}; run `python scripts/generated.py`"
+            )
+        return
+    for path, text in generated().items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    for path in stale():
+        path.unlink()
+
+
+if __name__ == "__main__":
+    main()
