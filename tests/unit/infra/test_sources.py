@@ -1,0 +1,121 @@
+"""Which keys are whose."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from services.infra.errors import ConfigurationError
+from services.infra.sources import SourcesFile, load_sources
+from tests.support.senders import (
+    BACKFILL_KEY,
+    BROWSER_KEY,
+    READ_KEY,
+    REVOKED_KEY,
+    SERVER_KEY,
+    SPARE_KEY,
+    digest,
+    write_sources,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "sources.toml"
+    write_sources(file)
+    return file
+
+
+def test_a_key_opens_its_own_source_and_no_other_table(path: Path) -> None:
+    sources = load_sources(path)
+
+    shop, site = sources.source(SERVER_KEY), sources.source(BROWSER_KEY)
+    assert shop is not None
+    assert site is not None
+    assert (shop.name, site.name) == ("shop", "site")
+    assert sources.reader(SERVER_KEY) is None
+    assert sources.source(READ_KEY) is None
+    reader = sources.reader(READ_KEY)
+    assert reader is not None
+    assert reader.scopes == ("scores:read",)
+
+
+def test_two_keys_of_a_source_are_valid_at_once_so_that_they_can_be_changed(
+    path: Path,
+) -> None:
+    sources = load_sources(path)
+
+    assert sources.source(SERVER_KEY) == sources.source(SPARE_KEY)
+
+
+@pytest.mark.parametrize(
+    "key", [REVOKED_KEY, "unknown", "", "x" * 10_000, "\udcff", digest(SERVER_KEY)]
+)
+def test_keys_that_are_revoked_unknown_or_malformed_are_nobodys(
+    path: Path, key: str
+) -> None:
+    sources = load_sources(path)
+
+    assert sources.source(key) is None
+    assert sources.reader(key) is None
+
+
+def test_the_backfill_right_is_given_only_by_name(path: Path) -> None:
+    sources = load_sources(path)
+
+    archive, shop = sources.source(BACKFILL_KEY), sources.source(SERVER_KEY)
+    assert archive is not None
+    assert shop is not None
+    assert (archive.backfill, shop.backfill) == (True, False)
+
+
+ROW = f'[[source]]\nname = "shop"\nkind = "server"\nkeys_sha256 = ["{digest("k")}"]\n'
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[[source", "not TOML"),
+        (ROW.replace("server", "robot"), "source[0].kind"),
+        (ROW.replace(digest("k"), "plain-key"), "source[0].keys_sha256[0]"),
+        (ROW.replace("shop", "Shop/1"), "source[0].name"),
+        (ROW + "colour = 1\n", "source[0].colour"),
+        (ROW + ROW.replace(digest("k"), digest("l")), "one name"),
+        (ROW + ROW.replace("shop", "site"), "two places"),
+        (ROW.replace("kind", "kine"), "source[0].kind"),
+    ],
+)
+def test_a_file_that_cannot_be_used_is_refused_by_the_place_of_the_fault(
+    tmp_path: Path, text: str, named: str
+) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(text)
+
+    with pytest.raises(ConfigurationError) as refusal:
+        load_sources(file)
+
+    assert str(file) in str(refusal.value)
+    assert named in str(refusal.value)
+    assert "plain-key" not in str(refusal.value)
+
+
+def test_a_missing_file_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
+    for missing in (tmp_path / "none.toml", None):
+        with pytest.raises(ConfigurationError, match="TACTUS_SOURCES"):
+            SourcesFile(missing)
+
+
+def test_a_reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad(
+    path: Path,
+) -> None:
+    sources = SourcesFile(path)
+    write_sources(path, revoked=(SPARE_KEY,))
+    sources.reload()
+    assert sources.current.source(SPARE_KEY) is None
+
+    path.write_text("[[source")
+    sources.reload()
+
+    assert sources.current.source(SERVER_KEY) is not None
+    assert sources.current.source(SPARE_KEY) is None

@@ -1,0 +1,208 @@
+"""From bytes to events."""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from services.ingest import cloudevents
+from services.ingest.decode import Form, Incoming, event_of_headers, events_of, form_of
+from services.ingest.limits import EVENT_BYTES_MAX, EVENTS_MAX
+from services.ingest.refusal import Reason, Refused, Rejected
+from tests.support.senders import PATIENT, event
+
+
+@pytest.mark.parametrize(
+    ("content_type", "binary", "expected"),
+    [
+        ("application/json", False, Form.ANY),
+        ("Application/JSON; Charset=UTF-8", False, Form.ANY),
+        ('application/json; charset="utf-8"', False, Form.ANY),
+        ("application/json", True, Form.BINARY),
+        (None, True, Form.BINARY),
+        ("application/cloudevents+json; charset=utf-8", False, Form.ONE),
+        ("application/cloudevents+json", True, Form.ONE),
+        ("application/cloudevents-batch+json", False, Form.MANY),
+    ],
+)
+def test_the_media_type_chooses_the_form(
+    content_type: str | None, binary: bool, expected: Form
+) -> None:
+    assert form_of(content_type, binary=binary) is expected
+
+
+@pytest.mark.parametrize(
+    "content_type",
+    [None, "", "text/html", "text/plain", "application/xml", "multipart/form-data; boundary=x",
+     "application/json; charset=utf-16", "application/json; charset=latin-1", "application/cloudevents+avro", "json"],
+)  # fmt: skip
+def test_other_media_types_are_refused(content_type: str | None) -> None:
+    assert form_of(content_type, binary=False) == Refused("unsupported-media-type")
+
+
+def test_an_event_keeps_the_bytes_it_came_in() -> None:
+    body = b' [ {"id" : "a"} ,\n{"id":1.50} ]'
+
+    assert events_of(body, Form.ANY) == [
+        Incoming(b'{"id" : "a"}', {"id": "a"}),
+        Incoming(b'{"id":1.50}', {"id": 1.5}),
+    ]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"", b"  ", b"{", b'{"a":1,}', b"{'a':1}", b'{"a":1}xyz', b"[NaN]", b"Infinity", b'{"a":01}', b'{"a":0x10}',
+     b'{"a":1.}', b"\xef\xbb\xbf{}", b'{"a":"\xff"}', b'["\xc0\xaf"]', b'{"a":"\x01"}', b'{"a":"\\ud800"}',
+     b'["\xed\xa0\x80"]', "{}".encode("utf-16"), b'["a\x00"]', b"[1,]", b"/*x*/{}", b"[" * 1_000_000],
+)  # fmt: skip
+def test_what_is_not_json_is_refused_whole(body: bytes) -> None:
+    assert events_of(body, Form.ANY) == Refused("malformed-json")
+
+
+def reasons(body: bytes, form: Form = Form.ANY) -> list[Reason | None]:
+    incoming = events_of(body, form)
+    assert not isinstance(incoming, Refused)
+    return [
+        one.event.reason if isinstance(one.event, Rejected) else None
+        for one in incoming
+    ]
+
+
+def test_one_unreadable_event_of_a_batch_spares_the_others() -> None:
+    deep = b"[" * 17 + b"]" * 17
+    large = b'"' + b"x" * EVENT_BYTES_MAX + b'"'
+    body = b'[{"id":"a"},' + deep + b"," + large + b',1e400,{"id":"b"}]'
+
+    assert reasons(body) == [
+        None, Reason.TOO_DEEP, Reason.TOO_LARGE, Reason.OUT_OF_RANGE, None,
+    ]  # fmt: skip
+
+
+def test_an_integer_of_5000_digits_is_out_of_range() -> None:
+    assert reasons(b'{"a":' + b"1" * 5000 + b"}") == [Reason.OUT_OF_RANGE]
+
+
+def test_an_event_of_exactly_the_limit_is_read() -> None:
+    frame = len(b'{"a":""}')
+
+    assert reasons(b'{"a":"' + b"x" * (EVENT_BYTES_MAX - frame) + b'"}') == [None]
+    assert reasons(b'{"a":"' + b"x" * (EVENT_BYTES_MAX - frame + 1) + b'"}') == [
+        Reason.TOO_LARGE
+    ]
+
+
+def test_a_batch_of_the_limit_is_read_and_one_more_is_refused() -> None:
+    assert reasons(b"[" + b",".join([b"1"] * EVENTS_MAX) + b"]") == [None] * EVENTS_MAX
+    refused = events_of(b"[" + b",".join([b"1"] * (EVENTS_MAX + 1)) + b"]", Form.ANY)
+    assert isinstance(refused, Refused)
+    assert refused.slug == "body-too-large"
+
+
+def test_a_structured_event_is_one_and_a_batch_is_a_list() -> None:
+    assert reasons(b"[]", Form.ONE) == [None]
+    outcome = events_of(b"{}", Form.MANY)
+    assert isinstance(outcome, Refused)
+    assert outcome.slug == "invalid-event"
+
+
+def test_of_names_that_stand_twice_the_last_holds() -> None:
+    incoming = events_of(b'{"id":"a","id":"b"}', Form.ANY)
+
+    assert incoming == [Incoming(b'{"id":"a","id":"b"}', {"id": "b"})]
+
+
+HEADERS = [
+    ("content-type", "application/json"),
+    ("ce-specversion", "1.0"),
+    ("ce-id", "a%20b"),
+    ("ce-source", '"/tills/\\"3\\""'),
+    ("ce-type", "tactus.touchpoint.v1"),
+    ("ce-subject", "Caf%C3%A9"),
+]
+
+
+def test_headers_are_percent_decoded_and_lose_the_older_quotes() -> None:
+    assert cloudevents.attributes(HEADERS) == {
+        "specversion": "1.0",
+        "id": "a b",
+        "source": '/tills/"3"',
+        "type": "tactus.touchpoint.v1",
+        "subject": "Café",
+    }
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        HEADERS[:-2],
+        [*HEADERS, ("ce-id", "again")],
+        [*HEADERS, ("ce-other", "%FF")],
+        [*HEADERS, ("ce-other", "\xff")],
+        [*HEADERS, ("ce-datacontenttype", "application/json")],
+        [*HEADERS, ("ce-", "x")],
+        [*HEADERS, ("ce-not_a_name", "x")],
+    ],
+    ids=[
+        "missing",
+        "twice",
+        "no-utf8",
+        "raw-bytes",
+        "datacontenttype",
+        "nameless",
+        "bad-name",
+    ],
+)
+def test_headers_that_make_no_event_are_refused(headers: list[tuple[str, str]]) -> None:
+    assert cloudevents.attributes(headers) == Refused("malformed-event")
+
+
+def test_a_binary_event_is_kept_in_the_structured_form() -> None:
+    incoming = event_of_headers({"id": "a"}, b'{"touchpoint":"x"}')
+
+    assert isinstance(incoming, Incoming)
+    assert incoming.event == {
+        "id": "a",
+        "datacontenttype": "application/json",
+        "data": {"touchpoint": "x"},
+    }
+    assert msgspec.json.decode(incoming.original) == incoming.event
+
+
+@PATIENT
+@given(st.binary(max_size=500))
+@example(b"[{}")
+@example(b'["\\udc00x"]')
+@example(b"\xf4\x90\x80\x80")
+def test_random_bytes_never_crash_decoding(body: bytes) -> None:
+    for form in (Form.ANY, Form.ONE, Form.MANY):
+        events_of(body, form)
+    event_of_headers({"id": "a"}, body)
+
+
+@PATIENT
+@given(st.binary(max_size=40), st.integers(0, 200), st.integers(0, 200))
+def test_a_damaged_event_never_crashes_decoding(
+    junk: bytes, start: int, length: int
+) -> None:
+    good = json.dumps([event(), event("e2")]).encode()
+
+    events_of(good[:start] + junk + good[start + length :], Form.ANY)
+
+
+@PATIENT
+@given(
+    st.lists(
+        st.tuples(
+            st.text(alphabet="ce-idsourtypv", max_size=8),
+            st.text(alphabet=st.characters(max_codepoint=255), max_size=20),
+        ),
+        max_size=6,
+    )
+)
+def test_random_headers_never_crash_decoding(headers: list[tuple[str, str]]) -> None:
+    cloudevents.attributes(headers)
+    cloudevents.attributes([*HEADERS, *headers])
