@@ -1,0 +1,203 @@
+"""The read API as a process: ports, signals, and a database that goes away."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import asyncpg
+import httpx
+import pytest
+
+from services.local.postgres import EmbeddedPostgres
+from tests.support.apiprocess import ApiProcess, api_process, write_sources
+from tests.support.customers import Lived, store_person
+from tests.support.places import data_directory
+from tests.support.readapi import KEY, T
+from tests.support.waiting import wait_until
+
+pytestmark = pytest.mark.integration
+
+ANNA = "/v1/customers/customer:anna%2F1"
+ANSWER_S_MAX = 8.0
+"""The deadline of an answer is five seconds."""
+
+
+@pytest.fixture
+async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
+    await store_person(
+        postgres_dsn,
+        [Lived("customer:anna/1", "call.answered", T, 0.5)],
+        customer="customer:anna/1",
+        version=1,
+    )
+    with api_process(postgres_dsn, tmp_path) as process:
+        yield process
+
+
+def get(api: ApiProcess, path: str = ANNA, key: str = KEY) -> httpx.Response:
+    headers = {"Authorization": f"Bearer {key}"}
+    return httpx.get(api.url + path, headers=headers, timeout=ANSWER_S_MAX)
+
+
+def operations(api: ApiProcess, path: str) -> httpx.Response:
+    return httpx.get(api.operations_url + path, timeout=ANSWER_S_MAX)
+
+
+def answers(api: ApiProcess, status: int, path: str = ANNA) -> bool:
+    return get(api, path).status_code == status
+
+
+async def test_it_answers_over_tcp_and_tells_operators_that_it_is_ready(
+    api: ApiProcess,
+) -> None:
+    wait_until(lambda: answers(api, 200, "/readyz"), what="it is ready")
+
+    answer = get(api)
+    statuses = [
+        operations(api, path).status_code for path in ("/livez", "/readyz", "/metrics")
+    ]
+
+    assert answer.json()["customer"] == "customer:anna/1"
+    assert "server" not in answer.headers
+    assert statuses == [200, 200, 200]
+
+
+async def test_the_counts_of_the_conservation_law_are_shown(
+    api: ApiProcess, postgres_dsn: str
+) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute(
+        "INSERT INTO partition_progress (topic, part, next, applied, duplicate, conflict, dead, erased, start, lost)"
+        " VALUES ('cx.touchpoints.v1', 0, 120, 80, 5, 4, 3, 2, 10, 6), ('cx.touchpoints.late.v1', 0, 7, 7, 0, 0, 0, 0, 0, 0),"
+        " ('cx.touchpoints.dlq.v1', 0, 9, 9, 0, 0, 0, 0, 0, 0)"
+    )
+    await connection.close()
+
+    def shown() -> str:
+        page = operations(api, "/metrics").text
+        return page if 'tactus_events_total{outcome="applied"}' in page else ""
+
+    page = wait_until(
+        lambda: shown() if 'outcome="applied"} 87' in shown() else None,
+        what="87 are applied",
+    )
+    for line in (
+        'outcome="duplicate"} 5',
+        'outcome="conflict"} 4',
+        'outcome="dead"} 3',
+        'outcome="erased"} 2',
+    ):
+        assert f"tactus_events_total{{{line}" in page
+    # 110 + 7 passed less 6 lost is 111; 101 are accounted for.
+    assert "tactus_conservation_gap_records 10.0" in page
+
+
+async def test_sigterm_ends_it_with_success(api: ApiProcess) -> None:
+    assert get(api).status_code == 200
+
+    assert api.stop() == 0
+
+    assert api.lines()[-1]["event"] == "api_stopped"
+
+
+async def test_sigterm_ends_it_also_before_the_database_has_ever_answered(
+    tmp_path: Path,
+) -> None:
+    with api_process("postgresql://nobody:secret@127.0.0.1:1/none", tmp_path) as api:
+        answer = get(api)
+        ready = get(api, "/readyz")
+        code = api.stop()
+        log = api.log.read_text()
+
+    assert (answer.status_code, ready.status_code, code) == (503, 503, 0)
+    assert int(answer.headers["retry-after"]) > 0
+    assert "secret" not in log
+
+
+async def test_a_new_key_is_valid_after_sighup_and_a_bad_file_changes_nothing(
+    api: ApiProcess, tmp_path: Path
+) -> None:
+    sources = tmp_path / "sources.toml"
+    write_sources(sources, key="another-key")
+    api.process.send_signal(signal.SIGHUP)
+    wait_until(lambda: answers(api, 401), what="the old key is refused")
+
+    sources.write_text("not toml")
+    api.process.send_signal(signal.SIGHUP)
+    wait_until(
+        lambda: any(line["event"] == "sources_refused" for line in api.lines()),
+        what="it is refused",
+    )
+
+    response = get(api, key="another-key")
+    assert response.status_code == 200
+
+
+async def test_no_identity_is_ever_logged(api: ApiProcess) -> None:
+    for path in (
+        ANNA,
+        "/v1/customers/customer:anna-the-unknown",
+        "/v1/customers/anna",
+        f"{ANNA}?at=anna",
+    ):
+        get(api, path)
+    api.stop()
+
+    assert "anna" not in api.log.read_text()
+
+
+async def test_a_database_that_is_killed_or_frozen_means_503_in_bounded_time(
+    tmp_path: Path,
+) -> None:
+    with data_directory() as folder:
+        server = EmbeddedPostgres(folder)
+        server.start()
+        try:
+            with api_process(server.dsn, tmp_path) as api:
+                wait_until(
+                    lambda: "no tables" in get(api, "/readyz").text,
+                    what="the database answers",
+                )
+
+                _freeze(server, signal.SIGSTOP)
+                frozen, frozen_s = _timed(api)
+                _freeze(server, signal.SIGCONT)
+                wait_until(
+                    lambda: "no tables" in get(api, "/readyz").text, what="it is back"
+                )
+
+                server.kill()
+                killed, killed_s = _timed(api)
+                server.launch()
+                server.wait_ready()
+                wait_until(
+                    lambda: "no tables" in get(api, "/readyz").text,
+                    what="it is back again",
+                )
+                code = api.stop()
+        finally:
+            server.stop()
+
+    for response, seconds in ((frozen, frozen_s), (killed, killed_s)):
+        assert response.status_code == 503
+        assert int(response.headers["retry-after"]) > 0
+        assert seconds < ANSWER_S_MAX
+    assert code == 0
+
+
+def _freeze(server: EmbeddedPostgres, number: signal.Signals) -> None:
+    # The postmaster and its backends: a backend would answer though its parent is stopped.
+    children = (
+        Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
+    )
+    for pid in (server.pid, *map(int, children)):
+        os.kill(pid, number)
+
+
+def _timed(api: ApiProcess) -> tuple[httpx.Response, float]:
+    started = time.monotonic()
+    return get(api), time.monotonic() - started
