@@ -41,7 +41,7 @@ def fits(venv: Path, requirements: Path) -> bool:
     if (venv / UNFINISHED).exists() or not runs(venv):
         return False
     stamp = read_stamp(venv)
-    return stamp.get("checkout") == checkout() and pins(requirements) <= set(
+    return stamp.get("checkout") == [checkout()] and pins(requirements) <= set(
         stamp.get("pins", [])
     )
 
@@ -57,7 +57,7 @@ def make(venv: Path, requirements: Path) -> None:
     pip(venv, "--no-deps", "--require-hashes", "-r", str(requirements))
     say("installing this checkout")
     pip(venv, "--no-deps", "--no-build-isolation", "--quiet", "-e", str(ROOT))
-    stamp = {"checkout": checkout(), "pins": sorted(pins(requirements))}
+    stamp = {"checkout": [checkout()], "pins": sorted(pins(requirements))}
     (venv / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
     (venv / UNFINISHED).unlink()
     say(f"{venv.name} is ready after {time.monotonic() - began:.0f} s")
@@ -116,7 +116,7 @@ def pins(requirements: Path) -> set[str]:
     }
 
 
-def read_stamp(venv: Path) -> dict[str, object]:
+def read_stamp(venv: Path) -> dict[str, list[str]]:
     """Return what the environment was made from, or nothing."""
     try:
         stamp = json.loads((venv / STAMP).read_text())

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
+from services.local.connection import Connection
 from services.local.kafka import EmbeddedKafka
 from services.local.postgres import EmbeddedPostgres
 from tests.support.databases import Databases
 from tests.support.places import data_directory
+from tests.support.stacks import running_stack
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +52,10 @@ async def postgres_dsn(databases: Databases) -> AsyncIterator[str]:
     name = await databases.create()
     yield databases.server.dsn_of(name)
     await databases.drop(name)
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Connection]:
+    """A whole running stack with one worker, shared by the tests of a module."""
+    with running_stack() as running:
+        yield running.connection

@@ -72,11 +72,12 @@ class EmbeddedKafka:
         *,
         port: int = 0,
         heap_mib: int = 384,
+        log: Path | None = None,
         source: Source | None = None,
     ) -> None:
         self.data = data.resolve()
         self.port = port or free_port()
-        self.log = self.data / "kafka.log"
+        self.log = log or self.data / "kafka.log"
         self._controller = free_port()
         self._heap_mib = heap_mib
         self._source = source

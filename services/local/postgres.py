@@ -69,7 +69,12 @@ class EmbeddedPostgres:
     """
 
     def __init__(
-        self, data: Path, *, port: int = 0, settings: Mapping[str, str] | None = None
+        self,
+        data: Path,
+        *,
+        port: int = 0,
+        log: Path | None = None,
+        settings: Mapping[str, str] | None = None,
     ) -> None:
         for name, value in (settings or {}).items():
             if name in DURABLE and value != DURABLE[name]:
@@ -78,7 +83,7 @@ class EmbeddedPostgres:
                 )
         self.data = data.resolve()
         self.port = port or free_port()
-        self.log = self.data / "postgres.log"
+        self.log = log or self.data / "postgres.log"
         self._settings = {**DEFAULTS, **(settings or {}), **DURABLE}
         self._home: Home | None = None
         self._process: subprocess.Popen[bytes] | None = None

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import (
@@ -19,6 +19,10 @@ from rich.progress import (
 
 Advance = Callable[[int, int], None]
 """Told how much of how much is done."""
+
+
+TELL_S: Final = 2.0
+"""How often a long step says where it is when there is no terminal to redraw."""
 
 
 class Steps:
@@ -68,14 +72,13 @@ class Steps:
             live.update(task, completed=1, total=1)
 
     def _plain(self, text: str) -> Iterator[Advance]:
-        began = time.monotonic()
+        began = told = time.monotonic()
         self.say(f"{text} …")
-        tenths: set[int] = {0, 10}
 
         def advance(done: int, total: int) -> None:
-            tenth = done * 10 // total
-            if tenth not in tenths:
-                tenths.add(tenth)
+            nonlocal told
+            if time.monotonic() - told > TELL_S:
+                told = time.monotonic()
                 self.say(f"{text}: {done} of {total}")
 
         yield advance

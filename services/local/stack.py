@@ -112,8 +112,13 @@ class LocalStack:
             say=self._steps.say,
         )
         source = Source(stop=self._stop_downloads)
-        self.kafka = EmbeddedKafka(self.data / "kafka", port=ports.kafka, source=source)
-        self.postgres = EmbeddedPostgres(self.data, port=ports.postgres)
+        logs = self.data / "logs"
+        self.kafka = EmbeddedKafka(
+            self.data / "kafka", port=ports.kafka, log=logs / "kafka.log", source=source
+        )
+        self.postgres = EmbeddedPostgres(
+            self.data, port=ports.postgres, log=logs / "postgres.log"
+        )
         async with asyncio.TaskGroup() as servers:
             servers.create_task(self._start_kafka(group, settings))
             servers.create_task(self._start_postgres(group))
