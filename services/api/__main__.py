@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from typing import Final
 
 from services.api.app import Parts, create_app
 from services.api.store import CustomerStore
@@ -19,6 +20,9 @@ from services.infra.settings import Settings
 from services.infra.sources import SourcesFile
 
 log = get_logger(__name__)
+
+EXIT_CONFIGURATION: Final = 2
+"""What a supervisor takes as: an operator must act."""
 
 
 async def serve(settings: Settings) -> None:
@@ -58,7 +62,8 @@ def main() -> None:
     try:
         run(serve(settings))
     except ConfigurationError as error:
-        sys.exit(f"tactus api: {error}")
+        log.error("api_misconfigured", reason=str(error))  # noqa: TRY400 - the message is the fix
+        sys.exit(EXIT_CONFIGURATION)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import socket
 import sys
@@ -35,6 +34,9 @@ from services.ingest.metering import Meter
 from services.ingest.protocol import DeadlineProtocol
 
 log = structlog.get_logger(__name__)
+
+EXIT_CONFIGURATION: Final = 2
+"""What a supervisor takes as: an operator must act."""
 
 KEEP_ALIVE_S: Final = 30
 """Longer than a batching client's usual pause of 10 s, shorter than a proxy's usual minute."""
@@ -142,7 +144,7 @@ def main() -> None:
         uvloop.run(serve(settings))
     except ConfigurationError as error:
         log.error("ingest_misconfigured", reason=str(error))  # noqa: TRY400 - the message is the fix
-        sys.exit(os.EX_CONFIG)
+        sys.exit(EXIT_CONFIGURATION)
 
 
 if __name__ == "__main__":
