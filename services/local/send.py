@@ -109,13 +109,13 @@ def _usual_channel(touchpoint: str) -> str:
 
 
 def _rating(text: str) -> dict[str, object]:
-    """`4`, or `csat5:4` with the scale's name."""
-    scale, _, value = text.rpartition(":")
+    """`4`, or `csat5=4` with the scale's name."""
+    scale, _, value = text.rpartition("=")
     try:
         number = float(value)
     except ValueError as error:
         raise InvalidEventError(
-            f"--rating {text}: write a number, or scale:number such as csat5:4"
+            f"--rating {text}: write a number, or scale=number such as csat5=4"
         ) from error
     return {"scale": scale, "value": number} if scale else {"value": number}
 

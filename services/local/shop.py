@@ -13,6 +13,8 @@ from typing import Final
 from services.local.personas import PERSONAS, Persona
 from services.local.stories import OUTAGES, PLACES, RECOVERIES, STORIES, Step, Via
 
+VISIT: Final = Step(touchpoint="web.page_viewed", channel="web")
+
 SOURCE: Final = "demo"
 """What the shop calls itself; the key's source stands before it."""
 
@@ -65,6 +67,10 @@ class Customer:
             "newsletter": [customer, email],
         }
         return named[via]
+
+
+MYSTERY: Final = Customer(name="mystery-shopper", persona=PERSONAS[0])
+"""Someone whom no other event concerns, so that a moved score can only come from the visit just made."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,6 +154,11 @@ class Shop:
         if telling.told == len(telling.story.steps):
             self._tellings.remove(telling)
         return self._happen(step, telling.story, at=now)
+
+    def mystery(self, *, now: datetime) -> Happening:
+        """A visit by the mystery shopper, who belongs to no story: for measuring."""
+        story = Story(name="browses", customer=MYSTERY, case="", order="")
+        return self._happen(VISIT, story, at=now)
 
     def _enter(self, phase: Phase) -> None:
         """Begin a phase: ordinary stories stop where they are, those of the outage are told to the end."""

@@ -47,7 +47,8 @@ class Expected:
 class Traffic:
     """Turns happenings into events to send, and counts what must become of them."""
 
-    _applied: int = 0
+    _mixed: int = 0
+    _plain: int = 0
     _duplicate: int = 0
     _conflict: int = 0
     _refused: int = 0
@@ -56,7 +57,7 @@ class Traffic:
     def expected(self) -> Expected:
         """What must become of everything sent so far."""
         return Expected(
-            applied=self._applied,
+            applied=self._mixed + self._plain,
             duplicate=self._duplicate,
             conflict=self._conflict,
             refused=self._refused,
@@ -68,19 +69,24 @@ class Traffic:
         An event is repeated, contradicted or neither, never both: so the counts do not depend on who comes first.
         """
         for happening in happenings:
-            self._applied += 1
+            self._mixed += 1
             event = wire(happening)
             yield event
-            if self._applied % DUPLICATE_EVERY == 0:
+            if self._mixed % DUPLICATE_EVERY == 0:
                 self._duplicate += 1
                 yield event
-            elif self._applied % CONFLICT_EVERY == FIRST_ODD:
+            elif self._mixed % CONFLICT_EVERY == FIRST_ODD:
                 self._conflict += 1
                 yield wire(happening, changes={"order": "another-order"})
-            elif self._applied % REFUSED_EVERY == FIRST_ODD + 1:
+            elif self._mixed % REFUSED_EVERY == FIRST_ODD + 1:
                 self._refused += 1
                 off_scale = {"rating": {"scale": "csat5", "value": 9}}
                 yield wire(happening, suffix="-bad", changes=off_scale)
+
+    def plain(self, happening: Happening) -> Outgoing:
+        """A happening as one event that nothing is done to."""
+        self._plain += 1
+        return wire(happening)
 
 
 def wire(
