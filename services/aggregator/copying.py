@@ -60,6 +60,11 @@ def mixed_copy(rows: NDArray[np.void], tails: Sequence[bytes]) -> BytesIO:
     return BytesIO(HEADER + b"".join(pieces) + TRAILER)
 
 
-def text_field(value: bytes) -> bytes:
+length_of: Final = struct.Struct(">i").pack
+"""The length that stands before each field."""
+
+
+def text_field(value: str) -> bytes:
     """One text field: its length, then its bytes."""
-    return struct.pack(">i", len(value)) + value
+    encoded = value.encode()
+    return length_of(len(encoded)) + encoded

@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from itertools import chain
 from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from services.aggregator.batch import Placed
 from services.aggregator.copying import (
     POSTGRES_EPOCH_US,
     fixed_copy,
     fixed_rows,
+    length_of,
     mixed_copy,
     text_field,
 )
 from services.aggregator.names import Directory, Triple
-from services.aggregator.records import HOUR_US
+from services.aggregator.records import HOUR_US, Event
 from services.core import scoring
 
 Integers = NDArray[np.int64]
@@ -43,25 +44,27 @@ class EventColumns(NamedTuple):
         return self.occurred_us // HOUR_US
 
 
-def in_order(events: Sequence[Placed]) -> list[Placed]:
+def in_order(events: Sequence[Event]) -> list[Event]:
     """Sort by (time, key), the order of the unique index: two transactions then cannot wait for each other."""
-    occurred = np.array([placed.event.occurred_us for placed in events], dtype=np.int64)
-    key = np.frombuffer(b"".join([placed.event.key for placed in events]), dtype=">u8")
+    occurred = np.array([event.occurred_us for event in events], dtype=np.int64)
+    key = np.frombuffer(b"".join([event.key for event in events]), dtype=">u8")
     order = np.lexsort((key[1::2], key[::2], occurred))
     return [events[position] for position in order.tolist()]
 
 
 def event_columns(
-    events: Sequence[Placed], *, directory: Directory, leaf_number: Mapping[Triple, int]
+    events: Sequence[Event], *, directory: Directory, leaf_number: Mapping[Triple, int]
 ) -> EventColumns:
     """The numbers of the events, in their order."""
-    who = [directory[placed.event.subject] for placed in events]
+    who = [directory[event.subject] for event in events]
     fields = [
         (event.occurred_us, event.v, event.q, leaf_number[event.leaf])
-        for event, _ in events
+        for event in events
     ]
-    known = np.array(who, dtype=np.int64).reshape(-1, 2)
-    numbers = np.array(fields, dtype=np.int64).reshape(-1, 4)
+    known = np.fromiter(chain.from_iterable(who), np.int64, 2 * len(who))
+    known = known.reshape(-1, 2)
+    numbers = np.fromiter(chain.from_iterable(fields), np.int64, 4 * len(fields))
+    numbers = numbers.reshape(-1, 4)
     return EventColumns(
         identity=known[:, 0],
         person=known[:, 1],
@@ -72,24 +75,22 @@ def event_columns(
     )
 
 
-def touchpoint_copy(events: Sequence[Placed], columns: EventColumns) -> BytesIO:
+def touchpoint_copy(events: Sequence[Event], columns: EventColumns) -> BytesIO:
     """The rows of `touchpoint_row` as a binary COPY."""
-    received = np.array([placed.event.received_us for placed in events], dtype=np.int64)
+    received = np.array([event.received_us for event in events], dtype=np.int64)
     fixed = fixed_rows(
         [
             ("timestamptz", columns.occurred_us - POSTGRES_EPOCH_US),
             ("timestamptz", received - POSTGRES_EPOCH_US),
             (
                 "uuid",
-                np.frombuffer(
-                    b"".join([placed.event.key for placed in events]), dtype="V16"
-                ),
+                np.frombuffer(b"".join([event.key for event in events]), dtype="V16"),
             ),
             ("bigint", columns.identity),
             (
                 "bigint",
                 np.frombuffer(
-                    b"".join([placed.event.body_hash for placed in events]), dtype=">i8"
+                    b"".join([event.body_hash for event in events]), dtype=">i8"
                 ),
             ),
             ("integer", columns.leaf),
@@ -98,16 +99,16 @@ def touchpoint_copy(events: Sequence[Placed], columns: EventColumns) -> BytesIO:
         ],
         extra_fields=TEXT_FIELDS,
     )
-    sources: dict[str, bytes] = {}
+    sources = {
+        source: text_field(source) for source in {event.source for event in events}
+    }
     tails = []
-    for event, record in events:
-        source = sources.get(event.source)
-        if source is None:
-            source = sources[event.source] = text_field(event.source.encode())
+    for event in events:
+        event_id, body = event.event_id.encode(), event.record.value or b""
+        source = sources[event.source]
         tails.append(
-            source
-            + text_field(event.event_id.encode())
-            + text_field(record.value or b"")
+            b"%b%b%b%b%b"
+            % (source, length_of(len(event_id)), event_id, length_of(len(body)), body)
         )
     return mixed_copy(fixed, tails)
 

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from services.aggregator.batch import Placed
 from services.aggregator.names import Directory
+from services.aggregator.records import Event
 from services.aggregator.store import LinkRow, Transaction, instant, micros
 from services.core.identity import Link, persons
 
@@ -31,10 +31,10 @@ class Linker:
     def __init__(self) -> None:
         self._known: dict[LinkKey, tuple[datetime, str]] = {}
 
-    def news(self, events: Iterable[Placed], directory: Directory) -> list[LinkRow]:
+    def news(self, events: Iterable[Event], directory: Directory) -> list[LinkRow]:
         """The least link of each pair and source that is earlier than what is known to be stored."""
         least: dict[LinkKey, LinkRow] = {}
-        for event, _ in events:
+        for event in events:
             for other in event.others:
                 a, b = sorted(
                     (directory[event.subject].number, directory[other].number)

@@ -8,8 +8,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.aggregator.batch import Placed
 from services.aggregator.cache import NameCache
+from services.aggregator.records import Event
 from services.aggregator.store import Store
 from services.core.catalogue import Catalogue
 from services.core.leaves import Leaves
@@ -39,10 +39,10 @@ class Names:
         self.leaf_number: dict[Triple, int] = {}
         self.leaves = Leaves.of(catalogue, self._triples)
 
-    async def directory(self, events: Iterable[Placed]) -> Directory:
+    async def directory(self, events: Iterable[Event]) -> Directory:
         """Every identity that these events name, numbered."""
-        wanted = {event.subject for event, _ in events}
-        for event, _ in events:
+        wanted = {event.subject for event in events}
+        for event in events:
             wanted.update(event.others)
         known = self._cache.known
         missing = [value for value in wanted if value not in known]
@@ -51,11 +51,9 @@ class Names:
             found.update(await self._look_up(missing))
         return found
 
-    async def learn_leaves(self, events: Iterable[Placed]) -> None:
+    async def learn_leaves(self, events: Iterable[Event]) -> None:
         """Number every leaf of these events."""
-        missing = {
-            event.leaf for event, _ in events if event.leaf not in self.leaf_number
-        }
+        missing = {event.leaf for event in events if event.leaf not in self.leaf_number}
         if not missing:
             return
         await self._store.add_leaves(missing)

@@ -9,10 +9,10 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Self, TypeVar
 
 from services.aggregator import observe
-from services.aggregator.batch import Batch, Dead, Placed, read_chunk
+from services.aggregator.batch import Batch, Dead, read_chunk
 from services.aggregator.cache import NameCache, PersonCache
-from services.aggregator.dedup import store_new
-from services.aggregator.eventcolumns import EventColumns, event_columns
+from services.aggregator.dedup import Sifted, store_new
+from services.aggregator.eventcolumns import EventColumns
 from services.aggregator.linking import Linker, follow
 from services.aggregator.names import Directory, Names
 from services.aggregator.ports import Bounds, Chunk, Partition, Record
@@ -209,30 +209,27 @@ class Pipeline:
             if not sifted.fresh:
                 return _Done(counts, dead)
             return await self._count(
-                transaction, chunk, sifted.fresh, _Done(counts, dead), directory
+                transaction, chunk, sifted, _Done(counts, dead), directory
             )
 
     async def _count(
         self,
         transaction: Transaction,
         chunk: Chunk,
-        events: Sequence[Placed],
+        sifted: Sifted,
         done: _Done,
         directory: Directory,
     ) -> _Done:
-        columns = event_columns(
-            events, directory=directory, leaf_number=self._names.leaf_number
-        )
-        links = self._linker.news(events, directory)
+        links = self._linker.news(sifted.fresh, directory)
         scored = await keep_scores(
             transaction,
-            columns,
+            sifted.columns,
             moves=await follow(transaction, links) if links else [],
             cache=self._cache,
             model=Model(self._names.cover, self._catalogue.parameters, self._model),
             at_hour=max(record.timestamp for record in chunk.records) // HOUR_MS,
         )
-        return done._replace(links=links, columns=columns, scored=scored)
+        return done._replace(links=links, columns=sifted.columns, scored=scored)
 
     async def _landed(self, chunk: Chunk, *, epoch: int) -> bool:
         # The connection broke at COMMIT: the row itself tells whether the transaction took place.

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from msgspec import Meta
 
+from services.aggregator.ports import Record
 from services.core import identity as identities
 from services.core.catalogue import Arguments, Catalogue, Refusal
 from services.core.tally import MICRO
@@ -78,9 +80,11 @@ class Envelope(msgspec.Struct, gc=False):
     clienttime: Instant | None = None
 
 
-class Event(NamedTuple):
+class Event(msgspec.Struct, gc=False, frozen=True):
     """A touchpoint, ready to be counted."""
 
+    record: Record
+    """What it was read from."""
     key: bytes
     """16 bytes of the hash of source and id."""
     occurred_us: int
@@ -108,6 +112,15 @@ class Poison(NamedTuple):
     event_id: str | None = None
 
 
+UNREADABLE: Final = (
+    msgspec.MsgspecError,
+    UnicodeDecodeError,
+    RecursionError,
+    ValueError,
+    OverflowError,
+)
+"""What decoding raises on bytes that are no event; deep nesting is a RecursionError, not a DecodeError."""
+
 _envelope: Final = msgspec.json.Decoder(Envelope)
 _data: Final = msgspec.json.Decoder(Data)
 _properties: Final = msgspec.json.Decoder(dict[str, object])
@@ -115,9 +128,10 @@ _any: Final = msgspec.json.Decoder()
 
 
 def read_record(
-    value: bytes | None, *, catalogue: Catalogue, known: dict[str, tuple[int, int]]
+    record: Record, *, catalogue: Catalogue, known: Mapping[str, object]
 ) -> Event | Poison:
     """Decode one record; `known` are identities that were vetted before. Never raises on any bytes."""
+    value = record.value
     if value is None:
         return Poison("null_value", "the record has no value")
     try:
@@ -126,78 +140,45 @@ def read_record(
         if b"\\u0000" in value and _has_nul(_any.decode(value)):
             return Poison("invalid_character", "a string holds U+0000")
         envelope = _envelope.decode(value)
-    except (
-        msgspec.MsgspecError,
-        UnicodeDecodeError,
-        RecursionError,
-        ValueError,
-        OverflowError,
-    ) as error:
+    except UNREADABLE as error:
         return _malformed(value, error)
     if envelope.specversion != SPEC_VERSION or envelope.type != EVENT_TYPE:
-        return Poison(
-            "unknown_version",
-            f"specversion or type is not {EVENT_TYPE}",
-            envelope.source,
-            envelope.id,
-        )
+        return _poison(envelope, "unknown_version", f"it is not {EVENT_TYPE}")
     try:
-        return _event(envelope, catalogue, known)
-    except (
-        msgspec.MsgspecError,
-        UnicodeDecodeError,
-        RecursionError,
-        ValueError,
-        OverflowError,
-    ) as error:
-        return Poison("invalid_event", str(error)[:200], envelope.source, envelope.id)
+        return _event(record, envelope, catalogue, known)
+    except UNREADABLE as error:
+        return _poison(envelope, "invalid_event", str(error)[:200])
 
 
 def _event(
-    envelope: Envelope, catalogue: Catalogue, known: dict[str, tuple[int, int]]
+    record: Record,
+    envelope: Envelope,
+    catalogue: Catalogue,
+    known: Mapping[str, object],
 ) -> Event | Poison:
     data = _data.decode(envelope.data)
     occurred_us = round(envelope.time.timestamp() * 1_000_000)
     if not 0 <= occurred_us < TIME_US_MAX:
-        return Poison(
-            "time_out_of_range",
-            "the time is not in 1970–2089",
-            envelope.source,
-            envelope.id,
-        )
+        return _poison(envelope, "time_out_of_range", "the time is not in 1970–2089")
     subject = envelope.subject
-    others = _others(data.identities, subject)
-    for name in (subject, *others):
-        if name not in known and (why := _refusal(name)):
-            return Poison("refused_identity", why, envelope.source, envelope.id)
-    if others and sum(name.startswith("customer:") for name in (subject, *others)) > 1:
-        return Poison(
-            "two_customers",
-            "an event may name one customer",
-            envelope.source,
-            envelope.id,
-        )
+    others: tuple[str, ...] = ()
+    if len(data.identities) != 1 or not _names(data.identities[0], subject):
+        others = _others(data.identities, subject)
+    if (others or subject not in known) and (why := _vet(subject, others, known)):
+        return _poison(envelope, *why)
     judged = _impression(data, occurred_us, catalogue)
     if isinstance(judged, Refusal):
-        return Poison(
-            "invalid_argument",
-            f"{judged.field}: {judged.reason}"[:200],
-            envelope.source,
-            envelope.id,
-        )
+        detail = f"{judged.field}: {judged.reason}"[:200]
+        return _poison(envelope, "invalid_argument", detail)
     v, q, overridden = judged
     received = envelope.receivedat
-    client_time = envelope.clienttime if envelope.timeorigin else envelope.time
-    instant = (
-        b""
-        if client_time is None
-        else b"%d" % round(client_time.timestamp() * 1_000_000)
-    )
+    # Positional, in the order of the fields: this line runs once an event, and keywords cost a tenth of its time.
     return Event(
+        record,
         hashlib.sha256(f"{envelope.source}\0{envelope.id}".encode()).digest()[:16],
         occurred_us,
         occurred_us if received is None else round(received.timestamp() * 1_000_000),
-        hashlib.sha256(bytes(envelope.data) + instant).digest()[:8],
+        _body_hash(envelope, occurred_us),
         not envelope.timeorigin,
         subject,
         others,
@@ -212,6 +193,37 @@ def _event(
         envelope.id,
         overridden,
     )
+
+
+def _body_hash(envelope: Envelope, occurred_us: int) -> bytes:
+    """Of the data and the instant as the client sent them; nothing that ingest adds or corrects."""
+    if not envelope.timeorigin:
+        instant = b"%d" % occurred_us
+    elif envelope.clienttime is not None:
+        instant = b"%d" % round(envelope.clienttime.timestamp() * 1_000_000)
+    else:
+        instant = b""
+    return hashlib.sha256(bytes(envelope.data) + instant).digest()[:8]
+
+
+def _vet(
+    subject: str, others: tuple[str, ...], known: Mapping[str, object]
+) -> tuple[str, str] | None:
+    """Tell why these identities may not stand in one event, or not at all."""
+    for name in (subject, *others):
+        if name not in known and (why := _refusal(name)):
+            return "refused_identity", why
+    if sum(name.startswith("customer:") for name in (subject, *others)) > 1:
+        return "two_customers", "an event may name one customer"
+    return None
+
+
+def _poison(envelope: Envelope, reason: str, detail: str) -> Poison:
+    return Poison(reason, detail, envelope.source, envelope.id)
+
+
+def _names(identity: NamedIdentity, subject: str) -> bool:
+    return f"{identity.kind}:{identity.value}" == subject
 
 
 def _impression(
@@ -250,10 +262,6 @@ def _impression(
 
 
 def _others(named: tuple[NamedIdentity, ...], subject: str) -> tuple[str, ...]:
-    if not named or (
-        len(named) == 1 and f"{named[0].kind}:{named[0].value}" == subject
-    ):
-        return ()
     if len(named) > IDENTITIES_MAX:
         raise ValueError(f"identities: at most {IDENTITIES_MAX}")
     names = {f"{one.kind}:{one.value}" for one in named}
