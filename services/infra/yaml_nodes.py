@@ -14,7 +14,7 @@ import yaml
 from services.infra.errors import ConfigurationError
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The C parser where the wheel has it: 15 ms instead of 200 for the catalogue."""
+"""The C parser where the wheel has it: 12 ms instead of 120 for the catalogue."""
 
 FILE_BYTES_MAX: Final = 1024 * 1024
 """Thirty times the catalogue; a larger file is not one that people wrote."""
@@ -57,12 +57,11 @@ class Field:
     file: YamlFile
     node: yaml.Node
     path: str
+    line: int
 
     def wrong(self, what: str) -> None:
         """Report a problem of this node."""
-        self.file.report(
-            self.node.start_mark.line + 1, f"{self.path or 'the file'}: {what}"
-        )
+        self.file.report(self.line, f"{self.path or 'the file'}: {what}")
 
     def mapping(self) -> dict[str, Field]:
         """Read `key: value` pairs; keys are text and stand once."""
@@ -71,13 +70,14 @@ class Field:
             return {}
         fields: dict[str, Field] = {}
         for key_node, value_node in self.node.value:
-            key = Field(self.file, key_node, self.path).text()
-            path = f"{self.path}.{key}" if self.path else key
+            line = key_node.start_mark.line + 1
+            key = Field(self.file, key_node, self.path, line).text()
+            field = Field(
+                self.file, value_node, f"{self.path}.{key}" if self.path else key, line
+            )
             if key in fields:
-                Field(self.file, key_node, path).wrong(
-                    "stands twice; remove one of the two"
-                )
-            fields[key] = Field(self.file, value_node, path)
+                field.wrong("stands twice; remove one of the two")
+            fields[key] = field
         return fields
 
     def record(
@@ -119,7 +119,8 @@ class Field:
             self.wrong("must be a list: [one, another]")
             return ()
         words = tuple(
-            Field(self.file, node, self.path).text() for node in self.node.value
+            Field(self.file, node, self.path, node.start_mark.line + 1).text()
+            for node in self.node.value
         )
         for word in {word for word in words if words.count(word) > 1}:
             self.wrong(f"{word!r} stands twice; remove one of the two")
@@ -150,13 +151,12 @@ class Field:
     def _scalar(self) -> object:
         if not isinstance(self.node, yaml.ScalarNode):
             return None
-        loader = LOADER("")
         try:
-            value: object = loader.construct_object(self.node)
+            value: object = yaml.constructor.SafeConstructor().construct_object(
+                self.node
+            )
         except (ValueError, yaml.YAMLError):
             return None
-        finally:
-            loader.dispose()
         return value
 
 
@@ -185,15 +185,22 @@ def open_yaml(path: Path, *, fix: str) -> tuple[YamlFile, Field | None]:
         ) from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
+        begun = (
+            f"; {error.context}, begun on line {error.context_mark.line + 1}"
+            if error.context_mark
+            else ""
+        )
         line = mark.line + 1 if mark else 1
         raise ConfigurationError(
-            f"{path}:{line}: is not YAML ({error.problem}); mend the line"
+            f"{path}:{line}: is not YAML ({error.problem}{begun}); mend the line"
         ) from error
     except yaml.YAMLError as error:
         raise ConfigurationError(
             f"{path}:1: is not YAML ({error}); remove what is not text"
         ) from error
-    return file, None if node is None else Field(file, node, "")
+    return file, None if node is None else Field(
+        file, node, "", node.start_mark.line + 1
+    )
 
 
 def same_keys(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -83,5 +84,5 @@ def score(tallies: State, model: Model, at: int, window: int | None = None) -> S
     return Score(
         score=100 / (1 + b / a),
         confidence=seen / (seen + model.kappa),
-        se=float(100 * (a * b / (total * total * (total + 1))) ** 0.5),
+        se=100 * math.sqrt(a * b / (total * total * (total + 1))),
     )

@@ -1,0 +1,194 @@
+"""Bands, dimensions, decay and significance: what people see of a reading."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from services.core.catalogue import Arguments, Catalogue, Impression, Parameters
+from services.core.leaves import Leaves
+from services.core.scoring import (
+    BANDS,
+    DIMENSIONS,
+    HOURS_KEPT,
+    WINDOWS,
+    Reading,
+    band,
+    bands,
+    change_is_significant,
+    decay_table,
+    read,
+)
+from tests.unit.core.histories import LEAVES, MODELS, NOW, Person, catalogue_of, tallied
+from tests.unit.core.reference import MICRO, Event
+
+
+@pytest.mark.parametrize(
+    ("score", "confidence", "name"),
+    [
+        (99.9, 0.0999, "unknown"),
+        (24.999, 0.1, "critical"),
+        (25, 0.1, "low"),
+        (39.999, 0.5, "low"),
+        (40, 0.5, "fair"),
+        (59.999, 0.5, "fair"),
+        (60, 0.5, "good"),
+        (79.999, 0.5, "good"),
+        (80, 0.5, "great"),
+    ],
+)
+def test_a_score_is_in_the_band_it_reaches(
+    score: float, confidence: float, name: str
+) -> None:
+    assert band(score, confidence) == name
+    assert BANDS[int(bands(np.array([score]), np.array([confidence]))[0])] == name
+
+
+def test_the_windows_are_a_day_a_week_a_month_and_a_quarter() -> None:
+    assert WINDOWS == {"24h": 24, "7d": 7 * 24, "30d": 30 * 24, "90d": 90 * 24}
+
+
+def test_a_person_of_three_events_is_read_along_every_dimension() -> None:
+    person = Person(
+        [
+            Event(("order.placed", "web", "store/2"), NOW, MICRO),
+            Event(("order.placed", "any", ""), NOW, -MICRO),
+            Event(("call.answered", "any", "store/2"), NOW - 1, 0),
+        ]
+    )
+
+    cells = person.dimensions()
+
+    assert cells.keys() == DIMENSIONS.keys()
+    events = {
+        name: {value: cell.events for value, cell in cells[name].items()}
+        for name in cells
+    }
+    assert events == {
+        "touchpoint": {"call.answered": 1, "order.placed": 2},
+        "channel": {"any": 2, "web": 1},
+        "stage": {"stage of call.answered": 1, "stage of order.placed": 2},
+        "category": {"staff": 3},
+        "driver": {"speed": 3},
+        "control": {"owned": 3},
+        "place": {"store/2": 2},
+    }
+    assert cells["category"]["staff"][:3] == person.read()
+
+
+def test_events_of_the_future_and_of_401_days_ago_do_not_count() -> None:
+    inside = [
+        Event(LEAVES[20], NOW, MICRO),
+        Event(LEAVES[20], NOW - HOURS_KEPT + 1, MICRO),
+    ]
+    outside = [
+        Event(LEAVES[20], NOW + 1, -MICRO),
+        Event(LEAVES[20], NOW - HOURS_KEPT, -MICRO),
+    ]
+
+    assert Person(inside + outside).read() == Person(inside).read()
+    assert Person(outside).dimensions() == {name: {} for name in DIMENSIONS}
+    assert Person(outside).receipt().leaves == []
+
+
+def test_an_owner_without_tallies_is_read_as_unknown() -> None:
+    model = MODELS[0]
+
+    overall, day = read(
+        tallied([Event(LEAVES[20], NOW, MICRO)], owner=1),
+        owners=3,
+        leaves=Leaves.of(catalogue_of(model), LEAVES),
+        at_hour=NOW,
+        parameters=Parameters(),
+        windows_h=[None, 24],
+    )
+
+    assert overall.score.tolist()[::2] == [50, 50]
+    assert overall.confidence.tolist()[::2] == [0, 0]
+    assert day.score[1] > 50
+
+
+def test_decay_halves_every_half_life_and_ends_with_a_zero() -> None:
+    table = decay_table(30.0)
+
+    assert table[0] == 1
+    assert table[720] == 0.5
+    assert table[HOURS_KEPT] == 0
+    assert (np.diff(table) < 0).all()
+
+
+def test_a_change_is_significant_past_twice_the_error_of_the_difference() -> None:
+    before = Reading(50.0, 0.5, 3.0)
+
+    assert not change_is_significant(Reading(60.0, 0.5, 4.0), before)
+    assert change_is_significant(Reading(60.1, 0.5, 4.0), before)
+    assert change_is_significant(Reading(39.9, 0.5, 4.0), before)
+
+
+def test_leaves_rank_in_text_order_of_touchpoint_channel_and_place() -> None:
+    triples = [
+        ("b.a", "web", ""),
+        ("a.b", "web", "store/2"),
+        ("a.b", "web", "store/10"),
+        ("a.b", "any", "ż"),
+    ]
+
+    leaves = Leaves.of(Catalogue({}, Parameters()), triples)
+
+    assert leaves.rank.tolist() == [3, 2, 1, 0]
+    assert not leaves.ranked
+    assert Leaves.of(Catalogue({}, Parameters()), sorted(triples)).ranked
+
+
+def test_a_touchpoint_outside_the_catalogue_counts_a_tenth_and_is_called_unknown() -> (
+    None
+):
+    catalogue = Catalogue({}, Parameters())
+
+    leaves = Leaves.of(catalogue, [("x.new_thing", "web", "")])
+
+    assert leaves.weight.tolist() == [0.1]
+    for dimension in ("stage", "category", "driver", "control"):
+        codes, values = leaves.dimension(dimension)
+        assert (codes.tolist(), values) == ([0], ("unknown",))
+
+
+def test_a_touchpoint_outside_the_catalogue_may_carry_its_own_valence() -> None:
+    catalogue = Catalogue({}, Parameters())
+
+    def judged(valence: float | None) -> object:
+        return catalogue.impression(
+            "x.new_thing",
+            Arguments(
+                occurred_at_us=0,
+                valence=valence,
+                rating_value=4,
+                properties={"minutes": 3},
+            ),
+        )
+
+    assert judged(0.25) == Impression(v=250_000, q=MICRO, overridden=False)
+    assert judged(-9) == Impression(v=-MICRO, q=MICRO, overridden=False)
+    assert judged(None) == Impression(v=0, q=0, overridden=False)
+
+
+def test_a_machines_signal_is_counted_without_a_stake() -> None:
+    person = catalogue_of(MODELS[0])
+    arguments = Arguments(
+        occurred_at_us=0, valence=0.5, properties={"machine_made": True}
+    )
+
+    assert person.impression("x.opened", arguments) == Impression(
+        v=500_000, q=0, overridden=False
+    )
+
+
+def test_a_changed_weight_or_parameter_is_another_model() -> None:
+    versions = {catalogue_of(model).model_version for model in MODELS}
+
+    assert len(versions) == len(MODELS)
+    assert (
+        Catalogue({}, Parameters()).model_version
+        == Catalogue({}, Parameters()).model_version
+    )
+    assert all(len(version) == 12 for version in versions)
