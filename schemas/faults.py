@@ -77,7 +77,7 @@ def _path(error: ErrorDetails) -> str:
 def _reason(error: ErrorDetails) -> str:
     context = error.get("ctx", {})
     if error["type"] == "string_pattern_mismatch":
-        return MEANING[context["pattern"]]
+        return MEANING.get(context["pattern"], "does not have the form of the schema")
     template = _REASONS.get(error["type"])
     if template is None:
         return error["msg"]

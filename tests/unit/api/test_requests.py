@@ -1,0 +1,142 @@
+"""How the read API understands a question."""
+
+from __future__ import annotations
+
+import re
+from datetime import UTC, datetime
+from urllib.parse import quote
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT
+from schemas.touchpoint import IDENTITY_PATTERN
+from services.api.requests import (
+    RefusedError,
+    accepts_json,
+    bearer_of,
+    cursor_of,
+    identity_of_path,
+    limit_of,
+    moment_of,
+    names_version,
+    parameters_of,
+    place_of,
+)
+from services.api.store import END, Place
+
+HASH_KEY = b"0123456789abcdef0123456789abcdef"
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+
+
+@given(st.from_regex(re.compile(IDENTITY_PATTERN), fullmatch=True))
+def test_any_printable_id_is_read_back_from_its_encoded_path(value: str) -> None:
+    assert (
+        identity_of_path(quote(f"customer:{value}", safe=""), hash_key=HASH_KEY)
+        == f"customer:{value}"
+    )
+
+
+@given(st.text())
+def test_any_path_names_an_identity_or_is_refused(segment: str) -> None:
+    try:
+        kind, _, value = identity_of_path(segment, hash_key=HASH_KEY).partition(":")
+    except RefusedError as error:
+        assert error.slug == "invalid-identity"
+    else:
+        assert kind
+        assert value
+
+
+def test_addresses_are_hashed_and_a_hash_is_taken_as_it_is() -> None:
+    hashed = identity_of_path("email:Anna@Example.com", hash_key=HASH_KEY)
+
+    assert re.fullmatch("email_hash:[0-9a-f]{32}", hashed)
+    assert identity_of_path("email:anna%40example.com", hash_key=HASH_KEY) == hashed
+    assert identity_of_path(hashed, hash_key=HASH_KEY) == hashed
+    assert identity_of_path("email:anna@example.com", hash_key=HASH_KEY[::-1]) != hashed
+
+
+@given(st.datetimes(timezones=st.just(UTC)), st.uuids())
+def test_a_cursor_holds_its_place(moment: datetime, key: UUID) -> None:
+    cursor = cursor_of(Place(moment, key))
+
+    assert re.fullmatch(CURSOR_PATTERN, cursor)
+    assert place_of(cursor) == Place(moment, key)
+
+
+@given(st.from_regex(re.compile(CURSOR_PATTERN), fullmatch=True))
+def test_whatever_looks_like_a_cursor_is_a_place(cursor: str) -> None:
+    assert place_of(cursor).occurred_at.tzinfo is UTC
+
+
+def test_without_a_cursor_a_journey_starts_at_its_end() -> None:
+    assert place_of(None) == END
+
+
+@pytest.mark.parametrize(
+    "cursor", ["", "abc", "a" * 33, "=" * 32, "ą" * 32, "a" * 31 + "\n"]
+)
+def test_what_is_no_cursor_is_refused(cursor: str) -> None:
+    with pytest.raises(RefusedError):
+        place_of(cursor)
+
+
+def test_parameters_are_read_once_each_and_only_those_named() -> None:
+    assert parameters_of(b"at=a%20b&limit=", named=("at", "limit")) == {
+        "at": "a b",
+        "limit": "",
+    }
+    for query in (
+        b"at=1&at=1",
+        b"other=1",
+        b"at=%FF",
+        b"at",
+        b"&".join([b"at=1"] * 17),
+    ):
+        if query != b"at":
+            with pytest.raises(RefusedError):
+                parameters_of(query, named=("at",))
+    assert parameters_of(b"at", named=("at",)) == {"at": ""}
+
+
+def test_a_plus_that_was_not_encoded_is_still_an_offset() -> None:
+    assert moment_of("2026-03-01T13:00:00 01:00", now=NOW) == NOW
+    assert moment_of(None, now=NOW) == NOW
+
+
+def test_a_limit_is_a_whole_number_within_bounds() -> None:
+    assert [limit_of(None), limit_of("1"), limit_of("500")] == [PAGE_DEFAULT, 1, 500]
+    for text in ("", "0", "501", "-1", "1.0", "1e2", "+1", " 1", "١"):
+        with pytest.raises(RefusedError):
+            limit_of(text)
+
+
+def test_a_key_comes_as_bearer() -> None:
+    assert bearer_of("Bearer k") == bearer_of("bearer  k ") == "k"
+    for header in (None, "", "k", "Bearer", "Bearer ", "Basic k"):
+        with pytest.raises(RefusedError):
+            bearer_of(header)
+
+
+@pytest.mark.parametrize(
+    ("accept", "wanted"),
+    [
+        (None, True), ("", True), ("*/*", True), ("application/json", True), ("Application/JSON; charset=utf-8", True),
+        ("text/html;q=1, application/*;q=0.001", True), ("text/html", False), ("application/json;q=0", False),
+        ("application/json; q=0.000", False), ("application/problem+json", False),
+    ],
+)  # fmt: skip
+def test_accept_allows_json_or_not(accept: str | None, wanted: bool) -> None:  # noqa: FBT001 - a table's column
+    assert accepts_json(accept) is wanted
+
+
+def test_a_version_is_named_by_itself_in_a_list_or_by_a_star() -> None:
+    assert all(
+        names_version(header, tag='"7"') for header in ('"7"', 'W/"7"', '"1", "7"', "*")
+    )
+    assert not any(
+        names_version(header, tag='"7"') for header in (None, "", '"77"', "7")
+    )
