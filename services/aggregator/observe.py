@@ -9,6 +9,7 @@ import numpy as np
 from services.aggregator.batch import Batch, Dead
 from services.aggregator.eventcolumns import EventColumns, Floats
 from services.aggregator.ports import Chunk
+from services.core.catalogue import UNKNOWN
 from services.core.leaves import Leaves
 from services.core.tally import MICRO
 from services.infra import metrics
@@ -39,7 +40,7 @@ def events_counted(
     by_touchpoint: dict[str, tuple[float, int]] = {}
     for leaf in np.flatnonzero(counts).tolist():
         touchpoint = leaves.triples[leaf].touchpoint
-        if leaves.entries[leaf].name != touchpoint:
+        if leaves.entries[leaf].stage == UNKNOWN:
             continue  # a name of the sender's own; the catalogue's names are the only labels
         total, count = by_touchpoint.get(touchpoint, (0.0, 0))
         by_touchpoint[touchpoint] = (

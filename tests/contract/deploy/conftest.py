@@ -44,14 +44,6 @@ def tool() -> Callable[[str], Path]:
 
 
 @pytest.fixture(scope="session")
-def promtool(run: Run) -> str:
-    """The path of promtool; a machine that cannot have it fails here, with what to do."""
-    found = run("scripts/promtool.sh")
-    assert found.returncode == 0, found.stderr
-    return found.stdout.strip()
-
-
-@pytest.fixture(scope="session")
 def compose() -> dict[str, Any]:
     text = (ROOT / "docker-compose.yml").read_text(encoding="utf-8")
     loaded: dict[str, Any] = yaml.safe_load(text)

@@ -12,6 +12,7 @@ from prometheus_client import REGISTRY
 
 from services.infra import metrics
 from services.infra.settings import Settings
+from tests.support.prometheus import promtool
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 
@@ -37,28 +38,28 @@ EXPECTATIONS: list[dict[str, Any]] = [
 ]
 
 
-def test_the_configuration_and_its_rules_are_valid(run: Run, promtool: str) -> None:
-    config = run(promtool, "check", "config", FOLDER / "prometheus.yml")
-    rules = run(promtool, "check", "rules", *RULES)
+def test_the_configuration_and_its_rules_are_valid(run: Run) -> None:
+    config = run(promtool(), "check", "config", FOLDER / "prometheus.yml")
+    rules = run(promtool(), "check", "rules", *RULES)
 
     assert config.returncode == 0, config.stdout + config.stderr
     assert rules.returncode == 0, rules.stdout + rules.stderr
     assert f"{len(ALERTS)} rules found" in rules.stdout
 
 
-def test_the_alerts_fire_when_they_must_and_only_then(run: Run, promtool: str) -> None:
-    tested = run(promtool, "test", "rules", *TESTS)
+def test_the_alerts_fire_when_they_must_and_only_then(run: Run) -> None:
+    tested = run(promtool(), "test", "rules", *TESTS)
 
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
 def test_promtool_notices_a_rule_that_cannot_be_parsed(
-    run: Run, promtool: str, tmp_path: Path
+    run: Run, tmp_path: Path
 ) -> None:
     broken = tmp_path / "broken.yml"
     broken.write_text(RULES[0].read_text(encoding="utf-8").replace("sum(", "summ("))
 
-    assert run(promtool, "check", "rules", broken).returncode != 0
+    assert run(promtool(), "check", "rules", broken).returncode != 0
 
 
 @pytest.mark.parametrize("name", NAMES)
