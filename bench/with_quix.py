@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from threading import Thread
 
 from quixstreams import Application
@@ -42,7 +43,9 @@ class PipelineSink(BatchingSink):
 
     def setup(self) -> None:
         Thread(target=self._loop.run_forever, daemon=True).start()
-        self._pipeline = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
+        self._pipeline = asyncio.run_coroutine_threadsafe(
+            self._open(), self._loop
+        ).result()
 
     async def _open(self) -> Pipeline:
         found = await log_ends(self._settings.kafka.bootstrap, [EVENTS])
@@ -55,7 +58,10 @@ class PipelineSink(BatchingSink):
 
     def flush(self) -> None:
         """Give every partition's batch to the lanes at once; Quix commits after this returns."""
-        batches = {part: [Written(item) for item in batch] for (_, part), batch in self._batches.items()}
+        batches = {
+            part: [Written(item) for item in batch]
+            for (_, part), batch in self._batches.items()
+        }
         try:
             asyncio.run_coroutine_threadsafe(self._write(batches), self._loop).result()
         finally:
@@ -82,10 +88,13 @@ def run(settings: Settings) -> None:
         auto_offset_reset="earliest",
         commit_interval=0.5,
         commit_every=partitions * size,
-        state_dir=os.path.join(os.environ["BENCH_DIRECTORY"], "quix"),
+        state_dir=Path(os.environ["BENCH_DIRECTORY"]) / "quix",
         auto_create_topics=False,
         loglevel="WARNING",
-        consumer_extra_config={"queued.max.messages.kbytes": 65536, "fetch.message.max.bytes": 4194304},
+        consumer_extra_config={
+            "queued.max.messages.kbytes": 65536,
+            "fetch.message.max.bytes": 4194304,
+        },
     )
     topic = app.topic(EVENTS, value_deserializer="bytes", key_deserializer="bytes")
     app.dataframe(topic).sink(PipelineSink(settings))

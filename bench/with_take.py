@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import defaultdict
+from pathlib import Path
 
 import faust
 from faust.types import EventT, StreamT
@@ -44,12 +45,20 @@ def create_app(settings: Settings) -> faust.App:
         topic_disable_leader=True,
         web_enabled=False,
     )
-    topic = app.topic(EVENTS, value_serializer="raw", key_serializer="raw", partitions=settings.kafka.partitions)
+    topic = app.topic(
+        EVENTS,
+        value_serializer="raw",
+        key_serializer="raw",
+        partitions=settings.kafka.partitions,
+    )
 
     @app.agent(topic)
     async def count(stream: StreamT[bytes]) -> None:
         ends = {
-            part: end for (_, part), (_, end) in (await log_ends(settings.kafka.bootstrap, [EVENTS])).items()
+            part: end
+            for (_, part), (_, end) in (
+                await log_ends(settings.kafka.bootstrap, [EVENTS])
+            ).items()
         }
         pipeline = await open_pipeline(settings, ends)
         lanes = Lanes(pipeline, lanes=settings.aggregator.lanes)
@@ -72,5 +81,7 @@ def create_app(settings: Settings) -> faust.App:
 
 if __name__ == "__main__":
     settle_garbage()
-    os.environ.setdefault("FAUST_DATADIR", os.path.join(os.environ["BENCH_DIRECTORY"], "faust"))
+    os.environ.setdefault(
+        "FAUST_DATADIR", str(Path(os.environ["BENCH_DIRECTORY"]) / "faust")
+    )
     faust.Worker(create_app(Settings()), loglevel="warning").execute_from_commandline()
