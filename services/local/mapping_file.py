@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
@@ -137,7 +138,8 @@ def _identities(field: Field) -> Sequence[IdentityRule]:
         field.wrong("must be a list of {kind, value}, strongest first")
         return ()
     return tuple(
-        _identity(Field(field.file, entry, field.path)) for entry in node.value
+        _identity(replace(field, node=entry, line=entry.start_mark.line + 1))
+        for entry in node.value
     )
 
 

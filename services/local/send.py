@@ -54,7 +54,7 @@ class Described:
 def run(what: Described | Path | None, *, data: Path | None) -> int:
     """Send what is described, or the JSON of a file (`-` is stdin), or the example; 0 when all was accepted."""
     try:
-        verdicts = asyncio.run(_send(_events(what), find_connection(data)))
+        verdicts = asyncio.run(_send(events_of(what), find_connection(data)))
     except KeyboardInterrupt:
         return 130
     except TactusError as error:
@@ -64,7 +64,8 @@ def run(what: Described | Path | None, *, data: Path | None) -> int:
     return 0 if all(verdict.accepted for verdict in verdicts) else 1
 
 
-def _events(what: Described | Path | None) -> list[Outgoing]:
+def events_of(what: Described | Path | None) -> list[Outgoing]:
+    """The events to send; the example is printed, too. Raises InvalidEventError with what to write instead."""
     if isinstance(what, Path):
         return _read(what)
     if what is not None:

@@ -227,7 +227,7 @@ def test_a_rating_and_its_scale_are_read(tmp_path: Path) -> None:
             6,
             "'Help desk' is no channel",
         ),
-        (HEAD.replace("channel: desk\n", "") + TAIL, 8, "has no channel"),
+        (HEAD.replace("channel: desk\n", "") + TAIL, 7, "has no channel"),
         (
             HEAD + TAIL.replace("case.opened", "case.open"),
             9,
