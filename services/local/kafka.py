@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import socket
-import struct
 import subprocess
 import time
 import uuid
@@ -19,6 +17,7 @@ from services.local.jvm import Training, broker_command, checkpoint, training
 from services.local.ports import LOOPBACK, free_port
 from services.local.processes import Program, finish, kill_group, last_lines, spawn
 from services.local.progress import Advance
+from services.local.wire import answers
 
 READY_S: Final = 60.0
 """A start takes one to three seconds; a machine twenty times slower still passes."""
@@ -140,7 +139,7 @@ class EmbeddedKafka:
 
     def is_ready(self) -> bool:
         """Say whether it answers at this moment."""
-        return answers(self.port)
+        return answers(LOOPBACK, self.port)
 
     def poll(self) -> int | None:
         """Return the exit code when the broker has ended, else None."""
@@ -176,33 +175,3 @@ class EmbeddedKafka:
 
 def _name() -> str:
     return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=")
-
-
-METADATA_REQUEST: Final = struct.pack(">hhih6si", 3, 1, 7, 6, b"tactus", 0)
-"""Metadata, version 1, no topics: who is in the cluster?"""
-
-
-def answers(port: int) -> bool:
-    """Say whether the broker at this port answers a metadata call and counts itself in."""
-    try:
-        with socket.create_connection((LOOPBACK, port), timeout=1.0) as connection:
-            connection.settimeout(2.0)
-            connection.sendall(
-                struct.pack(">i", len(METADATA_REQUEST)) + METADATA_REQUEST
-            )
-            size = struct.unpack(">i", _exactly(connection, 4))[0]
-            reply = _exactly(connection, min(size, 65_536))
-    except (OSError, EOFError):
-        return False
-    brokers = struct.unpack_from(">i", reply, 4)[0]
-    return bool(brokers >= 1)
-
-
-def _exactly(connection: socket.socket, size: int) -> bytes:
-    received = b""
-    while len(received) < size:
-        part = connection.recv(size - len(received))
-        if not part:
-            raise EOFError
-        received += part
-    return received

@@ -14,8 +14,9 @@ import psutil
 import pytest
 
 from services.local.connection import FILE
-from services.local.kafka import answers
+from services.local.ports import LOOPBACK
 from services.local.stack import LocalStack
+from services.local.wire import answers
 from tests.support.places import data_directory
 from tests.support.stacks import RunningStack, listens, ports_of, running_stack
 from tests.support.waiting import wait_until
@@ -54,7 +55,7 @@ async def test_what_is_published_answers(running: RunningStack) -> None:
     assert nobody.status_code == 404
     assert [page.status_code for page in metrics] == [200, 200, 200]
     assert durable == "onon"
-    assert answers(int(connection.kafka.partition(":")[2]))
+    assert answers(LOOPBACK, int(connection.kafka.partition(":")[2]))
 
 
 def test_the_published_keys_are_for_the_owner_only(running: RunningStack) -> None:

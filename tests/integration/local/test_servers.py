@@ -6,8 +6,9 @@ import asyncpg
 import pytest
 
 from services.infra.errors import ConfigurationError
-from services.local.kafka import answers
+from services.local.ports import LOOPBACK
 from services.local.postgres import EmbeddedPostgres
+from services.local.wire import answers
 from tests.support.places import data_directory
 
 pytestmark = pytest.mark.integration
@@ -16,7 +17,7 @@ pytestmark = pytest.mark.integration
 def test_a_started_broker_answers_on_its_port(kafka_bootstrap: str) -> None:
     port = int(kafka_bootstrap.rpartition(":")[2])
 
-    assert answers(port)
+    assert answers(LOOPBACK, port)
 
 
 async def test_each_test_gets_an_empty_migrated_database(postgres_dsn: str) -> None:
