@@ -16,6 +16,7 @@ ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
 from schemas.generate import GENERATED, documents  # noqa: E402 - the checkout's own packages, once they can be found
+from schemas.problem_page import problems_page  # noqa: E402
 from services.infra import metrics  # noqa: E402
 from services.infra.collectors import (  # noqa: E402
     Distribution,
@@ -36,6 +37,7 @@ def generated() -> dict[Path, str]:
     return {
         reference / "settings.md": settings_page(),
         reference / "metrics.md": metrics_page(),
+        reference / "problems.md": problems_page(),
         **{GENERATED / name: text for name, text in documents().items()},
     }
 

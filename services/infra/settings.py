@@ -83,4 +83,7 @@ class Settings(BaseSettings):
     hash_key: SecretStr | None = Field(
         default=None, description="Secret of at least 32 characters that turns e-mail and phone into hashes."
     )
+    read_key: SecretStr | None = Field(
+        default=None, description="Read key of `tactus explain`, where no data directory tells one; secret."
+    )
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")

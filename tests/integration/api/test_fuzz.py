@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.support.apiprocess import api_process
+from tests.support.apiprocess import ApiProcess, api_process
 from tests.support.customers import Lived, store_person
 from tests.support.openapi import GENERATED
 from tests.support.readapi import KEY, T
@@ -22,33 +24,65 @@ CASES_MAX = 40
 """For each operation; the phases with fixed cases come on top."""
 
 
-async def test_no_machine_made_request_breaks_the_contract(postgres_dsn: str, tmp_path: Path) -> None:
+@pytest.fixture
+async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
     # The document's own example of a customer exists, so that answers of every kind are seen.
-    events = [Lived("customer:c1", "call.answered", T, -0.5), Lived("device:d1", "survey.nps", T, 1.0)]
+    events = [
+        Lived("customer:c1", "call.answered", T, -0.5),
+        Lived("device:d1", "survey.nps", T, 1.0),
+    ]
     await store_person(postgres_dsn, events, customer="customer:c1", version=1)
+    with api_process(postgres_dsn, tmp_path) as process:
+        wait_until(lambda: _ready(process), what="it is ready")
+        yield process
 
-    with api_process(postgres_dsn, tmp_path) as api:
-        wait_until(
-            lambda: httpx.get(f"{api.url}/readyz").status_code == 200, what="it is ready"
-        )
-        run = subprocess.run(
-            [
-                *(sys.executable, "-m", "schemathesis.cli", "run", str(GENERATED / "openapi-read.json")),
-                *("--url", api.url, "--header", f"Authorization: Bearer {KEY}"),
-                *("--checks", "all", "--mode", "all", "--phases", "examples,coverage,fuzzing,stateful"),
-                *("--max-examples", str(CASES_MAX), "--continue-on-failure", "--seed", "1"),
-                *("--suppress-health-check", "all", "--request-timeout", "10", "--generation-database", "none"),
-                "--no-color",
-            ],
-            cwd=tmp_path,
-            env={"PATH": os.environ["PATH"], "HOME": str(tmp_path)},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
-        code = api.stop()
 
-    print(run.stdout[-20000:]) if run.returncode else None
+def _ready(api: ApiProcess) -> bool:
+    return httpx.get(f"{api.url}/readyz").status_code == 200
+
+
+def fuzz(
+    api: ApiProcess, document: Path, folder: Path
+) -> subprocess.CompletedProcess[str]:
+    command = [
+        *(sys.executable, "-m", "schemathesis.cli", "run", str(document)),
+        *("--url", api.url, "--header", f"Authorization: Bearer {KEY}"),
+        *("--checks", "all", "--mode", "all", "--phases", "examples,coverage,fuzzing"),
+        *("--max-examples", str(CASES_MAX), "--continue-on-failure", "--seed", "1"),
+        *("--suppress-health-check", "all", "--request-timeout", "10"),
+        *("--generation-database", "none", "--no-color"),
+    ]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def test_no_machine_made_request_breaks_the_contract(
+    api: ApiProcess, tmp_path: Path
+) -> None:
+    run = fuzz(api, GENERATED / "openapi-read.json", tmp_path)
+
     assert run.returncode == 0, run.stdout + run.stderr
-    assert code == 0
+    assert api.stop() == 0
+
+
+def test_a_contract_that_promises_too_much_is_found_out(
+    api: ApiProcess, tmp_path: Path
+) -> None:
+    document = json.loads((GENERATED / "openapi-read.json").read_text())
+    answer = document["components"]["schemas"]["CustomerAnswer"]
+    answer["properties"]["version"]["minimum"] = 2
+    doctored = tmp_path / "openapi.json"
+    doctored.write_text(json.dumps(document))
+
+    run = fuzz(api, doctored, tmp_path)
+
+    assert run.returncode == 1
+    assert "minimum" in run.stdout

@@ -42,12 +42,14 @@ def test_any_printable_id_is_read_back_from_its_encoded_path(value: str) -> None
 @given(st.text())
 def test_any_path_names_an_identity_or_is_refused(segment: str) -> None:
     try:
-        kind, _, value = identity_of_path(segment, hash_key=HASH_KEY).partition(":")
+        identity = identity_of_path(segment, hash_key=HASH_KEY)
     except RefusedError as error:
-        assert error.slug == "invalid-identity"
-    else:
-        assert kind
-        assert value
+        identity = f"refused:{error.slug}"
+
+    kind, _, value = identity.partition(":")
+    assert kind
+    assert value
+    assert kind != "refused" or value == "invalid-identity"
 
 
 def test_addresses_are_hashed_and_a_hash_is_taken_as_it_is() -> None:
@@ -89,16 +91,9 @@ def test_parameters_are_read_once_each_and_only_those_named() -> None:
         "at": "a b",
         "limit": "",
     }
-    for query in (
-        b"at=1&at=1",
-        b"other=1",
-        b"at=%FF",
-        b"at",
-        b"&".join([b"at=1"] * 17),
-    ):
-        if query != b"at":
-            with pytest.raises(RefusedError):
-                parameters_of(query, named=("at",))
+    for query in (b"at=1&at=1", b"other=1", b"at=%FF", b"at=1&" * 17):
+        with pytest.raises(RefusedError):
+            parameters_of(query, named=("at",))
     assert parameters_of(b"at", named=("at",)) == {"at": ""}
 
 
@@ -109,7 +104,7 @@ def test_a_plus_that_was_not_encoded_is_still_an_offset() -> None:
 
 def test_a_limit_is_a_whole_number_within_bounds() -> None:
     assert [limit_of(None), limit_of("1"), limit_of("500")] == [PAGE_DEFAULT, 1, 500]
-    for text in ("", "0", "501", "-1", "1.0", "1e2", "+1", " 1", "١"):
+    for text in ("", "0", "501", "-1", "1.0", "1e2", "+1", " 1", "\u0661"):
         with pytest.raises(RefusedError):
             limit_of(text)
 

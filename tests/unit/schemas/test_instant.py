@@ -54,7 +54,7 @@ def test_an_instant_is_read_whatever_its_offset_and_written_in_utc(
         "0001-01-01T00:00:00+01:00",
         "9999-12-31T23:59:59-01:00",
         "9999-12-31T23:59:60Z",
-        "２０２６-03-01T12:00:00Z",
+        "\uff12\uff10\uff12\uff16-03-01T12:00:00Z",
         "2026-03-01T12:00:00Z\n",
     ],
 )
