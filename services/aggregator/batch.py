@@ -18,18 +18,26 @@ class Dead(NamedTuple):
 
 
 class Batch(NamedTuple):
-    """What a chunk holds: events that may be new, records that are dead, and how many were twins."""
+    """What a chunk holds: events that may be new, those that repeat one of them, and records that are dead."""
 
     events: Sequence[Event]
+    twins: Sequence[Event]
+    """The same as an earlier event of the chunk; what is stored tells duplicates from conflicts."""
     dead: Sequence[Dead]
-    duplicates: int
-    conflicts: int
     overridden: int
     unknown: int
     """Events of touchpoints that the catalogue lacks."""
 
 
 CONFLICT = "conflict"
+
+Sameness = tuple[bytes, int]
+"""Hash of source and id, and the event's own time or -1."""
+
+
+def sameness(event: Event) -> Sameness:
+    """What makes two records the same event."""
+    return event.key, event.occurred_us if event.own_time else -1
 
 
 def conflict(event: Event) -> Dead:
@@ -42,24 +50,21 @@ def read_chunk(
     chunk: Chunk, *, catalogue: Catalogue, known: Mapping[str, object]
 ) -> Batch:
     """Decode every record; of events that are the same the first stays, in the log's order."""
-    first: dict[tuple[bytes, int], bytes] = {}
+    seen: set[EventKey] = set()
     events: list[Event] = []
+    twins: list[Event] = []
     dead: list[Dead] = []
-    duplicates = conflicts = 0
     for record in chunk.records:
         event = read_record(record, catalogue=catalogue, known=known)
         if isinstance(event, Poison):
             dead.append(Dead(event, record))
             continue
-        same = (event.key, event.occurred_us if event.own_time else -1)
-        body_hash = first.setdefault(same, event.body_hash)
-        if body_hash is event.body_hash:
-            events.append(event)
-        elif body_hash == event.body_hash:
-            duplicates += 1
+        key = event_key(event)
+        if key in seen:
+            twins.append(event)
         else:
-            conflicts += 1
-            dead.append(conflict(event))
+            seen.add(key)
+            events.append(event)
     unknown = sum(event.leaf[0] not in catalogue.entries for event in events)
     overridden = sum(event.overridden for event in events)
-    return Batch(events, dead, duplicates, conflicts, overridden, unknown)
+    return Batch(events, twins, dead, overridden, unknown)

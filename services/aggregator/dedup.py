@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from services.aggregator.batch import Dead, conflict
+from services.aggregator.batch import Batch, Dead, conflict, event_key
 from services.aggregator.eventcolumns import (
     EventColumns,
     event_columns,
@@ -17,7 +18,10 @@ from services.aggregator.eventcolumns import (
 )
 from services.aggregator.names import Directory, Triple
 from services.aggregator.records import Event
-from services.aggregator.store import Transaction, micros
+from services.aggregator.store import Known, Transaction, micros
+
+Refused = tuple[Event, int]
+"""An event that is not new, and the hash of the body that is stored."""
 
 
 class Sifted(NamedTuple):
@@ -30,43 +34,61 @@ class Sifted(NamedTuple):
     conflicts: list[Dead]
 
 
-Refused = tuple[Event, int]
-"""An event that was stored before, and the body hash stored with it."""
-
-
 async def store_new(
     transaction: Transaction,
-    events: Sequence[Event],
+    batch: Batch,
     *,
     directory: Directory,
     leaf_number: Mapping[Triple, int],
 ) -> Sifted:
     """Store the events that no transaction has stored; sorted, so that none waits for another in a circle."""
-    timed, refused = await _first_seen(transaction, events)
+    timed, refused = await _first_seen(transaction, batch.events)
     timed = in_order(timed)
     columns = event_columns(timed, directory=directory, leaf_number=leaf_number)
-    if not timed:
-        return _sifted([], columns, refused)
-    rows = touchpoint_copy(timed, columns)
-    known = await transaction.add_touchpoints(rows, count=len(timed))
-    if not known:
-        return _sifted(timed, columns, refused)
+    if timed:
+        rows = touchpoint_copy(timed, columns)
+        known = await transaction.add_touchpoints(rows, count=len(timed))
+        if known:
+            keep, stored = _apart(timed, known)
+            refused += stored
+            timed = [timed[position] for position in keep.tolist()]
+            columns = EventColumns(*(column[keep] for column in columns))
+    refused += _twins(batch, refused)
+    conflicts = [
+        conflict(event)
+        for event, body_hash in refused
+        if body_hash != signed(event.body_hash)
+    ]
+    return Sifted(timed, columns, len(refused) - len(conflicts), conflicts)
+
+
+def _apart(
+    timed: Sequence[Event], known: Sequence[Known]
+) -> tuple[NDArray[np.int64], list[Refused]]:
+    """The places of the events that this transaction stored, and the events that were there."""
     stored = {
         (one.key, micros(one.occurred_at)): one.body_hash
         for one in known
         if one.occurred_at
     }
     hashes = [stored.get((event.key, event.occurred_us)) for event in timed]
-    refused += [
+    keep = [place for place, body_hash in enumerate(hashes) if body_hash is None]
+    refused = [
         (event, body_hash)
         for event, body_hash in zip(timed, hashes, strict=True)
         if body_hash is not None
     ]
-    keep = [position for position, body_hash in enumerate(hashes) if body_hash is None]
-    columns = EventColumns(
-        *(column[np.array(keep, dtype=np.int64)] for column in columns)
-    )
-    return _sifted([timed[position] for position in keep], columns, refused)
+    return np.array(keep, dtype=np.int64), refused
+
+
+def _twins(batch: Batch, refused: Sequence[Refused]) -> list[Refused]:
+    # A twin is measured against what is stored, not against its elder in the chunk, which may itself have been
+    # refused: so it does not matter how the log is cut into chunks.
+    if not batch.twins:
+        return []
+    truth = {event_key(event): signed(event.body_hash) for event in batch.events}
+    truth |= {event_key(event): body_hash for event, body_hash in refused}
+    return [(twin, truth[event_key(twin)]) for twin in batch.twins]
 
 
 async def _first_seen(
@@ -83,14 +105,3 @@ async def _first_seen(
     new = [event for event in events if event.own_time or event.key not in seen]
     old = [(event, seen[event.key]) for event in unowned if event.key in seen]
     return new, old
-
-
-def _sifted(
-    fresh: list[Event], columns: EventColumns, refused: Sequence[Refused]
-) -> Sifted:
-    conflicts = [
-        conflict(event)
-        for event, body_hash in refused
-        if body_hash != signed(event.body_hash)
-    ]
-    return Sifted(fresh, columns, len(refused) - len(conflicts), conflicts)

@@ -171,12 +171,11 @@ class Pipeline:
         origin: str,
         again: bool,
     ) -> _Done:
-        # The common case is assumed by the fence and corrected below: every event of the batch is new.
+        # The common case is assumed by the fence and corrected below: every event is new, every twin a duplicate.
         counts = Counts(
-            len(batch.events),
-            batch.duplicates,
-            batch.conflicts,
-            len(batch.dead) - batch.conflicts,
+            applied=len(batch.events),
+            duplicate=len(batch.twins),
+            dead=len(batch.dead),
         )
         epoch = self._epochs.get((chunk.topic, chunk.part), -1)
         async with self._store.transaction() as transaction:
@@ -188,21 +187,23 @@ class Pipeline:
                 )
             sifted = await store_new(
                 transaction,
-                batch.events,
+                batch,
                 directory=directory,
                 leaf_number=self._names.leaf_number,
             )
-            if len(sifted.fresh) < len(batch.events):
-                duplicates, conflicts = sifted.duplicates, len(sifted.conflicts)
+            found = Counts(
+                len(sifted.fresh),
+                sifted.duplicates,
+                len(sifted.conflicts),
+                counts.dead,
+            )
+            if found != counts:
                 await transaction.recount(
-                    chunk, duplicate=duplicates, conflict=conflicts
+                    chunk,
+                    duplicate=found.duplicate - counts.duplicate,
+                    conflict=found.conflict,
                 )
-                counts = Counts(
-                    len(sifted.fresh),
-                    counts.duplicate + duplicates,
-                    counts.conflict + conflicts,
-                    counts.dead,
-                )
+                counts = found
             dead = [*batch.dead, *sifted.conflicts]
             if dead:
                 await transaction.add_dead(chunk, dead, origin=origin)
@@ -290,7 +291,7 @@ class Pipeline:
 def refused(chunk: Chunk) -> Batch:
     """What ingest refused, to be kept beside the worker's own dead letters."""
     return Batch(
-        [], [Dead(_reason(record), record) for record in chunk.records], 0, 0, 0, 0
+        [], [], [Dead(_reason(record), record) for record in chunk.records], 0, 0
     )
 
 

@@ -38,7 +38,7 @@ SET next = $5, applied = applied + $6, duplicate = duplicate + $7, conflict = co
 WHERE topic = $1 AND part = $2 AND next = $3 AND epoch = $4
 
 -- recount --
--- Within the fenced transaction: what looked new was a duplicate or a conflict.
+-- Within the fenced transaction: what looked new, or like a duplicate, was something else.
 UPDATE partition_progress SET applied = applied - $3 - $4, duplicate = duplicate + $3, conflict = conflict + $4
 WHERE topic = $1 AND part = $2
 
