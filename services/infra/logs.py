@@ -67,6 +67,12 @@ def scrub(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:  # no
     return event_dict
 
 
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Drop what Faust's services tell of themselves under the names of our modules, unless it is a warning."""
+    told = record.msg if isinstance(record.msg, str) else ""
+    return record.levelno >= logging.WARNING or not told.startswith("[^")
+
+
 def _flatten_record(
     _logger: Any,  # noqa: ANN401 - structlog's signature
     _method: str,
@@ -105,6 +111,7 @@ def configure_logs(level: str, *, stream: TextIO | None = None) -> None:
         else structlog.processors.JSONRenderer()
     )
     handler = logging.StreamHandler(target)
+    handler.addFilter(_is_ours)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
