@@ -50,7 +50,7 @@ def read_chunk(
     chunk: Chunk, *, catalogue: Catalogue, known: Mapping[str, object]
 ) -> Batch:
     """Decode every record; of events that are the same the first stays, in the log's order."""
-    seen: set[EventKey] = set()
+    seen: set[Sameness] = set()
     events: list[Event] = []
     twins: list[Event] = []
     dead: list[Dead] = []
@@ -59,7 +59,7 @@ def read_chunk(
         if isinstance(event, Poison):
             dead.append(Dead(event, record))
             continue
-        key = event_key(event)
+        key = sameness(event)
         if key in seen:
             twins.append(event)
         else:

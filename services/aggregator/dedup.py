@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.aggregator.batch import Batch, Dead, conflict, event_key
+from services.aggregator.batch import Batch, Dead, conflict, sameness
 from services.aggregator.eventcolumns import (
     EventColumns,
     event_columns,
@@ -86,9 +86,9 @@ def _twins(batch: Batch, refused: Sequence[Refused]) -> list[Refused]:
     # refused: so it does not matter how the log is cut into chunks.
     if not batch.twins:
         return []
-    truth = {event_key(event): signed(event.body_hash) for event in batch.events}
-    truth |= {event_key(event): body_hash for event, body_hash in refused}
-    return [(twin, truth[event_key(twin)]) for twin in batch.twins]
+    truth = {sameness(event): signed(event.body_hash) for event in batch.events}
+    truth |= {sameness(event): body_hash for event, body_hash in refused}
+    return [(twin, truth[sameness(twin)]) for twin in batch.twins]
 
 
 async def _first_seen(
