@@ -29,6 +29,9 @@ CATALOGUE: Final = Path(__file__).parents[2] / "schemas" / "catalogue.yaml"
 READ_S: Final = 10.0
 """Silence of the broker after which reading the log is given up."""
 
+BATCH: Final = 10_000
+"""The client waits until it has all that was asked for, so never ask for more than there is."""
+
 Ends = dict[tuple[str, int], tuple[int, int]]
 
 
@@ -68,7 +71,7 @@ def read_partition(
         return
     reader.assign([TopicPartition(topic, part, start)])
     while position < end:
-        messages = reader.consume(10_000, timeout=READ_S)
+        messages = reader.consume(min(end - position, BATCH), timeout=READ_S)
         if not messages:
             raise TimeoutError(f"{topic}/{part} fell silent at {position} of {end}")
         for message in messages:
