@@ -58,8 +58,18 @@ class Leaves:
         """Tell whether the numbers already follow text order, so that sorted tallies need no second sort."""
         return bool((self.rank == np.arange(len(self.rank))).all())
 
+    @cached_property
+    def _dimensions(self) -> dict[str, tuple[NDArray[np.int64], tuple[str, ...]]]:
+        return {}
+
     def dimension(self, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Give each leaf the code of its value along a dimension, and the values by code in text order."""
+        known = self._dimensions.get(name)
+        if known is None:
+            known = self._dimensions[name] = self._coded(name)
+        return known
+
+    def _coded(self, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         value_of = DIMENSIONS[name]
         words = [
             value_of(leaf, entry)

@@ -169,21 +169,23 @@ def read_dimensions(
     cells: dict[str, dict[str, Cell]] = {}
     for name in DIMENSIONS:
         codes, values = leaves.dimension(name)
-        groups = codes[leaf]
+        used, groups = np.unique(codes[leaf], return_inverse=True)
         balance = _balance(
             evidence,
             groups=groups,
-            size=len(values),
+            size=len(used),
             window_h=window_h,
             parameters=parameters,
         )
-        counts = _counts(groups, events, size=len(values))
+        counts = _counts(groups, events, size=len(used))
         columns = (
-            column.tolist() for column in (*_reading(balance, parameters), counts)
+            column.tolist() for column in (used, *_reading(balance, parameters), counts)
         )
-        rows = zip(values, *columns, strict=True)
+        rows = zip(*columns, strict=True)
         cells[name] = {
-            value: Cell(*cell) for value, *cell in rows if value and cell[-1]
+            values[code]: Cell(*cell)
+            for code, *cell in rows
+            if values[code] and cell[-1]
         }
     return cells
 
@@ -196,6 +198,7 @@ def receipt(
     evidence = _evidence(tallies, leaves=leaves, at_hour=at_hour, parameters=parameters)
     leaf = tallies.rows[:, LEAF]
     events = _events_that_count(tallies, evidence, window_h=None)
+    used, groups = np.unique(leaf, return_inverse=True)
     whole = _balance(
         evidence,
         groups=np.zeros_like(leaf),
@@ -204,25 +207,19 @@ def receipt(
         parameters=parameters,
     )
     parts = _balance(
-        evidence, groups=leaf, size=len(leaves), window_h=None, parameters=parameters
+        evidence, groups=groups, size=len(used), window_h=None, parameters=parameters
     )
-    counts = _counts(leaf, events, size=len(leaves))
+    counts = _counts(groups, events, size=len(used))
     prior = parameters.prior
     points = (
         100
         * ((1 - prior) * parts.good - prior * parts.bad)
         / (parameters.kappa + whole.good + whole.bad)
     )
-    lines = [
-        LeafPoints(
-            i,
-            float(points[i]),
-            int(counts[i]),
-            float(parts.good[i]),
-            float(parts.bad[i]),
-        )
-        for i in np.flatnonzero(counts).tolist()
-    ]
+    columns = (
+        column.tolist() for column in (used, points, counts, parts.good, parts.bad)
+    )
+    lines = [LeafPoints(*line) for line in zip(*columns, strict=True) if line[2]]
     lines.sort(key=lambda line: (-abs(line.points), leaves.triples[line.leaf]))
     score, confidence, se = (float(column[0]) for column in _reading(whole, parameters))
     return Receipt(score, confidence, se, 100 * prior, lines)

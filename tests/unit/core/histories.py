@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
@@ -84,15 +85,13 @@ def event_of(octets: bytes) -> Event:
 
 
 def history_of(octets: bytes) -> list[Event]:
-    """Decode up to ten events: one draw a history keeps thousands of them within seconds."""
+    """Decode up to eight events: one draw a history keeps thousands of them within seconds."""
     size = min(octets[0] % 16, EVENTS_MAX)
     return [event_of(octets[1 + 4 * i : 5 + 4 * i]) for i in range(size)]
 
 
-EVENTS_MAX = 10
+EVENTS_MAX = 8
 HISTORY_OCTETS = 1 + 4 * EVENTS_MAX
-histories = st.binary(min_size=HISTORY_OCTETS, max_size=HISTORY_OCTETS).map(history_of)
-models = st.sampled_from(MODELS)
 
 
 def parameters_of(model: Model) -> Parameters:
@@ -192,28 +191,51 @@ def person_of(octets: bytes) -> Person:
     return Person(history_of(octets[1:]), MODELS[octets[0] % len(MODELS)])
 
 
-PERSON_OCTETS = HISTORY_OCTETS + 1
-persons = st.binary(min_size=PERSON_OCTETS, max_size=PERSON_OCTETS).map(person_of)
-
-
 class Situation(NamedTuple):
-    """A person, one more event, another valence, and a window to read."""
+    """A person, one more event, another valence, a window to read, and hours to pass."""
 
     person: Person
     event: Event
     v: int
     window_h: int | None
+    hours: int
 
 
 def situation_of(octets: bytes) -> Situation:
     return Situation(
-        person_of(octets[6:]),
-        event_of(octets[2:6]),
+        person_of(octets[8:]),
+        event_of(octets[4:8]),
         VALENCES[octets[0] % len(VALENCES)],
         WINDOWS_H[octets[1] % len(WINDOWS_H)],
+        int.from_bytes(octets[2:4]) % HOURS_MAX,
     )
 
 
-situations = st.binary(min_size=PERSON_OCTETS + 6, max_size=PERSON_OCTETS + 6).map(
-    situation_of
+class Family(NamedTuple):
+    """Up to three persons' histories, and the model they are read with."""
+
+    histories: list[list[Event]]
+    model: Model
+
+
+def family_of(octets: bytes) -> Family:
+    size = octets[1] % 4
+    members = [history_of(octets[2 + i * HISTORY_OCTETS :]) for i in range(size)]
+    return Family(members, MODELS[octets[0] % len(MODELS)])
+
+
+def octets_of(size: int) -> st.SearchStrategy[bytes]:
+    return st.binary(min_size=size, max_size=size)
+
+
+HOURS_MAX = 9600
+histories = octets_of(HISTORY_OCTETS).map(history_of)
+persons = octets_of(HISTORY_OCTETS + 1).map(person_of)
+situations = octets_of(HISTORY_OCTETS + 9).map(situation_of)
+families = octets_of(2 + 3 * HISTORY_OCTETS).map(family_of)
+shuffled_persons = octets_of(HISTORY_OCTETS + 2).map(
+    lambda octets: (person_of(octets[1:]), Random(octets[0]))
+)
+three_events = octets_of(12).map(
+    lambda octets: [event_of(octets[i : i + 4]) for i in (0, 4, 8)]
 )

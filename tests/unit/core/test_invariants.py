@@ -2,44 +2,40 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from random import Random
 
 import numpy as np
 from hypothesis import given
-from hypothesis import strategies as st
 
 from services.core.columns import Tallies, merge
 from services.core.leaves import Leaves
 from services.core.scoring import read
 from services.core.tally import ZERO, Tally
 from tests.unit.core.histories import (
+    HOURS_MAX,
     LEAVES,
+    MODELS,
     NOW,
     UNSORTED,
     WINDOWS_H,
+    Family,
     Person,
     Situation,
     catalogue_of,
+    families,
     histories,
-    models,
     parameters_of,
     persons,
+    shuffled_persons,
     situations,
     tallied,
+    three_events,
 )
-from tests.unit.core.reference import MICRO, Event, Leaf, Model, score, state
+from tests.unit.core.reference import Event, Leaf, score, state
 
-tallies = st.builds(
-    lambda v, q: Tally.of(v_micro=v, q_micro=q),
-    st.integers(-MICRO, MICRO),
-    st.integers(0, 2 * MICRO),
-)
-parts = st.lists(st.builds(tallied, histories, owner=st.integers(0, 2)), max_size=3)
-
-
-History = list[Event]
+History = Sequence[Event]
 VALUE_OF: dict[str, Callable[[Leaf], str]] = {
     "touchpoint": lambda leaf: leaf[0],
     "channel": lambda leaf: leaf[1],
@@ -54,10 +50,12 @@ def same(one: Tallies, other: Tallies) -> bool:
     )
 
 
-@given(histories, st.randoms(use_true_random=False), st.integers(1, 5))
+@given(shuffled_persons)
 def test_any_order_and_any_grouping_of_events_gives_the_same_state(
-    history: History, random: Random, size: int
+    shuffled_person: tuple[Person, Random],
 ) -> None:
+    history, random = shuffled_person[0].history, shuffled_person[1]
+    size = random.randint(1, 5)
     shuffled = random.sample(history, len(history))
     chunks = [tallied(shuffled[i : i + size]) for i in range(0, len(shuffled), size)]
 
@@ -66,10 +64,12 @@ def test_any_order_and_any_grouping_of_events_gives_the_same_state(
     assert same(together, tallied(history))
 
 
-@given(histories, models, st.randoms(use_true_random=False))
+@given(shuffled_persons)
 def test_any_order_of_events_and_any_numbering_of_leaves_gives_the_same_bits(
-    history: History, model: Model, random: Random
+    shuffled_person: tuple[Person, Random],
 ) -> None:
+    person, random = shuffled_person
+    history, model = person.history, person.model
     numbering = random.sample(LEAVES, len(LEAVES))
     shuffled = random.sample(history, len(history))
 
@@ -82,16 +82,14 @@ def test_any_order_of_events_and_any_numbering_of_leaves_gives_the_same_bits(
         windows_h=WINDOWS_H,
     )
 
-    person = Person(history, model)
     assert [tuple(float(column[0]) for column in row) for row in read_other] == [
         person.read(w) for w in WINDOWS_H
     ]
 
 
-@given(st.lists(histories, max_size=3), models)
-def test_the_score_equals_an_independent_reading_bit_for_bit(
-    several: list[History], model: Model
-) -> None:
+@given(families)
+def test_the_score_equals_an_independent_reading_bit_for_bit(family: Family) -> None:
+    several, model = family
     tallies_of_all = merge(
         [tallied(h, numbering=UNSORTED, owner=i) for i, h in enumerate(several)]
     )
@@ -112,19 +110,25 @@ def test_the_score_equals_an_independent_reading_bit_for_bit(
         ] == expected
 
 
-@given(tallies, tallies, tallies)
+@given(three_events)
 def test_tallies_merge_in_any_order_and_grouping_and_zero_adds_nothing(
-    a: Tally, b: Tally, c: Tally
+    events: History,
 ) -> None:
+    a, b, c = (Tally.of(v_micro=event.v, q_micro=event.q) for event in events)
+
     assert a.merge(b).merge(c) == a.merge(b.merge(c))
     assert a.merge(b) == b.merge(a)
     assert a.merge(ZERO) == a
 
 
-@given(parts)
+@given(families)
 def test_columns_merge_in_any_order_and_grouping_and_nothing_adds_nothing(
-    several: list[Tallies],
+    family: Family,
 ) -> None:
+    several = [
+        tallied(history, owner=i % 2) for i, history in enumerate(family.histories)
+    ]
+
     whole = merge(several)
 
     assert same(merge(several[::-1]), whole)
@@ -155,7 +159,7 @@ def test_columns_hold_the_same_integers_as_one_tally_at_a_time(
 def test_a_score_stays_between_0_and_100_and_confidence_below_1(
     situation: Situation,
 ) -> None:
-    person, _, _, window_h = situation
+    person, _, _, window_h, _ = situation
 
     reading = person.read(window_h)
 
@@ -168,7 +172,7 @@ def test_a_score_stays_between_0_and_100_and_confidence_below_1(
 def test_a_good_event_never_lowers_the_score_and_a_bad_one_never_raises_it(
     situation: Situation,
 ) -> None:
-    person, event, _, window_h = situation
+    person, event, _, window_h, _ = situation
     before = person.read(window_h)
 
     after = person.with_event(event).read(window_h)
@@ -181,7 +185,7 @@ def test_a_good_event_never_lowers_the_score_and_a_bad_one_never_raises_it(
 def test_a_neutral_event_leaves_the_score_bit_equal_and_never_lowers_confidence(
     situation: Situation,
 ) -> None:
-    person, event, _, window_h = situation
+    person, event, _, window_h, _ = situation
     before = person.read(window_h)
 
     after = person.with_event(event._replace(v=0)).read(window_h)
@@ -192,7 +196,7 @@ def test_a_neutral_event_leaves_the_score_bit_equal_and_never_lowers_confidence(
 
 @given(situations)
 def test_an_event_without_stake_changes_nothing(situation: Situation) -> None:
-    person, event, _, window_h = situation
+    person, event, _, window_h, _ = situation
     before = person.read(window_h)
 
     after = person.with_event(event._replace(q=0)).read(window_h)
@@ -204,7 +208,7 @@ def test_an_event_without_stake_changes_nothing(situation: Situation) -> None:
 def test_raising_one_events_valence_never_lowers_the_score(
     situation: Situation,
 ) -> None:
-    person, event, v, _ = situation
+    person, event, v, *_ = situation
     low, high = sorted((event.v, v))
 
     lower = person.with_event(event._replace(v=low)).read()
@@ -213,10 +217,12 @@ def test_raising_one_events_valence_never_lowers_the_score(
     assert higher.score >= lower.score
 
 
-@given(persons, st.integers(-2000, 2000), st.sampled_from(WINDOWS_H))
+@given(situations)
 def test_shifting_all_times_by_whole_hours_changes_nothing(
-    person: Person, hours: int, window_h: int | None
+    situation: Situation,
 ) -> None:
+    person, _, _, window_h, hours = situation
+    hours -= HOURS_MAX // 2
     moved = [event._replace(hour=event.hour + hours) for event in person.history]
 
     shifted = replace(person, history=moved).later(hours)
@@ -224,9 +230,10 @@ def test_shifting_all_times_by_whole_hours_changes_nothing(
     assert shifted.read(window_h) == person.read(window_h)
 
 
-@given(persons, st.integers(1, 9600))
-def test_silence_only_moves_a_score_toward_neutral(person: Person, hours: int) -> None:
+@given(situations)
+def test_silence_only_moves_a_score_toward_neutral(situation: Situation) -> None:
     """As long as nothing passes 400 days: then what is left counts alone."""
+    person, hours = situation.person, situation.hours
     known = [event for event in person.history if 0 <= NOW - event.hour < 9600 - hours]
     person = replace(person, history=known)
     neutral = 100 * person.model.p
@@ -303,10 +310,12 @@ def test_longer_windows_hold_at_least_as_many_events(person: Person) -> None:
     assert held == sorted(held)
 
 
-@given(persons, st.sampled_from(sorted(VALUE_OF)), st.sampled_from(WINDOWS_H))
+@given(situations)
 def test_a_dimensions_cell_is_the_score_of_its_events_alone(
-    person: Person, dimension: str, window_h: int | None
+    situation: Situation,
 ) -> None:
+    person, _, _, window_h, hours = situation
+    dimension = sorted(VALUE_OF)[hours % len(VALUE_OF)]
     value_of = VALUE_OF[dimension]
 
     cells = person.dimensions(window_h)[dimension]
@@ -320,10 +329,12 @@ def test_a_dimensions_cell_is_the_score_of_its_events_alone(
     } - {""}
 
 
-@given(histories, models, models)
+@given(situations)
 def test_two_model_versions_each_read_the_same_history_the_same_way_every_time(
-    history: History, one: Model, other: Model
+    situation: Situation,
 ) -> None:
+    history, one = situation.person.history, situation.person.model
+    other = MODELS[situation.hours % len(MODELS)]
     first = Person(history, one).read()
     second = Person(history, other).read()
 
@@ -333,10 +344,11 @@ def test_two_model_versions_each_read_the_same_history_the_same_way_every_time(
     assert len(versions) == (1 if one == other else 2)
 
 
-@given(st.lists(histories, min_size=2, max_size=3))
+@given(families)
 def test_a_merged_person_is_the_union_and_splitting_gives_each_part_back(
-    several: list[History],
+    family: Family,
 ) -> None:
+    several = family.histories
     parts_of_all = [tallied(history) for history in several]
 
     merged = merge(parts_of_all)
