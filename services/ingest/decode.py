@@ -70,7 +70,7 @@ def events_of(body: bytes, form: Form) -> Sequence[Incoming] | Refused:
         return _elements(body)
     if form is Form.MANY:
         return Refused("invalid-event", "A batch is a list of events.")
-    incoming = _read(body)
+    incoming = _read(body.strip(_WHITESPACE))
     if (
         isinstance(incoming.event, Rejected)
         and incoming.event.reason is Reason.MALFORMED
