@@ -212,18 +212,24 @@ class Transaction:
 
     async def _all_new(self, rows: BytesIO) -> bool:
         """Copy the events straight in; one that was stored before undoes it all, and the slower way finds it."""
+        # Released by hand: what followed a mere rollback would still be a subtransaction's, and its rows would not
+        # carry this transaction's number, by which known_touchpoints tells ours from those that were there.
+        await self._connection.execute("SAVEPOINT straight")
         try:
-            async with self._connection.transaction():
-                await self._connection.copy_to_table(
-                    "touchpoint_row",
-                    source=rows,
-                    format="binary",
-                    columns=TOUCHPOINT_COLUMNS,
-                )
+            await self._connection.copy_to_table(
+                "touchpoint_row",
+                source=rows,
+                format="binary",
+                columns=TOUCHPOINT_COLUMNS,
+            )
         except asyncpg.UniqueViolationError:
+            await self._connection.execute(
+                "ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight"
+            )
             self._caution.surprised()
             rows.seek(0)
             return False
+        await self._connection.execute("RELEASE SAVEPOINT straight")
         return True
 
     async def add_dead(
