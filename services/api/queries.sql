@@ -59,6 +59,6 @@ SELECT coalesce(sum(applied), 0)::bigint AS applied,
     coalesce(sum(conflict), 0)::bigint AS conflict,
     coalesce(sum(dead), 0)::bigint AS dead,
     coalesce(sum(erased), 0)::bigint AS erased,
-    coalesce(sum(next - start - lost), 0)::bigint AS passed
+    coalesce(sum(next - start - lost_accepted), 0)::bigint AS passed
 FROM partition_progress
 WHERE topic = ANY($1::text[])

@@ -13,6 +13,7 @@ import uvicorn
 import uvloop
 
 from services.infra.errors import ConfigurationError
+from services.infra.protocol import DeadlineProtocol
 
 FINISH_S: Final = 10
 """Requests under way at SIGTERM get this long; the longest deadline of one is half of it."""
@@ -53,7 +54,7 @@ async def serve_http(
     server = _Server(
         uvicorn.Config(
             app,
-            http="httptools",
+            http=DeadlineProtocol,
             ws="none",
             lifespan="off",
             interface="asgi3",

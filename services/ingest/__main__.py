@@ -21,6 +21,7 @@ from services.infra.kafka import LogProducer, LogWatch
 from services.infra.logs import configure_logs
 from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.operations import serve_operations
+from services.infra.protocol import DeadlineProtocol
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings
 from services.infra.sources import SourcesFile
@@ -31,7 +32,6 @@ from services.ingest.door import Door
 from services.ingest.lag import watch_lag
 from services.ingest.limits import Budget
 from services.ingest.metering import Meter
-from services.ingest.protocol import DeadlineProtocol
 
 log = structlog.get_logger(__name__)
 

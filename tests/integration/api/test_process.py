@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -135,6 +138,35 @@ async def test_a_new_key_is_valid_after_sighup_and_a_bad_file_changes_nothing(
 
     response = get(api, key="another-key")
     assert response.status_code == 200
+
+
+def test_a_head_that_is_too_large_or_never_ends_is_cut_off(api: ApiProcess) -> None:
+    with socket.create_connection(
+        ("127.0.0.1", api.port), timeout=ANSWER_S_MAX
+    ) as large:
+        large.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 128 * 1024)
+        assert large.recv(1000).startswith(b"HTTP/1.1 431 ")
+    with socket.create_connection(
+        ("127.0.0.1", api.port), timeout=ANSWER_S_MAX
+    ) as slow:
+        slow.sendall(b"GET /livez HTTP/1.1\r\n")
+        assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
+
+    assert get(api).status_code == 200
+
+
+def test_a_wrong_setting_ends_it_with_what_to_do(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-m", "services.api"],
+        env={"PATH": os.environ["PATH"], "TACTUS_SOURCES": str(tmp_path / "none.toml")},
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+    )
+
+    assert run.returncode == 2
+    assert "point TACTUS_SOURCES at the sources file" in run.stderr
 
 
 async def test_no_identity_is_ever_logged(api: ApiProcess) -> None:
