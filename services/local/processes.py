@@ -85,14 +85,14 @@ def trim(log: Path) -> None:
 
 
 def last_lines(log: Path, count: int = 12) -> str:
-    """Return the end of a log, for a message about the child that wrote it."""
+    """Return the end of a log without Java's stack frames, for a message about the child that wrote it."""
     try:
         with log.open("rb") as file:
             file.seek(max(0, log.stat().st_size - 16_384))
             lines = file.read().decode(errors="replace").splitlines()
     except FileNotFoundError:
         return ""
-    return "\n".join(lines[-count:])
+    return "\n".join([line for line in lines if not line.startswith("\tat ")][-count:])
 
 
 def send(process: subprocess.Popen[bytes], signum: signal.Signals) -> None:
