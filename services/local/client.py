@@ -87,7 +87,13 @@ class _Result(msgspec.Struct):
     index: int
     status: str
     reason: str = ""
+    detail: str = ""
     durable: str = ""
+
+    @property
+    def why(self) -> str:
+        """The reason, with what exactly is wrong where the door says so."""
+        return f"{self.reason}: {self.detail}" if self.detail else self.reason
 
 
 class _Answer(msgspec.Struct):
@@ -233,7 +239,7 @@ def _verdicts(
     if by_index.keys() != set(range(len(events))):
         return None
     return [
-        Verdict(event.id, result.status == "accepted", result.reason, result.durable)
+        Verdict(event.id, result.status == "accepted", result.why, result.durable)
         for event, result in zip(
             events, (by_index[i] for i in range(len(events))), strict=True
         )

@@ -73,7 +73,9 @@ def run(seconds: int | None, customers: int, rate: float, browser: bool) -> int:
     options = Options(seconds, customers, rate, browser)
     ending = Ending()
     try:
-        code = asyncio.run(_demo(options, console, ending))
+        # The directory outlives the loop, which ends only when threads that still write into it have ended.
+        with _temporary_data() as data:
+            code = asyncio.run(_demo(options, data, console, ending))
     except (TactusError, ExceptionGroup) as error:
         reason = _first(error)
         console.print(f"tactus demo: {reason}", markup=False, highlight=False)
@@ -89,27 +91,26 @@ def run(seconds: int | None, customers: int, rate: float, browser: bool) -> int:
     return code
 
 
-async def _demo(options: Options, console: Console, ending: Ending) -> int:
+async def _demo(options: Options, data: Path, console: Console, ending: Ending) -> int:
     began_s = time.monotonic()
-    with _temporary_data() as data:
-        stack = LocalStack(data, workers=1, console=console)
-        signals = _Signals(stack)
-        signals.listen()
-        try:
-            async with stack as connection:
-                signals.showing = True
-                await _show(
-                    options,
-                    connection,
-                    console=console,
-                    stop=signals.stop,
-                    began_s=began_s,
-                    ending=ending,
-                )
-                console.print("Stopping …")
-        except asyncio.CancelledError:
-            if not signals.told:
-                raise
+    stack = LocalStack(data, workers=1, console=console)
+    signals = _Signals(stack)
+    signals.listen()
+    try:
+        async with stack as connection:
+            signals.showing = True
+            await _show(
+                options,
+                connection,
+                console=console,
+                stop=signals.stop,
+                began_s=began_s,
+                ending=ending,
+            )
+            console.print("Stopping …")
+    except asyncio.CancelledError:
+        if not signals.told:
+            raise
     return INTERRUPTED if signals.told else 0
 
 

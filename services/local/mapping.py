@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 from schemas.instant import parse_instant
 
 Scalar = str | int | float | bool
+_SCALARS: Final = (str, int, float, bool)
 
 _NUMBERS: Final = ("stake", "valence")
 """Parts of an event that are numbers; the other parts are text, also where a file writes them as numbers."""
@@ -153,10 +154,10 @@ def _at(line: Mapping[str, object], path: Sequence[str]) -> Scalar | None:
     """What stands at this path; objects and lists are nothing that a value could be."""
     here: object = line
     for name in path:
-        if not isinstance(here, Mapping):
+        if not isinstance(here, dict):
             return None
         here = here.get(name)
-    return here if isinstance(here, str | int | float | bool) else None
+    return here if isinstance(here, _SCALARS) else None
 
 
 def _present(

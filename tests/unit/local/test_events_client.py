@@ -165,7 +165,8 @@ async def test_verdicts_come_in_the_order_of_the_events(waits: Waits) -> None:
                 "index": 1,
                 "id": "e2",
                 "status": "rejected",
-                "reason": "rating is outside its scale",
+                "reason": "invalid-event",
+                "detail": "rating.value must be between 1 and 5",
             },
             {"index": 0, "id": "e1", "status": "accepted", "durable": "log"},
         ]
@@ -176,7 +177,7 @@ async def test_verdicts_come_in_the_order_of_the_events(waits: Waits) -> None:
 
     assert [(v.id, v.accepted, v.reason) for v in verdicts] == [
         ("e1", True, ""),
-        ("e2", False, "rating is outside its scale"),
+        ("e2", False, "invalid-event: rating.value must be between 1 and 5"),
     ]
     assert waits == []
 
