@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import os
 import signal
@@ -11,7 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
-from services.aggregator.app import TOPICS, AggregatorApp, OpenProcessor, create_app
+from services.aggregator.app import TOPICS, AggregatorApp, create_app
 from services.aggregator.chunks import positions
 from services.aggregator.pipeline import Pipeline
 from services.aggregator.ports import Processor
@@ -90,9 +91,8 @@ def outside_of(settings: Settings) -> Outside:
     return Outside(ends, database)
 
 
-async def serve(settings: Settings, open_processor: OpenProcessor) -> int:
-    """Work until told to stop or something fails; the exit code says which."""
-    app = create_app(settings, open_processor)
+async def serve(settings: Settings, app: AggregatorApp, outside: Outside) -> int:
+    """Run the app until told to stop or something fails; the exit code says which."""
     told = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
@@ -102,11 +102,8 @@ async def serve(settings: Settings, open_processor: OpenProcessor) -> int:
         ready=app.unready,
     )
     starting = asyncio.create_task(app.start())
-    start_watchdog(
-        lambda: look_at(app, starting),
-        outside_of(settings),
-        within_s=settings.aggregator.watchdog_s,
-    )
+    look = functools.partial(look_at, app, starting)
+    start_watchdog(look, outside, within_s=settings.aggregator.watchdog_s)
     log.info("worker_started", metrics_port=operations.port)
     reason = await _until_end(app, starting, told)
     code = _exit_code(reason)
@@ -119,17 +116,18 @@ async def serve(settings: Settings, open_processor: OpenProcessor) -> int:
 async def _until_end(
     app: AggregatorApp, starting: asyncio.Task[None], told: asyncio.Event
 ) -> BaseException | None:
-    stop = asyncio.create_task(told.wait())
-    ended = asyncio.create_task(app.wait_until_stopped())
-    await asyncio.wait({stop, starting, ended}, return_when=asyncio.FIRST_COMPLETED)
-    if starting.done() and starting.exception() is None:
-        await asyncio.wait({stop, ended}, return_when=asyncio.FIRST_COMPLETED)
-    stop.cancel()
-    ended.cancel()
-    failed = (
-        starting.exception() if starting.done() and not starting.cancelled() else None
-    )
-    return failed or app.crash_reason
+    """Wait for a word from outside, a failure of ours or a crash of Faust's, whichever comes first."""
+    ends = {
+        asyncio.create_task(one)
+        for one in (told.wait(), app.failed.wait(), app.wait_until_stopped())
+    }
+    await asyncio.wait({*ends, starting}, return_when=asyncio.FIRST_COMPLETED)
+    if starting.done() and not starting.exception():
+        await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+    for task in ends:
+        task.cancel()
+    unstarted = starting.exception() if starting.done() else None
+    return app.failure or unstarted or app.crash_reason
 
 
 def _exit_code(reason: BaseException | None) -> int:
@@ -149,22 +147,29 @@ def _exit_code(reason: BaseException | None) -> int:
 
 
 async def _stop(app: AggregatorApp, starting: asyncio.Task[None], code: int) -> None:
+    """Settle, commit and leave the group; a stop that hangs or fails ends the process where it stands.
+
+    That is safe at any time: what is not committed to Postgres is read again by the next owner.
+    """
     starting.cancel()
-    try:
-        async with asyncio.timeout(STOP_S):
-            await asyncio.wait({starting})
-            await app.stop()
-    except TimeoutError:
-        # Safe at any time: what is not committed to Postgres is read again by the next owner.
-        log.exception("stop_timed_out", waited_s=STOP_S)
+    stopping = asyncio.create_task(app.stop())
+    await asyncio.wait({starting, stopping}, timeout=STOP_S)
+    if not stopping.done() or stopping.cancelled() or stopping.exception():
+        log.error("stop_failed", done=stopping.done())
         os._exit(code or EXIT_FAILED)
+
+
+async def run(settings: Settings) -> int:
+    """Put the worker together, inside the loop that runs it."""
+    app = create_app(settings, functools.partial(open_pipeline, settings))
+    return await serve(settings, app, outside_of(settings))
 
 
 def main() -> None:
     settings = Settings()
     configure_logs(settings.log_level)
     gc.set_threshold(*GC_THRESHOLDS)
-    sys.exit(asyncio.run(serve(settings, lambda: open_pipeline(settings))))
+    sys.exit(asyncio.run(run(settings)))
 
 
 if __name__ == "__main__":

@@ -58,7 +58,7 @@ class AggregatorApp(ChunkApp):
     async def on_start(self) -> None:
         self.processor = await self.add_async_context(self.open_processor())
         self.lanes = Lanes(
-            self.processor.process, lanes=self.lane_count, failed=self.crash
+            self.processor.process, lanes=self.lane_count, failed=self.fail
         )
         await super().on_start()
 

@@ -5,7 +5,7 @@ faust-streaming 0.15.3 and aiokafka 0.14; tests/contract/test_faust_private_name
 """
 
 # Overrides carry Faust's own signatures, and aiokafka is untyped.
-# ruff: noqa: ANN401, ARG002, ASYNC109, SLF001
+# ruff: noqa: ANN401, ARG002, ASYNC109, BLE001, SLF001
 
 from __future__ import annotations
 
@@ -196,7 +196,11 @@ class ChunkConsumer(driver.Consumer):
 
     async def _own(self, partitions: set[TP]) -> None:
         app = cast("ChunkApp", self.app)
-        starts = await self._positions(partitions)
+        try:
+            starts = await self._positions(partitions)
+        except Exception as error:
+            app.fail(error)
+            return
         chains = {tp: Chain(starts[tp.topic, tp.partition]) for tp in partitions}
         # First here, then in the thread: a run that carries one of these chains follows its seek.
         self.chains = dict(chains)
@@ -291,7 +295,10 @@ class ChunkConsumer(driver.Consumer):
         """Let the chunks in the database end, drop those that wait, and commit what is done."""
         await cast("ChunkApp", self.app).lanes.settle(within_s=SETTLE_S)
         self._unacked_messages.clear()
-        await self.commit_and_end_transactions()
+        if (
+            not self.crashed
+        ):  # else the thread is ending by itself, and a call into it would be cancelled
+            await self.commit_and_end_transactions()
 
     async def on_partitions_revoked(self, revoked: Iterable[TP]) -> None:
         partitions = ensure_TPset(revoked)
@@ -332,6 +339,21 @@ class ChunkApp(faust.App):
     out_max: int
     moved: int = 0
     """Rises with every chunk stored and every ownership taken: what the watchdog looks at."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        self.failure: Exception | None = None
+        self.failed = asyncio.Event()
+        super().__init__(*args, **options)
+
+    def fail(self, error: Exception) -> None:
+        """End the worker for a reason; the first one counts.
+
+        Not by Faust's `crash`, which takes the consumer's thread down under whoever still uses it: whoever runs
+        the app waits for `failed` and stops it in good order.
+        """
+        if self.failure is None:
+            self.failure = error
+            self.failed.set()
 
     def _new_transport(self) -> Any:
         return ChunkTransport(self.conf.broker_consumer, self)

@@ -32,7 +32,7 @@ class Lanes:
         process: Callable[[Chunk], Awaitable[None]],
         *,
         lanes: int,
-        failed: Callable[[Exception], Awaitable[None]],
+        failed: Callable[[Exception], None],
     ) -> None:
         self._process = process
         self._failed = failed
@@ -80,6 +80,6 @@ class Lanes:
                 work.stored()
         except Exception as error:  # noqa: BLE001 - whatever it is, no chunk may be skipped: the process ends
             self._broken = True
-            await self._failed(error)
+            self._failed(error)
         finally:
             del self._tasks[partition]

@@ -64,7 +64,7 @@ class FencedLedger:
                 ).fetchone()
                 if row[0] > bound.end:
                     raise ConfigurationError(
-                        f"{topic}/{part} is stored up to {row[0]}, the log ends at {bound.end}"
+                        f"{(topic, part)} is stored up to {row[0]}, the log ends at {bound.end}"
                     )
                 starts[topic, part], self.epochs[topic, part] = row
         return starts
