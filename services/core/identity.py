@@ -106,31 +106,26 @@ def _turn(link: Link) -> tuple[int, int, str, str, str, str]:
 
 
 class _Groups:
-    """Identities joined so far: a forest whose roots remember whether a customer is among them."""
+    """Identities joined so far: a forest whose roots are the strongest, then smallest identities of their trees."""
 
     def __init__(self) -> None:
         self._parent: dict[str, str] = {}
-        self._has_customer: dict[str, bool] = {}
 
     def join(self, link: Link) -> None:
         a, b = self._root(link.a), self._root(link.b)
-        if a == b or (
-            not link.alias and self._has_customer[a] and self._has_customer[b]
-        ):
+        # A customer is stronger than all else, so a group that has one has one for its root.
+        two_customers = kind_of(a) == kind_of(b) == CUSTOMER
+        if a == b or (two_customers and not link.alias):
             return
         kept, gone = sorted((a, b), key=strength)
         self._parent[gone] = kept
-        self._has_customer[kept] |= self._has_customer[gone]
 
     def names(self) -> dict[str, str]:
-        """Give each identity its root: the strongest, then smallest of its group."""
+        """Give each identity its root."""
         return {identity: self._root(identity) for identity in self._parent}
 
     def _root(self, identity: str) -> str:
-        if identity not in self._parent:
-            self._parent[identity] = identity
-            self._has_customer[identity] = kind_of(identity) == CUSTOMER
-        root = identity
+        root = self._parent.setdefault(identity, identity)
         while self._parent[root] != root:
             root = self._parent[root]
         while self._parent[identity] != root:

@@ -31,6 +31,8 @@ WEIGHTS = {
 LEAVES: tuple[Leaf, ...] = tuple(
     product(WEIGHTS, ("web", "any"), ("", "store/2", "store/10"))
 )
+FREQUENT = (*[LEAVES[20]] * 10, *[LEAVES[21]] * 4, *LEAVES[::2], *LEAVES[1:7:2])
+"""Where events happen: half of them in two leaves, so that tallies merge and saturate; 32."""
 MODELS = (
     Model(WEIGHTS),
     Model(WEIGHTS, lam=1.0),
@@ -42,20 +44,9 @@ MODELS = (
 WINDOWS_H = (None, 24, 168, 720, 2160)
 
 AGES = (
-    *range(-8, 8),
-    23,
-    24,
-    167,
-    168,
-    719,
-    720,
-    2159,
-    2160,
-    9598,
-    9599,
-    9600,
-    9700,
-    *range(48, 4084, 28)[:100],
+    *([0] * 40 + [1] * 12),
+    *(-30, -1, 2, 3, 23, 24, 167, 168, 719, 720, 2159, 2160, 9598, 9599, 9600, 9700),
+    *range(48, 4088, 68)[:60],
 )
 VALENCES = (
     0,
@@ -68,7 +59,7 @@ VALENCES = (
     *range(-MICRO + 7, MICRO, 16_529)[:121],
 )
 STAKES = (MICRO, MICRO, 2 * MICRO, 0, 1, 333_333, 999_999, 1_500_001)
-"""Edges, and between them numbers that are not round; 128, 128 and 8 of them."""
+"""Edges, and between them numbers that are not round; 128, 128 and 8 of them. Half of the events share their hour."""
 
 
 def event_of(octets: bytes) -> Event:

@@ -44,10 +44,10 @@ def links_of(octets: bytes) -> list[Link]:
     return [
         link(
             *PAIRS[pair % len(PAIRS)],
-            rest % 5,
-            event_id=str(rest // 5 % 3),
-            source=("shop", "till")[rest // 15 % 2],
-            alias=rest // 30 % 5 == 0,
+            rest % 2,
+            event_id=str(rest // 2 % 2),
+            source=("shop", "till")[rest // 4 % 2],
+            alias=rest // 8 % 8 == 0,
         )
         for pair, rest in zip(octets[1::2], octets[2::2], strict=True)
     ][: octets[0] % (LINKS_MAX + 1)]
@@ -176,6 +176,19 @@ def test_a_weak_identity_belongs_to_the_customer_with_the_least_time_and_id(
 
     assert named[weak] == customers[moments.index((1, "1"))]
     assert [named[customer] for customer in customers] == customers
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_a_tie_in_every_respect_is_settled_by_the_identities_whatever_the_direction(
+    *, turned: bool
+) -> None:
+    links = [link("anonymous:a", "customer:c2"), link("customer:c1", "anonymous:a")]
+
+    named = persons(
+        [one._replace(a=one.b, b=one.a) for one in links] if turned else links
+    )
+
+    assert named["anonymous:a"] == "customer:c1"
 
 
 def test_removing_a_link_splits_a_person_exactly() -> None:
