@@ -65,6 +65,7 @@ class Supervised:
         tell: Callable[[], None],
         say: Callable[[str], None],
         exits: bool = True,
+        first_pause_s: float = PAUSE_FIRST_S,
     ) -> None:
         self.name = name
         self.child = child
@@ -72,6 +73,7 @@ class Supervised:
         self._tell = tell
         self._say = say
         self._names_configuration = exits
+        self._first_pause_s = first_pause_s
         self._ready_once = asyncio.Event()
 
     @property
@@ -85,7 +87,7 @@ class Supervised:
 
     async def keep(self) -> None:
         """Run the child for ever. Raises when it cannot be made to run."""
-        pause_s, deaths, refusals = PAUSE_FIRST_S, 0, 0
+        pause_s, deaths, refusals = self._first_pause_s, 0, 0
         while True:
             await asyncio.to_thread(self.child.prepare)
             began = time.monotonic()
@@ -102,10 +104,12 @@ class Supervised:
             )
             self._give_up_on(code, deaths=deaths, refusals=refusals)
             pause_s = (
-                PAUSE_FIRST_S if lived_s >= STEADY_S else min(pause_s, PAUSE_MAX_S)
+                self._first_pause_s
+                if lived_s >= STEADY_S
+                else min(pause_s, PAUSE_MAX_S)
             )
             self._say(
-                f"{self.name} ended ({_meaning(code)}): starting it again in {pause_s:.1f} s"
+                f"{self.name} ended ({_meaning(code)}): starting it again in {pause_s:.2g} s"
             )
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, PAUSE_MAX_S)
