@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from datetime import UTC, datetime, timedelta, timezone
+from functools import lru_cache
 from typing import Final
 
 INSTANT_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
@@ -17,6 +18,7 @@ _LEAP_SECOND: Final = 60
 _MINUTES_MAX: Final = 59
 
 
+@lru_cache(maxsize=4096)
 def parse_instant(text: str) -> datetime:
     """Return the instant in UTC; raises ValueError, with what to send, when there is no such instant."""
     match = _PARTS.fullmatch(text)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
@@ -32,6 +33,7 @@ from services.ingest.door import Door
 from services.ingest.lag import watch_lag
 from services.ingest.limits import Budget
 from services.ingest.metering import Meter
+from services.ingest.ports import EventLog
 
 log = structlog.get_logger(__name__)
 
@@ -43,6 +45,10 @@ KEEP_ALIVE_S: Final = 30
 
 DRAIN_S: Final = 15
 """Three times the deadline of an append: requests under way end within it."""
+
+YOUNG_OBJECTS_MAX: Final = 25_000
+"""A batch of 500 events is some ten thousand objects that die with its answer: collecting in the middle of it is waste
+(measured: a quarter of a verdict's time with Python's own 700)."""
 
 CONNECTIONS_WAITING_MAX: Final = 2048
 """What the kernel queues while the loop is busy."""
@@ -61,32 +67,32 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reads the sources file again."""
-    sources = SourcesFile(settings.sources)
-    catalogue = load_catalogue(settings.catalogue)
-    judge = Judge(catalogue=catalogue, hash_key=hash_key(settings.hash_key))
-    producer = LogProducer(
+def _producer(settings: Settings) -> LogProducer:
+    return LogProducer(
         settings.kafka,
         topics=(*EVENT_TOPICS, DLQ),
         deadline_s=settings.ingest.deadline_s,
         buffer_bytes_max=settings.ingest.in_flight_bytes_max,
         on_ack=KAFKA_ACK_SECONDS.observe,
     )
-    door = Door(
-        event_log=producer,
-        judge=judge,
+
+
+def _door(settings: Settings, *, event_log: EventLog, sources: SourcesFile) -> Door:
+    catalogue = load_catalogue(settings.catalogue)
+    return Door(
+        event_log=event_log,
+        judge=Judge(catalogue=catalogue, hash_key=hash_key(settings.hash_key)),
         sources=lambda: sources.current,
         clock=SystemClock(),
         budget=Budget(settings.ingest.in_flight_bytes_max),
         meter=Meter(frozenset(entry.channel for entry in catalogue.entries.values())),
     )
-    stopping = asyncio.Event()
 
-    def unready() -> str | None:
-        return "stopping" if stopping.is_set() else producer.unready()
 
-    server = _Server(
+def _server(
+    settings: Settings, door: Door, *, unready: Callable[[], str | None]
+) -> _Server:
+    return _Server(
         uvicorn.Config(
             build_app(door, unready=unready),
             host=settings.ingest.host,
@@ -104,11 +110,24 @@ async def serve(settings: Settings) -> None:
         )
     )
 
+
+async def serve(settings: Settings) -> None:
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the sources file again."""
+    sources = SourcesFile(settings.sources)
+    producer = _producer(settings)
+    stopping = asyncio.Event()
+
+    def unready() -> str | None:
+        return "stopping" if stopping.is_set() else producer.unready()
+
     def stop() -> None:
         log.info("ingest_stopping")
         stopping.set()
         server.should_exit = True
 
+    server = _server(
+        settings, _door(settings, event_log=producer, sources=sources), unready=unready
+    )
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stop)
     loop.add_signal_handler(signal.SIGINT, stop)
@@ -118,6 +137,7 @@ async def serve(settings: Settings) -> None:
     )
     producer.open()
     lag = asyncio.create_task(_lag(settings.kafka.bootstrap), name="lag")
+    _spare_the_collector()
     try:
         await server.serve()
     finally:
@@ -126,6 +146,12 @@ async def serve(settings: Settings) -> None:
         await producer.close()
         await operations.close()
     log.info("ingest_stopped")
+
+
+def _spare_the_collector() -> None:
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(YOUNG_OBJECTS_MAX)
 
 
 async def _lag(bootstrap: str) -> None:

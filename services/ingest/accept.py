@@ -53,10 +53,24 @@ class Accepted(NamedTuple):
     known: bool
 
 
+class Arrival(NamedTuple):
+    """When a request's events came, once for all of them."""
+
+    at: datetime
+    text: str
+
+
+def arrival(time_us: int) -> Arrival:
+    """Make the arrival of so many microseconds since 1970."""
+    at = EPOCH + timedelta(microseconds=time_us)
+    return Arrival(at, write_instant(at))
+
+
 class _Moment(NamedTuple):
     """When it happened, and where that time comes from."""
 
     at: datetime
+    text: str
     marks: Mapping[str, str]
 
 
@@ -68,7 +82,7 @@ class Judge:
     hash_key: bytes
 
     def judge(
-        self, event: object, *, source: Source, received_at_us: int
+        self, event: object, *, source: Source, received: Arrival
     ) -> Accepted | Rejected:
         """Return the record of a good event, or why it is refused."""
         try:
@@ -83,9 +97,8 @@ class Judge:
         identities = self._identities(parsed, source)
         if isinstance(identities, Rejected):
             return identities
-        received_at = instant(received_at_us)
-        moment = _moment(parsed.time, received_at)
-        if received_at - moment.at > KEPT and not source.backfill:
+        moment = _moment(parsed.time, received)
+        if received.at - moment.at > KEPT and not source.backfill:
             return Rejected(
                 Reason.TOO_OLD,
                 f"time: is more than {KEPT.days} days ago; a backfill key may send it",
@@ -93,7 +106,7 @@ class Judge:
         refused = self._refused_valence(parsed.data, moment.at)
         if refused is not None:
             return Rejected(Reason.INVALID, f"data.{refused.field}: {refused.reason}")
-        return self._accepted(parsed, identities, moment, received_at, source)
+        return self._accepted(parsed, identities, moment, received, source)
 
     def _completed(self, event: object) -> object:
         """Take off extension attributes and give the event its touchpoint's channel when it names none."""
@@ -159,7 +172,7 @@ class Judge:
         event: TouchpointEvent,
         identities: list[tuple[str, str]],
         moment: _Moment,
-        received_at: datetime,
+        received: Arrival,
         source: Source,
     ) -> Accepted:
         subject = ":".join(identities[0])
@@ -174,26 +187,21 @@ class Judge:
             if event.source is None
             else f"{source.name}/{event.source}",
             "type": TYPE,
-            "time": write_instant(moment.at),
+            "time": moment.text,
             "subject": subject,
             "datacontenttype": "application/json",
-            "receivedat": write_instant(received_at),
+            "receivedat": received.text,
             **moment.marks,
             "data": data,
         }
         return Accepted(
             event_id=event.id,
-            topic=LATE if received_at - moment.at > LATE_AFTER else EVENTS,
+            topic=LATE if received.at - moment.at > LATE_AFTER else EVENTS,
             key=subject.encode(),
             value=_ENCODER.encode(record),
             channel=event.data.channel,
             known=event.data.touchpoint in self.catalogue.entries,
         )
-
-
-def instant(time_us: int) -> datetime:
-    """Return the UTC time of so many microseconds since 1970."""
-    return EPOCH + timedelta(microseconds=time_us)
 
 
 def _named(event: TouchpointEvent) -> Iterator[tuple[str, str, str]]:
@@ -204,15 +212,14 @@ def _named(event: TouchpointEvent) -> Iterator[tuple[str, str, str]]:
         yield "subject", *identity_of_subject(event.subject)
 
 
-def _moment(time: str | None, received_at: datetime) -> _Moment:
+def _moment(time: str | None, received: Arrival) -> _Moment:
     if time is None:
-        return _Moment(received_at, {"timeorigin": "arrival"})
+        return _Moment(*received, {"timeorigin": "arrival"})
     at = parse_instant(time)
-    if at - received_at > AHEAD_MAX:
-        return _Moment(
-            received_at, {"timeorigin": "clamped", "clienttime": write_instant(at)}
-        )
-    return _Moment(at, {})
+    text = write_instant(at)
+    if at - received.at > AHEAD_MAX:
+        return _Moment(*received, {"timeorigin": "clamped", "clienttime": text})
+    return _Moment(at, text, {})
 
 
 def _arguments(data: TouchpointData, at: datetime) -> Arguments:

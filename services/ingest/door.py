@@ -10,14 +10,13 @@ from typing import Final, NamedTuple
 
 import structlog
 
-from schemas.instant import write_instant
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.kafka import LogRecord
 from services.infra.sources import Source, Sources
 from services.infra.topics import DLQ
 from services.ingest import answers, cloudevents
-from services.ingest.accept import Accepted, Judge, instant
+from services.ingest.accept import Accepted, Arrival, Judge, arrival
 from services.ingest.answers import Answer, Verdict, valid_id
 from services.ingest.auth import source_of
 from services.ingest.decode import Form, Incoming, event_of_headers, events_of, form_of
@@ -42,6 +41,12 @@ DEAD_BYTES_MAX: Final = 256 * 1024
 
 SUBJECT_CHARS_MAX: Final = 300
 """A subject that could be valid; a longer one is no key for a dead letter."""
+
+AWAY: Final = Refused(
+    "unavailable",
+    "Send the same again, under the same ids, after Retry-After: what the log has of it already counts once.",
+)
+"""A late acknowledgement is an unknown outcome, so the answer promises nothing about what was kept."""
 
 RECORD_CONTENT_TYPE: Final = (
     ("content-type", b"application/cloudevents+json; charset=UTF-8"),
@@ -107,7 +112,7 @@ class Door:
         if isinstance(form, Refused):
             return form
         if self.event_log.unready() is not None:
-            return Refused("unavailable")
+            return AWAY
         body = await _body(posted, share)
         if isinstance(body, Refused):
             return body
@@ -116,25 +121,23 @@ class Door:
     async def _judged(
         self, incoming: Sequence[Incoming] | Refused, body: bytes, source: Source
     ) -> Sequence[Verdict] | Refused:
-        arrived_us = self.clock.now_us()
-        dead = _DeadLetters(
-            source=source, received_at=write_instant(instant(arrived_us))
-        )
+        received = arrival(self.clock.now_us())
+        dead = _DeadLetters(source=source, received_at=received.text)
         if isinstance(incoming, Refused):
             record = dead.letter(
                 body, None, reason=incoming.slug, detail=incoming.detail
             )
             return await self._append([record]) or incoming
-        verdicts = [self._verdict(one, source, arrived_us) for one in incoming]
+        verdicts = [self._verdict(one, source, received) for one in incoming]
         records = list(_records(incoming, verdicts, dead))
         return await self._append(records) or verdicts
 
-    def _verdict(self, incoming: Incoming, source: Source, arrived_us: int) -> Verdict:
+    def _verdict(
+        self, incoming: Incoming, source: Source, received: Arrival
+    ) -> Verdict:
         if isinstance(incoming.event, Rejected):
             return Verdict(None, incoming.event)
-        outcome = self.judge.judge(
-            incoming.event, source=source, received_at_us=arrived_us
-        )
+        outcome = self.judge.judge(incoming.event, source=source, received=received)
         if isinstance(outcome, Accepted):
             return Verdict(outcome.event_id, outcome)
         return Verdict(valid_id(incoming.event), outcome)
@@ -146,7 +149,7 @@ class Door:
             await self.event_log.append(records)
         except UnavailableError as error:
             log.warning("append_failed", records=len(records), reason=str(error))
-            return Refused("unavailable")
+            return AWAY
         return None
 
 

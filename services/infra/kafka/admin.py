@@ -51,6 +51,8 @@ async def apply_topics(settings: KafkaSettings) -> list[str]:
         if missing:
             await _create(admin, missing, settings)
             present = await _visible(admin, missing)
+            # A leader that metadata names may not know it yet: its answer tells that it takes records.
+            await log_ends(settings.bootstrap, [spec.name for spec in missing])
         made = [
             f"{spec.name}: created with {settings.partitions} partitions"
             for spec in missing

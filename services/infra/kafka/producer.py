@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import signal
 from collections.abc import Callable, Sequence
 from time import perf_counter
 from typing import Final, NamedTuple
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from services.infra.errors import UnavailableError
 from services.infra.kafka.breaker import Breaker, State
@@ -112,6 +113,7 @@ class LogProducer:
     def open(self) -> None:
         """Begin to connect; returns at once, also while the log is away."""
         self._keeper = asyncio.create_task(self._keep(), name="log-producer")
+        self._keeper.add_done_callback(_end_on_surprise)
 
     def unready(self) -> str | None:
         """Tell why appends are refused, or None."""
@@ -127,6 +129,7 @@ class LogProducer:
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Return when every record is durable; raises UnavailableError, at the latest at the deadline."""
         producer, size = self._admit(records)
+        is_try = self._breaker.state is State.HALF_OPEN
         started = perf_counter()
         delivery = _Delivery(records=len(records), size=size, release=self._released)
         self._buffered_bytes += size
@@ -145,7 +148,8 @@ class LogProducer:
             error = refused
         finally:
             del self._waiting_since[id(delivery)]
-            self._breaker.given_up()
+            if is_try:
+                self._breaker.given_up()
         if error is not None:
             self._fail(error)
         self._acked_at = perf_counter()
@@ -204,11 +208,17 @@ class LogProducer:
             try:
                 await self._connect()
                 await self._watch()
+            except UnknownTopicOrPartitionError:
+                self._away("the log has no topics yet: run `tactus topics apply`")
             except (KafkaError, TimeoutError, OSError) as error:
-                self._breaker.trip(f"the log cannot be reached: {type(error).__name__}")
-                log.warning("log_away", reason=self._breaker.reason)
+                self._away(f"the log cannot be reached: {type(error).__name__}")
             await self._drop()
             await asyncio.sleep(PROBE_S)
+
+    def _away(self, reason: str) -> None:
+        if reason != self._breaker.reason:
+            log.warning("log_away", reason=reason)
+        self._breaker.trip(reason)
 
     async def _connect(self) -> None:
         producer = AIOKafkaProducer(
@@ -276,6 +286,13 @@ class LogProducer:
         producer, self._producer = self._producer, None
         if producer is not None:
             await _stop(producer, timeout_s=self._deadline_s)
+
+
+def _end_on_surprise(keeper: asyncio.Task[None]) -> None:
+    # Nobody else would mend the connection: the process ends, and its supervisor starts it afresh.
+    if not keeper.cancelled() and keeper.exception() is not None:
+        log.critical("log_keeper_failed", exc_info=keeper.exception())
+        signal.raise_signal(signal.SIGTERM)
 
 
 def _led(cluster: object, topic: str) -> bool:

@@ -8,12 +8,16 @@ import pytest
 
 from tests.support.corpus import GENERATORS, Row, rows
 from tests.support.ingestprocess import IngestProcess
-from tests.support.senders import event
+from tests.support.senders import SERVER_KEY, event
 from tests.support.wire import exchange
 
 pytestmark = pytest.mark.integration
 
 ROWS = list(rows())
+GOOD_HEADERS = [
+    ("Content-Type", "application/json"),
+    ("Authorization", f"Bearer {SERVER_KEY}"),
+]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
@@ -41,7 +45,8 @@ def test_the_answer_is_the_corpus_one_and_a_good_request_succeeds_right_after(
         )
     if row.expect_reason is not None:
         assert {result["reason"] for result in told["results"]} == {row.expect_reason}
-    assert ingest.post(event("after")).status_code == 202
+    good = json.dumps(event("after")).encode()
+    assert exchange(ingest.port, headers=GOOD_HEADERS, body=good).status == 202
 
 
 def test_nothing_of_the_corpus_failed_inside_or_ended_the_process(

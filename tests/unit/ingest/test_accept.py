@@ -16,7 +16,7 @@ from schemas.touchpoint import TouchpointRecord
 from services.infra.pseudonyms import pseudonym
 from services.infra.sources import Source
 from services.infra.topics import EVENTS, LATE
-from services.ingest.accept import Accepted
+from services.ingest.accept import Accepted, arrival
 from services.ingest.refusal import Reason, Rejected
 from tests.support.senders import (
     ANONYMOUS,
@@ -37,9 +37,8 @@ RECORD = TypeAdapter(TouchpointRecord)
 
 def judge(sent: object, source: Source = SERVER) -> Accepted | Rejected:
     since = NOW - datetime(1970, 1, 1, tzinfo=UTC)
-    return judge_of_test().judge(
-        sent, source=source, received_at_us=since // timedelta(microseconds=1)
-    )
+    received = arrival(since // timedelta(microseconds=1))
+    return judge_of_test().judge(sent, source=source, received=received)
 
 
 def accepted(sent: object, source: Source = SERVER) -> Accepted:
