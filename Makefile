@@ -1,35 +1,39 @@
 # Every target does all of its own set-up: Python >= 3.11 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint format bench bench-worker embedded dev
+.PHONY: help demo up test check lint format bench bench-worker embedded dev bench-environment
 .NOTPARALLEL:
 
 BIN := .venv/bin
+BENCH := .venv-bench/bin/python -m
 export PIP_ROOT_USER_ACTION = ignore
 
-help:           ## List the targets
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile
+help:               ## List the targets
+	@sed -n 's/^\([a-z-]*:\).*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do printf '  make %-14s %s\n' "$${target%:}" "$$text"; done
 
-demo: embedded  ## Run the product with a simulated shop (SECONDS=20 ends by itself)
+demo: embedded      ## Run the product with a simulated shop (SECONDS=20 ends by itself)
 	@$(BIN)/tactus demo $(if $(SECONDS),--seconds $(SECONDS))
 
-up: embedded    ## Run the product until Ctrl-C (DATA=dir, WORKERS=2)
+up: embedded        ## Run the product until Ctrl-C (DATA=folder, WORKERS=2)
 	@$(BIN)/tactus up $(if $(DATA),--data $(DATA)) $(if $(WORKERS),--workers $(WORKERS))
 
-test: dev       ## Run all tests (ARGS="-k words" chooses)
+test: dev           ## Run all tests (ARGS="-k words" chooses)
 	@$(BIN)/python -m pytest $(ARGS)
 
-lint: dev       ## Check style, types, imports and configuration files
-	@$(BIN)/ruff check .
-	@$(BIN)/ruff format --check .
-	@$(BIN)/mypy
-	@$(BIN)/lint-imports
-	@$(BIN)/yamllint --strict .
+lint: dev           ## Check style, types, imports, configuration, generated files and requirements
+	@scripts/check.sh
 
-check: lint test ## Run everything CI runs
+check: lint test    ## Run everything CI runs
 
-format: dev     ## Format the code
+format: dev         ## Format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+bench-worker: bench-environment ## Measure one worker against its peers (JSON=FILE keeps the figures)
+	@$(BENCH) bench.worker $(if $(JSON),--json $(JSON)) $(ARGS)
+
+bench: bench-worker ## Measure everything: worker, ingest, latency
+	@$(BENCH) bench.ingest
+	@$(BENCH) bench.latency
 
 embedded:
 	@sh scripts/bootstrap.sh .venv requirements-embedded.txt
