@@ -23,7 +23,7 @@ from services.infra.catalogue import labels
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, TactusError
 from services.local.board import Board
-from services.local.client import open_client
+from services.local.client import key_of, open_client
 from services.local.connection import Connection
 from services.local.counting import Counts
 from services.local.demonstration import Demonstration
@@ -76,6 +76,8 @@ def run(seconds: int | None, customers: int, rate: float, browser: bool) -> int:
         # The directory outlives the loop, which ends only when threads that still write into it have ended.
         with _temporary_data() as data:
             code = asyncio.run(_demo(options, data, console, ending))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
     except (TactusError, ExceptionGroup) as error:
         reason = _first(error)
         console.print(f"tactus demo: {reason}", markup=False, highlight=False)
@@ -155,9 +157,9 @@ async def _show(
     )
     async with (
         open_client(
-            url=connection.ingest, key=connection.keys["server"], connections=2
+            url=connection.ingest, key=key_of(connection, "server"), connections=2
         ) as client,
-        open_reader(url=connection.api, key=connection.keys["read"]) as reader,
+        open_reader(url=connection.api, key=key_of(connection, "read")) as reader,
     ):
         demonstration = Demonstration(
             connection=connection,

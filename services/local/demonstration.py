@@ -180,21 +180,23 @@ class Demonstration:
     async def _read_scores(self) -> None:
         while True:
             identity, looks = await self._due.get()
-            try:
-                moved = await self._read(identity)
-            except UnavailableError:
-                moved = False
-            if moved or looks == 0:
+            if await self._read(identity) or looks == 0:
                 self._waiting.discard(identity)
             else:
                 self._look_later(identity, looks - 1)
 
     async def _read(self, identity: str) -> bool:
-        """Read one score and, when it moved, its reasons; tells whether it moved."""
-        score = await self.reader.score(identity)
-        if score is None or self.board.has(score):
+        """Read one score and, when it moved, its reasons; tells whether it moved.
+
+        An API that is being started again has nothing to tell: the next look will.
+        """
+        try:
+            score = await self.reader.score(identity)
+            if score is None or self.board.has(score):
+                return False
+            receipt = await self.reader.receipt(identity)
+        except UnavailableError:
             return False
-        receipt = await self.reader.receipt(identity)
         if receipt is None:
             return False
         if not len(self.board):
@@ -209,19 +211,27 @@ class Demonstration:
         while not self.stop.is_set():
             await _pause(self.stop, PROBE_EVERY_S)
             happening = self.shop.mystery(now=instant(self.clock.now_us()))
-            identity = happening.customer.identity
-            before = await self.reader.score(identity)
+            before = await self._version(happening.customer.identity)
             await self._post([self.traffic.plain(happening)])
             acknowledged_s = time.monotonic()
-            while time.monotonic() - acknowledged_s < LOOKS_MAX * LOOK_AGAIN_S:
-                score = await self.reader.score(identity)
-                if score is not None and (
-                    before is None or score.version > before.version
-                ):
+            while (
+                before is not None
+                and time.monotonic() - acknowledged_s < LOOKS_MAX * LOOK_AGAIN_S
+            ):
+                version = await self._version(happening.customer.identity)
+                if version is not None and version > before:
                     self._latencies_s.append(time.monotonic() - acknowledged_s)
                     self.status.latency_ms = statistics.median(self._latencies_s) * 1000
                     break
                 await asyncio.sleep(PROBE_POLL_S)
+
+    async def _version(self, identity: str) -> int | None:
+        """The version of a customer's score, 0 before there is one; None while the API is away."""
+        try:
+            score = await self.reader.score(identity)
+        except UnavailableError:
+            return None
+        return 0 if score is None else score.version
 
     async def _paint(self) -> None:
         while True:
@@ -232,9 +242,13 @@ class Demonstration:
         """The counts once everything accepted has been dealt with, or after the longest wait as they stand."""
         deadline_s = time.monotonic() + SETTLE_S
         while True:
-            counts = await self._counts()
-            if counts.settled or time.monotonic() > deadline_s:
-                return counts
+            try:
+                counts = await self._counts()
+                if counts.settled or time.monotonic() > deadline_s:
+                    return counts
+            except UnavailableError:
+                if time.monotonic() > deadline_s:
+                    raise
             await asyncio.sleep(LOOK_AGAIN_S)
 
     async def _counts(self) -> Counts:

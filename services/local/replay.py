@@ -29,6 +29,7 @@ from services.local.client import (
     EventsClient,
     Outgoing,
     batches,
+    key_of,
     open_client,
 )
 from services.local.connection import Connection, find_connection
@@ -166,17 +167,8 @@ def _plan(
         else kept_shift(connection.data, scan=scan, file=name, now=now),
         speed=speed,
         url=connection.ingest,
-        key=_key(connection, name="backfill" if as_is else "server"),
+        key=key_of(connection, "backfill" if as_is else "server"),
     )
-
-
-def _key(connection: Connection, *, name: str) -> str:
-    key = connection.keys.get(name)
-    if key is None:
-        raise ConfigurationError(
-            f"this stack has no {name} key: add one to its sources file and to connection.json"
-        )
-    return key
 
 
 async def _replay(plan: Plan, outcome: Outcome) -> None:

@@ -18,7 +18,7 @@ from services.infra.catalogue import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, InvalidEventError, TactusError
 from services.infra.settings import Settings
-from services.local.client import Outgoing, Verdict, batches, open_client
+from services.local.client import Outgoing, Verdict, batches, key_of, open_client
 from services.local.connection import Connection, find_connection
 from services.local.recording import instant
 
@@ -77,7 +77,7 @@ def events_of(what: Described | Path | None) -> list[Outgoing]:
 
 async def _send(events: Sequence[Outgoing], connection: Connection) -> list[Verdict]:
     async with open_client(
-        url=connection.ingest, key=connection.keys["server"], connections=1
+        url=connection.ingest, key=key_of(connection, "server"), connections=1
     ) as client:
         return [
             verdict for batch in batches(events) for verdict in await client.send(batch)

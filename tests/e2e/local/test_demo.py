@@ -94,6 +94,25 @@ class RunningDemo:
         """Ctrl-C: the whole foreground group gets it."""
         os.killpg(self.process.pid, signal.SIGINT)
 
+    def kill_service(self, name: str) -> None:
+        """Kill -9, and wait until it has been started again."""
+        (connection,) = self._connections()
+        before = connection.pids[name]
+        os.kill(before[0], signal.SIGKILL)
+
+        def started_again() -> bool:
+            self.look()
+            return any(found.pids[name] != before for found in self._connections())
+
+        wait_until(started_again, what=f"{name} is started again")
+
+    def wait_for_change(self) -> None:
+        """Wait until a score is shown that was not there before."""
+        lines = len(self.said().splitlines())
+        wait_until(
+            lambda: len(self.said().splitlines()) > lines + 3, what="scores move again"
+        )
+
     def wait_end(self) -> int:
         def ended() -> bool:
             self.look()
@@ -203,6 +222,26 @@ def test_ctrl_c_at_a_random_moment_of_the_show_ends_with_the_counts_and_leaves_n
     assert code == 130, demo.said()
     assert counts["lost"] == 0
     assert counts["accepted"] == counts["in log"] > 0
+    assert demo.left() == []
+
+
+def test_services_that_are_killed_during_the_show_lose_and_double_nothing(
+    folder: Path,
+) -> None:
+    demo = RunningDemo(folder, "--seconds", "25", "--customers", "30")
+    try:
+        demo.wait_for("First score after")
+        for service in ("ingest", "aggregator", "api", "ingest"):
+            demo.kill_service(service)
+            demo.wait_for_change()
+        code = demo.wait_end()
+    finally:
+        demo.kill()
+
+    counts = counts_of(demo.said().splitlines()[-1])
+    assert code == 0, demo.said()
+    assert demo.said().count("starting it again") >= 4
+    assert counts["lost"] == 0
     assert demo.left() == []
 
 

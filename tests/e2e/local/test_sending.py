@@ -1,4 +1,4 @@
-"""`tactus replay`: every event of a recording is stored once, however often and however brokenly it is replayed."""
+"""`tactus send` and `tactus replay`: every event is stored once, however often and however brokenly it is sent."""
 
 from __future__ import annotations
 
@@ -274,6 +274,47 @@ def test_a_file_without_a_map_says_how_to_write_one(
 
     assert done.returncode == 1
     assert "--map" in done.stderr
+
+
+def send(connection: Connection, *options: str) -> subprocess.CompletedProcess[str]:
+    tactus = Path(sys.executable).with_name("tactus")
+    return subprocess.run(
+        (str(tactus), "send", *options, "--data", str(connection.data)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_one_event_is_sent_from_arguments_and_from_the_example(
+    stack: Connection,
+) -> None:
+    described = ("--touchpoint", "call.answered", "--customer", "c-7")
+
+    call = send(stack, *described, "--property", "wait_seconds=420")
+    example = send(stack, "--example")
+    await settled(stack)
+
+    assert (call.returncode, example.returncode) == (0, 0), call.stderr + example.stderr
+    assert re.fullmatch(r"accepted \S+: durable in the log\n", call.stdout)
+    rows = {
+        (row["identity"], row["touchpoint"])
+        for row in await stored(stack, "shop/command-line")
+    }
+    assert rows >= {
+        ("customer:c-7", "call.answered"),
+        ("customer:c-1001", "survey.csat"),
+    }
+
+
+def test_a_refused_event_is_told_why(stack: Connection) -> None:
+    described = ("--touchpoint", "survey.csat", "--customer", "c-7")
+
+    done = send(stack, *described, "--rating", "csat5=9")
+
+    assert done.returncode == 1
+    assert re.match(r"rejected \S+: .*rating", done.stdout)
 
 
 def maps() -> Path:
