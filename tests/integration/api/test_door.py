@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Iterator
 from datetime import timedelta
 
 import asyncpg
@@ -10,6 +12,7 @@ import pytest
 
 from schemas.problem import PROBLEMS
 from tests.support.customers import Lived, store_person
+from tests.support.databases import Databases
 from tests.support.openapi import Contract
 from tests.support.readapi import BEARER, OTHER_KEY, T, example_catalogue, read_client
 
@@ -21,17 +24,30 @@ PATHS = [f"/v1/customers/{ANNA}{rest}" for rest in ("", "/receipt", "/journey")]
 HOUR_OF_T = int(T.timestamp()) // 3600
 
 
-@pytest.fixture
-async def anna(postgres_dsn: str) -> str:
+async def store_anna(dsn: str) -> str:
     await store_person(
-        postgres_dsn,
+        dsn,
         [Lived(ANNA, "call.taken", T, 0.5)],
         customer=ANNA,
         version=7,
         model_version=example_catalogue().model_version,
         as_of=HOUR_OF_T,
     )
-    return postgres_dsn
+    return dsn
+
+
+@pytest.fixture(scope="module")
+def anna(databases: Databases) -> Iterator[str]:
+    """A database that the tests of this module only read."""
+    name = asyncio.run(databases.create())
+    yield asyncio.run(store_anna(databases.server.dsn_of(name)))
+    asyncio.run(databases.drop(name))
+
+
+@pytest.fixture
+async def own_anna(postgres_dsn: str) -> str:
+    """A database that one test may change."""
+    return await store_anna(postgres_dsn)
 
 
 def assert_problem(response: httpx.Response, slug: str) -> None:
@@ -193,13 +209,13 @@ async def test_a_copy_of_the_same_version_is_answered_without_a_body(
 
 
 async def test_a_copy_is_not_called_good_when_the_score_has_aged_since(
-    anna: str,
+    own_anna: str,
 ) -> None:
-    connection = await asyncpg.connect(anna)
+    connection = await asyncpg.connect(own_anna)
     await connection.execute("UPDATE person SET as_of = as_of - 1")
     await connection.close()
 
-    async with read_client(anna) as client:
+    async with read_client(own_anna) as client:
         aged = await client.get(PATHS[0], headers={"If-None-Match": '"7"'})
         fixed = await client.get(
             PATHS[0],
@@ -211,12 +227,12 @@ async def test_a_copy_is_not_called_good_when_the_score_has_aged_since(
     assert fixed.status_code == 304
 
 
-async def test_a_copy_is_not_called_good_under_another_model(anna: str) -> None:
-    connection = await asyncpg.connect(anna)
+async def test_a_copy_is_not_called_good_under_another_model(own_anna: str) -> None:
+    connection = await asyncpg.connect(own_anna)
     await connection.execute("UPDATE model SET version = 'another'")
     await connection.close()
 
-    async with read_client(anna) as client:
+    async with read_client(own_anna) as client:
         response = await client.get(PATHS[0], headers={"If-None-Match": '"7"'})
 
     assert response.status_code == 200
@@ -243,25 +259,25 @@ async def test_a_person_whose_first_events_are_not_committed_is_unknown(
 
 
 async def test_a_database_without_tables_is_unavailable_and_not_a_failure(
-    anna: str,
+    own_anna: str,
 ) -> None:
-    connection = await asyncpg.connect(anna)
+    connection = await asyncpg.connect(own_anna)
     await connection.execute("DROP TABLE person CASCADE")
     await connection.close()
 
-    async with read_client(anna) as client:
+    async with read_client(own_anna) as client:
         response = await client.get(PATHS[0])
 
     assert_problem(response, "unavailable")
     assert int(response.headers["retry-after"]) > 0
 
 
-async def test_a_fault_of_ours_is_a_problem_too(anna: str) -> None:
-    connection = await asyncpg.connect(anna)
+async def test_a_fault_of_ours_is_a_problem_too(own_anna: str) -> None:
+    connection = await asyncpg.connect(own_anna)
     await connection.execute("ALTER TABLE tally_row RENAME COLUMN worst TO lost")
     await connection.close()
 
-    async with read_client(anna) as client:
+    async with read_client(own_anna) as client:
         response = await client.get(PATHS[0])
 
     assert_problem(response, "internal")
