@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -21,6 +22,8 @@ from services.core.columns import WIDTH, Tallies
 from services.infra.postgres import open_pool
 from services.infra.queries import load_queries
 from services.infra.settings import PostgresSettings
+
+T = TypeVar("T")
 
 SQL: Final[Mapping[str, str]] = load_queries(
     "services.aggregator", "sql", "queries.sql"
@@ -58,6 +61,9 @@ TOUCHPOINT_COLUMNS: Final = (
     "event_id",
     "body",
 )
+
+HELD_S: Final = 2.0
+"""Ten times what a chunk's transaction takes: whoever holds a partition longer against its new owner is frozen."""
 
 CAREFUL_CHUNKS: Final = 50
 """After a duplicate: a wasted copy in fifty chunks costs two per cent."""
@@ -385,16 +391,43 @@ class Store:
             [part for _, part in partitions],
         )
         async with self._pool.acquire(timeout=10) as connection:
-            await connection.execute(
-                SQL["add_partitions"], topics, parts, list(partitions.values())
+            await self._unhindered(
+                connection,
+                connection.execute(
+                    SQL["add_partitions"], topics, parts, list(partitions.values())
+                ),
             )
-            rows = await connection.fetch(SQL["own_partitions"], topics, parts, owner)
+            rows = await self._unhindered(
+                connection,
+                connection.fetch(SQL["own_partitions"], topics, parts, owner),
+            )
         return {
             (row["topic"], row["part"]): Position(
                 row["next"], row["epoch"], row["lost"] - row["lost_accepted"]
             )
             for row in rows
         }
+
+    async def _unhindered(
+        self,
+        connection: asyncpg.pool.PoolConnectionProxy,
+        statement: Coroutine[Any, Any, T],
+    ) -> T:
+        """Run a statement that must not wait for a former owner, and end the sessions that it waits for.
+
+        A worker that is frozen while it copies rows in holds its locks for ever: Postgres heeds no timeout there.
+        Ending its session is safe, since whatever it had not committed is counted by the new owner.
+        """
+        running = asyncio.create_task(statement)
+        try:
+            while not (await asyncio.wait({running}, timeout=HELD_S))[0]:
+                await self._pool.execute(
+                    SQL["end_blockers"], connection.get_server_pid()
+                )
+            return await running
+        finally:
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
 
     async def position(self, partition: Partition) -> Position | None:
         """Where a partition stands."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -104,6 +106,8 @@ class Cluster:
     ) -> None:
         for worker in self.joined:
             worker.discard()
+        if error is not None:
+            self._keep_logs()
         if self._up is None:
             return
         self._up.send_signal(signal.SIGTERM)
@@ -130,6 +134,20 @@ class Cluster:
                 f"tactus up ended with {self._up.returncode}:\n{self.up_said()[-3000:]}"
             )
         return (self.data / "connection.json").exists()
+
+    def _keep_logs(self) -> None:
+        """Leave what the processes wrote where somebody can read it after the data is gone."""
+        kept = Path(
+            os.environ.get("TACTUS_FAULT_LOGS")
+            or tempfile.mkdtemp(prefix="tactus-fault-logs-")
+        )
+        for log in (
+            *self.data.glob("*.log"),
+            *self.data.glob("logs/*.log*"),
+            *self.data.glob("ledger.jsonl"),
+        ):
+            shutil.copy(log, kept / log.name)
+        sys.stderr.write(f"the logs of the failed run are in {kept}\n")
 
     def up_said(self) -> str:
         """What the supervisor has printed so far."""

@@ -98,6 +98,15 @@ async def ask_oracle(cluster: Cluster, *, ledger: Path | None) -> dict[str, Any]
     return report
 
 
+def complaints(report: dict[str, Any]) -> dict[str, tuple[int, list[str]]]:
+    """The oracle's violations by kind, with examples; empty when there are none."""
+    return {
+        kind: (count, report["examples"][kind])
+        for kind, count in report["by_kind"].items()
+        if count
+    }
+
+
 async def storm(cluster: Cluster, *, seed: int, scale: float) -> dict[str, Any]:
     """Load, faults, quiet, judgement; the report."""
     dice = random.Random(seed)

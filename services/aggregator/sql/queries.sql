@@ -16,6 +16,9 @@ FROM (
 WHERE p.topic = mine.topic AND p.part = mine.part
 RETURNING p.topic, p.part, p.next, p.epoch, p.lost, p.lost_accepted
 
+-- end_blockers --
+SELECT pg_terminate_backend(blocker) FROM unnest(pg_blocking_pids($1)) AS blocker
+
 -- note_lost --
 UPDATE partition_progress SET lost = lost_accepted + $3 WHERE topic = $1 AND part = $2
 
