@@ -50,17 +50,27 @@ def make(venv: Path, requirements: Path) -> None:
     """Create the environment if need be, install the locked packages, then this checkout."""
     began = time.monotonic()
     create(venv)
-    (venv / UNFINISHED).touch()
+    unfinished = venv / UNFINISHED
+    unfinished.touch()
+    try:
+        install(venv, requirements)
+    except SystemExit:
+        unfinished.unlink()  # pip has given up in order: what was there is whole, and the next start goes on with it
+        raise
+    stamp = {"checkout": [checkout()], "pins": sorted(pins(requirements))}
+    (venv / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
+    unfinished.unlink()
+    say(f"{venv.name} is ready after {time.monotonic() - began:.0f} s")
+
+
+def install(venv: Path, requirements: Path) -> None:
+    """Install the locked packages, then this checkout with the build backend that is among them."""
     say(
         f"installing the packages of {requirements.name}, each checked against its SHA-256"
     )
     pip(venv, "--no-deps", "--require-hashes", "-r", str(requirements))
     say("installing this checkout")
     pip(venv, "--no-deps", "--no-build-isolation", "--quiet", "-e", str(ROOT))
-    stamp = {"checkout": [checkout()], "pins": sorted(pins(requirements))}
-    (venv / STAMP).write_text(json.dumps(stamp, indent=1) + "\n")
-    (venv / UNFINISHED).unlink()
-    say(f"{venv.name} is ready after {time.monotonic() - began:.0f} s")
 
 
 def create(venv: Path) -> None:
