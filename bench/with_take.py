@@ -23,7 +23,7 @@ class Taken:
 
     __slots__ = ("headers", "key", "offset", "timestamp", "value")
 
-    def __init__(self, event: EventT) -> None:
+    def __init__(self, event: EventT[bytes]) -> None:
         message = event.message
         self.offset = message.offset
         self.timestamp = int(message.timestamp * 1000)
@@ -64,7 +64,9 @@ def create_app(settings: Settings) -> faust.App:
         lanes = Lanes(pipeline, lanes=settings.aggregator.lanes)
         position = dict.fromkeys(ends, 0)
         size = settings.aggregator.chunk_events_max
-        async for taken in stream.take_events(size, within=WITHIN_S):
+        async for taken in stream.take_events(  # type: ignore[attr-defined]  # missing in Faust's interface
+            size, within=WITHIN_S
+        ):
             by_partition: defaultdict[int, list[Record]] = defaultdict(list)
             for event in taken:
                 by_partition[event.message.partition].append(Taken(event))

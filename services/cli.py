@@ -118,8 +118,11 @@ def send(  # noqa: PLR0913, PLR0917 - one for each option of the command
     customer: Annotated[
         str | None, typer.Option(help="The customer's id, or kind:value.")
     ] = None,
+    channel: Annotated[
+        str | None, typer.Option(help="Where it happened; else the touchpoint's usual.")
+    ] = None,
     rating: Annotated[
-        float | None, typer.Option(help="What the customer answered.")
+        str | None, typer.Option(help="SCALE=VALUE, or the value alone.")
     ] = None,
     property_: Annotated[
         list[str] | None, typer.Option("--property", help="name=value, any number.")
@@ -132,17 +135,20 @@ def send(  # noqa: PLR0913, PLR0917 - one for each option of the command
     """Send an event, and show what became of it."""
     from services.local import send as command
 
-    raise SystemExit(
-        command.run(
-            file,
+    described = None
+    if touchpoint and customer:
+        described = command.Described(
             touchpoint=touchpoint,
             customer=customer,
+            channel=channel,
             rating=rating,
             properties=property_ or [],
-            example=example,
-            data=data,
         )
-    )
+    if sum(map(bool, (file, described, example))) != 1:
+        raise typer.BadParameter(
+            "give a file, or --touchpoint with --customer, or --example"
+        )
+    raise SystemExit(command.run(file or described, data=data))
 
 
 @app.command()

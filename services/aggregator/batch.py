@@ -25,8 +25,7 @@ class Batch(NamedTuple):
     """The same as an earlier event of the chunk; what is stored tells duplicates from conflicts."""
     dead: Sequence[Dead]
     overridden: int
-    unknown: int
-    """Events of touchpoints that the catalogue lacks."""
+    """Events whose own valence was ignored, because the catalogue knows their touchpoint."""
 
 
 CONFLICT = "conflict"
@@ -65,6 +64,5 @@ def read_chunk(
         else:
             seen.add(key)
             events.append(event)
-    unknown = sum(event.leaf[0] not in catalogue.entries for event in events)
     overridden = sum(event.overridden for event in events)
-    return Batch(events, twins, dead, overridden, unknown)
+    return Batch(events, twins, dead, overridden)

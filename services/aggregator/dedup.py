@@ -18,7 +18,7 @@ from services.aggregator.eventcolumns import (
 )
 from services.aggregator.names import Directory, Triple
 from services.aggregator.records import Event
-from services.aggregator.store import Known, Transaction, micros
+from services.aggregator.transaction import Known, Transaction, micros
 
 Refused = tuple[Event, int]
 """An event that is not new, and the hash of the body that is stored."""

@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 
 from services.aggregator.names import Directory
 from services.aggregator.records import Event
-from services.aggregator.store import LinkRow, Transaction, instant, micros
+from services.aggregator.transaction import LinkRow, Transaction, instant, micros
 from services.core.identity import Link, persons
 
 KNOWN_MAX: Final = 200_000

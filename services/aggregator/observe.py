@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from services.aggregator.batch import Batch, Dead
+from services.aggregator.batch import Dead
 from services.aggregator.eventcolumns import EventColumns, Floats
 from services.aggregator.ports import Chunk
 from services.core.catalogue import UNKNOWN
@@ -61,8 +61,3 @@ def dead_lettered(dead: list[Dead]) -> None:
     """Why records could not be counted."""
     for reason, count in Counter(one.poison.reason for one in dead).items():
         metrics.DEAD_LETTERS.labels(reason=reason).inc(count)
-
-
-def read(batch: Batch) -> None:
-    """What the decoding found that an operator may want to know."""
-    metrics.UNKNOWN_TOUCHPOINTS.inc(batch.unknown)

@@ -18,8 +18,10 @@ from services.aggregator.names import Directory, Names
 from services.aggregator.ports import Bounds, Chunk, Partition, Record
 from services.aggregator.records import Poison
 from services.aggregator.scorekeeping import Model, Scored, StaleNamesError, keep_scores
-from services.aggregator.store import RETRYABLE, Counts, LinkRow, Store, Transaction
+from services.aggregator.store import RETRYABLE, Store
+from services.aggregator.transaction import Counts, LinkRow, Transaction
 from services.core.catalogue import Catalogue
+from services.infra import metrics
 from services.infra.catalogue import load_catalogue
 from services.infra.clock import Clock, SystemClock
 from services.infra.errors import ConfigurationError, FencedError
@@ -279,8 +281,8 @@ class Pipeline:
     ) -> None:
         now_us = self._clock.now_us()
         observe.chunk_counted(chunk, started_us=started_us, now_us=now_us)
-        observe.read(batch)
         observe.dead_lettered(done.dead)
+        metrics.VALENCE_IGNORED.inc(batch.overridden)
         if done.columns and done.scored:
             observe.events_counted(
                 done.columns, chunk=chunk, leaves=self._names.leaves, now_us=now_us
@@ -290,9 +292,7 @@ class Pipeline:
 
 def refused(chunk: Chunk) -> Batch:
     """What ingest refused, to be kept beside the worker's own dead letters."""
-    return Batch(
-        [], [], [Dead(_reason(record), record) for record in chunk.records], 0, 0
-    )
+    return Batch([], [], [Dead(_reason(record), record) for record in chunk.records], 0)
 
 
 def _reason(record: Record) -> Poison:

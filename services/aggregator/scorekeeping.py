@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from services.aggregator.cache import PersonCache, State
 from services.aggregator.eventcolumns import EventColumns, score_copy
 from services.aggregator.linking import Move
-from services.aggregator.store import Transaction
+from services.aggregator.transaction import Transaction
 from services.core import columns, scoring
 from services.core.catalogue import Parameters
 from services.core.columns import Tallies

@@ -202,6 +202,10 @@ UNKNOWN_TOUCHPOINTS: Final = Counter(
     "tactus_unknown_touchpoints_total",
     "Events whose touchpoint the catalogue does not know; they count with the default weight.",
 )
+VALENCE_IGNORED: Final = Counter(
+    "tactus_valence_ignored_total",
+    "Events whose own valence was ignored, because the catalogue knows their touchpoint.",
+)
 BUILD_INFO: Final = Info(
     "tactus_build",
     "The version that runs.",

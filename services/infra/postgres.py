@@ -43,11 +43,13 @@ async def open_pool(
             max_size=max_size or settings.connections_max,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=60,
-            init=prepare,
+            init=prepare,  # type: ignore[arg-type]  # the stubs want a protocol that a plain function meets
             server_settings={**SESSION, "application_name": application},
         )
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-        raise UnavailableError("Postgres does not answer; check that it runs and TACTUS_POSTGRES__DSN") from error
+        raise UnavailableError(
+            "Postgres does not answer; check that it runs and TACTUS_POSTGRES__DSN"
+        ) from error
 
 
 async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
@@ -57,7 +59,11 @@ async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
     """
     try:
         return await asyncpg.connect(
-            dsn, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": application, "timezone": "UTC"}
+            dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            server_settings={"application_name": application, "timezone": "UTC"},
         )
     except (OSError, TimeoutError, asyncpg.PostgresError) as error:
-        raise UnavailableError("Postgres does not answer; check that it runs and TACTUS_POSTGRES__DSN") from error
+        raise UnavailableError(
+            "Postgres does not answer; check that it runs and TACTUS_POSTGRES__DSN"
+        ) from error

@@ -27,7 +27,7 @@ UPDATE partition_progress SET lost = lost_accepted + $3 WHERE topic = $1 AND par
 UPDATE partition_progress
 SET next = $3, lost_accepted = lost, epoch = epoch + 1,
     -- A topic made anew starts a new count; what was counted of the old one stays in the columns.
-    start = CASE WHEN next > $4 THEN $3 - (applied + duplicate + conflict + dead + erased) ELSE start END
+    start = CASE WHEN next > $4 THEN $3 - (applied + duplicate + conflict + dead + erased + lost) ELSE start END
 WHERE topic = $1 AND part = $2 AND (next < $3 OR next > $4)
 RETURNING lost
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 
 from services.aggregator import __main__ as worker
-from services.aggregator.store import Known, Transaction
+from services.aggregator.transaction import Known, Transaction
 
 insert = Transaction.add_touchpoints
 
