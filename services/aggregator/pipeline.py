@@ -111,8 +111,13 @@ class Pipeline:
         starts = {partition: bound.earliest for partition, bound in bounds.items()}
         owner = f"{socket.gethostname()}/{os.getpid()}"
         positions = await self._patiently(lambda: self._store.take(starts, owner=owner))
+        found = [
+            await self._trouble(partition, bounds[partition], position.next)
+            for partition, position in positions.items()
+        ]
+        if troubles := [trouble for trouble in found if trouble]:
+            raise ConfigurationError("\n".join(troubles))
         for partition, position in positions.items():
-            await self._check(partition, bounds[partition], position.next)
             self._epochs[partition] = position.epoch
         return {partition: position.next for partition, position in positions.items()}
 
@@ -120,8 +125,9 @@ class Pipeline:
         """Count the chunk once, whatever happens on the way; see ports.Processor."""
         started_us = self._clock.now_us()
         if chunk.records[0].offset > chunk.first:
-            await self._lose(
-                (chunk.topic, chunk.part), chunk.records[0].offset - chunk.first
+            lost = chunk.records[0].offset - chunk.first
+            raise ConfigurationError(
+                await self._note_lost((chunk.topic, chunk.part), records=lost)
             )
         if chunk.topic == DLQ:
             batch, origin = refused(chunk), "ingest"
@@ -243,20 +249,24 @@ class Pipeline:
             and position.next == chunk.next
         )
 
-    async def _check(self, partition: Partition, bounds: Bounds, position: int) -> None:
+    async def _trouble(
+        self, partition: Partition, bounds: Bounds, position: int
+    ) -> str | None:
+        """What an operator must decide before the partition can be read; None when the position lies in the log."""
         if position > bounds.end:
             name = f"{partition[0]}/{partition[1]}"
-            raise ConfigurationError(
+            return (
                 f"{name}: the stored position {position} lies beyond the log's end {bounds.end}, so the topic was made "
                 f"anew. Restore the topic, or go on from its start with: tactus topics accept {name}"
             )
         if position < bounds.earliest:
-            await self._lose(partition, bounds.earliest - position)
+            return await self._note_lost(partition, records=bounds.earliest - position)
+        return None
 
-    async def _lose(self, partition: Partition, records: int) -> None:
+    async def _note_lost(self, partition: Partition, *, records: int) -> str:
         name = f"{partition[0]}/{partition[1]}"
         await self._patiently(lambda: self._store.note_lost(partition, records=records))
-        raise ConfigurationError(
+        return (
             f"{name}: the log's retention removed {records} records before they were counted. "
             f"Go on without them with: tactus topics accept {name}"
         )

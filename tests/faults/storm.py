@@ -196,7 +196,7 @@ def summary(report: dict[str, Any]) -> str:
         f"lost {kinds['lost'] + kinds['lost_from_store']}, counted twice {kinds['counted_twice']}, "
         f"tallies that differ {kinds['tally_mismatch']} of {oracle['tallies']}, violations {oracle['violations']}; "
         f"95 % bound on a failure per kill {report['bound_95']} (rule of three); "
-        f"recovery {report['recovery_s']}"
+        f"recovery { {str(kind): found for kind, found in report['recovery_s'].items()} }"
     )
 
 

@@ -24,10 +24,12 @@ UPDATE partition_progress SET lost = lost_accepted + $3 WHERE topic = $1 AND par
 
 -- accept_lost --
 -- The operator's word: go on behind the records that retention removed, or from the start of a re-created topic.
+-- The gap is measured here again: retention may have gone on since a worker noted it.
 UPDATE partition_progress
-SET next = $3, lost_accepted = lost, epoch = epoch + 1,
+SET next = $3, epoch = epoch + 1,
+    lost = lost_accepted + GREATEST($3 - next, 0), lost_accepted = lost_accepted + GREATEST($3 - next, 0),
     -- A topic made anew starts a new count; what was counted of the old one stays in the columns.
-    start = CASE WHEN next > $4 THEN $3 - (applied + duplicate + conflict + dead + erased + lost) ELSE start END
+    start = CASE WHEN next > $4 THEN $3 - (applied + duplicate + conflict + dead + erased + lost_accepted) ELSE start END
 WHERE topic = $1 AND part = $2 AND (next < $3 OR next > $4)
 RETURNING lost
 

@@ -6,7 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator
 
 import asyncpg
+import pytest
+from pydantic import SecretStr
 
+from services.aggregator.ports import Bounds
+from services.aggregator.store import Store
+from services.infra.errors import ConfigurationError
+from services.infra.settings import PostgresSettings
+from services.infra.topics import EVENTS
 from tests.integration.aggregator.chunks import chunk, event
 from tests.integration.aggregator.conftest import OpenPipeline
 
@@ -47,3 +54,40 @@ async def test_a_worker_frozen_in_a_copy_does_not_keep_its_partitions(
     frozen.cancel()
     await asyncio.gather(frozen, return_exceptions=True)
     session.terminate()
+
+
+async def test_every_partition_that_lost_records_is_named_at_once(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection
+) -> None:
+    worker = await open_pipeline()
+
+    with pytest.raises(ConfigurationError) as refused:
+        await worker.take_ownership(
+            {(EVENTS, 0): Bounds(7, 9), (EVENTS, 1): Bounds(3, 9)}
+        )
+
+    assert f"tactus topics accept {EVENTS}/0" in str(refused.value)
+    assert f"tactus topics accept {EVENTS}/1" in str(refused.value)
+    lost = "SELECT part, lost FROM partition_progress WHERE topic = $1 AND lost > 0 ORDER BY part"
+    assert [tuple(row) for row in await database.fetch(lost, EVENTS)] == [
+        (0, 7),
+        (1, 3),
+    ]
+
+
+async def test_what_is_lost_is_measured_again_when_it_is_accepted(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection, postgres_dsn: str
+) -> None:
+    worker = await open_pipeline()
+    with pytest.raises(ConfigurationError):
+        await worker.take_ownership({(EVENTS, 0): Bounds(7, 20)})
+
+    store = await Store.open(PostgresSettings(dsn=SecretStr(postgres_dsn)), lanes=1)
+    await store.accept_lost((EVENTS, 0), earliest=11, end=20)
+    await store.close()
+
+    stands = "SELECT next, lost, lost_accepted FROM partition_progress WHERE topic = $1 AND part = 0"
+    assert [tuple(row) for row in await database.fetch(stands, EVENTS)] == [
+        (11, 11, 11)
+    ]
+    await worker.take_ownership({(EVENTS, 0): Bounds(11, 20)})
