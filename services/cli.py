@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
 import sys
+from enum import StrEnum
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +25,15 @@ topics = typer.Typer(help="The log's topics.", no_args_is_help=True)
 catalogue = typer.Typer(help="The touchpoints and their weights.", no_args_is_help=True)
 app.add_typer(topics, name="topics")
 app.add_typer(catalogue, name="catalogue")
+
+
+class Bench(StrEnum):
+    """What `tactus bench` can measure."""
+
+    WORKER = "worker"
+    INGEST = "ingest"
+    LATENCY = "latency"
+
 
 Data = Annotated[
     Path | None, typer.Option("--data", help="The directory of the stack.")
@@ -190,6 +202,22 @@ def explain(
     from services.local import explain as command
 
     raise SystemExit(command.run(customer, at=at, data=data))
+
+
+@app.command()
+def bench(
+    what: Annotated[Bench, typer.Argument(help="What to measure.")],
+    json: Annotated[
+        Path | None, typer.Option(help="Write the figures to this file too.")
+    ] = None,
+) -> None:
+    """Measure throughput or latency; needs a checkout, because the bench is not installed."""
+    if find_spec("bench") is None:
+        raise typer.BadParameter("run it in a checkout: make bench")
+    command = [sys.executable, "-m", f"bench.{what.value}"]
+    option = [] if json is None else ["--json", str(json)]
+    done = subprocess.run([*command, *option], check=False)  # noqa: S603 - our own modules, by name
+    raise SystemExit(done.returncode)
 
 
 @topics.command("apply")
