@@ -23,7 +23,10 @@ READY_S: Final = 60.0
 """A start takes one to three seconds; a machine twenty times slower still passes."""
 
 STOP_S: Final = 30.0
-"""A clean stop takes one second, and once about six more to write the start-up cache."""
+"""A clean stop takes one second."""
+
+LEARN_S: Final = 120.0
+"""Writing the start-up cache takes about six seconds of one core; on a machine with ten other things to do, a minute."""
 
 POLL_S: Final = 0.05
 
@@ -100,6 +103,11 @@ class EmbeddedKafka:
             self.jars, self.data / "server.properties", self._heap_mib, training_file
         )
 
+    @property
+    def learns(self) -> bool:
+        """Say whether the next clean stop writes the start-up cache."""
+        return self._training is not None
+
     def start(self) -> None:
         """Prepare, launch and wait until an API call is answered."""
         self.prepare()
@@ -149,7 +157,8 @@ class EmbeddedKafka:
         """End cleanly: SIGTERM, wait, then SIGKILL. The first clean stop writes the start-up cache."""
         if self._process is None:
             return
-        finish(self._process, first=signal.SIGTERM, patience_s=STOP_S)
+        patience_s = LEARN_S if self.learns else STOP_S
+        finish(self._process, first=signal.SIGTERM, patience_s=patience_s)
         if self._training is not None:
             self._training.keep()
             self._training = None

@@ -31,6 +31,7 @@ from services.local.service import Service
 from services.local.supervisor import Supervised
 
 LOCK: Final = "up.lock"
+WORKER: Final = "aggregator"
 
 
 class LocalStack:
@@ -119,23 +120,45 @@ class LocalStack:
         self.postgres = EmbeddedPostgres(
             self.data, port=ports.postgres, log=logs / "postgres.log"
         )
+        services = self._services(settings, keys, ports)
+        workers = [service for service in services if service.name == WORKER]
+        await self._prepare()
+        # The doors take their time to load and wait by themselves for the log and the database; the workers refuse to
+        # start without topics, and without tables they would only complain.
+        early = [
+            self._supervise(group, service.name, service)
+            for service in services
+            if service not in workers
+        ]
         async with asyncio.TaskGroup() as servers:
             servers.create_task(self._start_kafka(group, settings))
             servers.create_task(self._start_postgres(group))
-        services = self._services(settings, keys, ports)
         with self._steps.step("Starting the services"):
-            children = [
-                self._supervise(group, service.name, service) for service in services
-            ]
-            for child in children:
+            late = [self._supervise(group, WORKER, worker) for worker in workers]
+            for child in (*early, *late):
                 await child.ready()
         self._connection = self._describe(settings, keys, ports)
         self._connection.write()
         return self._connection
 
+    async def _prepare(self) -> None:
+        async def kafka() -> None:
+            with self._steps.step("Checking Kafka's jars") as advance:
+                await asyncio.to_thread(self.kafka.prepare, advance)
+
+        async def postgres() -> None:
+            with self._steps.step("Preparing Postgres' files"):
+                await asyncio.to_thread(self.postgres.prepare)
+
+        async with asyncio.TaskGroup() as servers:
+            servers.create_task(kafka())
+            servers.create_task(postgres())
+        if self.data not in self.postgres.directory.parents:
+            self._steps.say(
+                f"Postgres keeps its files in {self.postgres.directory}: its user may not enter {self.data}"
+            )
+
     async def _start_kafka(self, group: asyncio.TaskGroup, settings: Settings) -> None:
-        with self._steps.step("Checking Kafka's jars") as advance:
-            await asyncio.to_thread(self.kafka.prepare, advance)
         with self._steps.step("Starting Kafka"):
             await self._supervise(group, "kafka", self.kafka).ready()
         own = settings.kafka.model_dump(exclude={"bootstrap"})
@@ -149,12 +172,7 @@ class LocalStack:
 
     async def _start_postgres(self, group: asyncio.TaskGroup) -> None:
         with self._steps.step("Starting Postgres"):
-            await asyncio.to_thread(self.postgres.prepare)
             await self._supervise(group, "postgres", self.postgres).ready()
-        if self.data not in self.postgres.directory.parents:
-            self._steps.say(
-                f"Postgres keeps its files in {self.postgres.directory}: its user may not enter {self.data}"
-            )
         with self._steps.step("Migrating the database"):
             await migrate(self.postgres.dsn)
 
@@ -288,6 +306,8 @@ class LocalStack:
             child for child in self._children if child.name in {"kafka", "postgres"}
         ]
         services = [child for child in self._children if child not in servers]
+        if self._children and self.kafka.learns:
+            self._steps.say("Kafka writes its start-up cache, once: some seconds")
         for group in (services, servers):
             await asyncio.gather(
                 *(asyncio.to_thread(child.child.stop) for child in group)

@@ -86,10 +86,9 @@ class Supervised:
         )
 
     async def keep(self) -> None:
-        """Run the child for ever. Raises when it cannot be made to run."""
+        """Run the child, once prepared, for ever. Raises when it cannot be made to run."""
         pause_s, deaths, refusals = self._first_pause_s, 0, 0
         while True:
-            await asyncio.to_thread(self.child.prepare)
             began = time.monotonic()
             self.child.launch()
             self.launched = True
@@ -113,6 +112,7 @@ class Supervised:
             )
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, PAUSE_MAX_S)
+            await asyncio.to_thread(self.child.prepare)
 
     async def ready(self) -> None:
         """Return when the child has been ready once. Raises UnavailableError past the limit, with its log's end."""
