@@ -246,7 +246,7 @@ async def test_workers_join_and_leave_without_loss_or_double(
     first = FencedLedger(path, owner="first", pause_s=0.01)
     second = FencedLedger(path, owner="second", pause_s=0.01)
     enough = asyncio.Event()
-    writing = asyncio.create_task(_write_until(topic, enough))
+    writing = asyncio.create_task(topic.write_until(enough))
 
     async with running(topic, first, chunk_events_max=100) as app:
         await until_stored(first, topic, 500)
@@ -267,16 +267,6 @@ async def test_workers_join_and_leave_without_loss_or_double(
         part: [value for _, value in records] for part, records in stored.items()
     } == {part: sent[part :: topic.partitions] for part in range(topic.partitions)}
     assert (topic.name, 0) in first.forgotten
-
-
-async def _write_until(topic: TestTopic, enough: asyncio.Event) -> list[bytes]:
-    sent: list[bytes] = []
-    while not enough.is_set():
-        more = values(200, start=len(sent))
-        await topic.write(more)
-        sent += more
-        await asyncio.sleep(0.02)
-    return sent
 
 
 def _owns(app: AggregatorApp) -> Callable[[], Awaitable[bool]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer, TopicPartition
@@ -30,20 +30,30 @@ class TestTopic:
             await admin.create_topics([NewTopic(self.name, self.partitions, 1)])
         await eventually(self._has_leaders, what=f"{self.name} has leaders")
 
-    async def write(self, values: list[bytes], *, part: int | None = None) -> None:
+    async def write(self, values: Sequence[bytes], *, part: int | None = None) -> None:
         """Append values, round robin over the partitions or to one of them."""
-        producer = AIOKafkaProducer(bootstrap_servers=self.bootstrap, linger_ms=5)
-        await producer.start()
-        try:
-            sent = [
-                await producer.send(
-                    self.name, value, partition=number % self.partitions if part is None else part
-                )
-                for number, value in enumerate(values)
-            ]
-            await asyncio.gather(*sent)
-        finally:
-            await producer.stop()
+        async with producing(self.bootstrap) as producer:
+            await self._send(producer, values, part=part)
+
+    async def write_until(self, enough: asyncio.Event) -> list[bytes]:
+        """Append about a thousand values a second until it is enough; returns them all."""
+        sent: list[bytes] = []
+        async with producing(self.bootstrap) as producer:
+            while not enough.is_set():
+                more = [b"value %d" % number for number in range(len(sent), len(sent) + 100)]
+                await self._send(producer, more, part=None)
+                sent += more
+                await asyncio.sleep(0.1)
+        return sent
+
+    async def _send(
+        self, producer: AIOKafkaProducer, values: Sequence[bytes], *, part: int | None
+    ) -> None:
+        sent = [
+            await producer.send(self.name, value, partition=number % self.partitions if part is None else part)
+            for number, value in enumerate(values)
+        ]
+        await asyncio.gather(*sent)
 
     async def remove_before(self, part: int, offset: int) -> None:
         """What retention does: the log then starts at `offset`."""
@@ -52,6 +62,16 @@ class TestTopic:
 
     async def _has_leaders(self) -> bool:
         return len(await log_ends(self.bootstrap, [self.name])) == self.partitions
+
+
+@asynccontextmanager
+async def producing(bootstrap: str) -> AsyncIterator[AIOKafkaProducer]:
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=5)
+    await producer.start()
+    try:
+        yield producer
+    finally:
+        await producer.stop()
 
 
 @asynccontextmanager
