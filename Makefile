@@ -16,7 +16,7 @@ demo: embedded      ## Run the product with a simulated shop (SECONDS=20 ends by
 up: embedded        ## Run the product until Ctrl-C (DATA=folder, WORKERS=2)
 	@$(BIN)/tactus up $(if $(DATA),--data $(DATA)) $(if $(WORKERS),--workers $(WORKERS))
 
-test: dev           ## Run all tests (ARGS="-k words" chooses)
+test: dev bench-environment ## Run all tests (ARGS="-k words" chooses)
 	@$(BIN)/python -m pytest $(ARGS)
 
 lint: dev           ## Check style, types, imports, configuration, generated files and requirements
