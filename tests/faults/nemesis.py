@@ -13,6 +13,7 @@ from enum import StrEnum
 from typing import Final
 
 import asyncpg
+import psutil
 
 from tests.faults.cluster import Cluster, Worker
 from tests.faults.watch import Watch
@@ -21,6 +22,16 @@ from tests.support.waiting import eventually
 TAKEOVER_S: Final = 60.0
 LEAVE_S: Final = 30.0
 WORKERS: Final = 2
+
+
+HUNTED: Final = 0.5
+"""So many of the workers that die are caught inside a transaction; the others die at any moment."""
+HUNT_S: Final = 3.0
+AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+OPEN: Final = (
+    "SELECT client_port FROM pg_stat_activity"
+    " WHERE application_name = 'tactus-aggregator' AND xact_start IS NOT NULL AND client_port IS NOT NULL"
+)
 
 
 class Fault(StrEnum):
@@ -95,9 +106,39 @@ class Nemesis:
 
     async def _kill(self, fault: Fault) -> None:
         pid = await self.cluster.victim(ROLES[fault], self.dice.choice)
+        if fault is Fault.WORKER and self.dice.random() < HUNTED:
+            pid = await self._inside_transaction() or pid
         self.watch.note(fault)
         self.struck_at.append((fault, time.time()))
         os.kill(pid, signal.SIGKILL)
+
+    async def _inside_transaction(self) -> int | None:
+        """A worker that has a transaction open at this moment; None when none was seen for a while."""
+        found = None
+
+        async def seen() -> bool:
+            nonlocal found
+            try:
+                ports = {row["client_port"] for row in await self.cluster.query(OPEN)}
+            except AWAY:
+                return True
+            found = next(
+                (
+                    pid
+                    for pid in self.cluster.pids("aggregator")
+                    if ports & ports_of(pid)
+                ),
+                None,
+            )
+            return found is not None
+
+        try:
+            await eventually(
+                seen, timeout_s=HUNT_S, what="a worker is inside a transaction"
+            )
+        except AssertionError:
+            return None
+        return found
 
     async def _see_off(self) -> None:
         """Wait for the worker that joined to leave, so that there is one guest at a time."""
@@ -128,12 +169,7 @@ class Nemesis:
             try:
                 sql = "SELECT 1 FROM partition_progress WHERE topic = 'cx.touchpoints.v1' AND owner LIKE $1"
                 return bool(await self.cluster.query(sql, f"%/{worker.pid}"))
-            except (
-                OSError,
-                TimeoutError,
-                asyncpg.PostgresError,
-                asyncpg.InterfaceError,
-            ):
+            except AWAY:
                 return False
 
         await eventually(
@@ -158,6 +194,17 @@ class Nemesis:
                 f"the woken worker was not fenced out: exit {code}\n{said[-2000:]}"
             )
         self.done["fenced exits"] += 1
+
+
+def ports_of(pid: int) -> set[int]:
+    """The local ports of a process' connections."""
+    try:
+        return {
+            connection.laddr.port
+            for connection in psutil.Process(pid).net_connections("tcp")
+        }
+    except psutil.Error:
+        return set()
 
 
 async def freeze_in_transaction(cluster: Cluster, worker: Worker) -> None:

@@ -146,6 +146,7 @@ async def storm(cluster: Cluster, *, seed: int, scale: float) -> dict[str, Any]:
         "commit": _commit(),
         "faults": dict(nemesis.done),
         "kills": kills,
+        "cut_transactions": cut_transactions(cluster),
         "storm_s": round(storm_s, 1),
         "quiet_s": round(quiet_s, 1),
         "recovery_s": {
@@ -156,6 +157,15 @@ async def storm(cluster: Cluster, *, seed: int, scale: float) -> dict[str, Any]:
         "oracle": await ask_oracle(cluster, ledger=ledger),
         "bound_95": round(3 / kills, 3),
     }
+
+
+def cut_transactions(cluster: Cluster) -> int:
+    """How many transactions a killed client left open, by Postgres' own account."""
+    logs = cluster.data.glob("**/postgres.log")
+    return sum(
+        log.read_text(errors="replace").count("with an open transaction")
+        for log in logs
+    )
 
 
 def acks_again(
@@ -191,7 +201,7 @@ def summary(report: dict[str, Any]) -> str:
     oracle = report["oracle"]
     kinds = oracle["by_kind"]
     return (
-        f"seed {report['seed']}: {report['kills']} kills, {report['faults'].get('fenced exits', 0)} fenced, "
+        f"seed {report['seed']}: {report['kills']} kills, {report['cut_transactions']} transactions cut, {report['faults'].get('fenced exits', 0)} fenced, "
         f"{oracle['records']} records, {oracle['acknowledged']} acknowledged; "
         f"lost {kinds['lost'] + kinds['lost_from_store']}, counted twice {kinds['counted_twice']}, "
         f"tallies that differ {kinds['tally_mismatch']} of {oracle['tallies']}, violations {oracle['violations']}; "

@@ -35,6 +35,7 @@ async def test_a_storm_loses_nothing_and_counts_nothing_twice() -> None:
         "a client that goes on trying gets its answer"
     )
     assert report["faults"]["fenced exits"] >= 1
+    assert report["cut_transactions"] >= 1, "no worker died where it hurts"
     assert report["faults"].get("joined worker hung at SIGTERM", 0) == 0, report[
         "faults"
     ]
