@@ -46,6 +46,9 @@ while the whole group waits for this worker."""
 COMMIT_S: Final = 5.0
 """The group's offsets are only a hint for dashboards: a commit that does not get through is left to the next."""
 
+LEAVE_S: Final = 5.0
+"""A broker that is there answers a farewell within milliseconds."""
+
 OWN_PAUSE_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Between attempts to learn a partition's bounds and position while Kafka or Postgres is away."""
 
@@ -88,6 +91,21 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         consumer._fetch_min_bytes = FETCH_BYTES_MIN
         return consumer
+
+    async def on_thread_stop(self) -> None:
+        """Leave the group, unless the broker is away: then it finds out by itself.
+
+        While it is away aiokafka's stop raises CancelledError though nobody cancelled it, and this thread would
+        die without telling Faust, which then waits for it for ever.
+        """
+        try:
+            async with asyncio.timeout(LEAVE_S):
+                await super().on_thread_stop()
+        except (KafkaError, TimeoutError, asyncio.CancelledError) as error:
+            task = asyncio.current_task()
+            if task and task.cancelling():
+                raise
+            log.warning("group_not_left", error=type(error).__name__)
 
     async def claim(self, chains: Mapping[TP, Chain]) -> None:
         """Seek to the chains' starts and read for them from there on; raises IllegalStateError in a rebalance.

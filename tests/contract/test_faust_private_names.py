@@ -28,7 +28,11 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import consumer as kafka_consumer
 from aiokafka.consumer import fetcher as kafka_fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    IllegalStateError,
+    KafkaConnectionError,
+)
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -86,6 +90,7 @@ SIGNATURES: Mapping[str, tuple[Callable[..., Any], str]] = {
         driver.AIOKafkaConsumerThread._fetch_records,
         "(self, consumer, active_partitions, timeout=None, max_records=None)",
     ),
+    "Thread.on_thread_stop": (driver.AIOKafkaConsumerThread.on_thread_stop, "(self)"),
     "Thread._commit": (driver.AIOKafkaConsumerThread._commit, "(self, offsets)"),
     # Overridden in the schema and the app.
     "Schema.loads_key": (
@@ -705,6 +710,38 @@ async def test_polling_tells_aiokafka_that_the_member_is_alive() -> None:
         assert state.fetcher_idle_time == 0
 
     assert state.fetcher_idle_time < 1
+
+
+@pytest.mark.parametrize(
+    "error", [asyncio.CancelledError, TimeoutError, KafkaConnectionError]
+)
+async def test_a_broker_that_is_away_does_not_keep_the_thread_from_ending(
+    app: AggregatorApp, error: type[BaseException]
+) -> None:
+    thread = cast("ChunkConsumer", app.consumer)._thread
+
+    async def stop() -> None:
+        raise error
+
+    thread._consumer = SimpleNamespace(stop=stop)
+
+    await thread.on_thread_stop()
+
+
+async def test_ending_the_thread_can_still_be_cancelled(app: AggregatorApp) -> None:
+    thread, begun = cast("ChunkConsumer", app.consumer)._thread, asyncio.Event()
+
+    async def stop() -> None:
+        begun.set()
+        await asyncio.get_running_loop().create_future()
+
+    thread._consumer = SimpleNamespace(stop=stop)
+    ending = asyncio.create_task(thread.on_thread_stop())
+    await begun.wait()
+    ending.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        await ending
 
 
 async def test_a_closed_client_stops_the_poll(app: AggregatorApp) -> None:

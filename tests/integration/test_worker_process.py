@@ -14,9 +14,11 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.local.kafka import EmbeddedKafka
 from services.local.ports import free_port
 from tests.support.fenced_ledger import FencedLedger
 from tests.support.logs_of_kafka import TestTopic, own_topic
+from tests.support.places import data_directory
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
@@ -164,6 +166,33 @@ async def test_sigterm_before_the_first_assignment_exits_0(workers: Workers) -> 
     assert await asyncio.to_thread(worker.wait, 20) == 0, workers.output(
         "one"
     ).read_text()[-3000:]
+
+
+async def test_a_worker_outlives_its_broker_and_ends_in_good_order_without_it(
+    tmp_path: Path,
+) -> None:
+    with data_directory() as folder:
+        broker = EmbeddedKafka(folder)
+        await asyncio.to_thread(broker.start)
+        topic = TestTopic(broker.bootstrap, partitions=4)
+        await topic.create()
+        workers = Workers(topic, tmp_path)
+        worker = workers.start("one")
+        await topic.write([b"value"] * 40)
+        await asyncio.to_thread(workers.until_stored, 40)
+
+        broker.kill()
+        await asyncio.to_thread(broker.start)
+        await topic.write([b"value"] * 40)
+        await asyncio.to_thread(workers.until_stored, 80)
+        broker.kill()
+        worker.send_signal(signal.SIGTERM)
+        code = await asyncio.to_thread(worker.wait, 20)
+
+        assert code == 0, workers.output("one").read_text()[-3000:]
+        workers.assert_stored_once_and_in_order(80)
+        broker.stop()
+        workers.end()
 
 
 async def test_a_worker_says_when_it_is_ready(workers: Workers) -> None:
