@@ -22,7 +22,6 @@ Floats = NDArray[np.float64]
 
 WINDOWS_H: Final = (None, *scoring.WINDOWS.values())
 
-
 ALONE: Final[frozenset[int]] = frozenset()
 
 
@@ -69,16 +68,17 @@ async def keep_scores(
         transaction, {*person_of.values(), *shaken}, shaken=shaken, cache=cache
     )
     _check_members(person_of, held)
-    await transaction.add_tallies(identities[folded.owner], folded.rows)
+    persons = held.persons()
+    place_of = {person: place for place, person in enumerate(persons)}
+    places = [place_of[person_of[one]] for one in identities.tolist()]
+    owner = np.array(places, dtype=np.int64)[folded.owner]
+    added = Tallies(owner, folded.rows)
+    remembered = _remembered(held, place_of, added)
+    fresh = _fresh(added, remembered, held, persons)
+    await transaction.add_tallies(identities[folded.owner], folded.rows, fresh=fresh)
     read = await _read(transaction, held.unknown, person_of=person_of)
 
-    persons = np.array(sorted(held.versions), dtype=np.int64)
-    owner_of = np.searchsorted(
-        persons,
-        np.array([person_of[one] for one in identities.tolist()], dtype=np.int64),
-    )
-    added = Tallies(owner_of[folded.owner], folded.rows)
-    whole = _assemble(persons, held, added=added, read=read.tallies)
+    whole = _whole(remembered, read.tallies, place_of)
     readings = scoring.read(
         whole,
         owners=len(persons),
@@ -89,7 +89,11 @@ async def keep_scores(
     )
     version = await transaction.next_version()
     rows = score_copy(
-        persons, readings, version=version, model=model.number, at_hour=at_hour
+        np.array(persons, dtype=np.int64),
+        readings,
+        version=version,
+        model=model.number,
+        at_hour=at_hour,
     )
     await transaction.write_scores(rows)
     return Scored(
@@ -100,9 +104,14 @@ async def keep_scores(
 class _Held(NamedTuple):
     """The locked persons that will be scored: versions, what the cache knows, and whom it does not know."""
 
-    versions: Mapping[int, int]
+    locked: frozenset[int]
     cached: Mapping[int, State]
     unknown: frozenset[int]
+    """Persons whose tallies must be read; who is neither cached nor unknown has none yet."""
+
+    def persons(self) -> list[int]:
+        """Everybody, those to be read last."""
+        return [*sorted(self.locked - self.unknown), *sorted(self.unknown)]
 
 
 class _Read(NamedTuple):
@@ -144,7 +153,7 @@ async def _lock(
         elif row.version or person in shaken:
             unknown.add(person)
     return _Held(
-        {person: row.version for person, row in locked.items()},
+        frozenset(locked),
         cached,
         frozenset(unknown),
     )
@@ -181,33 +190,60 @@ async def _read(
     return _Read(stored, several)
 
 
-def _assemble(
-    persons: Integers, held: _Held, *, added: Tallies, read: Tallies
-) -> Tallies:
-    """Everybody's tallies, owners numbered by their position in `persons`."""
-    fresh = np.ones(len(persons), dtype=np.bool_)
-    fresh[np.searchsorted(persons, np.array(sorted(held.unknown), dtype=np.int64))] = (
-        False
-    )
-    wanted = fresh[added.owner]
-    parts = [Tallies(added.owner[wanted], added.rows[wanted])]
+def _remembered(held: _Held, place_of: Mapping[int, int], added: Tallies) -> Tallies:
+    """The tallies of everybody but the unknown: what the cache holds, and what this chunk adds."""
+    known = added.owner < len(held.locked) - len(held.unknown)
+    parts = [Tallies(added.owner[known], added.rows[known])]
     if held.cached:
-        numbers = np.array(list(held.cached), dtype=np.int64)
         rows = [state.rows for state in held.cached.values()]
+        owners = [place_of[person] for person in held.cached]
         lengths = [len(one) for one in rows]
-        parts.append(
-            Tallies(
-                np.repeat(np.searchsorted(persons, numbers), lengths),
-                np.concatenate(rows),
-            )
-        )
-    if len(read.owner):
-        parts.append(Tallies(np.searchsorted(persons, read.owner), read.rows))
+        parts.append(Tallies(np.repeat(owners, lengths), np.concatenate(rows)))
     return columns.merge(parts)
 
 
+def _fresh(
+    added: Tallies, remembered: Tallies, held: _Held, persons: Sequence[int]
+) -> NDArray[np.bool_]:
+    """Which of the added rows the database cannot have yet.
+
+    Only of a person with one identity do the merged rows tell what is stored of that identity.
+    """
+    alone = np.array(
+        [
+            person not in held.unknown
+            and (person not in held.cached or not held.cached[person].members)
+            for person in persons
+        ],
+        dtype=np.bool_,
+    )
+    fresh = alone[added.owner]
+    wanted = np.flatnonzero(fresh)
+    found = np.searchsorted(_keys(remembered), _keys(added)[wanted])
+    stored = remembered.rows[found, columns.N] != added.rows[wanted, columns.N]
+    fresh[wanted[stored]] = False
+    return fresh
+
+
+def _keys(tallies: Tallies) -> Integers:
+    leaf, hour = tallies.rows[:, columns.LEAF], tallies.rows[:, columns.HOUR]
+    return columns.sort_key(owner=tallies.owner, middle=leaf, hour=hour)
+
+
+def _whole(remembered: Tallies, read: Tallies, place_of: Mapping[int, int]) -> Tallies:
+    """Everybody's tallies; the unknown stand last, so the two parts follow each other."""
+    if not len(read.owner):
+        return remembered
+    owner = np.array([place_of[one] for one in read.owner.tolist()], dtype=np.int64)
+    rest = columns.merge([Tallies(owner, read.rows)])
+    return Tallies(
+        np.concatenate([remembered.owner, rest.owner]),
+        np.concatenate([remembered.rows, rest.rows]),
+    )
+
+
 def _states(
-    persons: Integers,
+    persons: Sequence[int],
     whole: Tallies,
     held: _Held,
     members: Mapping[int, frozenset[int]],
@@ -216,7 +252,7 @@ def _states(
 ) -> dict[int, State]:
     edges = np.searchsorted(whole.owner, np.arange(len(persons) + 1)).tolist()
     states = {}
-    for position, person in enumerate(persons.tolist()):
+    for position, person in enumerate(persons):
         cached = held.cached.get(person)
         known = cached.members if cached else members.get(person, ALONE)
         # A copy: a slice would keep the whole chunk's rows in memory for as long as one person stays cached.
