@@ -221,6 +221,23 @@ class Cluster:
         self.joined.append(worker)
         return worker
 
+    async def tactus(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run a command as an operator of this stack would."""
+        environment = self.environment | {"TACTUS_KAFKA__BOOTSTRAP": self.bootstrap}
+
+        def run() -> subprocess.CompletedProcess[str]:
+            command = [str(TACTUS), *words]
+            return subprocess.run(
+                command,
+                env=environment,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+
+        return await asyncio.to_thread(run)
+
     async def query(self, sql: str, *arguments: object) -> list[asyncpg.Record]:
         """Ask the store once, over a connection of its own."""
         store = await asyncpg.connect(self.dsn, timeout=5, command_timeout=10)

@@ -109,6 +109,9 @@ def complaints(report: dict[str, Any]) -> dict[str, tuple[int, list[str]]]:
 
 async def storm(cluster: Cluster, *, seed: int, scale: float) -> dict[str, Any]:
     """Load, faults, quiet, judgement; the report."""
+    sys.stderr.write(
+        f"storm: TACTUS_FAULT_SEED={seed} TACTUS_FAULT_SCALE={scale:g} at {_commit()}\n"
+    )
     dice = random.Random(seed)
     ledger = cluster.data / "ledger.jsonl"
     watch = Watch(bootstrap=cluster.bootstrap, dsn=cluster.dsn)

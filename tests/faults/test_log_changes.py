@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 import signal
-import subprocess
 from typing import Final
 
 import pytest
 from confluent_kafka import TopicPartition
 from confluent_kafka.admin import AdminClient
 
-from tests.faults.cluster import TACTUS, Cluster, Worker
+from tests.faults.cluster import Cluster, Worker
 from tests.faults.storm import run_driver
 from tests.faults.watch import Watch, reached
 from tests.support.places import data_directory
@@ -54,29 +53,11 @@ async def refusal(cluster: Cluster) -> list[str]:
     return re.findall(r"tactus topics accept (\S+/\d+)", worker.said())
 
 
-async def tactus(*words: str, cluster: Cluster) -> None:
-    """Run a command as an operator would."""
-    environment = cluster.environment | {"TACTUS_KAFKA__BOOTSTRAP": cluster.bootstrap}
-
-    def run() -> subprocess.CompletedProcess[str]:
-        command = [str(TACTUS), *words]
-        return subprocess.run(
-            command,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
-        )
-
-    done = await asyncio.to_thread(run)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 async def accept(cluster: Cluster, partition: str) -> None:
-    await tactus(
-        "topics", "accept", partition, "--data", str(cluster.data), cluster=cluster
+    done = await cluster.tactus(
+        "topics", "accept", partition, "--data", str(cluster.data)
     )
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 async def make_anew(cluster: Cluster) -> None:
@@ -91,7 +72,8 @@ async def make_anew(cluster: Cluster) -> None:
         )
 
     await eventually(gone, what="the topic is gone")
-    await tactus("topics", "apply", cluster=cluster)
+    done = await cluster.tactus("topics", "apply")
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 async def test_a_topic_made_anew_is_refused_until_an_operator_accepts_it() -> None:
