@@ -168,7 +168,7 @@ PROBLEMS: Final = _table(
         "unavailable",
         503,
         "A part of the service is away",
-        "Send the same again after Retry-After; nothing of it was kept.",
+        "Send the same again after Retry-After, with the same ids: what was kept after all counts once.",
     ),
 )
 """The one table of problems; the doors answer from it and the documentation prints it."""

@@ -13,12 +13,11 @@ from services.aggregator.eventcolumns import (
     EventColumns,
     event_columns,
     in_order,
-    signed,
     touchpoint_copy,
 )
 from services.aggregator.names import Directory, Triple
 from services.aggregator.records import Event
-from services.aggregator.transaction import Known, Transaction, micros
+from services.aggregator.transaction import EPOCH, Known, Transaction, micros, signed
 
 Refused = tuple[Event, int]
 """An event that is not new, and the hash of the body that is stored."""
@@ -94,14 +93,19 @@ def _twins(batch: Batch, refused: Sequence[Refused]) -> list[Refused]:
 async def _first_seen(
     transaction: Transaction, events: Sequence[Event]
 ) -> tuple[list[Event], list[Refused]]:
-    """Take out events without a time of their own whose source and id were seen in the last 30 days."""
+    """Take out what was seen in the last 30 days: events without a time of their own, and retries of clamped ones."""
     unowned = [event for event in events if not event.own_time]
-    if not unowned:
+    known = await transaction.add_seen(unowned) if unowned else []
+    seen = {(one.key, -1): one.body_hash for one in known}
+    owned = [event for event in events if event.own_time]
+    if owned:
+        # A clock that ran ahead was clamped; its sender's retry a little later names the same time and is believed.
+        for one in await transaction.clamped(owned):
+            seen[one.key, micros(one.occurred_at or EPOCH)] = one.body_hash
+    if not seen:
         return list(events), []
-    keys = [event.key for event in unowned]
-    hashes = [signed(event.body_hash) for event in unowned]
-    known = await transaction.add_seen(keys, hashes)
-    seen = {one.key: one.body_hash for one in known}
-    new = [event for event in events if event.own_time or event.key not in seen]
-    old = [(event, seen[event.key]) for event in unowned if event.key in seen]
+    new = [event for event in events if sameness(event) not in seen]
+    old = [
+        (event, seen[sameness(event)]) for event in events if sameness(event) in seen
+    ]
     return new, old

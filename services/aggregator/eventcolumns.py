@@ -137,8 +137,3 @@ def score_copy(
     for window in windows:
         columns += [("double", window.score), ("double", window.confidence)]
     return fixed_copy(columns)
-
-
-def signed(body_hash: bytes) -> int:
-    """A body hash as the bigint that Postgres keeps."""
-    return int.from_bytes(body_hash, "big", signed=True)

@@ -92,6 +92,8 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     body_hash: bytes
     """8 bytes of the hash of what the client sent."""
     own_time: bool
+    client_us: int | None
+    """Of a clamped event: the time its sender named."""
     subject: str
     others: tuple[str, ...]
     """Identities named beside the subject."""
@@ -180,6 +182,7 @@ def _event(
         occurred_us if received is None else round(received.timestamp() * 1_000_000),
         _body_hash(envelope, occurred_us),
         not envelope.timeorigin,
+        _client_us(envelope) if envelope.timeorigin else None,
         subject,
         others,
         (
@@ -197,13 +200,15 @@ def _event(
 
 def _body_hash(envelope: Envelope, occurred_us: int) -> bytes:
     """Of the data and the instant as the client sent them; nothing that ingest adds or corrects."""
-    if not envelope.timeorigin:
-        instant = b"%d" % occurred_us
-    elif envelope.clienttime is not None:
-        instant = b"%d" % round(envelope.clienttime.timestamp() * 1_000_000)
-    else:
-        instant = b""
+    client_us = _client_us(envelope) if envelope.timeorigin else occurred_us
+    instant = b"" if client_us is None else b"%d" % client_us
     return hashlib.sha256(bytes(envelope.data) + instant).digest()[:8]
+
+
+def _client_us(envelope: Envelope) -> int | None:
+    """The time that the sender named and ingest did not take over."""
+    at = envelope.clienttime
+    return None if at is None else round(at.timestamp() * 1_000_000)
 
 
 def _vet(

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from services.aggregator.batch import Dead
 from services.aggregator.copying import HEADER, fixed_copy
 from services.aggregator.ports import Chunk
+from services.aggregator.records import Event
 from services.core.columns import WIDTH, Tallies
 from services.infra.queries import load_queries
 
@@ -41,6 +42,9 @@ TOUCHPOINT_COLUMNS: Final = (
 
 CAREFUL_CHUNKS: Final = 50
 """After a duplicate: a wasted copy in fifty chunks costs two per cent."""
+
+CLAMPED_MAX: Final = 1000
+"""Clocks that run ahead are rare; where they are not, the chunk's own keys are cheaper to ask for."""
 
 TALLY_TYPES: Final = (
     ("leaf", "integer"),
@@ -137,18 +141,32 @@ class Transaction:
             SQL["recount"], chunk.topic, chunk.part, duplicate, conflict
         )
 
-    async def add_seen(
-        self, keys: Sequence[bytes], hashes: Sequence[int]
-    ) -> list[Known]:
+    async def add_seen(self, events: Sequence[Event]) -> list[Known]:
         """Remember events without a time of their own; returns those that were known."""
-        uuids = [UUID(bytes=key) for key in keys]
-        fresh = {
-            row["key"]
-            for row in await self._connection.fetch(SQL["add_seen"], uuids, hashes)
-        }
+        uuids = [UUID(bytes=event.key) for event in events]
+        rows = await self._connection.fetch(
+            SQL["add_seen"],
+            uuids,
+            [signed(event.body_hash) for event in events],
+            [event.client_us and instant(event.client_us) for event in events],
+        )
+        fresh = {row["key"] for row in rows}
         old = [key for key in uuids if key not in fresh]
         rows = await self._connection.fetch(SQL["find_seen"], old) if old else []
         return [Known(row["key"].bytes, None, row["body_hash"]) for row in rows]
+
+    async def clamped(self, events: Sequence[Event]) -> list[Known]:
+        """Clamped events that some of these, by their times, may be again."""
+        times = [event.occurred_us for event in events]
+        span = (instant(min(times)), instant(max(times)))
+        rows = await self._connection.fetch(SQL["clamped"], *span, CLAMPED_MAX)
+        if len(rows) == CLAMPED_MAX:
+            keys = [UUID(bytes=event.key) for event in events]
+            rows = await self._connection.fetch(SQL["clamped_among"], *span, keys)
+        return [
+            Known(row["key"].bytes, row["client_time"], row["body_hash"])
+            for row in rows
+        ]
 
     async def add_touchpoints(self, rows: BytesIO, *, count: int) -> list[Known]:
         """Insert the events and return those that an earlier transaction had stored."""
@@ -333,6 +351,11 @@ def instant(since_1970_us: int) -> datetime:
 def micros(at: datetime) -> int:
     """The way back, exact."""
     return (at - EPOCH) // timedelta(microseconds=1)
+
+
+def signed(body_hash: bytes) -> int:
+    """A body hash as the bigint that Postgres keeps."""
+    return int.from_bytes(body_hash, "big", signed=True)
 
 
 def _storable(text: str | None) -> str | None:

@@ -83,13 +83,22 @@ JOIN touchpoint_row AS r ON r.occurred_at = n.occurred_at AND r.key = n.key
 WHERE r.xmin <> pg_current_xact_id()::xid
 
 -- add_seen --
-INSERT INTO seen_event (key, body_hash)
-SELECT key, body_hash FROM unnest($1::uuid[], $2::bigint[]) AS n (key, body_hash) ORDER BY key
+INSERT INTO seen_event (key, body_hash, client_time)
+SELECT key, body_hash, client_time
+FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS n (key, body_hash, client_time) ORDER BY key
 ON CONFLICT (key) DO NOTHING
 RETURNING key
 
 -- find_seen --
 SELECT key, body_hash FROM seen_event WHERE key = ANY($1::uuid[])
+
+-- clamped --
+-- Events whose clock ran ahead when they came; their senders' retries come with the same time, no longer ahead.
+SELECT key, client_time, body_hash FROM seen_event WHERE client_time BETWEEN $1 AND $2 LIMIT $3
+
+-- clamped_among --
+SELECT key, client_time, body_hash FROM seen_event
+WHERE client_time BETWEEN $1 AND $2 AND key = ANY($3::uuid[])
 
 -- forget_seen --
 DELETE FROM seen_event WHERE seen_at < now() - interval '30 days'

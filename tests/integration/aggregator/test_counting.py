@@ -149,6 +149,31 @@ async def test_an_event_without_a_time_of_its_own_is_known_by_source_and_id(
     }
 
 
+async def test_a_clamped_event_that_is_sent_again_once_its_time_has_come_counts_once(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection
+) -> None:
+    worker = await open_pipeline()
+    ahead = "2026-06-01T12:07:00Z"
+    clamped = {"timeorigin": "clamped", "clienttime": ahead}
+    first = event("e-1", time=NOON, envelope=clamped)
+    again = event("e-1", time=ahead)
+    other = event("e-1", time=ahead, extra={"text": "another"})
+    await worker.process(chunk([first], at_ms=NOON_MS))
+
+    await worker.process(chunk([again, other], first=1, at_ms=NOON_MS))
+    both = [event("e-2", time=NOON, envelope=clamped), event("e-2", time=ahead)]
+    await worker.process(chunk(both, first=3, at_ms=NOON_MS))
+
+    assert await counted(database) == 2
+    assert await totals(database) == {
+        "applied": 2,
+        "duplicate": 2,
+        "conflict": 1,
+        "dead": 0,
+        "next": 5,
+    }
+
+
 async def test_records_that_can_never_count_become_dead_letters_and_the_partition_goes_on(
     open_pipeline: OpenPipeline, database: asyncpg.Connection
 ) -> None:

@@ -86,8 +86,10 @@ CREATE TABLE touchpoint_other PARTITION OF touchpoint_row DEFAULT;
 CREATE TABLE seen_event (
     key uuid PRIMARY KEY,
     body_hash bigint NOT NULL,
+    client_time timestamptz,                     -- of a clamped event: the time its sender named
     seen_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE INDEX seen_event_client_time ON seen_event (client_time) WHERE client_time IS NOT NULL;
 CREATE INDEX seen_event_age ON seen_event USING brin (seen_at);
 
 CREATE TABLE tally_row (
