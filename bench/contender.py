@@ -5,15 +5,11 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Iterable, Mapping
-from typing import Final
 
 from services.aggregator.pipeline import Pipeline
 from services.aggregator.ports import Bounds, Chunk, Partition, Record
 from services.infra.settings import Settings
 from services.infra.topics import EVENTS
-
-FETCH_BYTES: Final = 4 * 1024 * 1024
-"""Of a partition at once: a whole chunk of 6000 events fits."""
 
 
 def settle_garbage() -> None:

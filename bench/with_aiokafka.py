@@ -6,7 +6,7 @@ import asyncio
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bench.contender import FETCH_BYTES, Lanes, cut, open_pipeline, settle_garbage
+from bench.contender import Lanes, cut, open_pipeline, settle_garbage
 from services.infra.settings import Settings
 from services.infra.topics import EVENTS
 
@@ -20,8 +20,8 @@ async def run(settings: Settings) -> None:
         auto_offset_reset="earliest",
         enable_auto_commit=True,
         auto_commit_interval_ms=1000,
-        max_partition_fetch_bytes=FETCH_BYTES,
-        fetch_max_bytes=FETCH_BYTES * 4,
+        max_partition_fetch_bytes=settings.aggregator.fetch_bytes,
+        fetch_max_bytes=settings.aggregator.fetch_bytes * settings.kafka.partitions,
     )
     await consumer.start()
     while not consumer.assignment():

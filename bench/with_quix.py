@@ -93,7 +93,7 @@ def run(settings: Settings) -> None:
         loglevel="WARNING",
         consumer_extra_config={
             "queued.max.messages.kbytes": 65536,
-            "fetch.message.max.bytes": 4194304,
+            "fetch.message.max.bytes": settings.aggregator.fetch_bytes,
         },
     )
     topic = app.topic(EVENTS, value_deserializer="bytes", key_deserializer="bytes")

@@ -10,7 +10,6 @@ from faust.app.base import BootStrategy
 from yarl import URL
 
 from services.aggregator.chunks import (
-    PARTITION_FETCH_BYTES_MAX,
     ChunkApp,
     ChunkSchema,
     positions,
@@ -32,9 +31,9 @@ REQUEST_S: Final = 40.0
 COMMIT_EVERY_S: Final = 1.0
 """The group's offsets feed dashboards only; a second is as fresh as they need to be."""
 
-CHUNKS_A_LANE: Final = 2
-"""Chunks outside the log for each lane: one being worked on and one ready, so that a lane never waits for a poll
-and the memory for records is bounded by the lanes, not by the partitions."""
+CHUNKS_WAITING: Final = 2
+"""Chunks outside the log beside those that lanes work on: one for each of two cores to turn to without waiting for a
+poll, and the memory for records is bounded by the lanes, not by the partitions."""
 
 TOPICS: Final = (*EVENT_TOPICS, DLQ)
 """What the aggregator reads; the refused events too, which it only copies."""
@@ -100,7 +99,7 @@ def create_app(
         topic_allow_declare=False,
         topic_partitions=settings.kafka.partitions,
         consumer_auto_offset_reset="earliest",
-        consumer_max_fetch_size=PARTITION_FETCH_BYTES_MAX,
+        consumer_max_fetch_size=aggregator.fetch_bytes,
         broker_session_timeout=session_s,
         broker_heartbeat_interval=session_s / HEARTBEATS_A_SESSION,
         broker_rebalance_timeout=max(REBALANCE_S, session_s),
@@ -110,7 +109,7 @@ def create_app(
     app.open_processor = open_processor
     app.lane_count = aggregator.lanes
     app.chunk_events_max = aggregator.chunk_events_max
-    app.out_max = aggregator.lanes * CHUNKS_A_LANE
+    app.out_max = aggregator.lanes + CHUNKS_WAITING
     topic = app.topic(*topics, schema=ChunkSchema())
 
     @app.agent(topic)

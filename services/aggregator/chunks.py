@@ -29,9 +29,6 @@ from services.infra.logs import get_logger
 
 log = get_logger(__name__)
 
-PARTITION_FETCH_BYTES_MAX: Final = 4 * 1024 * 1024
-"""About 9,000 events of 450 bytes: one fetch fills a whole chunk of the default size."""
-
 FETCH_WAIT_MS: Final = 50
 """The broker answers a fetch by then at the latest. Faust's own 1,500 ms would delay a partition that was being
 worked on when the request went out; 50 ms gathers events into chunks and costs a tenth of the latency budget."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Mapping, Sequence
 from io import BytesIO
+from itertools import chain
 from typing import Final
 
 import numpy as np
@@ -48,7 +49,7 @@ def fixed_rows(
 
 def fixed_copy(columns: Sequence[tuple[str, Column]]) -> BytesIO:
     """A whole COPY of fixed-width columns."""
-    return BytesIO(HEADER + fixed_rows(columns).tobytes() + TRAILER)
+    return BytesIO(b"".join([HEADER, fixed_rows(columns).tobytes(), TRAILER]))
 
 
 def mixed_copy(rows: NDArray[np.void], tails: Sequence[bytes]) -> BytesIO:
@@ -56,8 +57,8 @@ def mixed_copy(rows: NDArray[np.void], tails: Sequence[bytes]) -> BytesIO:
     width = rows.dtype.itemsize
     fixed = rows.tobytes()
     heads = [fixed[start : start + width] for start in range(0, len(fixed), width)]
-    pieces = [piece for pair in zip(heads, tails, strict=True) for piece in pair]
-    return BytesIO(HEADER + b"".join(pieces) + TRAILER)
+    pieces = chain.from_iterable(zip(heads, tails, strict=True))
+    return BytesIO(b"".join([HEADER, *pieces, TRAILER]))
 
 
 length_of: Final = struct.Struct(">i").pack

@@ -83,6 +83,12 @@ class AggregatorSettings(BaseModel):
     chunk_events_max: int = Field(
         default=6000, ge=100, le=20_000, description="Records a poll returns at most."
     )
+    fetch_bytes: int = Field(
+        default=2_621_440,
+        ge=65_536,
+        le=16_777_216,
+        description="Of a partition at once; about one chunk: more leaves a small rest for a chunk of its own.",
+    )
     cache_rows_max: int = Field(
         default=1_000_000,
         ge=1000,

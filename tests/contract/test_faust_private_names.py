@@ -47,7 +47,7 @@ from services.aggregator.app import AggregatorApp, create_app
 from services.aggregator.chain import Chain
 from services.aggregator.chunks import ChunkConsumer, ChunkMessage, ChunkThread, Run
 from services.aggregator.lanes import Lanes
-from services.infra.settings import Settings
+from services.infra.settings import AggregatorSettings, Settings
 from tests.support.fenced_ledger import FencedLedger, opened
 
 FAUST = Path(faust.__file__).parent
@@ -600,7 +600,7 @@ async def test_the_thread_s_kafka_client_waits_as_long_as_the_latency_allows(
     client._closed = True  # it has opened nothing
     assert client._fetch_max_wait_ms == chunks.FETCH_WAIT_MS
     assert client._fetch_min_bytes == chunks.FETCH_BYTES_MIN
-    assert client._max_partition_fetch_bytes == chunks.PARTITION_FETCH_BYTES_MAX
+    assert client._max_partition_fetch_bytes == AggregatorSettings().fetch_bytes
     assert client._enable_auto_commit is False
     assert client._auto_offset_reset == "earliest"
 
