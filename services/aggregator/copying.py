@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
-from io import BytesIO
+from collections.abc import AsyncIterator, Mapping, Sequence
 from itertools import chain
 from typing import Final
 
@@ -18,6 +17,9 @@ POSTGRES_EPOCH_US: Final = 946_684_800_000_000
 """timestamptz counts microseconds from 2000-01-01 UTC."""
 
 Column = NDArray[np.int64] | NDArray[np.float64] | NDArray[np.bytes_]
+
+PIECE_BYTES: Final = 512 * 1024
+"""What asyncpg itself would read of a file at once."""
 
 WIRE: Final[Mapping[str, str]] = {
     "smallint": ">i2",
@@ -47,18 +49,28 @@ def fixed_rows(
     return rows
 
 
-def fixed_copy(columns: Sequence[tuple[str, Column]]) -> BytesIO:
+def fixed_copy(columns: Sequence[tuple[str, Column]]) -> bytes:
     """A whole COPY of fixed-width columns."""
-    return BytesIO(b"".join([HEADER, fixed_rows(columns).tobytes(), TRAILER]))
+    return b"".join([HEADER, fixed_rows(columns).tobytes(), TRAILER])
 
 
-def mixed_copy(rows: NDArray[np.void], tails: Sequence[bytes]) -> BytesIO:
+def mixed_copy(rows: NDArray[np.void], tails: Sequence[bytes]) -> bytes:
     """A whole COPY of fixed rows, each followed by its own variable-width fields."""
     width = rows.dtype.itemsize
     fixed = rows.tobytes()
     heads = [fixed[start : start + width] for start in range(0, len(fixed), width)]
     pieces = chain.from_iterable(zip(heads, tails, strict=True))
-    return BytesIO(b"".join([HEADER, *pieces, TRAILER]))
+    return b"".join([HEADER, *pieces, TRAILER])
+
+
+async def in_pieces(copied: bytes) -> AsyncIterator[bytes]:
+    """Hand a COPY over piece by piece.
+
+    Not as a file: for a file asyncpg makes a class a call, and the garbage collector, which this worker lets run
+    rarely, would keep each of them with its megabytes; it also reads a file in another thread.
+    """
+    for start in range(0, len(copied), PIECE_BYTES):
+        yield copied[start : start + PIECE_BYTES]
 
 
 length_of: Final = struct.Struct(">i").pack

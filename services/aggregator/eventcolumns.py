@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from itertools import chain
 from typing import Final, NamedTuple
 
@@ -75,7 +74,7 @@ def event_columns(
     )
 
 
-def touchpoint_copy(events: Sequence[Event], columns: EventColumns) -> BytesIO:
+def touchpoint_copy(events: Sequence[Event], columns: EventColumns) -> bytes:
     """The rows of `touchpoint_row` as a binary COPY."""
     received = np.array([event.received_us for event in events], dtype=np.int64)
     fixed = fixed_rows(
@@ -120,7 +119,7 @@ def score_copy(
     version: int,
     model: int,
     at_hour: int,
-) -> BytesIO:
+) -> bytes:
     """The rows of `incoming_score` as a binary COPY; readings are the overall one, then the windows."""
     whole, *windows = readings
     count = len(persons)

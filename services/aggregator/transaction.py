@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.aggregator.batch import Dead
-from services.aggregator.copying import HEADER, fixed_copy
+from services.aggregator.copying import HEADER, fixed_copy, in_pieces
 from services.aggregator.ports import Chunk
 from services.aggregator.records import Event
 from services.core.columns import WIDTH, Tallies
@@ -168,7 +168,7 @@ class Transaction:
             for row in rows
         ]
 
-    async def add_touchpoints(self, rows: BytesIO, *, count: int) -> list[Known]:
+    async def add_touchpoints(self, rows: bytes, *, count: int) -> list[Known]:
         """Insert the events and return those that an earlier transaction had stored."""
         if self._caution.trusts() and await self._all_new(rows):
             return []
@@ -182,7 +182,7 @@ class Transaction:
             for row in known
         ]
 
-    async def _all_new(self, rows: BytesIO) -> bool:
+    async def _all_new(self, rows: bytes) -> bool:
         """Copy the events straight in; one that was stored before undoes it all, and the slower way finds it."""
         # Released by hand: what followed a mere rollback would still be a subtransaction's, and its rows would not
         # carry this transaction's number, by which known_touchpoints tells ours from those that were there.
@@ -190,7 +190,7 @@ class Transaction:
         try:
             await self._connection.copy_to_table(
                 "touchpoint_row",
-                source=rows,
+                source=in_pieces(rows),
                 format="binary",
                 columns=TOUCHPOINT_COLUMNS,
             )
@@ -199,7 +199,6 @@ class Transaction:
                 "ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight"
             )
             self._caution.surprised()
-            rows.seek(0)
             return False
         await self._connection.execute("RELEASE SAVEPOINT straight")
         return True
@@ -313,13 +312,15 @@ class Transaction:
         await self._connection.copy_from_query(query, output=output, format="binary")
         return parse_tallies(output.getbuffer())
 
-    async def write_scores(self, rows: BytesIO) -> None:
+    async def write_scores(self, rows: bytes) -> None:
         """Store the scores of locked persons."""
         await self._copy("incoming_score", rows)
         await self._connection.execute(SQL["write_scores"])
 
-    async def _copy(self, table: str, rows: BytesIO) -> None:
-        await self._connection.copy_to_table(table, source=rows, format="binary")
+    async def _copy(self, table: str, rows: bytes) -> None:
+        await self._connection.copy_to_table(
+            table, source=in_pieces(rows), format="binary"
+        )
 
 
 def parse_tallies(copied: memoryview) -> Tallies:

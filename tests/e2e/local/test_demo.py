@@ -127,9 +127,7 @@ class RunningDemo:
 
     def left(self) -> list[str]:
         """Everything of it that is still there."""
-        processes = [
-            f"process {child}" for child in self._seen.values() if child.is_running()
-        ]
+        processes = [f"process {child}" for child in self._seen.values() if runs(child)]
         sockets = [f"port {port}" for port in self.ports if listens(port)]
         files = [str(path) for path in self.temporary.iterdir()]
         return processes + sockets + files
@@ -143,6 +141,14 @@ class RunningDemo:
         for folder in self.temporary.glob("tactus-demo-*"):
             with suppress(ConfigurationError):
                 yield find_connection(folder)
+
+
+def runs(child: psutil.Process) -> bool:
+    """Whether it does; one that has ended and only waits for its new parent, init, to take note does not."""
+    try:
+        return child.is_running() and child.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 @pytest.fixture

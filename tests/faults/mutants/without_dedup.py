@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
 from services.aggregator import __main__ as worker
 from services.aggregator.transaction import Known, Transaction
 
 insert = Transaction.add_touchpoints
 
 
-async def all_new(self: Transaction, rows: BytesIO, *, count: int) -> list[Known]:
+async def all_new(self: Transaction, rows: bytes, *, count: int) -> list[Known]:
     """Insert, and tell nobody which rows were there already."""
     await insert(self, rows, count=count)
     return []
