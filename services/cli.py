@@ -237,7 +237,10 @@ def topics_accept(
     ],
     data: Data = None,
 ) -> None:
-    """Go on behind records that retention removed, or from the start of a topic made anew."""
+    """Go on behind records that retention removed, or from the start of a topic made anew.
+
+    Kafka and Postgres must run, the workers not: `tactus up --workers 0` does that.
+    """
     from services.local import accept as command
 
     raise SystemExit(command.run(partition, data=data))
