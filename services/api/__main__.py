@@ -12,7 +12,7 @@ from services.api.watch import Watch
 from services.infra.catalogue import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError
-from services.infra.lifecycle import bind, on_signals, run, serve_http, until
+from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http, until
 from services.infra.logs import configure_logs, get_logger
 from services.infra.operations import serve_operations
 from services.infra.pseudonyms import hash_key
@@ -24,12 +24,16 @@ log = get_logger(__name__)
 EXIT_CONFIGURATION: Final = 2
 """What a supervisor takes as: an operator must act."""
 
+LIMITS: Final = Limits(backlog=1024, requests_max=1000, idle_s=75, finish_s=10)
+"""Requests at once are bounded, because each may hold a person's tallies. An idle connection outlives the usual 60 s of a
+proxy, which so closes first. Requests end within twice the longest deadline of one."""
+
 
 async def serve(settings: Settings) -> None:
     """Serve until a signal says stop."""
     sources = SourcesFile(settings.sources)
     stop = asyncio.Event()
-    on_signals(stop=stop, reload=sources.reload)
+    on_signals(stop=stop.set, reload=sources.reload)
     store = CustomerStore(settings.postgres)
     watch = Watch(store)
     app = create_app(
@@ -42,14 +46,16 @@ async def serve(settings: Settings) -> None:
             ready=watch.ready,
         )
     )
-    listener = bind(host=settings.api.host, port=settings.api.port)
+    listener = bind(
+        host=settings.api.host, port=settings.api.port, backlog=LIMITS.backlog
+    )
     operations = await serve_operations(
         host=settings.api.host, port=settings.api.metrics_port, ready=watch.ready
     )
     log.info("api_listening", host=settings.api.host, port=listener.getsockname()[1])
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, watch.run()))
-        tasks.create_task(serve_http(app, listener, stop=stop))
+        tasks.create_task(serve_http(app, listener, stop=stop, limits=LIMITS))
     await operations.close()
     await store.close()
     log.info("api_stopped")

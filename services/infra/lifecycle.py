@@ -7,7 +7,7 @@ import signal
 import socket
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
-from typing import Final
+from typing import NamedTuple
 
 import uvicorn
 import uvloop
@@ -15,17 +15,18 @@ import uvloop
 from services.infra.errors import ConfigurationError
 from services.infra.protocol import DeadlineProtocol
 
-FINISH_S: Final = 10
-"""Requests under way at SIGTERM get this long; the longest deadline of one is half of it."""
 
-BACKLOG: Final = 1024
-"""Connections the kernel holds while the loop is busy."""
+class Limits(NamedTuple):
+    """What one HTTP process bears; each process says why its own are as they are."""
 
-REQUESTS_MAX: Final = 1000
-"""Requests at once; above it 503 at once, so that memory is bounded."""
-
-IDLE_S: Final = 75
-"""A connection without a request is kept so long: longer than the usual 60 s of a proxy, so it closes first."""
+    backlog: int
+    """Connections the kernel holds while the loop is busy."""
+    requests_max: int | None
+    """Requests at once, above it 503 at once; None where the process bounds its memory otherwise."""
+    idle_s: int
+    """How long a connection without a request is kept."""
+    finish_s: int
+    """How long requests under way get when the process is told to stop."""
 
 
 class _Server(uvicorn.Server):
@@ -36,11 +37,11 @@ class _Server(uvicorn.Server):
         yield
 
 
-def bind(*, host: str, port: int) -> socket.socket:
+def bind(*, host: str, port: int, backlog: int) -> socket.socket:
     """Listen on an address; port 0 takes a free one. Raises ConfigurationError when it cannot be had."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+        return socket.create_server((host, port), family=family, backlog=backlog)
     except OSError as error:
         raise ConfigurationError(
             f"cannot listen on {host}:{port} ({error.strerror}): free the port or set another"
@@ -48,7 +49,11 @@ def bind(*, host: str, port: int) -> socket.socket:
 
 
 async def serve_http(
-    app: Callable[..., Awaitable[None]], listener: socket.socket, *, stop: asyncio.Event
+    app: Callable[..., Awaitable[None]],
+    listener: socket.socket,
+    *,
+    stop: asyncio.Event,
+    limits: Limits,
 ) -> None:
     """Serve until `stop` is set, then finish the requests under way."""
     server = _Server(
@@ -62,9 +67,9 @@ async def serve_http(
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=REQUESTS_MAX,
-            timeout_keep_alive=IDLE_S,
-            timeout_graceful_shutdown=FINISH_S,
+            limit_concurrency=limits.requests_max,
+            timeout_keep_alive=limits.idle_s,
+            timeout_graceful_shutdown=limits.finish_s,
         )
     )
 
@@ -78,11 +83,11 @@ async def serve_http(
         ending.cancel()
 
 
-def on_signals(*, stop: asyncio.Event, reload: Callable[[], None]) -> None:
+def on_signals(*, stop: Callable[[], None], reload: Callable[[], None]) -> None:
     """SIGTERM and SIGINT stop the process gracefully; SIGHUP reloads."""
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop)
     loop.add_signal_handler(signal.SIGHUP, reload)
 
 

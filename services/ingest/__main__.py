@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import gc
-import signal
-import socket
 import sys
-from collections.abc import Callable, Iterator
 from typing import Final
 
 import structlog
-import uvicorn
-import uvloop
 
 from services.infra.catalogue import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError
 from services.infra.kafka import LogProducer, LogWatch
+from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http
 from services.infra.logs import configure_logs
 from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.operations import serve_operations
-from services.infra.protocol import DeadlineProtocol
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings
 from services.infra.sources import SourcesFile
@@ -40,31 +34,13 @@ log = structlog.get_logger(__name__)
 EXIT_CONFIGURATION: Final = 2
 """What a supervisor takes as: an operator must act."""
 
-KEEP_ALIVE_S: Final = 30
-"""Longer than a batching client's usual pause of 10 s, shorter than a proxy's usual minute."""
-
-DRAIN_S: Final = 15
-"""Three times the deadline of an append: requests under way end within it."""
+LIMITS: Final = Limits(backlog=2048, requests_max=None, idle_s=30, finish_s=15)
+"""Bytes in flight bound the requests, not their number. An idle connection is kept longer than a batching client's usual
+pause of 10 s, shorter than a proxy's usual minute. Requests end within three times the deadline of an append."""
 
 YOUNG_OBJECTS_MAX: Final = 25_000
 """A batch of 500 events is some ten thousand objects that die with its answer: collecting in the middle of it is waste
 (measured: a quarter of a verdict's time with Python's own 700)."""
-
-CONNECTIONS_WAITING_MAX: Final = 2048
-"""What the kernel queues while the loop is busy."""
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without its own signal handlers, which would end the process by the signal instead of by 0."""
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        host, port = self.servers[0].sockets[0].getsockname()[:2]
-        log.info("ingest_listening", host=host, port=port)
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
 
 
 def _producer(settings: Settings) -> LogProducer:
@@ -89,28 +65,6 @@ def _door(settings: Settings, *, event_log: EventLog, sources: SourcesFile) -> D
     )
 
 
-def _server(
-    settings: Settings, door: Door, *, unready: Callable[[], str | None]
-) -> _Server:
-    return _Server(
-        uvicorn.Config(
-            build_app(door, unready=unready),
-            host=settings.ingest.host,
-            port=settings.ingest.port,
-            http=DeadlineProtocol,
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            backlog=CONNECTIONS_WAITING_MAX,
-            timeout_keep_alive=KEEP_ALIVE_S,
-            timeout_graceful_shutdown=DRAIN_S,
-        )
-    )
-
-
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads the sources file again."""
     sources = SourcesFile(settings.sources)
@@ -123,23 +77,23 @@ async def serve(settings: Settings) -> None:
     def stop() -> None:
         log.info("ingest_stopping")
         stopping.set()
-        server.should_exit = True
 
-    server = _server(
-        settings, _door(settings, event_log=producer, sources=sources), unready=unready
+    door = _door(settings, event_log=producer, sources=sources)
+    on_signals(stop=stop, reload=sources.reload)
+    listener = bind(
+        host=settings.ingest.host, port=settings.ingest.port, backlog=LIMITS.backlog
     )
-    loop = asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stop)
-    loop.add_signal_handler(signal.SIGINT, stop)
-    loop.add_signal_handler(signal.SIGHUP, sources.reload)
     operations = await serve_operations(
         host=settings.ingest.host, port=settings.ingest.metrics_port, ready=unready
     )
     producer.open()
     lag = asyncio.create_task(_lag(settings.kafka.bootstrap), name="lag")
     _spare_the_collector()
+    host, port = listener.getsockname()[:2]
+    log.info("ingest_listening", host=host, port=port)
     try:
-        await server.serve()
+        app = build_app(door, unready=unready)
+        await serve_http(app, listener, stop=stopping, limits=LIMITS)
     finally:
         lag.cancel()
         await asyncio.wait([lag])
@@ -167,7 +121,7 @@ def main() -> None:
     settings = Settings()
     configure_logs(settings.log_level)
     try:
-        uvloop.run(serve(settings))
+        run(serve(settings))
     except ConfigurationError as error:
         log.error("ingest_misconfigured", reason=str(error))  # noqa: TRY400 - the message is the fix
         sys.exit(EXIT_CONFIGURATION)

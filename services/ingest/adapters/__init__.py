@@ -1,1 +1,1 @@
-"""One file a channel; a file here is discovered, nothing registers it."""
+"""Doors for other formats than our own: one file a channel, none yet."""
