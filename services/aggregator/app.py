@@ -61,9 +61,6 @@ class AggregatorApp(ChunkApp):
         )
         await super().on_start()
 
-    def _create_directories(self) -> None:
-        """Make none: there are no tables, so a worker runs where it may not write."""
-
     def unready(self) -> str | None:
         """Why this worker does not work off events, or None when it does."""
         if self.should_stop:

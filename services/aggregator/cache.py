@@ -34,18 +34,9 @@ class PersonCache:
         self._rows = 0
         self._states: OrderedDict[int, State] = OrderedDict()
 
-    def __len__(self) -> int:
-        """Persons held."""
-        return len(self._states)
-
     def __contains__(self, person: object) -> bool:
         """Whether the person's row is known to exist."""
         return person in self._states
-
-    @property
-    def rows(self) -> int:
-        """Tally rows held."""
-        return self._rows
 
     def get(self, person: int, *, version: int) -> State | None:
         """The state at that version, or None."""
@@ -60,11 +51,6 @@ class PersonCache:
         while self._rows > self._rows_max and len(self._states) > 1:
             _, dropped = self._states.popitem(last=False)
             self._rows -= len(dropped.rows)
-
-    def clear(self) -> None:
-        """Forget everybody."""
-        self._states.clear()
-        self._rows = 0
 
 
 class NameCache:

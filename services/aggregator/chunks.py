@@ -374,7 +374,7 @@ class ChunkApp(faust.App):
         return ChunkTransport(self.conf.broker_consumer, self)
 
     def _create_directories(self) -> None:
-        """No tables, hence nothing to keep on disk."""
+        """Make none: there are no tables, so a worker runs where it may not write."""
 
 
 def positions(app: ChunkApp) -> dict[Partition, int | None]:

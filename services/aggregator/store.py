@@ -60,7 +60,6 @@ class Position(NamedTuple):
 
     next: int
     epoch: int
-    lost_unaccepted: int
 
 
 class Store:
@@ -119,9 +118,7 @@ class Store:
                 connection.fetch(SQL["own_partitions"], topics, parts, owner),
             )
         return {
-            (row["topic"], row["part"]): Position(
-                row["next"], row["epoch"], row["lost"] - row["lost_accepted"]
-            )
+            (row["topic"], row["part"]): Position(row["next"], row["epoch"])
             for row in rows
         }
 
@@ -149,7 +146,7 @@ class Store:
     async def position(self, partition: Partition) -> Position | None:
         """Where a partition stands."""
         row = await self._pool.fetchrow(SQL["progress"], *partition)
-        return None if row is None else Position(row["next"], row["epoch"], 0)
+        return None if row is None else Position(row["next"], row["epoch"])
 
     async def note_lost(self, partition: Partition, *, records: int) -> None:
         """Write down how many records retention removed before they were read."""

@@ -14,7 +14,7 @@ FROM (
     ORDER BY q.topic, q.part FOR UPDATE OF q
 ) AS mine
 WHERE p.topic = mine.topic AND p.part = mine.part
-RETURNING p.topic, p.part, p.next, p.epoch, p.lost, p.lost_accepted
+RETURNING p.topic, p.part, p.next, p.epoch
 
 -- end_blockers --
 SELECT pg_terminate_backend(blocker) FROM unnest(pg_blocking_pids($1)) AS blocker
