@@ -4,10 +4,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
-import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Final
@@ -16,6 +12,7 @@ import httpx
 import psutil
 
 from bench.latency import event
+from bench.report import publish, working_directory
 from services.local.connection import Connection
 from services.local.stack import LocalStack
 
@@ -70,17 +67,9 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=100)
     parser.add_argument("--seconds", type=float, default=20)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tactus-bench-") as folder:
-        Path(folder).chmod(0o755)
-        result = asyncio.run(
-            run(arguments.batch, arguments.seconds, data=Path(folder) / "data")
-        )
-    text = json.dumps(
-        {**result, "cores": os.cpu_count(), "load_average": os.getloadavg()}, indent=2
-    )
-    sys.stdout.write(text + "\n")
-    if arguments.json:
-        arguments.json.write_text(text + "\n", encoding="utf-8")
+    with working_directory() as folder:
+        measuring = run(arguments.batch, arguments.seconds, data=folder / "data")
+        publish(asyncio.run(measuring), path=arguments.json)
 
 
 if __name__ == "__main__":

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
-import os
 import random
-import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,6 +13,7 @@ from typing import Final
 
 import httpx
 
+from bench.report import publish, working_directory
 from services.local.connection import Connection
 from services.local.stack import LocalStack
 
@@ -152,16 +149,9 @@ def main() -> None:
     parser.add_argument("--rate", type=int, default=1000)
     parser.add_argument("--seconds", type=float, default=60)
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory(prefix="tactus-bench-") as folder:
-        Path(folder).chmod(0o755)
-        result = asyncio.run(
-            run(arguments.rate, arguments.seconds, data=Path(folder) / "data")
-        )
-    machine = {"cores": os.cpu_count(), "load_average": os.getloadavg()}
-    text = json.dumps({**result, **machine}, indent=2)
-    sys.stdout.write(text + "\n")
-    if arguments.json:
-        arguments.json.write_text(text + "\n", encoding="utf-8")
+    with working_directory() as folder:
+        measuring = run(arguments.rate, arguments.seconds, data=folder / "data")
+        publish(asyncio.run(measuring), path=arguments.json)
 
 
 if __name__ == "__main__":

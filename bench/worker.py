@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -23,6 +21,7 @@ from aiokafka.partitioner import murmur2
 from confluent_kafka import Producer
 
 from bench.load import events
+from bench.report import publish, working_directory
 from services.aggregator.migrations import migrate
 from services.infra.kafka import apply_topics
 from services.infra.settings import KafkaSettings
@@ -286,8 +285,6 @@ def summary(results: Mapping[str, Result], *, count: int) -> dict[str, object]:
         "events": count,
         "chunk_events_max": CHUNK_EVENTS,
         "contenders": {name: asdict(one) for name, one in results.items()},
-        "cores": os.cpu_count(),
-        "load_average_at_end": os.getloadavg(),
     }
 
 
@@ -301,15 +298,11 @@ def main() -> int:
     )
     arguments = parser.parse_args()
     names = ["tactus", *(name for name in arguments.only if name != "tactus")]
-    with tempfile.TemporaryDirectory(prefix="tactus-bench-") as folder:
-        directory = Path(folder)
-        directory.chmod(0o755)
-        results = asyncio.run(run(arguments.events, names, directory))
-    text = json.dumps(summary(results, count=arguments.events), indent=2)
-    sys.stdout.write(text + "\n")
-    if arguments.json:
-        arguments.json.write_text(text + "\n", encoding="utf-8")
-    return 0 if len({one.tallies for one in results.values()}) == 1 else 1
+    with working_directory() as folder:
+        results = asyncio.run(run(arguments.events, names, folder))
+    figures = summary(results, count=arguments.events)
+    publish(figures, path=arguments.json)
+    return 0 if figures["equal_tallies"] else 1
 
 
 if __name__ == "__main__":

@@ -61,7 +61,6 @@ class Names:
         if not missing <= self.leaf_number.keys():
             # Another worker took a lower number and committed it after a higher one was read.
             await self._read_leaves(after=0)
-        self.leaves = Leaves.of(self._catalogue, self._triples)
 
     async def cover(self, numbers: NDArray[np.int64]) -> Leaves:
         """The leaves, among them these numbers, which another worker may have given."""
@@ -71,7 +70,6 @@ class Names:
             or not all(self._triples[number][0] for number in given)
         ):
             await self._read_leaves(after=0)
-            self.leaves = Leaves.of(self._catalogue, self._triples)
         return self.leaves
 
     def forget(self, directory: Directory) -> None:
@@ -104,3 +102,4 @@ class Names:
             self._triples.extend([("", "", "")] * (number + 1 - len(self._triples)))
             self._triples[number] = (triple[0], triple[1], triple[2])
             self.leaf_number[self._triples[number]] = number
+        self.leaves = Leaves.of(self._catalogue, self._triples)
