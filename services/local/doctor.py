@@ -48,11 +48,14 @@ STYLES: Final = {Level.OK: "green", Level.WARNING: "yellow", Level.ERROR: "bold 
 
 def run(data: Path | None) -> int:
     """Print a table of findings; 0 when none is an error, 1 when one is, 2 when there is no stack to look at."""
-    console = Console(soft_wrap=False)
+    console = Console()
     try:
         stack = stack_to_examine(data)
     except ConfigurationError as error:
-        console.print(f"tactus doctor: {error}", markup=False, highlight=False)
+        # A command to copy must stay in one line, however narrow the terminal.
+        console.print(
+            f"tactus doctor: {error}", markup=False, highlight=False, soft_wrap=True
+        )
         return REFUSED
     findings = asyncio.run(examine(stack))
     console.print(table_of(findings))

@@ -182,7 +182,10 @@ async def test_a_sources_file_open_to_others_is_a_warning(
 def test_a_directory_without_a_stack_is_refused_with_the_command(
     tmp_path: Path,
 ) -> None:
-    done = doctor(tmp_path)
+    data = tmp_path / ("wider-than-a-terminal-" * 5)
+    data.mkdir()
+
+    done = doctor(data)
 
     assert done.returncode == 2
-    assert f"tactus up --data {tmp_path}" in done.stdout
+    assert f"tactus up --data {data}" in done.stdout
