@@ -142,6 +142,10 @@ class Settings(BaseSettings):
         default=None,
         description="Secret of at least 32 characters that turns e-mail and phone into hashes.",
     )
+    write_key: SecretStr | None = Field(
+        default=None,
+        description="Write key of `tactus send` and `replay`, where no data directory tells one; secret.",
+    )
     read_key: SecretStr | None = Field(
         default=None,
         description="Read key of `tactus explain`, where no data directory tells one; secret.",

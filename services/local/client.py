@@ -17,7 +17,6 @@ import msgspec
 from schemas.instant import write_instant
 from schemas.touchpoint import TYPE
 from services.infra.errors import ConfigurationError, UnavailableError
-from services.local.connection import Connection
 
 BATCH_EVENTS_MAX: Final = 500
 """What the door takes in one request."""
@@ -226,16 +225,6 @@ def open_client(*, url: str, key: str, connections: int) -> EventsClient:
     return EventsClient(
         http=http, compress=http.base_url.host not in LOOPBACK, pause=asyncio.sleep
     )
-
-
-def key_of(connection: Connection, name: str) -> str:
-    """The stack's key of this name; raises ConfigurationError when the stack's own sources file has replaced them."""
-    key = connection.keys.get(name)
-    if key is None:
-        raise ConfigurationError(
-            f"this stack tells no {name} key, because TACTUS_SOURCES names its sources: unset it and start the stack again"
-        )
-    return key
 
 
 def _verdicts(

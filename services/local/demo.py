@@ -23,7 +23,7 @@ from services.infra.catalogue import labels
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, TactusError
 from services.local.board import Board
-from services.local.client import key_of, open_client
+from services.local.client import open_client
 from services.local.connection import Connection
 from services.local.counting import Counts
 from services.local.demonstration import Demonstration
@@ -157,9 +157,9 @@ async def _show(
     )
     async with (
         open_client(
-            url=connection.ingest, key=key_of(connection, "server"), connections=2
+            url=connection.ingest, key=_key_of(connection, "server"), connections=2
         ) as client,
-        open_reader(url=connection.api, key=key_of(connection, "read")) as reader,
+        open_reader(url=connection.api, key=_key_of(connection, "read")) as reader,
     ):
         demonstration = Demonstration(
             connection=connection,
@@ -178,6 +178,16 @@ async def _show(
         with screen:
             ending.counts = await demonstration.run()
         ending.findings = demonstration.findings(ending.counts)
+
+
+def _key_of(connection: Connection, name: str) -> str:
+    """The stack's key of this name; raises ConfigurationError when TACTUS_SOURCES has replaced them."""
+    key = connection.keys.get(name)
+    if key is None:
+        raise ConfigurationError(
+            f"this stack tells no {name} key, because TACTUS_SOURCES names its sources: unset it and start the demo again"
+        )
+    return key
 
 
 async def _page(connection: Connection, *, browser: bool) -> str:

@@ -26,8 +26,7 @@ from services.infra.errors import (
     TactusError,
     UnavailableError,
 )
-from services.infra.settings import Settings
-from services.local.connection import find_connection
+from services.local.doors import find_api
 
 TIMEOUT_S: Final = 10.0
 """The API answers within five seconds, if only to say that it cannot."""
@@ -55,13 +54,6 @@ STYLES: Final = {
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
-class Stack(NamedTuple):
-    """Where the API is, and a key that may read."""
-
-    url: str
-    key: str
-
-
 class Explained(NamedTuple):
     """A score and its receipt, of one version."""
 
@@ -73,10 +65,10 @@ def run(customer: str, *, at: str | None, data: Path | None) -> int:
     """Print the explanation; 0 when there is one, 1 when the reason why not was printed."""
     kind, value = identity_of_subject(customer)
     try:
-        stack = find_stack(data)
+        door = find_api(data)
         with httpx.Client(
-            base_url=stack.url,
-            headers={"Authorization": f"Bearer {stack.key}"},
+            base_url=door.url,
+            headers={"Authorization": f"Bearer {door.key}"},
             timeout=TIMEOUT_S,
         ) as client:
             explained = ask(client, f"{kind}:{value}", at=at)
@@ -87,19 +79,6 @@ def run(customer: str, *, at: str | None, data: Path | None) -> int:
     console.width = max(console.width, WIDTH_MIN)
     show(console, explained)
     return 0
-
-
-def find_stack(data: Path | None) -> Stack:
-    """Find the stack of a data directory, or the API that the settings name.
-
-    Raises ConfigurationError, with what to do, when neither is there.
-    """
-    settings = Settings()
-    if data is None and settings.read_key is not None:
-        url = f"http://{settings.api.host}:{settings.api.port}"
-        return Stack(url, settings.read_key.get_secret_value())
-    connection = find_connection(data)
-    return Stack(connection.api, connection.keys["read"])
 
 
 def ask(client: httpx.Client, identity: str, *, at: str | None) -> Explained:

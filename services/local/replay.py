@@ -29,10 +29,9 @@ from services.local.client import (
     EventsClient,
     Outgoing,
     batches,
-    key_of,
     open_client,
 )
-from services.local.connection import Connection, find_connection
+from services.local.doors import Door, find_ingest
 from services.local.mapping import Unreadable
 from services.local.mapping_file import find_map, load_map, stem
 from services.local.recording import (
@@ -104,10 +103,8 @@ def run(
     try:
         pace = _pace(speed)
         recording = _recording(file, map_file=map_file)
-        connection = find_connection(data)
-        plan = _plan(
-            recording, speed=pace, source=source, as_is=as_is, connection=connection
-        )
+        door = find_ingest(data, key="backfill" if as_is else "server")
+        plan = _plan(recording, speed=pace, source=source, as_is=as_is, door=door)
         _say(plan.announcement())
         outcome.started_s = time.monotonic()
         asyncio.run(_replay(plan, outcome))
@@ -152,7 +149,7 @@ def _plan(
     speed: float | None,
     source: str | None,
     as_is: bool,
-    connection: Connection,
+    door: Door,
 ) -> Plan:
     _say(f"reading {recording.path} …")
     scan = recording.scan()
@@ -164,10 +161,10 @@ def _plan(
         source=source or f"replay/{name}",
         shift_hours=0
         if as_is
-        else kept_shift(connection.data, scan=scan, file=name, now=now),
+        else kept_shift(door.data, scan=scan, file=name, now=now),
         speed=speed,
-        url=connection.ingest,
-        key=key_of(connection, "backfill" if as_is else "server"),
+        url=door.url,
+        key=door.key,
     )
 
 

@@ -18,8 +18,8 @@ from services.infra.catalogue import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, InvalidEventError, TactusError
 from services.infra.settings import Settings
-from services.local.client import Outgoing, Verdict, batches, key_of, open_client
-from services.local.connection import Connection, find_connection
+from services.local.client import Outgoing, Verdict, batches, open_client
+from services.local.doors import Door, find_ingest
 from services.local.recording import instant
 
 SOURCE: Final = "command-line"
@@ -54,7 +54,7 @@ class Described:
 def run(what: Described | Path | None, *, data: Path | None) -> int:
     """Send what is described, or the JSON of a file (`-` is stdin), or the example; 0 when all was accepted."""
     try:
-        verdicts = asyncio.run(_send(events_of(what), find_connection(data)))
+        verdicts = asyncio.run(_send(events_of(what), find_ingest(data, key="server")))
     except KeyboardInterrupt:
         return 130
     except TactusError as error:
@@ -75,10 +75,8 @@ def events_of(what: Described | Path | None) -> list[Outgoing]:
     return [example]
 
 
-async def _send(events: Sequence[Outgoing], connection: Connection) -> list[Verdict]:
-    async with open_client(
-        url=connection.ingest, key=key_of(connection, "server"), connections=1
-    ) as client:
+async def _send(events: Sequence[Outgoing], door: Door) -> list[Verdict]:
+    async with open_client(url=door.url, key=door.key, connections=1) as client:
         return [
             verdict for batch in batches(events) for verdict in await client.send(batch)
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import os
 import random
 import re
 import signal
@@ -17,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
+import httpx
 import pytest
 
 from services.infra.kafka import log_ends
@@ -307,6 +309,43 @@ async def test_one_event_is_sent_from_arguments_and_from_the_example(
         ("customer:c-7", "call.answered"),
         ("customer:c-1001", "survey.csat"),
     }
+
+
+async def test_a_stack_that_only_settings_name_is_reached(
+    stack: Connection, tmp_path: Path
+) -> None:
+    file = written(
+        tmp_path / "support_incident_events.ndjson.gz", tickets(9, customers=2)
+    )
+    ingest, api = httpx.URL(stack.ingest), httpx.URL(stack.api)
+    named = {
+        "TACTUS_INGEST__PORT": str(ingest.port),
+        "TACTUS_API__PORT": str(api.port),
+        "TACTUS_WRITE_KEY": stack.keys["server"],
+        "TACTUS_READ_KEY": stack.keys["read"],
+    }
+
+    def tactus(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            (str(Path(sys.executable).with_name("tactus")), *arguments),
+            env=os.environ | named,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    sent = tactus("send", "--touchpoint", "case.opened", "--customer", "c-elsewhere")
+    replays = [tactus("replay", str(file), "--source", "elsewhere") for _ in "12"]
+    await settled(stack)
+    explained = tactus("explain", "c-elsewhere")
+
+    runs = (sent, *replays, explained)
+    assert [run.returncode for run in runs] == [0] * 4, [run.stderr for run in runs]
+    assert len(await stored(stack, "shop/elsewhere")) == 9
+    assert explained.stdout.startswith("customer:c-elsewhere\n")
+    assert explained.stdout.endswith(" = 30.49\n")
 
 
 def test_a_refused_event_is_told_why(stack: Connection) -> None:

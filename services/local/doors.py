@@ -1,0 +1,80 @@
+"""Where the client commands knock, and with which key: a data directory's stack, or the one the settings name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from pydantic import SecretStr
+
+from services.infra.errors import ConfigurationError
+from services.infra.settings import Settings
+from services.local.connection import DEFAULT_DATA, Connection, find_connection
+from services.local.plan import reached_at
+
+WRITE_KEY: Final = "TACTUS_WRITE_KEY"
+READ_KEY: Final = "TACTUS_READ_KEY"
+
+READ: Final = "read"
+"""The name in connection.json of the key that may read scores."""
+
+
+class Door(NamedTuple):
+    """An address, a key that opens it, and the directory that remembers what was done there."""
+
+    url: str
+    key: str
+    data: Path
+
+
+def find_ingest(data: Path | None, *, key: str) -> Door:
+    """Find the door for events; `key` is the name of the stack's own key to use.
+
+    TACTUS_WRITE_KEY without a data directory means the door that TACTUS_INGEST__HOST and __PORT name; with one it
+    stands in where the stack tells no keys. Raises ConfigurationError, with what to do, when there is no stack or
+    no key.
+    """
+    settings = Settings()
+    own = settings.write_key
+    if data is None and own is not None:
+        return _configured(settings.ingest.host, settings.ingest.port, own)
+    stack = _stack(data, setting=WRITE_KEY)
+    secret = _key(stack.keys.get(key), own, setting=WRITE_KEY)
+    return Door(stack.ingest, secret, stack.data)
+
+
+def find_api(data: Path | None) -> Door:
+    """Find the door for scores; the same rules as find_ingest's, with TACTUS_READ_KEY."""
+    settings = Settings()
+    own = settings.read_key
+    if data is None and own is not None:
+        return _configured(settings.api.host, settings.api.port, own)
+    stack = _stack(data, setting=READ_KEY)
+    secret = _key(stack.keys.get(READ), own, setting=READ_KEY)
+    return Door(stack.api, secret, stack.data)
+
+
+def _configured(host: str, port: int, key: SecretStr) -> Door:
+    url = f"http://{reached_at(host)}:{port}"
+    return Door(url, key.get_secret_value(), DEFAULT_DATA.absolute())
+
+
+def _stack(data: Path | None, *, setting: str) -> Connection:
+    try:
+        return find_connection(data)
+    except ConfigurationError as error:
+        if data is not None:
+            raise
+        raise ConfigurationError(
+            f"{error}, or set {setting} to reach the one that the settings name"
+        ) from error
+
+
+def _key(told: str | None, own: SecretStr | None, *, setting: str) -> str:
+    if told is not None:
+        return told
+    if own is None:
+        raise ConfigurationError(
+            f"this stack tells no keys, because TACTUS_SOURCES names its sources: set {setting} to one of theirs"
+        )
+    return own.get_secret_value()
