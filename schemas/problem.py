@@ -62,6 +62,12 @@ def _table(*rows: tuple[str, int, str, str]) -> dict[str, ProblemType]:
 
 PROBLEMS: Final = _table(
     (
+        "malformed-request",
+        400,
+        "The bytes are no HTTP/1.1 request",
+        "Send HTTP/1.1 in the clear, with one Content-Length or chunked; TLS and HTTP/2 end at a proxy before.",
+    ),
+    (
         "malformed-json",
         400,
         "The body is not JSON",

@@ -13,7 +13,7 @@ import uvicorn
 import uvloop
 
 from services.infra.errors import ConfigurationError
-from services.infra.protocol import DeadlineProtocol
+from services.infra.protocol import Application, DeadlineProtocol, bounded
 
 
 class Limits(NamedTuple):
@@ -22,7 +22,7 @@ class Limits(NamedTuple):
     backlog: int
     """Connections the kernel holds while the loop is busy."""
     requests_max: int | None
-    """Requests at once, above it 503 at once; None where the process bounds its memory otherwise."""
+    """Requests and connections at once, above it 503 at once; None where the process bounds its memory otherwise."""
     idle_s: int
     """How long a connection without a request is kept."""
     finish_s: int
@@ -49,16 +49,21 @@ def bind(*, host: str, port: int, backlog: int) -> socket.socket:
 
 
 async def serve_http(
-    app: Callable[..., Awaitable[None]],
+    app: Application,
     listener: socket.socket,
     *,
     stop: asyncio.Event,
     limits: Limits,
 ) -> None:
     """Serve until `stop` is set, then finish the requests under way."""
+
+    def crowd() -> int:
+        """Count what is served, this request and its connection among it."""
+        return max(len(server.server_state.tasks), len(server.server_state.connections))
+
     server = _Server(
         uvicorn.Config(
-            app,
+            bounded(app, crowd=crowd, most=limits.requests_max),
             http=DeadlineProtocol,
             ws="none",
             lifespan="off",
@@ -67,7 +72,6 @@ async def serve_http(
             access_log=False,
             server_header=False,
             proxy_headers=False,
-            limit_concurrency=limits.requests_max,
             timeout_keep_alive=limits.idle_s,
             timeout_graceful_shutdown=limits.finish_s,
         )

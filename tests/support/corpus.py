@@ -178,6 +178,31 @@ def rows() -> Iterator[Row]:
             yield _row(json.loads(line))
 
 
+class Framing(NamedTuple):
+    """Bytes on a connection that are hardly a request, and the answer."""
+
+    name: str
+    sent: bytes
+    expect_status: int
+    expect_type: str
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def framings() -> Iterator[Framing]:
+    """Read every row of bad framing; each character of its text is one byte."""
+    file = FOLDER / "framing.jsonl"
+    for line in file.read_text(encoding="utf-8").splitlines():
+        told = json.loads(line)
+        yield Framing(
+            name=told["name"],
+            sent=told["bytes"].encode("latin-1"),
+            expect_status=told["expect_status"],
+            expect_type=told["expect_type"],
+        )
+
+
 def _row(told: Mapping[str, object]) -> Row:
     request = told["request"]
     assert isinstance(request, dict)

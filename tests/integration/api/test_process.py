@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -17,10 +18,12 @@ import pytest
 
 from services.local.postgres import EmbeddedPostgres
 from tests.support.apiprocess import ApiProcess, api_process, write_sources
+from tests.support.corpus import framings
 from tests.support.customers import Lived, store_person
 from tests.support.places import data_directory
 from tests.support.readapi import KEY, T
 from tests.support.waiting import wait_until
+from tests.support.wire import send
 
 pytestmark = pytest.mark.integration
 
@@ -154,6 +157,22 @@ def test_a_head_that_is_too_large_or_never_ends_is_cut_off(api: ApiProcess) -> N
         slow.sendall(b"GET /livez HTTP/1.1\r\n")
         assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
 
+    assert get(api).status_code == 200
+
+
+def test_bytes_that_are_no_request_get_a_problem_and_cost_no_other(
+    api: ApiProcess,
+) -> None:
+    bad = [row for row in framings() if row.expect_type == "malformed-request"]
+
+    replies = {row.name: send(api.port, [row.sent]) for row in bad}
+
+    problems = {name: json.loads(reply.body) for name, reply in replies.items()}
+    assert len(bad) > 15
+    assert {reply.status for reply in replies.values()} == {400}
+    assert {problem["type"] for problem in problems.values()} == {
+        "urn:tactus:problem:malformed-request"
+    }
     assert get(api).status_code == 200
 
 

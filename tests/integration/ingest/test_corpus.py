@@ -6,14 +6,15 @@ import json
 
 import pytest
 
-from tests.support.corpus import GENERATORS, Row, rows
+from tests.support.corpus import GENERATORS, Framing, Row, framings, rows
 from tests.support.ingestprocess import IngestProcess
 from tests.support.senders import SERVER_KEY, event
-from tests.support.wire import exchange
+from tests.support.wire import exchange, send
 
 pytestmark = pytest.mark.integration
 
 ROWS = list(rows())
+FRAMINGS = list(framings())
 GOOD_HEADERS = [
     ("Content-Type", "application/json"),
     ("Authorization", f"Bearer {SERVER_KEY}"),
@@ -49,6 +50,20 @@ def test_the_answer_is_the_corpus_one_and_a_good_request_succeeds_right_after(
     assert exchange(ingest.port, headers=GOOD_HEADERS, body=good).status == 202
 
 
+@pytest.mark.parametrize("framing", FRAMINGS, ids=str)
+def test_bytes_that_are_hardly_a_request_get_a_problem_and_cost_no_other(
+    ingest: IngestProcess, framing: Framing
+) -> None:
+    reply = send(ingest.port, [framing.sent])
+
+    told = json.loads(reply.body)
+    assert (reply.status, told["status"]) == (framing.expect_status,) * 2
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert told["type"] == f"urn:tactus:problem:{framing.expect_type}"
+    good = json.dumps(event("after")).encode()
+    assert exchange(ingest.port, headers=GOOD_HEADERS, body=good).status == 202
+
+
 def test_nothing_of_the_corpus_failed_inside_or_ended_the_process(
     ingest: IngestProcess,
 ) -> None:
@@ -61,6 +76,8 @@ def test_nothing_of_the_corpus_failed_inside_or_ended_the_process(
             body=row.body,
             chunked=row.chunked,
         )
+    for framing in FRAMINGS:
+        send(ingest.port, [framing.sent])
 
     assert ingest.process.poll() is None
     assert ingest.logged("request_failed") == []
@@ -68,7 +85,7 @@ def test_nothing_of_the_corpus_failed_inside_or_ended_the_process(
 
 
 def test_every_row_has_its_own_name_and_every_generator_a_row() -> None:
-    names = [row.name for row in ROWS]
+    names = [row.name for row in ROWS] + [row.name for row in FRAMINGS]
     bodies = [row.body for row in ROWS]
 
     assert len(set(names)) == len(names)
