@@ -18,7 +18,7 @@ from services.infra.errors import UnavailableError
 
 PARTITION = ("t", 0)
 WITHIN_S = 0.03
-ENOUGH = 20
+ENOUGH = 10
 
 
 class World:
