@@ -65,16 +65,15 @@ class Felt(NamedTuple):
     confidence: float = 1.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Arguments:
-    """What a valence may read of an event."""
+class Arguments(NamedTuple):
+    """What a valence may read of an event; a tuple, because one is made for every event."""
 
     occurred_at_us: int
+    properties: Mapping[str, object]
     rating_scale: str | ScalePoints | None = None
     rating_value: float | None = None
     valence: float | None = None
     stake: float | None = None
-    properties: Mapping[str, object]
 
 
 @dataclass(frozen=True, slots=True)
