@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import numpy as np
 
-from services.core.columns import LEAF, WIDTH, Tallies
+from services.core.columns import LEAF, WIDTH, Tallies, merge
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
 from services.infra.postgres import open_pool
@@ -179,8 +179,10 @@ class Reading:
         stored = tuple(number for *_, number in ordered)
         position = {number: index for index, number in enumerate(stored)}
         cells[:, LEAF] = [position[number] for number in cells[:, LEAF].tolist()]
+        # Identities of one person may have lived the same hour: their tallies are added before the cap is applied.
+        owner = np.zeros(len(cells), dtype=np.int64)
         return Experience(
-            tallies=Tallies(np.zeros(len(cells), dtype=np.int64), cells),
+            tallies=merge([Tallies(owner, cells)]),
             triples=tuple(
                 (touchpoint, channel, place)
                 for touchpoint, channel, place, _ in ordered

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from datetime import timedelta
 
 import asyncpg
@@ -9,6 +10,7 @@ import pytest
 
 from services.infra.pseudonyms import pseudonym
 from tests.support.customers import Lived, store_person
+from tests.support.databases import Databases
 from tests.support.openapi import Contract
 from tests.support.readapi import HASH_KEY, T, example_catalogue, read_client
 
@@ -71,6 +73,46 @@ async def test_a_score_is_what_the_worked_example_says_whatever_identity_is_aske
         assert body["model_version"] == example_catalogue().model_version
         assert body["at"] == "2026-03-01T12:00:00Z"
         assert body["alerts"] == []
+
+
+async def test_identities_that_lived_the_same_hour_are_added_before_the_cap(
+    databases: Databases,
+) -> None:
+    dice = random.Random(3)
+    lived = [
+        Lived(
+            ANNA,
+            dice.choice(list(POINTS)),
+            T - dice.randrange(40) * HOUR,
+            dice.choice((-1.0, -0.7, 0.3, 0.9)),
+            place=dice.choice(("", "store/1", "store/2")),
+            event_id=f"e{number}",
+        )
+        for number in range(120)
+    ]
+    shared = [
+        event._replace(identity=dice.choice((ANNA, BROWSER, "loyalty:l1")))
+        for event in lived
+    ]
+    dice.shuffle(shared)
+
+    answers = []
+    for history in (lived, shared):
+        name = await databases.create()
+        dsn = databases.server.dsn_of(name)
+        await store_person(dsn, history, customer=ANNA, version=7)
+        async with read_client(dsn) as client:
+            answers.append(
+                [
+                    (await client.get(f"/v1/customers/{ANNA}{part}")).json()
+                    for part in ("", "/receipt")
+                ]
+            )
+        await databases.drop(name)
+
+    (alone, receipt_alone), (together, receipt_together) = answers
+    assert together | {"identities": [ANNA]} == alone
+    assert receipt_together == receipt_alone
 
 
 async def test_windows_and_dimensions_are_read_from_the_same_tallies(anna: str) -> None:
