@@ -43,7 +43,9 @@ _GZIP: Final = 31
 _PIECE_BYTES: Final = 64 * 1024
 """One step of inflating: the limits are checked between steps."""
 
-_STRING: Final = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"', re.DOTALL)
+_STRING: Final = re.compile(rb'"(?:[^"\\]++|\\.?)*+(?:"|\Z)', re.DOTALL)
+"""One that never ends reaches to the end of the text: else each quote inside it would be tried as a beginning."""
+
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKET: Final = bytes(set(range(256)) - set(b"[]{}"))
 

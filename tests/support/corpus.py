@@ -74,6 +74,7 @@ GENERATORS: Final[Mapping[str, Callable[[], bytes]]] = {
     "lists-300-deep": lambda: _deep(300),
     "lists-10000-deep": lambda: b"[" * 10_000 + b"]" * 10_000,
     "a-million-open-brackets": lambda: b"[" * 1_000_000,
+    "16000-escaped-quotes": lambda: b"{" * 17 + b'"' + b'\\"' * 16_000,
     "30000-open-braces": lambda: b'{"a":' * 6_000,
     "integer-of-5000-digits": lambda: _with_property("1" * 5000),
     "129-properties": lambda: _with_properties(129),

@@ -227,3 +227,9 @@ def test_brackets_that_never_close_are_too_deep(text: bytes) -> None:
 @given(st.text(alphabet='[]{}"\\a', max_size=200))
 def test_unbalanced_text_never_crashes_the_scan(text: str) -> None:
     nests_too_deep(text.encode())
+
+
+@pytest.mark.parametrize("end", [b"", b"\\", b"x"], ids=repr)
+def test_a_text_that_never_ends_is_walked_once(end: bytes) -> None:
+    # Half a million beginnings, each tried to the end, would take an hour.
+    assert nests_too_deep(b"{" * 17 + b'"' + b'\\"' * 500_000 + end)
