@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -158,6 +159,45 @@ def test_a_head_that_is_too_large_or_never_ends_is_cut_off(api: ApiProcess) -> N
         assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
 
     assert get(api).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("head", "rest"),
+    [
+        (b"POST /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 100\r\n\r\n", b"{"),
+        (b"GET /livez HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n"),
+        (b"POST /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n", b"{"),
+    ],
+    ids=["a body that never ends", "empty lines", "a body that ends late"],
+)
+def test_who_says_something_after_the_answer_and_then_nothing_is_cut_off(
+    api: ApiProcess, head: bytes, rest: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=ANSWER_S_MAX) as odd:
+        odd.sendall(head)
+        assert odd.recv(10_000).startswith(b"HTTP/1.1 ")
+        odd.sendall(rest)
+
+        said = b"".join(iter(lambda: odd.recv(1000), b""))
+
+    assert re.findall(rb"HTTP/1\.1 (\d+)", said) in ([], [b"408"])
+
+
+def test_many_requests_at_once_on_one_connection_are_answered_in_turn(
+    api: ApiProcess,
+) -> None:
+    body = b"x" * 100_000
+    posted = b"POST /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
+    asked = b"GET /livez HTTP/1.1\r\nHost: a\r\n"
+    with socket.create_connection(
+        ("127.0.0.1", api.port), timeout=ANSWER_S_MAX
+    ) as several:
+        several.sendall(posted + body + asked)
+        several.sendall(b"Connection: close\r\n\r\n")
+
+        said = b"".join(iter(lambda: several.recv(10_000), b""))
+
+    assert re.findall(rb"HTTP/1\.1 (\d+)", said) == [b"405", b"200"]
 
 
 def test_bytes_that_are_no_request_get_a_problem_and_cost_no_other(
