@@ -68,6 +68,8 @@ async def keep_scores(
         transaction, {*person_of.values(), *shaken}, shaken=shaken, cache=cache
     )
     _check_members(person_of, held)
+    # A chunk that lagged behind, or came by the late lane, must not take a score back to before a neighbour's events.
+    at_hour = max(at_hour, held.as_of)
     persons = held.persons()
     place_of = {person: place for place, person in enumerate(persons)}
     places = [place_of[person_of[one]] for one in identities.tolist()]
@@ -108,6 +110,8 @@ class _Held(NamedTuple):
     cached: Mapping[int, State]
     unknown: frozenset[int]
     """Persons whose tallies must be read; who is neither cached nor unknown has none yet."""
+    as_of: int
+    """The latest hour that any of their stored scores was read at."""
 
     def persons(self) -> list[int]:
         """Everybody, those to be read last."""
@@ -156,6 +160,7 @@ async def _lock(
         frozenset(locked),
         cached,
         frozenset(unknown),
+        max((row.as_of for row in locked.values()), default=0),
     )
 
 

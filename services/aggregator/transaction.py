@@ -74,6 +74,8 @@ class Locked(NamedTuple):
 
     version: int
     merged: bool
+    as_of: int
+    """The hour its stored score was read at."""
 
 
 class Known(NamedTuple):
@@ -269,7 +271,7 @@ class Transaction:
     async def lock_persons(self, persons: Iterable[int]) -> dict[int, Locked]:
         """Lock the rows in the order of their numbers."""
         rows = await self._connection.fetch(SQL["lock_persons"], list(persons))
-        return {row[0]: Locked(row[1], row[2] is not None) for row in rows}
+        return {row[0]: Locked(row[1], row[2] is not None, row[3]) for row in rows}
 
     async def members(self, persons: Iterable[int]) -> list[tuple[int, str, int]]:
         """Number, value and person of all identities of these persons."""

@@ -117,7 +117,7 @@ INSERT INTO person (id) SELECT id FROM unnest($1::bigint[]) AS id ORDER BY id
 ON CONFLICT (id) DO NOTHING
 
 -- lock_persons --
-SELECT id, version, merged_into FROM person WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
+SELECT id, version, merged_into, as_of FROM person WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
 
 -- members --
 SELECT id, value, person FROM identity WHERE person = ANY($1::bigint[])

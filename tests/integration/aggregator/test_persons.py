@@ -255,6 +255,26 @@ async def tallies(database: asyncpg.Connection) -> list[tuple[object, ...]]:
     return [tuple(row) for row in rows]
 
 
+async def test_a_chunk_that_lagged_behind_takes_no_score_back_in_time(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection
+) -> None:
+    worker = await open_pipeline()
+    hour_ms = 3_600_000
+    loss = event("e-1", time=at(24 * 60), touchpoint="delivery.promise_missed")
+    earlier = event("e-2", time=at(0), touchpoint="web.page_viewed")
+
+    await worker.process(chunk([loss], at_ms=NOW_MS))
+    lagging = chunk([earlier], topic=LATE, at_ms=NOW_MS - 2 * hour_ms)
+    await worker.process(lagging)
+
+    hour = await database.fetchval(
+        "SELECT extract(epoch FROM as_of)::bigint / 3600 FROM customer_score"
+    )
+    assert hour == NOW_MS // hour_ms
+    assert (await stored(database))["customer:c-1"][0] < 30
+    assert await stored(database) == await recomputed(database)
+
+
 async def test_a_person_pushed_out_of_the_cache_is_read_again_with_the_same_score(
     open_pipeline: OpenPipeline, database: asyncpg.Connection
 ) -> None:
