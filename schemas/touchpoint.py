@@ -37,6 +37,9 @@ IDENTITY_CHARS_MAX: Final = 256
 IDENTITIES_MAX: Final = 16
 """A person seldom has more than five ways to be known; every pair is a link to store."""
 
+RECORD_IDENTITIES_MAX: Final = IDENTITIES_MAX + 1
+"""A subject sent beside the identities is one more."""
+
 KIND_CHARS_MAX: Final = 32
 """A kind of identity is a word, not a value."""
 
@@ -242,7 +245,7 @@ class RecordData(_Body):
     channel: Channel
     """Where it happened."""
     identities: Annotated[
-        list[RecordIdentity], Field(min_length=1, max_length=IDENTITIES_MAX + 1)
+        list[RecordIdentity], Field(min_length=1, max_length=RECORD_IDENTITIES_MAX)
     ]
     """Every way the person is known by; a subject sent beside them is one more."""
 
@@ -255,7 +258,7 @@ class NamedIdentity(NamedTuple):
 
 
 _SUBJECT_KIND: Final = re.compile(
-    r"customer|loyalty|email|phone|email_hash|phone_hash|anonymous|device|x-[a-z0-9_-]+"
+    r"customer|loyalty|email|phone|email_hash|phone_hash|anonymous|device|x-[a-z0-9][a-z0-9_-]{0,29}"
 )
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 from msgspec import Meta
 
+from schemas.touchpoint import RECORD_IDENTITIES_MAX
 from services.aggregator.ports import Record
 from services.core import identity as identities
 from services.core.catalogue import Arguments, Catalogue, Refusal
@@ -21,9 +22,6 @@ EVENT_TYPE: Final = "tactus.touchpoint.v1"
 HOUR_US: Final = 3_600_000_000
 TIME_US_MAX: Final = (1 << 20) * HOUR_US
 """Hours since 1970 are kept in 20 bits of the sort key: until the year 2089."""
-
-IDENTITIES_MAX: Final = 16
-"""A visitor, a device, a card, a mail, a phone, an account of each shop system: half of this, doubled."""
 
 Name = Annotated[str, Meta(min_length=1, max_length=128)]
 Slug = Annotated[str, Meta(max_length=128)]
@@ -267,8 +265,8 @@ def _impression(
 
 
 def _others(named: tuple[NamedIdentity, ...], subject: str) -> tuple[str, ...]:
-    if len(named) > IDENTITIES_MAX:
-        raise ValueError(f"identities: at most {IDENTITIES_MAX}")
+    if len(named) > RECORD_IDENTITIES_MAX:
+        raise ValueError(f"identities: at most {RECORD_IDENTITIES_MAX}")
     names = {f"{one.kind}:{one.value}" for one in named}
     names.discard(subject)
     return tuple(sorted(names))

@@ -98,11 +98,9 @@ class Judge:
         if isinstance(identities, Rejected):
             return identities
         moment = _moment(parsed.time, received)
-        if received.at - moment.at > KEPT and not source.backfill:
-            return Rejected(
-                Reason.TOO_OLD,
-                f"time: is more than {KEPT.days} days ago; a backfill key may send it",
-            )
+        too_old = _too_old(moment.at, received, source)
+        if too_old is not None:
+            return too_old
         refused = self._refused_valence(parsed.data, moment.at)
         if refused is not None:
             return Rejected(Reason.INVALID, f"data.{refused.field}: {refused.reason}")
@@ -220,6 +218,19 @@ def _moment(time: str | None, received: Arrival) -> _Moment:
     if at - received.at > AHEAD_MAX:
         return _Moment(*received, {"timeorigin": "clamped", "clienttime": text})
     return _Moment(at, text, {})
+
+
+def _too_old(at: datetime, received: Arrival, source: Source) -> Rejected | None:
+    if at < EPOCH:
+        return Rejected(
+            Reason.TOO_OLD, "time: is before 1970, where hours begin to count"
+        )
+    if received.at - at > KEPT and not source.backfill:
+        return Rejected(
+            Reason.TOO_OLD,
+            f"time: is more than {KEPT.days} days ago; a backfill key may send it",
+        )
+    return None
 
 
 def _arguments(data: TouchpointData, at: datetime) -> Arguments:

@@ -139,6 +139,9 @@ def test_mail_and_phone_never_reach_the_log() -> None:
         ("anonymous:a9", "anonymous:a9"),
         ("urn:people:9", "customer:urn:people:9"),
         ("loyalty:a:b", "loyalty:a:b"),
+        ("x-shop_7:9", "x-shop_7:9"),
+        ("x--shop:9", "customer:x--shop:9"),
+        ("x-" + "a" * 31 + ":9", "customer:x-" + "a" * 31 + ":9"),
     ],
 )
 def test_a_subject_names_the_person_and_a_bare_one_the_customer(
@@ -247,6 +250,11 @@ def test_events_older_than_400_days_need_the_backfill_right() -> None:
     assert accepted(at(-timedelta(days=400))).topic == LATE
     assert reason(at(-timedelta(days=400, microseconds=1))) is Reason.TOO_OLD
     assert accepted(at(-timedelta(days=2000)), BACKFILL).topic == LATE
+
+
+def test_before_1970_no_key_may_send() -> None:
+    assert reason(event(time="1969-12-31T23:59:59.999999Z"), BACKFILL) is Reason.TOO_OLD
+    assert accepted(event(time="1970-01-01T00:00:00Z"), BACKFILL).topic == LATE
 
 
 @pytest.mark.parametrize(
