@@ -22,7 +22,7 @@ ROOMS: Final = (Path("/var/lib/tactus"), Path("/var/tmp/tactus"))  # noqa: S108 
 
 IDENTITY: Final = "postgres.identity"
 ORIGIN: Final = ".origin"
-"""Beside each moved directory: where its data directory is."""
+"""Beside each moved directory: where its data directory is, and on which file system."""
 
 
 class Home(NamedTuple):
@@ -113,7 +113,7 @@ def _moved(data: Path) -> Path:
     room = _room()
     _sweep(room)
     directory = room / f"postgres-{_identity(data)}"
-    directory.with_suffix(ORIGIN).write_text(f"{data}\n")
+    directory.with_suffix(ORIGIN).write_text(f"{data}\n{data.stat().st_dev}\n")
     (data / "postgres.moved").write_text(f"{directory}\n")
     return directory
 
@@ -121,11 +121,21 @@ def _moved(data: Path) -> Path:
 def _sweep(room: Path) -> None:
     # Tables whose data directory was removed serve nobody.
     for origin in room.glob(f"postgres-*{ORIGIN}"):
-        directory, data = origin.with_suffix(""), Path(origin.read_text().strip())
+        directory = origin.with_suffix("")
+        path, *device = origin.read_text().splitlines()
+        data = Path(path)
         known = directory.name == f"postgres-{_identity_of(data)}"
-        if not known and not processes_in(directory, "postgres"):
+        # A disk that is only not mounted took its data directory with it, but removed nothing.
+        there = device == [str(_device_of(data))]
+        if there and not known and not processes_in(directory, "postgres"):
             shutil.rmtree(directory, ignore_errors=True)
             origin.unlink(missing_ok=True)
+
+
+def _device_of(path: Path) -> int:
+    """The file system that a path is on, or would be on."""
+    nearest = next(one for one in (path, *path.parents) if one.exists())
+    return nearest.stat().st_dev
 
 
 def _identity(data: Path) -> str:
@@ -138,5 +148,5 @@ def _identity(data: Path) -> str:
 def _identity_of(data: Path) -> str | None:
     try:
         return (data / IDENTITY).read_text().strip()
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None

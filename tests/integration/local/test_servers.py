@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import stat
 import tempfile
 import time
@@ -225,6 +226,25 @@ def test_tables_moved_elsewhere_go_when_their_data_directory_has_gone() -> None:
         assert other.directory != directory
 
     assert not directory.exists()
+
+
+def test_tables_whose_data_directory_is_on_a_disk_that_is_not_mounted_stay() -> None:
+    with closed_folder() as folder, ended(EmbeddedPostgres(folder)) as server:
+        server.start()
+        directory = server.directory
+    origin = directory.with_suffix(".origin")
+    moved = os.geteuid() == 0
+    if moved:
+        path, device = origin.read_text().splitlines()
+        origin.write_text(f"{path}\n{int(device) + 1}\n")
+
+    with closed_folder() as folder, ended(EmbeddedPostgres(folder)) as other:
+        other.start()
+
+    assert directory.exists() == origin.exists() == moved
+    if moved:
+        shutil.rmtree(directory)
+        origin.unlink()
 
 
 @contextmanager
