@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.aggregator.batch import Batch, Dead, conflict, sameness
+from services.aggregator.batch import Batch, Dead, Sameness, conflict, sameness
 from services.aggregator.eventcolumns import (
     EventColumns,
     event_columns,
@@ -41,7 +41,8 @@ async def store_new(
     leaf_number: Mapping[Triple, int],
 ) -> Sifted:
     """Store the events that no transaction has stored; sorted, so that none waits for another in a circle."""
-    timed, refused = await _first_seen(transaction, batch.events)
+    seen = await _seen(transaction, batch.events)
+    timed, refused = _divided(batch.events, seen)
     timed = in_order(timed)
     columns = event_columns(timed, directory=directory, leaf_number=leaf_number)
     if timed:
@@ -52,13 +53,28 @@ async def store_new(
             refused += stored
             timed = [timed[position] for position in keep.tolist()]
             columns = EventColumns(*(column[keep] for column in columns))
-    refused += _twins(batch, refused)
+    refused += _twins(batch, refused, elders=seen.elders)
     conflicts = [
         conflict(event)
         for event, body_hash in refused
         if body_hash != signed(event.body_hash)
     ]
     return Sifted(timed, columns, len(refused) - len(conflicts), conflicts)
+
+
+def _divided(
+    events: Sequence[Event], seen: _Seen
+) -> tuple[Sequence[Event], list[Refused]]:
+    """The events that may be new, and those that are not."""
+    if not seen.old and not seen.elders:
+        return events, []
+    named = [(event, sameness(event)) for event in events]
+    new = [
+        event
+        for event, name in named
+        if name not in seen.old and name not in seen.elders
+    ]
+    return new, [(event, seen.old[name]) for event, name in named if name in seen.old]
 
 
 def _apart(
@@ -80,32 +96,70 @@ def _apart(
     return np.array(keep, dtype=np.int64), refused
 
 
-def _twins(batch: Batch, refused: Sequence[Refused]) -> list[Refused]:
+def _twins(
+    batch: Batch, refused: Sequence[Refused], *, elders: Mapping[Sameness, Sameness]
+) -> list[Refused]:
     # A twin is measured against what is stored, not against its elder in the chunk, which may itself have been
     # refused: so it does not matter how the log is cut into chunks.
-    if not batch.twins:
+    if not batch.twins and not elders:
         return []
     truth = {sameness(event): signed(event.body_hash) for event in batch.events}
     truth |= {sameness(event): body_hash for event, body_hash in refused}
-    return [(twin, truth[sameness(twin)]) for twin in batch.twins]
+    truth |= {name: truth[elder] for name, elder in elders.items()}
+    younger = [event for event in batch.events if sameness(event) in elders]
+    return [(twin, truth[sameness(twin)]) for twin in (*younger, *batch.twins)]
 
 
-async def _first_seen(
-    transaction: Transaction, events: Sequence[Event]
-) -> tuple[list[Event], list[Refused]]:
-    """Take out what was seen in the last 30 days: events without a time of their own, and retries of clamped ones."""
+class _Seen(NamedTuple):
+    """Events that are known otherwise than by their row: stored hashes, and elders that stand in the same chunk."""
+
+    old: dict[Sameness, int]
+    elders: dict[Sameness, Sameness]
+
+
+async def _seen(transaction: Transaction, events: Sequence[Event]) -> _Seen:
+    """Find what was seen in the last 30 days: events without a time of their own, and clamped ones with their retries.
+
+    Where a sender's clock runs ahead, or ours behind, the same event is clamped once and believed another time.
+    Whichever of the two the log has first is the one that counts.
+    """
     unowned = [event for event in events if not event.own_time]
-    known = await transaction.add_seen(unowned) if unowned else []
-    seen = {(one.key, -1): one.body_hash for one in known}
-    owned = [event for event in events if event.own_time]
-    if owned:
-        # A clock that ran ahead was clamped; its sender's retry a little later names the same time and is believed.
-        for one in await transaction.clamped(owned):
-            seen[one.key, micros(one.occurred_at or EPOCH)] = one.body_hash
-    if not seen:
-        return list(events), []
-    new = [event for event in events if sameness(event) not in seen]
-    old = [
-        (event, seen[sameness(event)]) for event in events if sameness(event) in seen
+    owned = [event for event in events if event.own_time] if unowned else events
+    seen = (
+        await _seen_unowned(transaction, unowned, owned) if unowned else _Seen({}, {})
+    )
+    retried = await transaction.clamped(owned) if owned else []
+    if retried:
+        ours = {sameness(event) for event in owned} - set(seen.elders.values())
+        for one in retried:
+            name = (one.key, micros(one.occurred_at or EPOCH))
+            if name in ours:
+                seen.old[name] = one.body_hash
+    return seen
+
+
+async def _seen_unowned(
+    transaction: Transaction, unowned: Sequence[Event], owned: Sequence[Event]
+) -> _Seen:
+    known = await transaction.add_seen(unowned)
+    old = {(one.key, -1): one.body_hash for one in known}
+    clamped = [
+        event
+        for event in unowned
+        if event.client_us is not None and sameness(event) not in old
     ]
-    return new, old
+    if not clamped:
+        return _Seen(old, {})
+    believed = {one.key: one.body_hash for one in await transaction.believed(clamped)}
+    ours = {sameness(event): event for event in owned}
+    elders: dict[Sameness, Sameness] = {}
+    for event in clamped:
+        elder = ours.get((event.key, event.client_us or 0))
+        if event.key in believed:
+            old[sameness(event)] = believed[event.key]
+        elif elder and elder.record.offset < event.record.offset:
+            elders[sameness(event)] = sameness(elder)
+            believed[event.key] = signed(elder.body_hash)
+    if believed:
+        await transaction.correct_seen(believed)
+    return _Seen(old, elders)

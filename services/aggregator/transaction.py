@@ -170,6 +170,26 @@ class Transaction:
             for row in rows
         ]
 
+    async def believed(self, events: Sequence[Event]) -> list[Known]:
+        """Events that were stored with the time that these, which are clamped, had named."""
+        rows = await self._connection.fetch(
+            SQL["believed"],
+            [UUID(bytes=event.key) for event in events],
+            [instant(event.client_us or 0) for event in events],
+        )
+        return [
+            Known(row["key"].bytes, row["occurred_at"], row["body_hash"])
+            for row in rows
+        ]
+
+    async def correct_seen(self, hashes: Mapping[bytes, int]) -> None:
+        """Remember of events, by key, the body that counts."""
+        await self._connection.execute(
+            SQL["correct_seen"],
+            [UUID(bytes=key) for key in hashes],
+            list(hashes.values()),
+        )
+
     async def add_touchpoints(self, rows: bytes, *, count: int) -> list[Known]:
         """Insert the events and return those that an earlier transaction had stored."""
         if self._caution.trusts() and await self._all_new(rows):

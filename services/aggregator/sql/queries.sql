@@ -100,6 +100,18 @@ SELECT key, client_time, body_hash FROM seen_event WHERE client_time BETWEEN $1 
 SELECT key, client_time, body_hash FROM seen_event
 WHERE client_time BETWEEN $1 AND $2 AND key = ANY($3::uuid[])
 
+-- believed --
+-- Events whose time was believed when they first came, and is ahead of the clock of whoever took the retry.
+SELECT r.key, r.occurred_at, r.body_hash
+FROM unnest($1::uuid[], $2::timestamptz[]) AS n (key, occurred_at)
+JOIN touchpoint_row AS r ON r.occurred_at = n.occurred_at AND r.key = n.key
+
+-- correct_seen --
+-- What is measured against these is the body that counts, not that of the retry which came in between.
+UPDATE seen_event AS s SET body_hash = n.body_hash
+FROM unnest($1::uuid[], $2::bigint[]) AS n (key, body_hash)
+WHERE s.key = n.key
+
 -- forget_seen --
 DELETE FROM seen_event WHERE seen_at < now() - interval '30 days'
 

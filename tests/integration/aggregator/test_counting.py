@@ -174,6 +174,37 @@ async def test_a_clamped_event_that_is_sent_again_once_its_time_has_come_counts_
     }
 
 
+@pytest.mark.parametrize("cut", [1, 2, 3, 4], ids="cut after {}".format)
+async def test_an_event_that_is_clamped_when_it_is_sent_again_counts_once(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection, cut: int
+) -> None:
+    worker = await open_pipeline()
+    ahead = "2026-06-01T12:07:00Z"
+    clamped = {"timeorigin": "clamped", "clienttime": ahead}
+    another = {"text": "another"}
+    log = [
+        event("e-1", time=ahead),
+        event("e-1", time=NOON, envelope=clamped, extra=another),
+        event("e-1", time=NOON, envelope=clamped),
+        event("e-1", time=ahead, extra=another),
+    ]
+
+    await worker.process(chunk(log[:cut], at_ms=NOON_MS))
+    if log[cut:]:
+        await worker.process(chunk(log[cut:], first=cut, at_ms=NOON_MS))
+
+    assert await counted(database) == 1
+    assert await totals(database) == {
+        "applied": 1,
+        "duplicate": 1,
+        "conflict": 2,
+        "dead": 0,
+        "next": 4,
+    }
+    dead = await database.fetch("SELECT log_offset FROM dead_letter ORDER BY 1")
+    assert [row["log_offset"] for row in dead] == [1, 3]
+
+
 async def test_records_that_can_never_count_become_dead_letters_and_the_partition_goes_on(
     open_pipeline: OpenPipeline, database: asyncpg.Connection
 ) -> None:
