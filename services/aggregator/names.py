@@ -53,7 +53,12 @@ class Names:
 
     async def learn_leaves(self, events: Iterable[Event]) -> None:
         """Number every leaf of these events."""
-        missing = {event.leaf for event in events if event.leaf not in self.leaf_number}
+        wanted = {event.leaf for event in events if event.leaf not in self.leaf_number}
+        if not wanted:
+            return
+        # First read what others have numbered: an insert that finds its leaf there still uses up a number.
+        await self._read_leaves(after=len(self._triples) - 1)
+        missing = wanted - self.leaf_number.keys()
         if not missing:
             return
         await self._store.add_leaves(missing)
@@ -97,7 +102,10 @@ class Names:
         return found
 
     async def _read_leaves(self, *, after: int) -> None:
-        for number, *triple in await self._store.leaves_after(after):
+        rows = await self._store.leaves_after(after)
+        if not rows:
+            return
+        for number, *triple in rows:
             # Sequences leave gaps; a gap is a leaf that no event has.
             self._triples.extend([("", "", "")] * (number + 1 - len(self._triples)))
             self._triples[number] = (triple[0], triple[1], triple[2])
