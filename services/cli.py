@@ -105,9 +105,9 @@ def api() -> None:
 def migrate() -> None:
     """Bring the database to this version's schema."""
     from services.aggregator.migrations import migrate as command
-    from services.infra.settings import Settings
+    from services.infra.settings import read_settings
 
-    applied = asyncio.run(command(Settings().postgres.dsn.get_secret_value()))
+    applied = asyncio.run(command(read_settings().postgres.dsn.get_secret_value()))
     typer.echo("\n".join(applied) or "nothing to do: the database is up to date")
 
 
@@ -224,9 +224,9 @@ def bench(
 def topics_apply() -> None:
     """Create the topics that are missing, and tell where the others differ."""
     from services.infra.kafka import apply_topics
-    from services.infra.settings import Settings
+    from services.infra.settings import read_settings
 
-    lines = asyncio.run(apply_topics(Settings().kafka))
+    lines = asyncio.run(apply_topics(read_settings().kafka))
     typer.echo("\n".join(lines) or "nothing to do: the topics are as they should be")
 
 
@@ -248,10 +248,11 @@ def topics_accept(
 
 @catalogue.command("check")
 def catalogue_check(override: Override = None) -> None:
-    """Check the catalogue, with a deployment's overrides."""
+    """Check the catalogue, with a deployment's overrides: those of TACTUS_CATALOGUE when no file is named."""
     from services.infra.catalogue import check
+    from services.infra.settings import read_settings
 
-    typer.echo(check(override))
+    typer.echo(check(override or read_settings().catalogue))
 
 
 @catalogue.command("show")
@@ -261,8 +262,10 @@ def catalogue_show(
 ) -> None:
     """Print the touchpoints with their weights."""
     from services.infra.catalogue import show
+    from services.infra.settings import read_settings
 
-    typer.echo(show(override=override, language=language))
+    chosen = override or read_settings().catalogue
+    typer.echo(show(override=chosen, language=language))
 
 
 def main() -> None:

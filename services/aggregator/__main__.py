@@ -23,7 +23,7 @@ from services.infra.logs import configure_logs, get_logger
 from services.infra.metrics import FENCED
 from services.infra.operations import serve_operations
 from services.infra.postgres import connect
-from services.infra.settings import Settings
+from services.infra.settings import Settings, read_settings
 
 log = get_logger(__name__)
 
@@ -166,10 +166,14 @@ async def run(settings: Settings) -> int:
 
 
 def main() -> None:
-    settings = Settings()
-    configure_logs(settings.log_level)
-    gc.set_threshold(*GC_THRESHOLDS)
-    sys.exit(asyncio.run(run(settings)))
+    try:
+        settings = read_settings()
+        configure_logs(settings.log_level)
+        gc.set_threshold(*GC_THRESHOLDS)
+        code = asyncio.run(run(settings))
+    except ConfigurationError as error:
+        code = _exit_code(error)
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import asyncpg
 
 from services.aggregator.ports import Partition
 from services.aggregator.transaction import SQL, Caution, Transaction
+from services.infra.errors import ConfigurationError
 from services.infra.postgres import open_pool
 from services.infra.settings import PostgresSettings
 
@@ -177,8 +178,13 @@ class Store:
         return [tuple(row) for row in await self._pool.fetch(SQL["all_leaves"], number)]
 
     async def use_model(self, version: str) -> int:
-        """The number of a model version."""
-        return int(await self._pool.fetchval(SQL["use_model"], version))
+        """The number of a model version; the first statement of a worker, so a database without tables shows here."""
+        try:
+            return int(await self._pool.fetchval(SQL["use_model"], version))
+        except asyncpg.UndefinedTableError as error:
+            raise ConfigurationError(
+                "the database has no tables yet: run `tactus migrate`"
+            ) from error
 
     async def keep_house(self) -> list[str]:
         """Make the coming months' partitions and forget old seen ids; safe when several workers do it at once."""

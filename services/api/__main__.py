@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sys
 from typing import Final
 
 from services.api.app import Parts, create_app
@@ -11,18 +10,14 @@ from services.api.store import CustomerStore
 from services.api.watch import Watch
 from services.infra.catalogue import load_catalogue
 from services.infra.clock import SystemClock
-from services.infra.errors import ConfigurationError
 from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http, until
-from services.infra.logs import configure_logs, get_logger
+from services.infra.logs import get_logger
 from services.infra.operations import serve_operations
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings
 from services.infra.sources import SourcesFile
 
 log = get_logger(__name__)
-
-EXIT_CONFIGURATION: Final = 2
-"""What a supervisor takes as: an operator must act."""
 
 LIMITS: Final = Limits(backlog=1024, requests_max=1000, idle_s=75, finish_s=10)
 """Requests at once are bounded, because each may hold a person's tallies. An idle connection outlives the usual 60 s of a
@@ -62,14 +57,8 @@ async def serve(settings: Settings) -> None:
 
 
 def main() -> None:
-    """Read the settings and serve; a mistake in them ends the process with its fix."""
-    settings = Settings()
-    configure_logs(settings.log_level)
-    try:
-        run(serve(settings))
-    except ConfigurationError as error:
-        log.error("api_misconfigured", reason=str(error))  # noqa: TRY400 - the message is the fix
-        sys.exit(EXIT_CONFIGURATION)
+    """Run the process until a signal says stop."""
+    run(serve, name="api")
 
 
 if __name__ == "__main__":

@@ -5,15 +5,23 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import Awaitable, Callable, Coroutine, Generator
 from contextlib import contextmanager
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import uvicorn
 import uvloop
 
 from services.infra.errors import ConfigurationError
+from services.infra.logs import configure_logs, get_logger
 from services.infra.protocol import Application, DeadlineProtocol, bounded
+from services.infra.settings import Settings, read_settings
+
+EXIT_CONFIGURATION: Final = 2
+"""What a supervisor takes as: an operator must act."""
+
+log = get_logger(__name__)
 
 
 class Limits(NamedTuple):
@@ -108,7 +116,14 @@ async def until(stop: asyncio.Event, work: Awaitable[None]) -> None:
     await asyncio.wait({task})
 
 
-def run(main: Coroutine[None, None, None]) -> None:
-    """Run a process's main coroutine on uvloop."""
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(main)
+def run(serve: Callable[[Settings], Coroutine[None, None, None]], *, name: str) -> None:
+    """Read the settings and run a process's main coroutine on uvloop; a mistake in them ends it with its fix."""
+    configure_logs(Settings.model_fields["log_level"].default)
+    try:
+        settings = read_settings()
+        configure_logs(settings.log_level)
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(serve(settings))
+    except ConfigurationError as error:
+        log.error("misconfigured", service=name, reason=str(error))  # noqa: TRY400 - the message is the fix
+        sys.exit(EXIT_CONFIGURATION)

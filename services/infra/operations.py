@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
+from services.infra.errors import ConfigurationError
 from services.infra.logs import get_logger
 from services.infra.metrics import announce_build
 
@@ -154,10 +155,15 @@ async def serve_operations(
     """Listen on the operators' port of this process; port 0 takes a free one.
 
     It lives in the running loop and installs no signal handler, so it fits beside Faust and uvicorn.
-    Raises OSError when the port is taken.
+    Raises ConfigurationError when the port is taken.
     """
     announce_build()
     server = OperationsServer(ready=ready)
-    await server.start(host=host, port=port)
+    try:
+        await server.start(host=host, port=port)
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port} for /metrics ({error.strerror}): free the port or set another"
+        ) from error
     log.info("operations_listening", host=host, port=server.port)
     return server

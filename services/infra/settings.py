@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
-from pydantic import BaseModel, Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
+
+from services.infra.errors import ConfigurationError
 
 PARTITIONS_EMBEDDED: Final = 8
 """Enough for four lanes on two cores; production starts with 48, and the count is fixed for life."""
+
+
+_ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/@\[\]]+):[0-9]{1,5}")
+_DSN: Final = re.compile(
+    r"postgres(ql)?://([^\s/@]*@)?(([^\s:,/@\[\]]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?(,|(?=[/?]|$)))*([/?]\S*)?"
+)
 
 
 class KafkaSettings(BaseModel):
@@ -31,6 +40,13 @@ class KafkaSettings(BaseModel):
         default=1, ge=1, le=9, description="Copies that must have an event before 2xx."
     )
 
+    @field_validator("bootstrap")
+    @classmethod
+    def _has_ports(cls, bootstrap: str) -> str:
+        if not all(map(_ADDRESS.fullmatch, bootstrap.split(","))):
+            raise ValueError("must be host:port, several of them joined by commas")
+        return bootstrap
+
 
 class PostgresSettings(BaseModel):
     """Where the state is."""
@@ -39,8 +55,22 @@ class PostgresSettings(BaseModel):
         default=SecretStr("postgresql://tactus@127.0.0.1:5432/tactus"),
         description="Connection URL; secret.",
     )
+
+    @field_validator("dsn")
+    @classmethod
+    def _is_a_url(cls, dsn: SecretStr) -> SecretStr:
+        # The words of an answer, not the value: it may hold a password.
+        if not _DSN.fullmatch(dsn.get_secret_value()):
+            raise ValueError(
+                "must be a URL such as postgresql://user:password@host:5432/database"
+            )
+        return dsn
+
     connections_max: int = Field(
-        default=8, ge=2, le=100, description="Connections a process may open."
+        default=8,
+        ge=2,
+        le=100,
+        description="Connections the API may open; a worker opens one a lane and two.",
     )
 
 
@@ -65,8 +95,8 @@ class IngestSettings(BaseModel):
     )
     in_flight_bytes_max: int = Field(
         default=32 * 1024 * 1024,
-        ge=1024 * 1024,
-        description="Bodies held in memory at once; above it, 503.",
+        ge=8 * 1024 * 1024,
+        description="Bodies held in memory at once, above it 503; one that is inflated takes up to 5 MiB.",
     )
 
 
@@ -155,3 +185,19 @@ class Settings(BaseSettings):
         pattern="^(debug|info|warning|error)$",
         description="Least level logged.",
     )
+
+
+def read_settings() -> Settings:
+    """Read the environment; raises ConfigurationError that names the variable and what it must be."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        fault = error.errors(include_input=False, include_url=False)[0]
+        name = "__".join(str(part) for part in fault["loc"]).upper()
+        raise ConfigurationError(
+            f"TACTUS_{name}: {fault['msg'].removeprefix('Value error, ')}; correct it or unset it"
+        ) from error
+    except SettingsError as error:
+        raise ConfigurationError(
+            f"{error}; write its parts as variables of their own, such as TACTUS_KAFKA__BOOTSTRAP"
+        ) from error

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from services.aggregator.store import Store
 from services.infra.errors import ConfigurationError
 from services.infra.kafka import log_ends
-from services.infra.settings import Settings
+from services.infra.settings import Settings, read_settings
 from services.infra.topics import DLQ, EVENT_TOPICS
 from services.local.connection import find_connection
 
@@ -19,7 +19,7 @@ from services.local.connection import find_connection
 def run(partition: str, *, data: Path | None) -> int:
     """Move the stored position into what the log holds; 0 when it moved, 1 when there was nothing to accept."""
     topic, _, part = partition.rpartition("/")
-    if topic not in {*EVENT_TOPICS, DLQ} or not part.isdigit():
+    if topic not in {*EVENT_TOPICS, DLQ} or not (part.isascii() and part.isdigit()):
         raise ConfigurationError(
             "name the partition as the worker's message does, such as cx.touchpoints.v1/3"
         )
@@ -34,7 +34,7 @@ def run(partition: str, *, data: Path | None) -> int:
 
 
 def _settings(data: Path | None) -> Settings:
-    settings = Settings()
+    settings = read_settings()
     if data is None:
         return settings
     connection = find_connection(data)

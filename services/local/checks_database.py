@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
@@ -24,6 +25,9 @@ of the network."""
 
 STUCK_S: Final = 30.0
 """A worker takes a chunk within a second; after a crash another takes over within the session, ten seconds."""
+
+AGAIN_S: Final = 1.0
+"""Between two looks at a partition that seems to stand still."""
 
 DURABLE: Final = ("fsync", "synchronous_commit", "full_page_writes")
 
@@ -126,6 +130,22 @@ async def progress(stack: Stack) -> list[Finding]:
                 "run `tactus migrate`",
             )
         ]
+    positions, unowned = await _positions(stack)
+    if any(map(_stuck, positions)):
+        # A record that came between the two looks at an idle partition has waited for no time at all.
+        await asyncio.sleep(AGAIN_S)
+        positions, unowned = await _positions(stack)
+    findings = [judge_progress(positions, unowned=unowned)]
+    for position in positions:
+        findings += judge_position(position)
+    return [
+        *findings,
+        judge_conservation([position for position in positions if position.event]),
+    ]
+
+
+async def _positions(stack: Stack) -> tuple[list[Position], int]:
+    """Where every partition stands, and how many have never been read."""
     # The database first: the log only grows, so a record can be seen waiting that is not, never the reverse.
     async with _connected(stack) as connection:
         rows = {
@@ -139,13 +159,7 @@ async def progress(stack: Stack) -> list[Finding]:
         for (topic, part), (first, end) in sorted(ends.items())
         if (topic, part) in rows
     ]
-    findings = [judge_progress(positions, unowned=len(ends) - len(positions))]
-    for position in positions:
-        findings += judge_position(position)
-    return [
-        *findings,
-        judge_conservation([position for position in positions if position.event]),
-    ]
+    return positions, len(ends) - len(positions)
 
 
 def judge_progress(positions: list[Position], *, unowned: int) -> Finding:

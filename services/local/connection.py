@@ -58,6 +58,10 @@ def find_connection(data: Path | None = None) -> Connection:
         raise ConfigurationError(
             f"{path} belongs to another user: run as that user"
         ) from error
+    except OSError as error:
+        raise ConfigurationError(
+            f"{path} cannot be read ({error.strerror}): name the directory of a stack"
+        ) from error
     except ValidationError as error:
         raise ConfigurationError(
             f"{path} is of another version: restart `tactus up{option}`"

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from services.infra.errors import ConfigurationError, TactusError
-from services.infra.settings import Settings
+from services.infra.settings import read_settings
 from services.local.checks import (
     Check,
     Finding,
@@ -74,7 +74,7 @@ def run(data: Path | None) -> int:
 
 def stack_to_examine(data: Path | None) -> Stack:
     """Take the stack of a data directory, else the one that the settings name."""
-    settings = Settings()
+    settings = read_settings()
     if data is not None or (DEFAULT_DATA / FILE).exists():
         return Stack.local(find_connection(data), settings)
     return Stack.configured(settings)

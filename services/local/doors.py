@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from pydantic import SecretStr
 
 from services.infra.errors import ConfigurationError
-from services.infra.settings import Settings
+from services.infra.settings import read_settings
 from services.local.connection import DEFAULT_DATA, Connection, find_connection
 from services.local.plan import reached_at
 
@@ -34,7 +34,7 @@ def find_ingest(data: Path | None, *, key: str) -> Door:
     stands in where the stack tells no keys. Raises ConfigurationError, with what to do, when there is no stack or
     no key.
     """
-    settings = Settings()
+    settings = read_settings()
     own = settings.write_key
     if data is None and own is not None:
         return _configured(settings.ingest.host, settings.ingest.port, own)
@@ -45,7 +45,7 @@ def find_ingest(data: Path | None, *, key: str) -> Door:
 
 def find_api(data: Path | None) -> Door:
     """Find the door for scores; the same rules as find_ingest's, with TACTUS_READ_KEY."""
-    settings = Settings()
+    settings = read_settings()
     own = settings.read_key
     if data is None and own is not None:
         return _configured(settings.api.host, settings.api.port, own)

@@ -70,6 +70,7 @@ def run(customer: str, *, at: str | None, data: Path | None) -> int:
             base_url=door.url,
             headers={"Authorization": f"Bearer {door.key}"},
             timeout=TIMEOUT_S,
+            trust_env=False,
         ) as client:
             explained = ask(client, f"{kind}:{value}", at=at)
     except TactusError as error:

@@ -13,7 +13,7 @@ from services.infra.errors import ConfigurationError
 from services.infra.settings import Settings
 from services.local.ports import LOOPBACK, free_port, is_free
 
-EVERYWHERE: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 - recognised here, never chosen
+EVERYWHERE: Final = {"0.0.0.0": LOOPBACK, "::": "::1"}  # noqa: S104 - recognised here, never chosen
 """A server that listens on all addresses is reached on the loopback one."""
 
 WORKERS_MAX: Final = 16
@@ -104,8 +104,9 @@ def choose_ports(
 
 
 def reached_at(host: str) -> str:
-    """Return the address under which a server that listens on `host` is reached from here."""
-    return LOOPBACK if host in EVERYWHERE else host
+    """Return the address under which a server that listens on `host` is reached from here, as a URL writes it."""
+    host = EVERYWHERE.get(host, host)
+    return f"[{host}]" if ":" in host else host
 
 
 def _port_of(address: str, setting: str) -> int:

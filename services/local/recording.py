@@ -23,6 +23,14 @@ LINE_BYTES_MAX: Final = 256 * 1024
 
 HOUR: Final = timedelta(hours=1)
 
+UNREADABLE: Final = (
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    RecursionError,
+    ValueError,
+)
+"""What decoding raises on a line that is no event: of bytes that are no text, or that nest without an end."""
+
 _OBJECT: Final = msgspec.json.Decoder(dict[str, object])
 
 
@@ -52,7 +60,7 @@ class Shift(msgspec.Struct, frozen=True, kw_only=True):
     """How far a file's times are moved; kept, so that every run moves them alike."""
 
     hours: int
-    file: str
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,8 +83,11 @@ class Recording:
                 if encoded.strip():
                     yield Line(number, encoded)
 
-    def scan(self) -> Scan:
-        """Read the file once, to know how much there is and how far its times must move."""
+    def scan(self, *, now: datetime) -> Scan:
+        """Read the file once, to know how much there is and how far its times must move.
+
+        A recording is of the past: one mistyped year must not decide where all others go.
+        """
         digest = hashlib.sha256()
         count = 0
         newest: datetime | None = None
@@ -85,9 +96,10 @@ class Recording:
             count += 1
             try:
                 at = self.map.occurred_at(_OBJECT.decode(line.encoded))
-            except (msgspec.DecodeError, ValueError):
+            except UNREADABLE:
                 continue
-            newest = at if newest is None or at > newest else newest
+            if at <= now and (newest is None or at > newest):
+                newest = at
         return Scan(digest.hexdigest(), count, newest)
 
     def event(
@@ -96,12 +108,15 @@ class Recording:
         """A line as an event to send, or why it cannot be one."""
         try:
             fields = _OBJECT.decode(line.encoded)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return Unreadable("is not a JSON object")
         read = self.map.read(fields)
         if isinstance(read, Unreadable):
             return read
-        occurred_at = read.occurred_at + shift_hours * HOUR
+        try:
+            occurred_at = read.occurred_at + shift_hours * HOUR
+        except OverflowError:
+            return Unreadable("has a time that no calendar reaches once it is moved")
         event = Outgoing.of(
             event_id=read.event_id,
             source=source,
@@ -116,26 +131,44 @@ def shift_to(newest: datetime, *, now: datetime) -> int:
     return (now - newest) // HOUR
 
 
-def kept_shift(directory: Path, *, scan: Scan, file: str, now: datetime) -> int:
+def kept_shift(directory: Path, *, scan: Scan, source: str, now: datetime) -> int:
     """The shift of this file in this data directory: the one of its first run, which is kept here.
 
-    It is written before the first event goes out: a run that breaks off is resumed with the same times.
+    It is written before the first event goes out: a run that breaks off is resumed with the same times. A file that
+    has grown keeps the shift of what was sent under its source before, or all of that would count again.
+
+    Raises ConfigurationError when what it has grown by would then lie in the future.
     """
-    path = directory / "replay" / f"{scan.digest}.json"
+    name = hashlib.sha256(f"{scan.digest} {source}".encode()).hexdigest()
+    path = directory / "replay" / f"{name}.json"
     if path.exists():
-        try:
-            return msgspec.json.decode(path.read_bytes(), type=Shift).hours
-        except msgspec.DecodeError as error:
+        return _kept(path).hours
+    hours = shift_to(scan.newest, now=now) if scan.newest else 0
+    before = [_kept(other) for other in sorted(path.parent.glob("*.json"))]
+    for shift in before:
+        if shift.source != source or shift.hours == hours:
+            continue
+        if shift.hours > hours:
             raise ConfigurationError(
-                f"{path} is damaged; it says by how many hours this file's times were moved: write the hours back, "
-                "or replay into an empty data directory"
-            ) from error
-    shift = Shift(hours=shift_to(scan.newest, now=now) if scan.newest else 0, file=file)
+                f"{source} was replayed before with times moved by {shift.hours} hours, which puts the newest of this "
+                "file into the future: name another --source, or replay into an empty data directory"
+            )
+        hours = shift.hours
     path.parent.mkdir(parents=True, exist_ok=True)
     draft = path.with_suffix(".draft")
-    draft.write_bytes(msgspec.json.encode(shift))
+    draft.write_bytes(msgspec.json.encode(Shift(hours=hours, source=source)))
     draft.replace(path)
-    return shift.hours
+    return hours
+
+
+def _kept(path: Path) -> Shift:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Shift)
+    except msgspec.DecodeError as error:
+        raise ConfigurationError(
+            f"{path} is damaged; it says by how many hours a file's times were moved: write the hours back, "
+            "or replay into an empty data directory"
+        ) from error
 
 
 def instant(now_us: int) -> datetime:

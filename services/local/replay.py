@@ -23,7 +23,7 @@ from rich.progress import (
 from services.infra.catalogue import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, TactusError
-from services.infra.settings import Settings
+from services.infra.settings import read_settings
 from services.local.client import (
     BATCH_EVENTS_MAX,
     EventsClient,
@@ -136,7 +136,7 @@ def _pace(speed: str) -> float | None:
 
 
 def _recording(file: Path, *, map_file: Path | None) -> Recording:
-    catalogue = load_catalogue(Settings().catalogue)
+    catalogue = load_catalogue(read_settings().catalogue)
     line_map = load_map(
         find_map(file, chosen=map_file), touchpoints=catalogue.entries.keys()
     )
@@ -152,16 +152,16 @@ def _plan(
     door: Door,
 ) -> Plan:
     _say(f"reading {recording.path} …")
-    scan = recording.scan()
     now = instant(SystemClock().now_us())
-    name = stem(recording.path)
+    scan = recording.scan(now=now)
+    source = source or f"replay/{stem(recording.path)}"
     return Plan(
         recording=recording,
         scan=scan,
-        source=source or f"replay/{name}",
+        source=source,
         shift_hours=0
         if as_is
-        else kept_shift(door.data, scan=scan, file=name, now=now),
+        else kept_shift(door.data, scan=scan, source=source, now=now),
         speed=speed,
         url=door.url,
         key=door.key,

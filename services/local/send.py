@@ -17,10 +17,10 @@ from schemas.touchpoint import TYPE, identity_of_subject
 from services.infra.catalogue import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, InvalidEventError, TactusError
-from services.infra.settings import Settings
+from services.infra.settings import read_settings
 from services.local.client import Outgoing, Verdict, batches, open_client
 from services.local.doors import Door, find_ingest
-from services.local.recording import instant
+from services.local.recording import UNREADABLE, instant
 
 SOURCE: Final = "command-line"
 """What the command calls itself in an event that names no source."""
@@ -103,7 +103,7 @@ def _body(described: Described) -> dict[str, object]:
 
 
 def _usual_channel(touchpoint: str) -> str:
-    channel = load_catalogue(Settings().catalogue).entry(touchpoint).channel
+    channel = load_catalogue(read_settings().catalogue).entry(touchpoint).channel
     return SOURCE if channel == ANY_CHANNEL else channel
 
 
@@ -154,14 +154,14 @@ def _objects(text: bytes, file: Path) -> list[dict[str, object]]:
         found = msgspec.json.decode(
             text, type=dict[str, object] | list[dict[str, object]]
         )
-    except msgspec.DecodeError:
+    except UNREADABLE:
         try:
             return [
                 msgspec.json.decode(line, type=dict[str, object])
                 for line in text.splitlines()
                 if line.strip()
             ]
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             raise InvalidEventError(
                 f"{file}: must be a JSON event, a list of them, or one a line ({error})"
             ) from error

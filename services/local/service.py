@@ -77,7 +77,7 @@ class Service:
 
 
 def _says_ready(host: str, port: int) -> bool:
-    connection = http.client.HTTPConnection(host, port, timeout=ANSWER_S)
+    connection = http.client.HTTPConnection(host.strip("[]"), port, timeout=ANSWER_S)
     try:
         connection.request("GET", "/readyz")
         return connection.getresponse().status == HTTPStatus.OK

@@ -18,7 +18,7 @@ from rich.console import Console
 from services.aggregator.migrations import migrate
 from services.infra.errors import ConfigurationError
 from services.infra.kafka import apply_topics
-from services.infra.settings import KafkaSettings, Settings
+from services.infra.settings import KafkaSettings, Settings, read_settings
 from services.local.connection import Connection, remove_connection
 from services.local.jars import Source
 from services.local.kafka import EmbeddedKafka
@@ -84,8 +84,13 @@ class LocalStack:
 
     @asynccontextmanager
     async def _run(self) -> AsyncIterator[Connection]:
-        settings = Settings()
-        self.data.mkdir(mode=0o711, parents=True, exist_ok=True)
+        settings = read_settings()
+        if self._workers > settings.kafka.partitions:
+            raise ConfigurationError(
+                f"--workers is {self._workers}, but the topics have {settings.kafka.partitions} partitions and more "
+                "workers than that have nothing to do: choose fewer"
+            )
+        _make_directory(self.data)
         with _only_one(self.data):
             await self._clear()
             try:
@@ -314,6 +319,24 @@ class LocalStack:
             )
         forget(self.data)
         remove_connection(self.data)
+
+
+def _make_directory(data: Path) -> None:
+    try:
+        data.mkdir(mode=0o711, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigurationError(
+            f"{data} cannot be the data directory ({error.strerror}): name another with --data"
+        ) from error
+    if not os.access(data, os.W_OK | os.X_OK):
+        raise ConfigurationError(
+            f"{data} cannot be written: run as its owner, or name another with --data"
+        )
+    # Others may pass through, because Postgres runs as another user when root starts it; what they pass is closed.
+    for name in ("kafka", "logs"):
+        folder = data / name
+        folder.mkdir(exist_ok=True)
+        folder.chmod(0o700)
 
 
 @contextmanager

@@ -7,7 +7,6 @@ import signal
 from pathlib import Path
 from typing import Final
 
-from pydantic import ValidationError
 from rich.console import Console
 
 from services.infra.errors import ConfigurationError, TactusError
@@ -30,11 +29,6 @@ def run(data: Path | None, workers: int) -> int:
             console=console,
         )
         asyncio.run(_serve(stack, console))
-    except ValidationError as error:
-        console.print(
-            f"tactus up: {_wrong_setting(error)}", markup=False, highlight=False
-        )
-        return REFUSED
     except ConfigurationError as error:
         console.print(f"tactus up: {error}", markup=False, highlight=False)
         return REFUSED
@@ -42,12 +36,6 @@ def run(data: Path | None, workers: int) -> int:
         console.print(f"tactus up: {error}", markup=False, highlight=False)
         return FAILED
     return STOPPED
-
-
-def _wrong_setting(error: ValidationError) -> str:
-    fault = error.errors(include_input=False, include_url=False)[0]
-    name = "__".join(str(part) for part in fault["loc"]).upper()
-    return f"TACTUS_{name}: {fault['msg']}; correct it or unset it"
 
 
 async def _serve(stack: LocalStack, console: Console) -> None:

@@ -62,26 +62,69 @@ def test_the_newest_event_is_less_than_an_hour_ago_and_never_in_the_future(
 
 def test_the_shift_of_the_first_run_holds_for_every_later_one(tmp_path: Path) -> None:
     file = recording(tmp_path / "a.ndjson", line(1) + "\n")
-    scan = file.scan()
+    scan = file.scan(now=NOW)
 
-    first = kept_shift(tmp_path, scan=scan, file="a", now=NOW)
-    later = kept_shift(tmp_path, scan=scan, file="a", now=NOW + timedelta(days=40))
+    first = kept_shift(tmp_path, scan=scan, source="a", now=NOW)
+    later = kept_shift(tmp_path, scan=scan, source="a", now=NOW + timedelta(days=40))
     elsewhere = kept_shift(
-        tmp_path / "other", scan=scan, file="a", now=NOW + timedelta(days=40)
+        tmp_path / "other", scan=scan, source="a", now=NOW + timedelta(days=40)
     )
 
     assert first == later
     assert elsewhere == first + 40 * 24
 
 
+def test_a_file_that_has_grown_keeps_the_shift_of_its_source(tmp_path: Path) -> None:
+    file = tmp_path / "a.ndjson"
+    old, new = line(1), line(2, at="2016-03-01T12:30:00Z")
+    first = recording(file, f"{old}\n").scan(now=NOW)
+    grown = recording(file, f"{old}\n{new}\n").scan(now=NOW)
+    later = NOW + timedelta(hours=3)
+
+    kept = kept_shift(tmp_path, scan=first, source="a", now=NOW)
+
+    assert kept_shift(tmp_path, scan=grown, source="b", now=NOW) == kept - 2
+    with pytest.raises(ConfigurationError, match="another --source"):
+        kept_shift(tmp_path, scan=grown, source="a", now=NOW)
+    assert kept_shift(tmp_path, scan=grown, source="a", now=later) == kept
+
+
+def test_one_mistyped_year_moves_no_other_event(tmp_path: Path) -> None:
+    text = "\n".join([line(1), line(2, at="9999-12-31T23:59:59Z")])
+    file = recording(tmp_path / "a.ndjson", text)
+
+    scan = file.scan(now=NOW)
+    shift = kept_shift(tmp_path, scan=scan, source="a", now=NOW)
+    good, typo = (
+        file.event(one, source="a", shift_hours=shift) for one in file.lines()
+    )
+
+    assert isinstance(good, Recorded)
+    assert timedelta(0) <= NOW - good.occurred_at < HOUR
+    assert isinstance(typo, Unreadable)
+
+
+@pytest.mark.parametrize("bad", [b'{"a": "\xff"}', b"[" * 100_000, b'{"a":' * 50_000])
+def test_a_line_that_is_no_text_or_never_ends_is_unreadable(
+    tmp_path: Path, bad: bytes
+) -> None:
+    path = tmp_path / "a.ndjson"
+    path.write_bytes(bad + b"\n" + line(1).encode() + b"\n")
+    file = Recording(path=path, map=MAP)
+
+    assert file.scan(now=NOW).lines == 2
+    read = [file.event(one, source="a", shift_hours=0) for one in file.lines()]
+    assert [type(one) for one in read] == [Unreadable, Recorded]
+
+
 def test_a_damaged_shift_is_named_and_not_guessed(tmp_path: Path) -> None:
-    scan = recording(tmp_path / "a.ndjson", line(1)).scan()
-    kept_shift(tmp_path, scan=scan, file="a", now=NOW)
+    scan = recording(tmp_path / "a.ndjson", line(1)).scan(now=NOW)
+    kept_shift(tmp_path, scan=scan, source="a", now=NOW)
     (kept,) = (tmp_path / "replay").iterdir()
     kept.write_text("{")
 
     with pytest.raises(ConfigurationError, match=str(kept)):
-        kept_shift(tmp_path, scan=scan, file="a", now=NOW)
+        kept_shift(tmp_path, scan=scan, source="a", now=NOW)
 
 
 def test_packed_and_plain_are_the_same_file(tmp_path: Path) -> None:
@@ -90,9 +133,9 @@ def test_packed_and_plain_are_the_same_file(tmp_path: Path) -> None:
     packed = tmp_path / "b.ndjson.gz"
     packed.write_bytes(gzip.compress(text.encode()))
 
-    scan = plain.scan()
+    scan = plain.scan(now=NOW)
 
-    assert Recording(path=packed, map=MAP).scan() == scan
+    assert Recording(path=packed, map=MAP).scan(now=NOW) == scan
     assert scan.lines == 50
 
 
@@ -111,7 +154,7 @@ def test_a_scan_tells_the_newest_time_and_does_not_stumble_over_bad_lines(
         ]
     )
 
-    scan = recording(tmp_path / "a.ndjson", text).scan()
+    scan = recording(tmp_path / "a.ndjson", text).scan(now=NOW)
 
     assert scan.lines == 6
     assert scan.newest == datetime(2016, 5, 1, 8, tzinfo=UTC)
@@ -142,16 +185,16 @@ def test_a_file_that_breaks_off_is_told_and_not_taken_for_whole(
     path.write_bytes(gzip.compress((line(1) + "\n").encode() * 10)[:cut])
 
     with pytest.raises(ConfigurationError, match="to its end"):
-        Recording(path=path, map=MAP).scan()
+        Recording(path=path, map=MAP).scan(now=NOW)
 
 
 def test_a_missing_file_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"none\.ndjson"):
-        Recording(path=tmp_path / "none.ndjson", map=MAP).scan()
+        Recording(path=tmp_path / "none.ndjson", map=MAP).scan(now=NOW)
 
 
 def test_a_line_without_an_end_is_refused_in_bounded_memory(tmp_path: Path) -> None:
     file = recording(tmp_path / "a.ndjson", "x" * (LINE_BYTES_MAX + 1))
 
     with pytest.raises(ConfigurationError, match="one event on a line"):
-        file.scan()
+        file.scan(now=NOW)
