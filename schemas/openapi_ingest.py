@@ -26,6 +26,7 @@ _REFUSALS: Final = (
     "malformed-event",
     "malformed-encoding",
     "unauthorized",
+    "forbidden",
     "method-not-allowed",
     "timeout",
     "body-too-large",

@@ -32,8 +32,14 @@ BROWSER_TOUCHPOINTS: Final = (
 )
 """What a public key may send: it cannot forge a delivery or a till."""
 
+OPAQUE: Final = "null"
+"""What browsers call the origin of sandboxed frames and files: nobody knows whose it is."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+Origin = Annotated[
+    str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#*]+)$")
+]
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._*-]{1,96}$")]
 
 
@@ -49,9 +55,16 @@ class Source(_Row):
     """One sender of events: a system, a till or a website."""
 
     kind: Literal["server", "till", "browser"]
-    identity: Literal["claimed", "signed", "anonymous"] = "claimed"
+    identity: Literal["claimed", "anonymous"] = "claimed"
     touchpoints: tuple[Glob, ...] | None = None
     backfill: bool = False
+    origins: tuple[Origin, ...] = ("*",)
+
+    def serves_pages_of(self, origin: str) -> bool:
+        """Tell whether pages of this origin may use the key; only a browser's key is known to pages at all."""
+        if self.kind != "browser":
+            return False
+        return origin in self.origins or ("*" in self.origins and origin != OPAQUE)
 
     def may_send(self, touchpoint: str) -> bool:
         """Tell whether the key's rules let it send this touchpoint."""
@@ -84,10 +97,17 @@ class Sources:
     ) -> None:
         self._sources = _by_digest(sources)
         self._readers = _by_digest(readers)
+        self._browsers = [
+            source for source in self._sources.values() if source.kind == "browser"
+        ]
 
     def source(self, key: str) -> Source | None:
         """Tell whose write key this is."""
         return self._sources.get(digest(key))
+
+    def serve_pages_of(self, origin: str) -> bool:
+        """Tell whether pages of this origin may use any key."""
+        return any(source.serves_pages_of(origin) for source in self._browsers)
 
     def reader(self, key: str) -> Reader | None:
         """Tell whose read key this is."""

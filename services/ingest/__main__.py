@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import sys
 from typing import Final
 
 import structlog
 
 from services.infra.catalogue import load_catalogue
 from services.infra.clock import SystemClock
-from services.infra.errors import ConfigurationError
 from services.infra.kafka import LogProducer, LogWatch
 from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http
-from services.infra.logs import configure_logs
 from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.operations import serve_operations
 from services.infra.pseudonyms import hash_key
@@ -23,6 +20,7 @@ from services.infra.sources import SourcesFile
 from services.infra.topics import DLQ, EVENT_TOPICS
 from services.ingest.accept import Judge
 from services.ingest.app import build_app
+from services.ingest.cors import with_cors
 from services.ingest.door import Door
 from services.ingest.lag import watch_lag
 from services.ingest.limits import Budget
@@ -30,9 +28,6 @@ from services.ingest.metering import Meter
 from services.ingest.ports import EventLog
 
 log = structlog.get_logger(__name__)
-
-EXIT_CONFIGURATION: Final = 2
-"""What a supervisor takes as: an operator must act."""
 
 LIMITS: Final = Limits(backlog=2048, requests_max=None, idle_s=30, finish_s=15)
 """Bytes in flight bound the requests, not their number. An idle connection is kept longer than a batching client's usual
@@ -74,6 +69,9 @@ async def serve(settings: Settings) -> None:
     def unready() -> str | None:
         return "stopping" if stopping.is_set() else producer.unready()
 
+    def allows(origin: str) -> bool:
+        return sources.current.serve_pages_of(origin)
+
     def stop() -> None:
         log.info("ingest_stopping")
         stopping.set()
@@ -92,7 +90,7 @@ async def serve(settings: Settings) -> None:
     host, port = listener.getsockname()[:2]
     log.info("ingest_listening", host=host, port=port)
     try:
-        app = build_app(door, unready=unready)
+        app = with_cors(build_app(door, unready=unready), allows=allows)
         await serve_http(app, listener, stop=stopping, limits=LIMITS)
     finally:
         lag.cancel()
@@ -117,14 +115,8 @@ async def _lag(bootstrap: str) -> None:
 
 
 def main() -> None:
-    """Read the settings and run; a wrong setting ends the process with its fix."""
-    settings = Settings()
-    configure_logs(settings.log_level)
-    try:
-        run(serve(settings))
-    except ConfigurationError as error:
-        log.error("ingest_misconfigured", reason=str(error))  # noqa: TRY400 - the message is the fix
-        sys.exit(EXIT_CONFIGURATION)
+    """Run the process until a signal says stop."""
+    run(serve, name="ingest")
 
 
 if __name__ == "__main__":

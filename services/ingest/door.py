@@ -99,12 +99,9 @@ class Door:
     async def _verdicts(
         self, posted: Posted, share: Share
     ) -> Sequence[Verdict] | Refused:
-        size = sum(len(name) + len(value) for name, value in posted.headers)
-        if len(posted.headers) > HEADERS_MAX or size > HEADER_BYTES_MAX:
-            return Refused("headers-too-large")
-        source = source_of(posted.all("authorization"), self.sources())
-        if source is None:
-            return Refused("unauthorized")
+        source = self._admitted(posted)
+        if isinstance(source, Refused):
+            return source
         form = form_of(
             posted.one("content-type"),
             binary=cloudevents.is_binary(name for name, _ in posted.headers),
@@ -117,6 +114,23 @@ class Door:
         if isinstance(body, Refused):
             return body
         return await self._judged(_incoming(posted, form, body), body, source)
+
+    def _admitted(self, posted: Posted) -> Source | Refused:
+        """Say whose request this is, by its head alone."""
+        size = sum(len(name) + len(value) for name, value in posted.headers)
+        if len(posted.headers) > HEADERS_MAX or size > HEADER_BYTES_MAX:
+            return Refused("headers-too-large")
+        source = source_of(posted.all("authorization"), self.sources())
+        if source is None:
+            return Refused("unauthorized")
+        origin = posted.one("origin")
+        if (
+            origin is not None
+            and source.kind == "browser"
+            and not source.serves_pages_of(origin)
+        ):
+            return Refused("forbidden", "Pages of this origin may not use this key.")
+        return source
 
     async def _judged(
         self, incoming: Sequence[Incoming] | Refused, body: bytes, source: Source
