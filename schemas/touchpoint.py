@@ -363,6 +363,8 @@ class TouchpointRecord(Closed):
     """Absent: the client's own time. arrival: it sent none. clamped: it lay too far in the future."""
     clienttime: RecordInstant | None = None
     """What the client sent, when the time was clamped."""
+    channelorigin: Literal["catalogue"] | None = None
+    """catalogue: the client named no channel, and what stands in `data` is the touchpoint's usual one."""
     subject: Annotated[str, StringConstraints(pattern=RECORD_SUBJECT_PATTERN)]
     """The strongest identity, kind:value: whose tally takes the event, and the record's key."""
     datacontenttype: Literal["application/json"]

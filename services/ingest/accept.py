@@ -86,7 +86,9 @@ class Judge:
     ) -> Accepted | Rejected:
         """Return the record of a good event, or why it is refused."""
         try:
-            parsed = TouchpointEvent.model_validate(self._completed(event))
+            parsed = TouchpointEvent.model_validate(
+                without_extensions(event) if isinstance(event, dict) else event
+            )
         except ValidationError as error:
             fault = fault_of(error)
             return Rejected(Reason.INVALID, f"{fault.field}: {fault.reason}")
@@ -105,23 +107,6 @@ class Judge:
         if refused is not None:
             return Rejected(Reason.INVALID, f"data.{refused.field}: {refused.reason}")
         return self._accepted(parsed, identities, moment, received, source)
-
-    def _completed(self, event: object) -> object:
-        """Take off extension attributes and give the event its touchpoint's channel when it names none."""
-        if not isinstance(event, dict):
-            return event
-        known = without_extensions(event)
-        data = known.get("data")
-        if (
-            isinstance(data, dict)
-            and "channel" not in data
-            and isinstance(data.get("touchpoint"), str)
-        ):
-            known["data"] = {
-                **data,
-                "channel": self.catalogue.entry(data["touchpoint"]).channel,
-            }
-        return known
 
     def _identities(
         self, event: TouchpointEvent, source: Source
@@ -175,6 +160,10 @@ class Judge:
     ) -> Accepted:
         subject = ":".join(identities[0])
         data = event.data.model_dump(exclude_none=True)
+        marks = dict(moment.marks)
+        if "channel" not in event.data.model_fields_set:
+            data["channel"] = self.catalogue.entry(event.data.touchpoint).channel
+            marks["channelorigin"] = "catalogue"
         data["identities"] = [
             {"kind": kind, "value": value} for kind, value in identities
         ]
@@ -189,7 +178,7 @@ class Judge:
             "subject": subject,
             "datacontenttype": "application/json",
             "receivedat": received.text,
-            **moment.marks,
+            **marks,
             "data": data,
         }
         return Accepted(
@@ -197,7 +186,7 @@ class Judge:
             topic=LATE if received.at - moment.at > LATE_AFTER else EVENTS,
             key=subject.encode(),
             value=_ENCODER.encode(record),
-            channel=event.data.channel,
+            channel=data["channel"],
             known=event.data.touchpoint in self.catalogue.entries,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
@@ -9,14 +10,37 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.aggregator.records import Event, read_record
+from services.core.catalogue import Catalogue
 from services.infra.catalogue import load_catalogue
-from services.ingest.accept import Accepted, arrival
+from services.ingest.accept import Accepted, Judge, arrival
 from tests.support.senders import BACKFILL, PATIENT, judge_of_test
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NOW_US = 1_800_000_000_000_000
 CATALOGUE = load_catalogue()
 JUDGE = judge_of_test()
+UNDECLARED = CATALOGUE.entry("x.lift_used")
+
+
+def sent_of(fields: dict[str, object]) -> dict[str, object]:
+    who = [{"kind": "customer", "value": "c1"}]
+    return {
+        "id": "e1",
+        "time": "2026-12-01T00:00:00Z",
+        "data": {"touchpoint": "x.lift_used", "identities": who, **fields},
+    }
+
+
+def body_hash(judge: Judge, sent: dict[str, object]) -> bytes:
+    judged = judge.judge(sent, source=BACKFILL, received=arrival(NOW_US))
+    assert isinstance(judged, Accepted)
+    read = read_record(
+        Record(0, NOW_US // 1000, judged.key, judged.value),
+        catalogue=CATALOGUE,
+        known={},
+    )
+    assert isinstance(read, Event)
+    return read.body_hash
 
 
 class Record(NamedTuple):
@@ -128,3 +152,23 @@ def test_sixteen_identities_and_another_subject_are_counted() -> None:
     )
     assert isinstance(read, Event)
     assert (read.subject, len(read.others)) == ("customer:c1", 16)
+
+
+def test_the_channel_that_the_door_puts_in_makes_no_other_body() -> None:
+    declared = replace(UNDECLARED, channel="kiosk")
+    later = Judge(
+        catalogue=Catalogue(
+            {**CATALOGUE.entries, "x.lift_used": declared}, CATALOGUE.parameters
+        ),
+        hash_key=JUDGE.hash_key,
+    )
+    silent = sent_of({"text": '"channel":"web",'})
+    spoken = sent_of({"text": '"channel":"web",', "channel": "any"})
+
+    first, retry, other = (
+        body_hash(judge, sent)
+        for judge, sent in ((JUDGE, silent), (later, silent), (JUDGE, spoken))
+    )
+
+    assert first == retry
+    assert first != other

@@ -84,7 +84,7 @@ def test_the_log_gets_the_whole_event_in_one_canonical_form() -> None:
     written = accepted(sent)
 
     assert written.value == (
-        b'{"data":{"channel":"pos","identities":[{"kind":"customer","value":"c1"}],"place":"store/042",'
+        b'{"channelorigin":"catalogue","data":{"channel":"pos","identities":[{"kind":"customer","value":"c1"}],"place":"store/042",'
         b'"properties":{"a":{"z":null},"b":[1,null]},"stake":1.0,"touchpoint":"pos.sale_completed"},'
         b'"datacontenttype":"application/json","id":"sale 7","receivedat":"2026-03-01T12:00:00.123456Z",'
         b'"source":"shop/till-3","specversion":"1.0","subject":"customer:c1","time":"2026-03-01T11:30:00.500000Z",'
