@@ -21,6 +21,7 @@ from services.ingest.answers import Answer, Verdict, valid_id
 from services.ingest.auth import source_of
 from services.ingest.decode import Form, Incoming, event_of_headers, events_of, form_of
 from services.ingest.limits import Budget, Share, inflate, read_body
+from services.ingest.masking import masked, names_by_contact
 from services.ingest.metering import Meter
 from services.ingest.ports import EventLog
 from services.ingest.refusal import Refused, Rejected
@@ -229,6 +230,7 @@ class _DeadLetters:
             ("source", self.source.name.encode()),
             ("receivedat", self.received_at.encode()),
         ]
+        original = masked(original, event)
         if len(original) > DEAD_BYTES_MAX:
             headers.append(("truncated", str(len(original)).encode()))
         return LogRecord(
@@ -238,6 +240,10 @@ class _DeadLetters:
 
 def _subject(event: object) -> bytes | None:
     subject = event.get("subject") if isinstance(event, dict) else None
-    if isinstance(subject, str) and 0 < len(subject) <= SUBJECT_CHARS_MAX:
+    if (
+        isinstance(subject, str)
+        and 0 < len(subject) <= SUBJECT_CHARS_MAX
+        and not names_by_contact(subject)
+    ):
         return subject.encode()
     return None

@@ -31,7 +31,7 @@ from tests.support.wire import send
 pytestmark = pytest.mark.integration
 
 DEADLINE_S = 2.0
-IN_FLIGHT_BYTES = 2 * 1024 * 1024
+IN_FLIGHT_BYTES = 5 * 1024 * 1024
 MEMORY_GROWTH_BYTES = 80 * 1024 * 1024
 """Twice the two budgets, for bodies and for the producer, with room for Python's own objects."""
 

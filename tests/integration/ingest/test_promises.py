@@ -137,6 +137,38 @@ def test_old_events_take_the_late_lane_and_refused_ones_the_dead_letters(
     assert set(letter.headers) == {"reason", "detail", "source", "receivedat"}
 
 
+def test_a_refused_event_leaves_no_address_and_no_number_in_the_log(
+    ingest: IngestProcess, topics_bootstrap: str
+) -> None:
+    source = uuid.uuid4().hex
+    sent = {
+        "id": source,
+        "subject": "email:refused.ann@mail.example",
+        "data": {
+            "touchpoint": "order.completed",
+            "stake": 9,
+            "identities": [{"kind": "phone", "value": "+48 555 444 333"}],
+        },
+    }
+
+    answer = httpx.post(
+        f"{ingest.url}/v1/events",
+        json=sent,
+        headers={"Authorization": f"Bearer {SERVER_KEY}"},
+    )
+
+    letters = [
+        one
+        for one in read_log(topics_bootstrap, DLQ)
+        if source.encode() in (one.value or b"")
+    ]
+    assert answer.status_code == 422
+    (letter,) = letters
+    assert letter.key is None
+    assert b"mail.example" not in (letter.value or b"")
+    assert b"444" not in (letter.value or b"")
+
+
 def test_our_partitions_are_the_ones_that_every_murmur2_client_chooses(
     ingest: IngestProcess, topics_bootstrap: str
 ) -> None:
