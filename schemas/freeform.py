@@ -17,8 +17,8 @@ PROPERTIES_MAX: Final = 128
 PROPERTY_VALUES_MAX: Final = 1024
 """All values inside `properties`, at any depth: bounds the work of checking and of storing an event."""
 
-PROPERTY_DEPTH_MAX: Final = 8
-"""An order's lines with their options nest five deep; the whole event may nest 16."""
+PROPERTY_DEPTH_MAX: Final = 13
+"""The whole event may nest 16: itself, its data, the properties, and so many levels inside them."""
 
 INTEGER_MAX: Final = 2**63 - 1
 """Larger integers fit neither Postgres nor most JSON readers; they are sent as strings."""
@@ -61,22 +61,22 @@ def _check_names(values: dict[str, JsonValue]) -> list[JsonValue]:
 def _bounded(properties: dict[str, JsonValue]) -> dict[str, JsonValue]:
     level = _check_names(properties)
     seen = 0
-    for _ in range(PROPERTY_DEPTH_MAX):
+    for depth in range(PROPERTY_DEPTH_MAX + 1):
         seen += len(level)
         if seen > PROPERTY_VALUES_MAX:
             raise _refuse(f"must hold at most {PROPERTY_VALUES_MAX} values in all")
         below: list[JsonValue] = []
         for value in level:
+            if isinstance(value, dict | list) and depth == PROPERTY_DEPTH_MAX:
+                raise _refuse(f"must nest at most {PROPERTY_DEPTH_MAX} deep")
             if isinstance(value, dict):
                 below += _check_names(value)
             elif isinstance(value, list):
                 below += value
             else:
                 _check_scalar(value)
-        if not below:
-            return properties
         level = below
-    raise _refuse(f"must nest at most {PROPERTY_DEPTH_MAX} deep")
+    return properties
 
 
 Text = Annotated[

@@ -222,12 +222,14 @@ def bench(
 
 @topics.command("apply")
 def topics_apply() -> None:
-    """Create the topics that are missing, and tell where the others differ."""
+    """Create the topics that are missing, and tell where the others differ; exit code 1 when one does."""
     from services.infra.kafka import apply_topics
     from services.infra.settings import read_settings
 
-    lines = asyncio.run(apply_topics(read_settings().kafka))
+    made, differences = asyncio.run(apply_topics(read_settings().kafka))
+    lines = [*made, *differences]
     typer.echo("\n".join(lines) or "nothing to do: the topics are as they should be")
+    raise SystemExit(1 if differences else 0)
 
 
 @topics.command("accept")

@@ -11,7 +11,7 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from schemas.touchpoint import RECORD_IDENTITIES_MAX
+from schemas.touchpoint import RECORD_IDENTITIES_MAX, RECORD_KIND_PATTERN
 from services.aggregator.ports import Record
 from services.core import identity as identities
 from services.core.catalogue import Arguments, Catalogue, Refusal
@@ -123,6 +123,7 @@ UNREADABLE: Final = (
 )
 """What decoding raises on bytes that are no event; deep nesting is a RecursionError, not a DecodeError."""
 
+_KIND: Final = re.compile(RECORD_KIND_PATTERN)
 _CHANNEL: Final = re.compile(rb'"channel":"[^"]*",?')
 """The channel that ingest put in: a slug, and inside a text its quotes would be escaped."""
 
@@ -284,6 +285,8 @@ def _refusal(name: str) -> str | None:
     kind, colon, value = name.partition(":")
     if not colon:
         return "an identity is kind:value"
+    if not _KIND.fullmatch(kind):
+        return "the log holds no identity of this kind: e-mail and phone only as hashes"
     return identities.refusal(kind, value)
 
 

@@ -38,7 +38,9 @@ NAMELESS: Final = frozenset(
 )  # fmt: skip
 """What programs send when they do not know who it is; linking by one would weld strangers together."""
 
-QUOTES: Final = "\"'` \t\r\n"
+QUOTES: Final = "\"'` \t\r\n\u00a0\u00ad\u200b\u200c\u200d\u2060\u3000"
+"""What programs leave around a value, and characters that nobody sees."""
+
 VALUE_CHARACTERS_MAX: Final = 256
 """An index row must hold it; a UUID is 36 characters, the longest e-mail address 254."""
 

@@ -59,4 +59,7 @@ def _phone(value: str) -> str:
         raise InvalidEventError(
             f"must be a phone number of at least {PHONE_DIGITS_MIN} digits, best with its country code"
         )
-    return "+" + digits if value.lstrip().startswith("+") else digits
+    if value.lstrip().startswith("+"):
+        return f"+{digits}"
+    # 00 is what most of the world dials for the +.
+    return f"+{digits[2:]}" if digits.startswith("00") else digits

@@ -95,7 +95,7 @@ class IngestSettings(BaseModel):
     )
     in_flight_bytes_max: int = Field(
         default=32 * 1024 * 1024,
-        ge=8 * 1024 * 1024,
+        ge=5 * 1024 * 1024,
         description="Bodies held in memory at once, above it 503; one that is inflated takes up to 5 MiB.",
     )
 

@@ -11,7 +11,7 @@ from base64 import urlsafe_b64encode
 from pathlib import Path
 from typing import Final
 
-from services.infra.errors import UnavailableError
+from services.infra.errors import ConfigurationError, UnavailableError
 from services.local.jars import Source, ensure_jars
 from services.local.jvm import Training, broker_command, checkpoint, training
 from services.local.ports import LOOPBACK, free_port
@@ -120,7 +120,9 @@ class EmbeddedKafka:
         directory = self.data / "log"
         directory.mkdir(parents=True, exist_ok=True)
         text = PROPERTIES.format(
-            port=self.port, controller=self._controller, directory=directory
+            port=self.port,
+            controller=self._controller,
+            directory=as_property(str(directory)),
         )
         (self.data / "server.properties").write_text(text)
         if not (directory / "meta.properties").exists():
@@ -180,6 +182,22 @@ class EmbeddedKafka:
         partial = directory / "meta.properties.partial"
         partial.write_text(names)
         partial.rename(directory / "meta.properties")
+
+
+def as_property(words: str) -> str:
+    """Write a value as Java's properties files want it: ASCII, the rest as escaped UTF-16 units.
+
+    Raises ConfigurationError for a comma, which Kafka takes for the end of a directory's name.
+    """
+    if "," in words:
+        raise ConfigurationError(
+            f"{words} has a comma in it, which Kafka cannot have in a path: name another data directory"
+        )
+    units = words.replace("\\", "\\\\").encode("utf-16-be")
+    codes = [
+        int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)
+    ]
+    return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)  # noqa: PLR2004 - ASCII ends there
 
 
 def _name() -> str:

@@ -156,6 +156,9 @@ class EmbeddedPostgres:
         if not (home.directory / "PG_VERSION").exists():
             self._create(home)
         end_orphans(home.directory)
+        # What a server that was killed has left: on another port nobody would ever remove it.
+        for socket in home.directory.glob(".s.PGSQL.*"):
+            socket.unlink(missing_ok=True)
 
     def launch(self) -> None:
         """Start the server, after `prepare`. Call from a thread that outlives it (see processes.spawn)."""

@@ -99,6 +99,7 @@ def run(
 ) -> int:
     """Replay the file; 0 when every line was accepted, 1 when not, 130 after Ctrl-C. Counts come last, on stdout."""
     outcome = Outcome()
+    plan: Plan | None = None
     code = 0
     try:
         pace = _pace(speed)
@@ -116,6 +117,8 @@ def run(
     except (TactusError, ExceptionGroup) as error:
         _say(_reason(error))
         code = 1
+    if plan is None:
+        return code
     sys.stdout.write("\n".join(outcome.lines()) + "\n")
     return code or (1 if outcome.rejected else 0)
 
@@ -136,6 +139,8 @@ def _pace(speed: str) -> float | None:
 
 
 def _recording(file: Path, *, map_file: Path | None) -> Recording:
+    if not file.exists():
+        raise ConfigurationError(f"there is no file {file}")
     catalogue = load_catalogue(read_settings().catalogue)
     line_map = load_map(
         find_map(file, chosen=map_file), touchpoints=catalogue.entries.keys()

@@ -14,10 +14,8 @@ import msgspec
 
 from schemas.instant import write_instant
 from schemas.touchpoint import TYPE, identity_of_subject
-from services.infra.catalogue import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, InvalidEventError, TactusError
-from services.infra.settings import read_settings
 from services.local.client import Outgoing, Verdict, batches, open_client
 from services.local.doors import Door, find_ingest
 from services.local.recording import UNREADABLE, instant
@@ -35,9 +33,6 @@ EXAMPLE: Final[Mapping[str, object]] = {
     "rating": {"scale": "csat5", "value": 5},
     "text": "It simply worked.",
 }
-
-ANY_CHANNEL: Final = "any"
-"""The catalogue's word for a touchpoint that is at home in several channels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,19 +87,15 @@ def _body(described: Described) -> dict[str, object]:
     """The event's data; the door judges it, not we."""
     body: dict[str, object] = {
         "touchpoint": described.touchpoint,
-        "channel": described.channel or _usual_channel(described.touchpoint),
         "identities": [identity_of_subject(described.customer)._asdict()],
     }
+    if described.channel is not None:
+        body["channel"] = described.channel
     if described.rating is not None:
         body["rating"] = _rating(described.rating)
     if described.properties:
         body["properties"] = dict(_property(text) for text in described.properties)
     return body
-
-
-def _usual_channel(touchpoint: str) -> str:
-    channel = load_catalogue(read_settings().catalogue).entry(touchpoint).channel
-    return SOURCE if channel == ANY_CHANNEL else channel
 
 
 def _rating(text: str) -> dict[str, object]:
@@ -139,7 +130,10 @@ def _read(file: Path) -> list[Outgoing]:
         raise InvalidEventError(
             f"{file}: is larger than {INPUT_BYTES_MAX} bytes; use `tactus replay`"
         )
-    return [_event(event) for event in _objects(text, file)]
+    events = [_event(event) for event in _objects(text, file)]
+    if not events:
+        raise InvalidEventError(f"{file}: holds no event; write at least one")
+    return events
 
 
 def _opened(file: Path) -> BinaryIO:

@@ -168,12 +168,11 @@ class LocalStack:
             await self._supervise(group, "kafka", self.kafka).ready()
         own = settings.kafka.model_dump(exclude={"bootstrap"})
         with self._steps.step("Applying the topics"):
-            lines = await apply_topics(
+            applied = await apply_topics(
                 KafkaSettings(bootstrap=self.kafka.bootstrap, **own)
             )
-        for line in lines:
-            if "created" not in line:
-                self._steps.say(line)
+        for line in applied.differences:
+            self._steps.say(line)
 
     async def _start_postgres(self, group: asyncio.TaskGroup) -> None:
         with self._steps.step("Starting Postgres"):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
@@ -43,8 +43,15 @@ COORDINATOR_AWAY: Final = (
 Partition = tuple[str, int]
 
 
-async def apply_topics(settings: KafkaSettings) -> list[str]:
-    """Create what is missing; return a line for each topic made and for each difference, with its fix."""
+class Applied(NamedTuple):
+    """A line for each topic that was made, and one for each difference, with its fix."""
+
+    made: list[str]
+    differences: list[str]
+
+
+async def apply_topics(settings: KafkaSettings) -> Applied:
+    """Create what is missing, and compare the rest."""
     async with _admin(settings) as admin:
         present = await _described(admin)
         missing = [spec for spec in TOPIC_SPECS if spec.name not in present]
@@ -57,7 +64,7 @@ async def apply_topics(settings: KafkaSettings) -> list[str]:
             f"{spec.name}: created with {settings.partitions} partitions"
             for spec in missing
         ]
-        return made + await _differences(admin, present, settings)
+        return Applied(made, await _differences(admin, present, settings))
 
 
 async def check_topics(settings: KafkaSettings) -> list[str]:
@@ -83,7 +90,7 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
             yield admin
     except (KafkaError, TimeoutError, OSError) as error:
         raise UnavailableError(
-            f"Kafka at {settings.bootstrap} does not answer ({error!r})"
+            f"Kafka at {settings.bootstrap} does not answer: start it, or correct TACTUS_KAFKA__BOOTSTRAP"
         ) from error
     finally:
         await admin.close()

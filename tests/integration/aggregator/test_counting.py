@@ -221,6 +221,8 @@ async def test_records_that_can_never_count_become_dead_letters_and_the_partitio
         good.replace(b'"order.completed"', b'"order\\u0000completed"'),
         good.replace(NOON.encode(), b"1931-06-01T12:00:00Z"),
         event("e-9", time=NOON, identities=("customer:a", "customer:b")),
+        event("e-9", time=NOON, identities=("email:ann@mail.example",)),
+        event("e-9", time=NOON, identities=("customer:a", "phone:+48600100200")),
         event(
             "e-9",
             time=NOON,
@@ -245,6 +247,8 @@ async def test_records_that_can_never_count_become_dead_letters_and_the_partitio
         "invalid_character",
         "time_out_of_range",
         "two_customers",
+        "refused_identity",
+        "refused_identity",
         "invalid_argument",
     ]
     assert [row["value"] for row in rows] == bad
@@ -253,8 +257,8 @@ async def test_records_that_can_never_count_become_dead_letters_and_the_partitio
         "applied": 1,
         "duplicate": 0,
         "conflict": 0,
-        "dead": 11,
-        "next": 12,
+        "dead": 13,
+        "next": 14,
     }
 
 

@@ -62,6 +62,22 @@ def test_a_started_broker_counts_itself_in(kafka: EmbeddedKafka) -> None:
     assert psutil.Process(kafka.pid).name() == "java"
 
 
+@pytest.mark.parametrize("name", ["dirą", "a b=c#!d:e", "日本😀"])
+def test_a_broker_starts_in_a_directory_of_any_name(name: str, tmp_path: Path) -> None:
+    broker = EmbeddedKafka(tmp_path / name)
+    broker.start()
+    try:
+        assert broker.is_ready()
+        assert (tmp_path / name / "log" / "meta.properties").exists()
+    finally:
+        broker.stop()
+
+
+def test_a_comma_in_a_path_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="name another data directory"):
+        EmbeddedKafka(tmp_path / "a,b").prepare()
+
+
 def test_nobody_at_a_port_is_no_answer() -> None:
     port = free_port()
 

@@ -285,6 +285,8 @@ def test_the_strongest_of_none_is_an_error() -> None:
         "00000000-0000-0000-0000-000000000000",
         "FFFFFFFF-FFFF-FFFF-FFFF-FFFFFFFFFFFF",
         "x" * 257,
+        "\u200b",
+        "\u00a0\u2060 \u00ad",
     ],
 )
 def test_a_placeholder_never_names_anyone(value: str) -> None:

@@ -34,7 +34,8 @@ def test_letters_of_two_forms_are_one_address() -> None:
 
 
 @pytest.mark.parametrize(
-    "written", ["+48 600-100-200", "+48(600)100200", " +48600100200"]
+    "written",
+    ["+48 600-100-200", "+48(600)100200", " +48600100200", "0048 600 100 200"],
 )
 def test_one_number_has_one_hash_however_it_is_written(written: str) -> None:
     assert pseudonym(KEY, "phone", written) == pseudonym(KEY, "phone", "+48600100200")

@@ -32,7 +32,6 @@ def test_arguments_become_an_event_with_an_id_and_a_time() -> None:
     assert event["time"].endswith("Z")
     assert event["data"] == {
         "touchpoint": "call.answered",
-        "channel": "contact_centre",
         "identities": [{"kind": "customer", "value": "c-1"}],
         "properties": {"wait_seconds": 420, "queue": "billing", "vip": True},
     }
@@ -83,6 +82,15 @@ def test_a_file_holds_an_event_a_list_or_one_a_line(tmp_path: Path, text: str) -
     path.write_text(text)
 
     assert [event["id"] for event in sent(path)] == ["1"]
+
+
+@pytest.mark.parametrize("text", ["", "\n\n", "[]"])
+def test_a_file_without_an_event_is_no_success(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "events.json"
+    path.write_text(text)
+
+    with pytest.raises(InvalidEventError, match="holds no event"):
+        events_of(path)
 
 
 def test_what_a_file_says_is_kept(tmp_path: Path) -> None:

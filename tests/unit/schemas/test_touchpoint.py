@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
 from schemas.faults import Fault, fault_of, faults_of
-from schemas.freeform import PROPERTIES_MAX, PROPERTY_VALUES_MAX
+from schemas.freeform import PROPERTIES_MAX, PROPERTY_DEPTH_MAX, PROPERTY_VALUES_MAX
 from schemas.generate import json_schema
 from schemas.touchpoint import (
     MEANING,
@@ -88,13 +88,17 @@ def test_properties_are_kept_as_they_come() -> None:
     assert taken.model_dump(exclude_none=True)["data"]["properties"] == properties
 
 
+def nested(depth: int, *, innermost: object) -> object:
+    return nested(depth - 1, innermost=[innermost]) if depth else innermost
+
+
 @pytest.mark.parametrize(
     "properties",
     [
         {str(n): n for n in range(PROPERTIES_MAX + 1)},
         {"a": [0] * PROPERTY_VALUES_MAX},
-        {"a": [[[[[[[[0]]]]]]]]},
-        {"a": {"b": {"c": {"d": {"e": {"f": {"g": {"h": {"i": 0}}}}}}}}},
+        {"a": nested(PROPERTY_DEPTH_MAX + 1, innermost=0)},
+        {"a": [{"b": nested(PROPERTY_DEPTH_MAX - 1, innermost=[])}]},
         {"a": 2**63},
         {"a": [-(2**63) - 1]},
         {"a": 1e999},
@@ -113,7 +117,7 @@ def test_properties_have_limits(properties: object) -> None:
 def test_properties_up_to_the_limits_are_taken() -> None:
     many = {str(n): 2**63 - 1 for n in range(PROPERTIES_MAX)}
     wide = {"a": [0] * (PROPERTY_VALUES_MAX - 1)}
-    deep = {"a": [[[[[[[0]]]]]]]}
+    deep = {"a": nested(PROPERTY_DEPTH_MAX, innermost=0)}
 
     for properties in (many, wide, deep):
         TouchpointEvent.model_validate(with_properties(properties))
