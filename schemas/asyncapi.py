@@ -75,7 +75,7 @@ _TOPICS: Final = (
         "deadLetters",
         "cx.touchpoints.dlq.v1",
         "DeadLetter",
-        "What the door refused, byte for byte, with the reason in headers.",
+        "What the door refused, as it came but for e-mail addresses and phone numbers, with the reason in headers.",
         "receive",
         {"cleanup.policy": ["delete"], "retention.ms": 90 * DAY_MS},
     ),
@@ -178,7 +178,7 @@ def _messages() -> Json:
             AlertRecord, "A step in the life of an alert", key=_CUSTOMER_KEY
         ),
         "DeadLetter": {
-            "title": "What the door refused, byte for byte",
+            "title": "What the door refused",
             "contentType": "application/octet-stream",
             "headers": {
                 "type": "object",
