@@ -8,7 +8,7 @@ from typing import Final, NamedTuple
 from pydantic import SecretStr
 
 from services.infra.errors import ConfigurationError
-from services.infra.settings import read_settings
+from services.infra.settings import ApiSettings, IngestSettings, read_settings
 from services.local.connection import DEFAULT_DATA, Connection, find_connection
 from services.local.plan import reached_at
 
@@ -35,27 +35,25 @@ def find_ingest(data: Path | None, *, key: str) -> Door:
     no key.
     """
     settings = read_settings()
-    own = settings.write_key
-    if data is None and own is not None:
-        return _configured(settings.ingest.host, settings.ingest.port, own)
+    if data is None and settings.write_key is not None:
+        return _configured(settings.ingest, settings.write_key)
     stack = _stack(data, setting=WRITE_KEY)
-    secret = _key(stack.keys.get(key), own, setting=WRITE_KEY)
-    return Door(stack.ingest, secret, stack.data)
+    return Door(
+        stack.ingest, _key(stack, key, settings.write_key, WRITE_KEY), stack.data
+    )
 
 
 def find_api(data: Path | None) -> Door:
     """Find the door for scores; the same rules as find_ingest's, with TACTUS_READ_KEY."""
     settings = read_settings()
-    own = settings.read_key
-    if data is None and own is not None:
-        return _configured(settings.api.host, settings.api.port, own)
+    if data is None and settings.read_key is not None:
+        return _configured(settings.api, settings.read_key)
     stack = _stack(data, setting=READ_KEY)
-    secret = _key(stack.keys.get(READ), own, setting=READ_KEY)
-    return Door(stack.api, secret, stack.data)
+    return Door(stack.api, _key(stack, READ, settings.read_key, READ_KEY), stack.data)
 
 
-def _configured(host: str, port: int, key: SecretStr) -> Door:
-    url = f"http://{reached_at(host)}:{port}"
+def _configured(part: IngestSettings | ApiSettings, key: SecretStr) -> Door:
+    url = f"http://{reached_at(part.host)}:{part.port}"
     return Door(url, key.get_secret_value(), DEFAULT_DATA.absolute())
 
 
@@ -70,7 +68,8 @@ def _stack(data: Path | None, *, setting: str) -> Connection:
         ) from error
 
 
-def _key(told: str | None, own: SecretStr | None, *, setting: str) -> str:
+def _key(stack: Connection, name: str, own: SecretStr | None, setting: str) -> str:
+    told = stack.keys.get(name)
     if told is not None:
         return told
     if own is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
@@ -31,16 +32,13 @@ def sent_of(fields: dict[str, object]) -> dict[str, object]:
     }
 
 
-def body_hash(judge: Judge, sent: dict[str, object]) -> bytes:
+def counted(judge: Judge, sent: Mapping[str, object]) -> Event:
     judged = judge.judge(sent, source=BACKFILL, received=arrival(NOW_US))
     assert isinstance(judged, Accepted)
-    read = read_record(
-        Record(0, NOW_US // 1000, judged.key, judged.value),
-        catalogue=CATALOGUE,
-        known={},
-    )
+    record = Record(0, NOW_US // 1000, judged.key, judged.value)
+    read = read_record(record, catalogue=CATALOGUE, known={})
     assert isinstance(read, Event)
-    return read.body_hash
+    return read
 
 
 class Record(NamedTuple):
@@ -142,15 +140,8 @@ def test_sixteen_identities_and_another_subject_are_counted() -> None:
         "data": {"touchpoint": "web.page_viewed", "identities": devices},
     }
 
-    judged = JUDGE.judge(sent, source=BACKFILL, received=arrival(NOW_US))
+    read = counted(JUDGE, sent)
 
-    assert isinstance(judged, Accepted)
-    read = read_record(
-        Record(0, NOW_US // 1000, judged.key, judged.value),
-        catalogue=CATALOGUE,
-        known={},
-    )
-    assert isinstance(read, Event)
     assert (read.subject, len(read.others)) == ("customer:c1", 16)
 
 
@@ -166,7 +157,7 @@ def test_the_channel_that_the_door_puts_in_makes_no_other_body() -> None:
     spoken = sent_of({"text": '"channel":"web",', "channel": "any"})
 
     first, retry, other = (
-        body_hash(judge, sent)
+        counted(judge, sent).body_hash
         for judge, sent in ((JUDGE, silent), (later, silent), (JUDGE, spoken))
     )
 
