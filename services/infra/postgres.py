@@ -22,6 +22,16 @@ SESSION: Final[Mapping[str, str]] = {
     "timezone": "UTC",
 }
 
+AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    # What a server that dies in the middle of an exchange leaves behind in the client.
+    asyncpg.InternalClientError,
+)
+"""What opening a connection raises while the server is away or on its way."""
+
 Prepare = Callable[[asyncpg.Connection], Awaitable[None]]
 
 
@@ -46,7 +56,7 @@ async def open_pool(
             init=prepare,  # type: ignore[arg-type]  # the stubs want a protocol that a plain function meets
             server_settings={**SESSION, "application_name": application},
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except AWAY as error:
         raise UnavailableError(
             "Postgres does not answer; check that it runs and TACTUS_POSTGRES__DSN"
         ) from error
@@ -63,7 +73,7 @@ async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
             timeout=CONNECT_TIMEOUT_S,
             server_settings={"application_name": application, "timezone": "UTC"},
         )
-    except (OSError, TimeoutError, asyncpg.PostgresError) as error:
+    except AWAY as error:
         raise UnavailableError(
             "Postgres does not answer; check that it runs and TACTUS_POSTGRES__DSN"
         ) from error

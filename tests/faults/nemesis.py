@@ -27,7 +27,13 @@ WORKERS: Final = 2
 HUNTED: Final = 0.5
 """So many of the workers that die are caught inside a transaction; the others die at any moment."""
 HUNT_S: Final = 3.0
-AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+AWAY: Final = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 OPEN: Final = (
     "SELECT client_port FROM pg_stat_activity"
     " WHERE application_name = 'tactus-aggregator' AND xact_start IS NOT NULL AND client_port IS NOT NULL"
