@@ -57,6 +57,7 @@ class Watch:
             KafkaException,
             asyncpg.PostgresError,
             asyncpg.InterfaceError,
+            asyncpg.InternalClientError,
             OSError,
             TimeoutError,
         ):
