@@ -18,6 +18,9 @@ _ADDRESS: Final = re.compile(
 )
 """Begins only where a run of such characters begins: else each of a million of them would be tried."""
 
+_TEXT: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
+"""A JSON text with its quotes; one pass finds them all, however many identities an event names."""
+
 
 def masked(original: bytes, event: object) -> bytes:
     """Return the bytes as they came, but for what names somebody by e-mail or phone.
@@ -27,15 +30,16 @@ def masked(original: bytes, event: object) -> bytes:
     """
     if not isinstance(event, dict):
         return _ADDRESS.sub(REMOVED.encode(), original)
-    personal = dict(_personal(event))
-    for said in personal:
-        if msgspec.json.encode(said) not in original:
-            # The client spelled it with other escapes; what is written anew has ours.
-            original = msgspec.json.encode(event)
-    for said, instead in personal.items():
-        spelled = msgspec.json.encode(said)
-        original = original.replace(spelled, msgspec.json.encode(instead))
-    return original
+    personal = {
+        msgspec.json.encode(said): msgspec.json.encode(instead)
+        for said, instead in _personal(event)
+    }
+    if not personal:
+        return original
+    if not personal.keys() <= set(_TEXT.findall(original)):
+        # The client spelled it with other escapes; what is written anew has ours.
+        original = msgspec.json.encode(event)
+    return _TEXT.sub(lambda text: personal.get(text[0], text[0]), original)
 
 
 def names_by_contact(subject: str) -> bool:
