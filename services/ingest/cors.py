@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
+from services.infra.protocol import Application
+
 Scope = dict[str, Any]
 """An ASGI scope; its values are of many types."""
 Send = Callable[[dict[str, Any]], Awaitable[None]]
-Application = Callable[..., Awaitable[None]]
 
 PREFIX: Final = "/v1/"
 """Where pages send to; the paths of operators are none of their business."""
