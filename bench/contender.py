@@ -44,9 +44,7 @@ class Lanes:
 async def open_pipeline(settings: Settings, ends: Mapping[int, int]) -> Pipeline:
     """The pipeline, owning every partition of the events topic."""
     pipeline = await Pipeline.open(settings)
-    await pipeline.take_ownership(
-        {(EVENTS, part): Bounds(0, end) for part, end in ends.items()}
-    )
+    await pipeline.take_ownership({(EVENTS, part): Bounds(0, end) for part, end in ends.items()})
     return pipeline
 
 
@@ -56,7 +54,5 @@ def cut(part: int, records: Iterable[Record], *, first: int, size: int) -> list[
     chunks = []
     for start in range(0, len(run), size):
         piece = run[start : start + size]
-        chunks.append(
-            Chunk(EVENTS, part, first + start, first + start + len(piece), piece)
-        )
+        chunks.append(Chunk(EVENTS, part, first + start, first + start + len(piece), piece))
     return chunks

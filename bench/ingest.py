@@ -19,25 +19,18 @@ from services.local.stack import LocalStack
 CONNECTIONS: Final = 8
 
 
-async def measure(
-    connection: Connection, *, batch: int, seconds: float
-) -> dict[str, object]:
+async def measure(connection: Connection, *, batch: int, seconds: float) -> dict[str, object]:
     """A closed loop of a few connections, each with one batch under way."""
     headers = {"Authorization": f"Bearer {connection.keys['server']}"}
     door = psutil.Process(connection.pids["ingest"][0])
     accepted = [0] * CONNECTIONS
-    async with httpx.AsyncClient(
-        base_url=connection.ingest, headers=headers, timeout=30
-    ) as client:
+    async with httpx.AsyncClient(base_url=connection.ingest, headers=headers, timeout=30) as client:
         began, before = time.monotonic(), door.cpu_times()
 
         async def send(number: int) -> None:
             turn = 0
             while time.monotonic() - began < seconds:
-                events = [
-                    event(f"b-{number}-{turn}-{place}", customer=f"c-{place}")
-                    for place in range(batch)
-                ]
+                events = [event(f"b-{number}-{turn}-{place}", customer=f"c-{place}") for place in range(batch)]
                 answer = await client.post("/v1/events", json=events)
                 answer.raise_for_status()
                 accepted[number] += len(answer.json()["results"])

@@ -49,11 +49,7 @@ class Load:
 
     async def _send(self, number: int) -> None:
         batch = [
-            event(
-                f"load-{number}-{place}",
-                customer=f"c-{self._rng.randrange(CUSTOMERS)}",
-            )
-            for place in range(BATCH)
+            event(f"load-{number}-{place}", customer=f"c-{self._rng.randrange(CUSTOMERS)}") for place in range(BATCH)
         ]
         answer = await self._client.post("/v1/events", json=batch)
         answer.raise_for_status()
@@ -69,22 +65,15 @@ def event(event_id: str, *, customer: str) -> dict[str, object]:
             "touchpoint": "web.product_viewed",
             "channel": "web",
             "identities": [{"kind": "customer", "value": customer}],
-            "properties": {
-                "url": "https://shop.example/catalogue/17",
-                "session": f"s-{customer}",
-            },
+            "properties": {"url": "https://shop.example/catalogue/17", "session": f"s-{customer}"},
         },
     }
 
 
-async def probe(
-    number: int, *, ingest: httpx.AsyncClient, api: httpx.AsyncClient
-) -> float:
+async def probe(number: int, *, ingest: httpx.AsyncClient, api: httpx.AsyncClient) -> float:
     """Seconds from the 2xx of a new customer's first event to the customer's score in an answer."""
     customer = f"probe-{number}"
-    answer = await ingest.post(
-        "/v1/events", json=event(f"p-{number}", customer=customer)
-    )
+    answer = await ingest.post("/v1/events", json=event(f"p-{number}", customer=customer))
     acknowledged = time.monotonic()
     answer.raise_for_status()
     path = f"/v1/customers/customer:{customer}"
@@ -95,16 +84,12 @@ async def probe(
     raise RuntimeError(f"no score for {customer} within {PATIENCE_S:.0f} s")
 
 
-async def measure(
-    connection: Connection, *, rate: int, seconds: float
-) -> dict[str, object]:
+async def measure(connection: Connection, *, rate: int, seconds: float) -> dict[str, object]:
     """Load and probes at once; the first seconds are not counted."""
     write = {"Authorization": f"Bearer {connection.keys['server']}"}
     read = {"Authorization": f"Bearer {connection.keys['read']}"}
     async with (
-        httpx.AsyncClient(
-            base_url=connection.ingest, headers=write, timeout=30
-        ) as ingest,
+        httpx.AsyncClient(base_url=connection.ingest, headers=write, timeout=30) as ingest,
         httpx.AsyncClient(base_url=connection.api, headers=read, timeout=30) as api,
     ):
         load = Load(ingest, rate=rate - PROBES_PER_S, seconds=seconds + WARM_UP_S)

@@ -61,14 +61,9 @@ def events(count: int, *, now: datetime) -> Iterator[tuple[bytes, bytes]]:
         yield subject.encode(), json.dumps(record, separators=(",", ":")).encode()
 
 
-def data(
-    touchpoint: str, channel: str, *, customer: str, number: int
-) -> dict[str, object]:
+def data(touchpoint: str, channel: str, *, customer: str, number: int) -> dict[str, object]:
     """The data of one event, its keys sorted as ingest sorts them."""
-    body: dict[str, object] = {
-        "channel": channel,
-        "identities": [{"kind": "customer", "value": customer}],
-    }
+    body: dict[str, object] = {"channel": channel, "identities": [{"kind": "customer", "value": customer}]}
     properties: dict[str, object] = {}
     if channel == "pos":
         body["place"] = f"store/{number % STORES:03d}"

@@ -27,10 +27,7 @@ async def run(settings: Settings) -> None:
     while not consumer.assignment():
         await consumer.getmany(timeout_ms=100, max_records=1)
         await consumer.seek_to_beginning()
-    ends = {
-        tp.partition: end
-        for tp, end in (await consumer.end_offsets(list(consumer.assignment()))).items()
-    }
+    ends = {tp.partition: end for tp, end in (await consumer.end_offsets(list(consumer.assignment()))).items()}
     pipeline = await open_pipeline(settings, ends)
     lanes = Lanes(pipeline, lanes=settings.aggregator.lanes)
     position = dict.fromkeys(ends, 0)
@@ -39,12 +36,7 @@ async def run(settings: Settings) -> None:
     while position != ends:
         polled = await consumer.getmany(timeout_ms=500, max_records=size * len(ends))
         for partition, records in polled.items():
-            for chunk in cut(
-                partition.partition,
-                records,
-                first=position[partition.partition],
-                size=size,
-            ):
+            for chunk in cut(partition.partition, records, first=position[partition.partition], size=size):
                 await lanes.put(chunk)
                 position[partition.partition] = chunk.next
     await lanes.drain()

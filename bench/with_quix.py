@@ -43,9 +43,7 @@ class PipelineSink(BatchingSink):
 
     def setup(self) -> None:
         Thread(target=self._loop.run_forever, daemon=True).start()
-        self._pipeline = asyncio.run_coroutine_threadsafe(
-            self._open(), self._loop
-        ).result()
+        self._pipeline = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
 
     async def _open(self) -> Pipeline:
         found = await log_ends(self._settings.kafka.bootstrap, [EVENTS])
@@ -58,10 +56,7 @@ class PipelineSink(BatchingSink):
 
     def flush(self) -> None:
         """Give every partition's batch to the lanes at once; Quix commits after this returns."""
-        batches = {
-            part: [Written(item) for item in batch]
-            for (_, part), batch in self._batches.items()
-        }
+        batches = {part: [Written(item) for item in batch] for (_, part), batch in self._batches.items()}
         try:
             asyncio.run_coroutine_threadsafe(self._write(batches), self._loop).result()
         finally:

@@ -45,21 +45,11 @@ def create_app(settings: Settings) -> faust.App:
         topic_disable_leader=True,
         web_enabled=False,
     )
-    topic = app.topic(
-        EVENTS,
-        value_serializer="raw",
-        key_serializer="raw",
-        partitions=settings.kafka.partitions,
-    )
+    topic = app.topic(EVENTS, value_serializer="raw", key_serializer="raw", partitions=settings.kafka.partitions)
 
     @app.agent(topic)
     async def count(stream: StreamT[bytes]) -> None:
-        ends = {
-            part: end
-            for (_, part), (_, end) in (
-                await log_ends(settings.kafka.bootstrap, [EVENTS])
-            ).items()
-        }
+        ends = {part: end for (_, part), (_, end) in (await log_ends(settings.kafka.bootstrap, [EVENTS])).items()}
         pipeline = await open_pipeline(settings, ends)
         lanes = Lanes(pipeline, lanes=settings.aggregator.lanes)
         position = dict.fromkeys(ends, 0)
@@ -83,7 +73,5 @@ def create_app(settings: Settings) -> faust.App:
 
 if __name__ == "__main__":
     settle_garbage()
-    os.environ.setdefault(
-        "FAUST_DATADIR", str(Path(os.environ["BENCH_DIRECTORY"]) / "faust")
-    )
+    os.environ.setdefault("FAUST_DATADIR", str(Path(os.environ["BENCH_DIRECTORY"]) / "faust"))
     faust.Worker(create_app(Settings()), loglevel="warning").execute_from_commandline()

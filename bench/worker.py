@@ -36,11 +36,7 @@ CONTENDERS: Final[Mapping[str, str]] = {
     "take": "bench.with_take",
 }
 
-POSTGRES: Final = {
-    "shared_buffers": "2GB",
-    "max_wal_size": "8GB",
-    "checkpoint_timeout": "15min",
-}
+POSTGRES: Final = {"shared_buffers": "2GB", "max_wal_size": "8GB", "checkpoint_timeout": "15min"}
 """As for a machine of its own; fsync, full_page_writes and synchronous_commit stay on."""
 
 CHUNK_EVENTS: Final = 6000
@@ -97,9 +93,7 @@ def load_topic(bootstrap: str, *, count: int) -> None:
 
 
 @contextmanager
-def process(
-    name: str, *, dsn: str, bootstrap: str, directory: Path
-) -> Iterator[psutil.Process]:
+def process(name: str, *, dsn: str, bootstrap: str, directory: Path) -> Iterator[psutil.Process]:
     """A contender's process, ended at the end."""
     environment = {
         **os.environ,
@@ -114,10 +108,7 @@ def process(
     log = directory / f"{name}.log"
     with log.open("wb") as output:
         child = subprocess.Popen(
-            [sys.executable, "-m", CONTENDERS[name]],
-            env=environment,
-            stdout=output,
-            stderr=output,
+            [sys.executable, "-m", CONTENDERS[name]], env=environment, stdout=output, stderr=output
         )
     try:
         yield psutil.Process(child.pid)
@@ -141,17 +132,13 @@ class Meter:
     async def done(self) -> int:
         """Records that committed chunks have passed."""
         return int(
-            await self._connection.fetchval(
-                "SELECT coalesce(sum(next - start), 0)::bigint FROM partition_progress"
-            )
+            await self._connection.fetchval("SELECT coalesce(sum(next - start), 0)::bigint FROM partition_progress")
         )
 
     async def last_commit(self) -> float:
         """When the last of them committed, seconds since 1970."""
         return float(
-            await self._connection.fetchval(
-                "SELECT extract(epoch FROM max(moved_at)) FROM partition_progress"
-            )
+            await self._connection.fetchval("SELECT extract(epoch FROM max(moved_at)) FROM partition_progress")
         )
 
     def postgres_cpu_s(self) -> float:
@@ -165,9 +152,7 @@ class Meter:
         return sum(self._spent.values())
 
 
-async def measure(
-    name: str, *, server: EmbeddedPostgres, bootstrap: str, count: int, directory: Path
-) -> Result:
+async def measure(name: str, *, server: EmbeddedPostgres, bootstrap: str, count: int, directory: Path) -> Result:
     """Run one contender on a fresh database until every event is committed."""
     admin = await asyncpg.connect(server.dsn)
     database = f"bench_{name}"
@@ -192,42 +177,25 @@ def tail(log: Path) -> str:
     return log.read_text(encoding="utf-8", errors="replace")[-3000:]
 
 
-async def watch(
-    worker: psutil.Process, meter: Meter, *, count: int, log: Path
-) -> dict[str, float]:
+async def watch(worker: psutil.Process, meter: Meter, *, count: int, log: Path) -> dict[str, float]:
     """Measure from the first commit seen to the last; before it, a process only starts up and joins its group."""
     started = time.monotonic()
     while not (first := await meter.done()):
-        if (
-            time.monotonic() - started > PATIENCE_S / 10
-            or not worker.is_running()
-            or worker.status() == "zombie"
-        ):
+        if time.monotonic() - started > PATIENCE_S / 10 or not worker.is_running() or worker.status() == "zombie":
             raise RuntimeError(f"the contender did not start:\n{tail(log)}")
         await asyncio.sleep(POLL_S)
-    began, worker_before, postgres_before = (
-        time.time(),
-        worker.cpu_times(),
-        meter.postgres_cpu_s(),
-    )
+    began, worker_before, postgres_before = (time.time(), worker.cpu_times(), meter.postgres_cpu_s())
     rss, now = 0, first
     while now < count:
         if time.monotonic() - started > PATIENCE_S or worker.status() == "zombie":
-            raise RuntimeError(
-                f"the contender stopped at {now} of {count}:\n{tail(log)}"
-            )
+            raise RuntimeError(f"the contender stopped at {now} of {count}:\n{tail(log)}")
         await asyncio.sleep(POLL_S)
         # Sampled on the way: a contender that closes its connections at the end takes its backends' counts along.
         meter.postgres_cpu_s()
         rss = max(rss, worker.memory_info().rss)
         now = await meter.done()
     worker_after, measured = worker.cpu_times(), count - first
-    spent = (
-        worker_after.user
-        + worker_after.system
-        - worker_before.user
-        - worker_before.system
-    )
+    spent = worker_after.user + worker_after.system - worker_before.user - worker_before.system
     return {
         "events_per_s": measured / (await meter.last_commit() - began),
         "worker_cpu_us": spent / measured * 1e6,
@@ -238,10 +206,7 @@ async def watch(
 
 async def run(count: int, names: list[str], directory: Path) -> dict[str, Result]:
     """Start the servers, write the events once, and let every contender count them."""
-    broker, server = (
-        EmbeddedKafka(directory / "kafka"),
-        EmbeddedPostgres(directory / "postgres", settings=POSTGRES),
-    )
+    broker, server = (EmbeddedKafka(directory / "kafka"), EmbeddedPostgres(directory / "postgres", settings=POSTGRES))
     broker.start()
     server.start()
     try:
@@ -252,11 +217,7 @@ async def run(count: int, names: list[str], directory: Path) -> dict[str, Result
         for name in names:
             say(f"{name} …")
             results[name] = await measure(
-                name,
-                server=server,
-                bootstrap=broker.bootstrap,
-                count=count,
-                directory=directory,
+                name, server=server, bootstrap=broker.bootstrap, count=count, directory=directory
             )
             one = results[name]
             say(
@@ -275,9 +236,7 @@ def summary(results: Mapping[str, Result], *, count: int) -> dict[str, object]:
     return {
         "events_per_s": round(ours.events_per_s),
         "ratios": {
-            name: round(ours.events_per_s / one.events_per_s, 3)
-            for name, one in results.items()
-            if name != "tactus"
+            name: round(ours.events_per_s / one.events_per_s, 3) for name, one in results.items() if name != "tactus"
         },
         "rss_mib": round(ours.rss_mib),
         "cpu_us_per_event": round(ours.worker_cpu_us + ours.postgres_cpu_us, 2),
@@ -293,9 +252,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     parser.add_argument("--events", type=int, default=1_000_000)
-    parser.add_argument(
-        "--only", nargs="*", choices=[*CONTENDERS], default=[*CONTENDERS]
-    )
+    parser.add_argument("--only", nargs="*", choices=[*CONTENDERS], default=[*CONTENDERS])
     arguments = parser.parse_args()
     names = ["tactus", *(name for name in arguments.only if name != "tactus")]
     with working_directory() as folder:

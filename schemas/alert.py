@@ -15,9 +15,7 @@ REASONS_MAX: Final = 20
 REASON_EVENTS_MAX: Final = 10
 """Enough to find the case; the journey has them all."""
 
-AlertId = Annotated[
-    str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
-]
+AlertId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Severity = Literal["warning", "critical"]
 AlertState = Literal["opened", "worsened", "closed", "withdrawn"]
 

@@ -9,11 +9,7 @@ from pydantic import BaseModel
 from schemas.alert import AlertRecord
 from schemas.openapi import LICENSE, VERSION, Json, ref, schemas_of
 from schemas.score import ScoreRecord
-from schemas.touchpoint import (
-    IDENTITY_CHARS_MAX,
-    RECORD_SUBJECT_PATTERN,
-    TouchpointRecord,
-)
+from schemas.touchpoint import IDENTITY_CHARS_MAX, RECORD_SUBJECT_PATTERN, TouchpointRecord
 
 KAFKA_BINDING: Final = "0.5.0"
 """Version of the AsyncAPI bindings for Kafka."""
@@ -105,19 +101,12 @@ def asyncapi() -> Json:
         },
         "channels": {topic.channel: _channel(topic) for topic in _TOPICS},
         "operations": {
-            f"{topic.action}{topic.channel[0].upper()}{topic.channel[1:]}": _operation(
-                topic
-            )
-            for topic in _TOPICS
+            f"{topic.action}{topic.channel[0].upper()}{topic.channel[1:]}": _operation(topic) for topic in _TOPICS
         },
         "components": {
             "messages": _messages(),
             "schemas": schemas_of(
-                [
-                    (TouchpointRecord, "validation"),
-                    (ScoreRecord, "validation"),
-                    (AlertRecord, "validation"),
-                ]
+                [(TouchpointRecord, "validation"), (ScoreRecord, "validation"), (AlertRecord, "validation")]
             ),
         },
     }
@@ -129,11 +118,7 @@ def _channel(topic: _Topic) -> Json:
         "description": topic.description,
         "messages": {topic.message: {"$ref": f"#/components/messages/{topic.message}"}},
         "bindings": {
-            "kafka": {
-                "topic": topic.address,
-                "topicConfiguration": topic.policy,
-                "bindingVersion": KAFKA_BINDING,
-            }
+            "kafka": {"topic": topic.address, "topicConfiguration": topic.policy, "bindingVersion": KAFKA_BINDING}
         },
     }
 
@@ -146,9 +131,7 @@ def _operation(topic: _Topic) -> Json:
     }
     if topic.action == "receive":
         group: Json = {"type": "string", "const": "tactus-aggregator"}
-        operation["bindings"] = {
-            "kafka": {"groupId": group, "bindingVersion": KAFKA_BINDING}
-        }
+        operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": KAFKA_BINDING}}
     return operation
 
 
@@ -165,18 +148,14 @@ def _messages() -> Json:
                 },
             ),
             "contentType": "application/cloudevents+json; charset=UTF-8",
-            "headers": _headers(
-                {"content-type": "application/cloudevents+json; charset=UTF-8"}
-            ),
+            "headers": _headers({"content-type": "application/cloudevents+json; charset=UTF-8"}),
         },
         "ScoreRecord": _message(
             ScoreRecord,
             "A customer's state; a record without a value means that the customer was erased",
             key=_CUSTOMER_KEY,
         ),
-        "AlertRecord": _message(
-            AlertRecord, "A step in the life of an alert", key=_CUSTOMER_KEY
-        ),
+        "AlertRecord": _message(AlertRecord, "A step in the life of an alert", key=_CUSTOMER_KEY),
         "DeadLetter": {
             "title": "What the door refused",
             "contentType": "application/octet-stream",
@@ -208,22 +187,14 @@ def _messages() -> Json:
 
 
 def _message(model: type[BaseModel], title: str, *, key: Json) -> Json:
-    return {
-        "title": title,
-        "contentType": "application/json",
-        "payload": ref(model),
-        "bindings": _key_binding(key),
-    }
+    return {"title": title, "contentType": "application/json", "payload": ref(model), "bindings": _key_binding(key)}
 
 
 def _headers(constants: Json) -> Json:
     return {
         "type": "object",
         "required": [*constants],
-        "properties": {
-            name: {"type": "string", "const": value}
-            for name, value in constants.items()
-        },
+        "properties": {name: {"type": "string", "const": value} for name, value in constants.items()},
     }
 
 

@@ -86,10 +86,7 @@ def _reason(error: ErrorDetails) -> str:
 
 def faults_of(error: ValidationError) -> list[Fault]:
     """Return every fault that validation found, in the order of the fields."""
-    return [
-        Fault(field=_path(detail), reason=_reason(detail))
-        for detail in error.errors(include_url=False)
-    ]
+    return [Fault(field=_path(detail), reason=_reason(detail)) for detail in error.errors(include_url=False)]
 
 
 def fault_of(error: ValidationError) -> Fault:

@@ -43,9 +43,7 @@ def _check_scalar(value: JsonValue) -> None:
         case str():
             _check_text(value)
         case int() if not -INTEGER_MAX - 1 <= value <= INTEGER_MAX:
-            raise _refuse(
-                "must hold integers of at most 64 bits: send longer ones as strings"
-            )
+            raise _refuse("must hold integers of at most 64 bits: send longer ones as strings")
         case float() if not math.isfinite(value):
             raise _refuse("must hold finite numbers")
         case _:
@@ -79,9 +77,5 @@ def _bounded(properties: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return properties
 
 
-Text = Annotated[
-    str, StringConstraints(max_length=TEXT_CHARS_MAX), AfterValidator(_check_text)
-]
-Properties = Annotated[
-    dict[str, JsonValue], Field(max_length=PROPERTIES_MAX), AfterValidator(_bounded)
-]
+Text = Annotated[str, StringConstraints(max_length=TEXT_CHARS_MAX), AfterValidator(_check_text)]
+Properties = Annotated[dict[str, JsonValue], Field(max_length=PROPERTIES_MAX), AfterValidator(_bounded)]

@@ -42,19 +42,12 @@ def json_schema(name: str) -> Json:
 
 def documents() -> dict[str, str]:
     """Return every generated file's text by its name; equal models give equal bytes."""
-    trees: dict[str, Json] = {
-        f"{name}.v1.schema.json": json_schema(name) for name in MODELS
-    }
+    trees: dict[str, Json] = {f"{name}.v1.schema.json": json_schema(name) for name in MODELS}
     trees["openapi-read.json"] = openapi_read()
     trees["openapi-ingest.json"] = openapi_ingest()
-    texts = {
-        name: json.dumps(tree, indent=2, ensure_ascii=True) + "\n"
-        for name, tree in trees.items()
-    }
+    texts = {name: json.dumps(tree, indent=2, ensure_ascii=True) + "\n" for name, tree in trees.items()}
     # By way of JSON: YAML would write shared parts as anchors, which few readers of AsyncAPI follow.
-    texts["asyncapi.yaml"] = yaml.safe_dump(
-        json.loads(json.dumps(asyncapi())), sort_keys=False, width=100
-    )
+    texts["asyncapi.yaml"] = yaml.safe_dump(json.loads(json.dumps(asyncapi())), sort_keys=False, width=100)
     return texts
 
 

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta, timezone
 from functools import lru_cache
 from typing import Final
 
-INSTANT_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+INSTANT_PATTERN: Final = (
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
+)
 """A date, a time and an offset, as RFC 3339 has them; nanoseconds are read and cut to microseconds."""
 
 _PARTS: Final = re.compile(
@@ -23,12 +25,8 @@ def parse_instant(text: str) -> datetime:
     """Return the instant in UTC; raises ValueError, with what to send, when there is no such instant."""
     match = _PARTS.fullmatch(text)
     if match is None:
-        raise ValueError(
-            "must be an RFC 3339 time with an offset, such as 2026-03-01T12:00:00Z"
-        )
-    year, month, day, hour, minute, second = (
-        int(part) for part in match.group(1, 2, 3, 4, 5, 6)
-    )
+        raise ValueError("must be an RFC 3339 time with an offset, such as 2026-03-01T12:00:00Z")
+    year, month, day, hour, minute, second = (int(part) for part in match.group(1, 2, 3, 4, 5, 6))
     fraction, _, sign, hours, minutes = match.group(7, 8, 9, 10, 11)
     offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
     # A leap second is the first instant of the next minute, as in POSIX time.
@@ -43,9 +41,7 @@ def parse_instant(text: str) -> datetime:
         )  # fmt: skip
         return (moment + timedelta(seconds=leap)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
-        raise ValueError(
-            "must be an instant that exists: check the date, the time and the offset"
-        ) from error
+        raise ValueError("must be an instant that exists: check the date, the time and the offset") from error
 
 
 def write_instant(moment: datetime) -> str:

@@ -50,9 +50,7 @@ def ref(model: type[BaseModel]) -> Json:
     return {"$ref": REF.format(model=model.__name__)}
 
 
-def json_answer(
-    description: str, model: type[BaseModel], headers: Mapping[str, Json] | None = None
-) -> Json:
+def json_answer(description: str, model: type[BaseModel], headers: Mapping[str, Json] | None = None) -> Json:
     """Return the response object of an answer in JSON."""
     answer: Json = {"description": description}
     if headers:
@@ -61,9 +59,7 @@ def json_answer(
     return answer
 
 
-def problem_answers(
-    slugs: Sequence[str], *, model: type[BaseModel] = Problem
-) -> dict[str, Json]:
+def problem_answers(slugs: Sequence[str], *, model: type[BaseModel] = Problem) -> dict[str, Json]:
     """Return the response objects of the problems an operation may answer, by status."""
     rows = sorted((PROBLEMS[slug] for slug in slugs), key=lambda row: row.status)
     answers: dict[str, Json] = {}
@@ -93,18 +89,10 @@ def problem_answers(
 
 
 _HEADERS: Final[Mapping[int, Json]] = {
-    HTTPStatus.UNAUTHORIZED: {
-        "WWW-Authenticate": {"schema": {"type": "string"}, "required": True}
-    },
-    HTTPStatus.METHOD_NOT_ALLOWED: {
-        "Allow": {"schema": {"type": "string"}, "required": True}
-    },
-    HTTPStatus.TOO_MANY_REQUESTS: {
-        "Retry-After": {"schema": {"type": "integer"}, "required": True}
-    },
-    HTTPStatus.SERVICE_UNAVAILABLE: {
-        "Retry-After": {"schema": {"type": "integer"}, "required": True}
-    },
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": {"schema": {"type": "string"}, "required": True}},
+    HTTPStatus.METHOD_NOT_ALLOWED: {"Allow": {"schema": {"type": "string"}, "required": True}},
+    HTTPStatus.TOO_MANY_REQUESTS: {"Retry-After": {"schema": {"type": "integer"}, "required": True}},
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": {"schema": {"type": "integer"}, "required": True}},
 }
 """What a status always comes with."""
 
@@ -115,10 +103,7 @@ HEALTH_PATHS: Final[Json] = {
             "summary": "The process runs",
             "security": [],
             "responses": {
-                "200": {
-                    "description": "It does.",
-                    "content": {"text/plain": {"schema": {"type": "string"}}},
-                }
+                "200": {"description": "It does.", "content": {"text/plain": {"schema": {"type": "string"}}}}
             },
         }
     },
@@ -128,10 +113,7 @@ HEALTH_PATHS: Final[Json] = {
             "summary": "The process can answer requests",
             "security": [],
             "responses": {
-                "200": {
-                    "description": "It can.",
-                    "content": {"text/plain": {"schema": {"type": "string"}}},
-                },
+                "200": {"description": "It can.", "content": {"text/plain": {"schema": {"type": "string"}}}},
                 "503": {
                     "description": "It cannot; the text says why.",
                     "content": {"text/plain": {"schema": {"type": "string"}}},

@@ -5,16 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from schemas.ingestapi import EventsProblem, Verdicts
-from schemas.openapi import (
-    HEALTH_PATHS,
-    LICENSE,
-    VERSION,
-    Json,
-    json_answer,
-    problem_answers,
-    ref,
-    schemas_of,
-)
+from schemas.openapi import HEALTH_PATHS, LICENSE, VERSION, Json, json_answer, problem_answers, ref, schemas_of
 from schemas.problem import MEDIA_TYPE
 from schemas.touchpoint import TouchpointData, TouchpointEvent
 
@@ -62,12 +53,7 @@ _CLOUDEVENTS_HEADERS: Final = (
 def openapi_ingest() -> Json:
     """Return the document."""
     one = ref(TouchpointEvent)
-    many: Json = {
-        "type": "array",
-        "items": one,
-        "minItems": 1,
-        "maxItems": EVENTS_MAX,
-    }
+    many: Json = {"type": "array", "items": one, "minItems": 1, "maxItems": EVENTS_MAX}
     data = ref(TouchpointData)
     return {
         "openapi": "3.1.0",
@@ -89,12 +75,7 @@ def openapi_ingest() -> Json:
                     "operationId": "postEvents",
                     "summary": "One event or many, native or CloudEvents",
                     "parameters": [
-                        {
-                            "name": name,
-                            "in": "header",
-                            "description": description,
-                            "schema": {"type": "string"},
-                        }
+                        {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
                         for name, description in _CLOUDEVENTS_HEADERS
                     ],
                     "requestBody": {
@@ -118,11 +99,7 @@ def openapi_ingest() -> Json:
         },
         "components": {
             "securitySchemes": {
-                "writeKey": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "A source's key.",
-                },
+                "writeKey": {"type": "http", "scheme": "bearer", "description": "A source's key."},
                 "writeKeyAsUser": {
                     "type": "http",
                     "scheme": "basic",

@@ -6,24 +6,9 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from schemas.openapi import (
-    HEALTH_PATHS,
-    LICENSE,
-    VERSION,
-    Json,
-    json_answer,
-    problem_answers,
-    schemas_of,
-)
+from schemas.openapi import HEALTH_PATHS, LICENSE, VERSION, Json, json_answer, problem_answers, schemas_of
 from schemas.problem import Problem
-from schemas.readapi import (
-    CURSOR_PATTERN,
-    PAGE_DEFAULT,
-    PAGE_MAX,
-    CustomerAnswer,
-    JourneyAnswer,
-    ReceiptAnswer,
-)
+from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
 from schemas.touchpoint import IDENTITY_CHARS_MAX, PRINTABLE
 
 _REFUSALS: Final = (
@@ -39,11 +24,7 @@ _REFUSALS: Final = (
 )
 
 _VERSION_TAG: Final[Json] = {
-    "ETag": {
-        "description": "The customer's version.",
-        "schema": {"type": "string"},
-        "required": True,
-    }
+    "ETag": {"description": "The customer's version.", "schema": {"type": "string"}, "required": True}
 }
 
 _IDENTITY: Final[Json] = {
@@ -67,10 +48,7 @@ _IDENTITY: Final[Json] = {
             {"pattern": r"^phone:\+?[0-9]([ ()./-]?[0-9]){4,30}$"},
         ],
     },
-    "examples": {
-        "customer": {"value": "customer:c1"},
-        "email": {"value": "email:name@example.com"},
-    },
+    "examples": {"customer": {"value": "customer:c1"}, "email": {"value": "email:name@example.com"}},
 }
 
 _AT: Final[Json] = {
@@ -85,12 +63,7 @@ _LIMIT: Final[Json] = {
     "name": "limit",
     "in": "query",
     "description": "Touchpoints in the page.",
-    "schema": {
-        "type": "integer",
-        "minimum": 1,
-        "maximum": PAGE_MAX,
-        "default": PAGE_DEFAULT,
-    },
+    "schema": {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT},
 }
 
 _CURSOR: Final[Json] = {
@@ -126,10 +99,7 @@ def openapi_read() -> Json:
         "security": [{"readKey": []}],
         "paths": {
             "/v1/customers/{identity}": _operation(
-                "readCustomer",
-                "A customer's score along every dimension and window",
-                CustomerAnswer,
-                parameters=[_AT],
+                "readCustomer", "A customer's score along every dimension and window", CustomerAnswer, parameters=[_AT]
             ),
             "/v1/customers/{identity}/receipt": _operation(
                 "readReceipt",
@@ -151,9 +121,7 @@ def openapi_read() -> Json:
                     "responses": {
                         "200": {
                             "description": "OpenAPI 3.1.",
-                            "content": {
-                                "application/json": {"schema": {"type": "object"}}
-                            },
+                            "content": {"application/json": {"schema": {"type": "object"}}},
                         }
                     },
                 }
@@ -162,11 +130,7 @@ def openapi_read() -> Json:
         },
         "components": {
             "securitySchemes": {
-                "readKey": {
-                    "type": "http",
-                    "scheme": "bearer",
-                    "description": "A read key with the scope scores:read.",
-                }
+                "readKey": {"type": "http", "scheme": "bearer", "description": "A read key with the scope scores:read."}
             },
             "schemas": schemas_of(
                 [
@@ -180,9 +144,7 @@ def openapi_read() -> Json:
     }
 
 
-def _operation(
-    name: str, summary: str, answer: type[BaseModel], *, parameters: list[Json]
-) -> Json:
+def _operation(name: str, summary: str, answer: type[BaseModel], *, parameters: list[Json]) -> Json:
     return {
         "parameters": [_IDENTITY],
         "get": {
@@ -191,10 +153,7 @@ def _operation(
             "parameters": [*parameters, _IF_NONE_MATCH],
             "responses": {
                 "200": json_answer("The answer.", answer, _VERSION_TAG),
-                "304": {
-                    "description": "The copy still holds.",
-                    "headers": _VERSION_TAG,
-                },
+                "304": {"description": "The copy still holds.", "headers": _VERSION_TAG},
                 **problem_answers(_REFUSALS),
             },
         },

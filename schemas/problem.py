@@ -40,9 +40,7 @@ class FaultBody(BaseModel):
 class Problem(BaseModel):
     """The body of every error."""
 
-    model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"description": "RFC 9457 problem details."}
-    )
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"description": "RFC 9457 problem details."})
 
     type: Annotated[str, Field(pattern="^urn:tactus:problem:[a-z-]+$")]
     title: str
@@ -55,8 +53,7 @@ class Problem(BaseModel):
 
 def _table(*rows: tuple[str, int, str, str]) -> dict[str, ProblemType]:
     return {
-        slug: ProblemType(slug=slug, status=status, title=title, remedy=remedy)
-        for slug, status, title, remedy in rows
+        slug: ProblemType(slug=slug, status=status, title=title, remedy=remedy) for slug, status, title, remedy in rows
     }
 
 
@@ -97,12 +94,7 @@ PROBLEMS: Final = _table(
         "The key is missing or not valid",
         "Send a valid key as Authorization: Bearer KEY; a revoked key needs a new one.",
     ),
-    (
-        "forbidden",
-        403,
-        "The key may not do this",
-        "Use a key with the right that the operation needs.",
-    ),
+    ("forbidden", 403, "The key may not do this", "Use a key with the right that the operation needs."),
     ("not-found", 404, "There is nothing here", "Check the address."),
     (
         "unknown-customer",
@@ -110,24 +102,9 @@ PROBLEMS: Final = _table(
         "No customer has this identity",
         "Check the kind and the value; a customer appears with the first event that names it.",
     ),
-    (
-        "method-not-allowed",
-        405,
-        "The method is not allowed here",
-        "Use a method from the Allow header.",
-    ),
-    (
-        "not-acceptable",
-        406,
-        "The answer has another media type",
-        "Accept application/json.",
-    ),
-    (
-        "timeout",
-        408,
-        "The request took too long to arrive",
-        "Send the request again, at once and whole.",
-    ),
+    ("method-not-allowed", 405, "The method is not allowed here", "Use a method from the Allow header."),
+    ("not-acceptable", 406, "The answer has another media type", "Accept application/json."),
+    ("timeout", 408, "The request took too long to arrive", "Send the request again, at once and whole."),
     (
         "body-too-large",
         413,
@@ -152,24 +129,9 @@ PROBLEMS: Final = _table(
         "The identity cannot name anyone",
         "Write kind:value, the value percent-encoded; kinds: customer, loyalty, email, phone, anonymous, device, x-….",
     ),
-    (
-        "too-many-requests",
-        429,
-        "There are too many requests",
-        "Wait as long as Retry-After says.",
-    ),
-    (
-        "headers-too-large",
-        431,
-        "The headers are too large",
-        "Send less than 16 KiB of headers.",
-    ),
-    (
-        "internal",
-        500,
-        "The server failed",
-        "Send the same again; when it fails again, tell the operator.",
-    ),
+    ("too-many-requests", 429, "There are too many requests", "Wait as long as Retry-After says."),
+    ("headers-too-large", 431, "The headers are too large", "Send less than 16 KiB of headers."),
+    ("internal", 500, "The server failed", "Send the same again; when it fails again, tell the operator."),
     (
         "unavailable",
         503,

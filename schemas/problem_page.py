@@ -7,10 +7,7 @@ from schemas.problem import PROBLEMS
 
 def problems_page() -> str:
     """Return the page in Markdown."""
-    rows = [
-        f"| `{kind.uri}` | {kind.status} | {kind.title} | {kind.remedy} |"
-        for kind in PROBLEMS.values()
-    ]
+    rows = [f"| `{kind.uri}` | {kind.status} | {kind.title} | {kind.remedy} |" for kind in PROBLEMS.values()]
     head = [
         "# Problems",
         "",

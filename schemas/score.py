@@ -11,31 +11,14 @@ from schemas.touchpoint import IDENTITY_CHARS_MAX, KIND_CHARS_MAX, RecordInstant
 Customer = Annotated[
     str,
     StringConstraints(min_length=3, max_length=KIND_CHARS_MAX + 1 + IDENTITY_CHARS_MAX),
-    Field(
-        description="A person: kind:value of its strongest, then smallest identity.",
-        examples=["customer:c1"],
-    ),
+    Field(description="A person: kind:value of its strongest, then smallest identity.", examples=["customer:c1"]),
 ]
-Band = Annotated[
-    str, StringConstraints(pattern="^(unknown|critical|low|fair|good|great)$")
-]
-Score = Annotated[
-    float, Field(ge=0, le=100, description="0 to 100; 50 is neutral or unknown.")
-]
-Confidence = Annotated[
-    float,
-    Field(ge=0, lt=1, description="How much was seen: 0 nothing, towards 1 much."),
-]
-StandardError = Annotated[
-    float, Field(ge=0, le=50, description="Standard deviation of the score, in points.")
-]
-ModelVersion = Annotated[
-    str,
-    Field(min_length=1, max_length=64, description="Hash of parameters and catalogue."),
-]
-Version = Annotated[
-    int, Field(ge=1, description="Rises with every change of the customer's state.")
-]
+Band = Annotated[str, StringConstraints(pattern="^(unknown|critical|low|fair|good|great)$")]
+Score = Annotated[float, Field(ge=0, le=100, description="0 to 100; 50 is neutral or unknown.")]
+Confidence = Annotated[float, Field(ge=0, lt=1, description="How much was seen: 0 nothing, towards 1 much.")]
+StandardError = Annotated[float, Field(ge=0, le=50, description="Standard deviation of the score, in points.")]
+ModelVersion = Annotated[str, Field(min_length=1, max_length=64, description="Hash of parameters and catalogue.")]
+Version = Annotated[int, Field(ge=1, description="Rises with every change of the customer's state.")]
 
 
 class Produced(BaseModel):

@@ -55,22 +55,14 @@ PRINTABLE: Final = r"[^\u0000-\u001f\u007f-\u009f\u200e\u200f\u2028-\u202e\u2066
 ID_PATTERN: Final = rf"^{PRINTABLE}{{1,{ID_CHARS_MAX}}}$"
 STORED_SOURCE_PATTERN: Final = rf"^{PRINTABLE}{{1,{STORED_SOURCE_CHARS_MAX}}}$"
 IDENTITY_PATTERN: Final = rf"^{PRINTABLE}{{1,{IDENTITY_CHARS_MAX}}}$"
-SUBJECT_PATTERN: Final = (
-    rf"^{PRINTABLE}{{1,{KIND_CHARS_MAX + 1 + IDENTITY_CHARS_MAX}}}$"
-)
+SUBJECT_PATTERN: Final = rf"^{PRINTABLE}{{1,{KIND_CHARS_MAX + 1 + IDENTITY_CHARS_MAX}}}$"
 TOUCHPOINT_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]*(\.[a-z0-9][a-z0-9_-]*)*$"
 CHANNEL_PATTERN: Final = r"^[a-z0-9][a-z0-9_-]*$"
 PLACE_PATTERN: Final = rf"^[a-z][a-z0-9_-]{{0,31}}/{PRINTABLE}+$"
-KIND_PATTERN: Final = (
-    r"^(customer|loyalty|email|phone|anonymous|device|x-[a-z0-9][a-z0-9_-]{0,29})$"
-)
+KIND_PATTERN: Final = r"^(customer|loyalty|email|phone|anonymous|device|x-[a-z0-9][a-z0-9_-]{0,29})$"
 RECORD_KIND_PATTERN: Final = r"^(customer|loyalty|email_hash|phone_hash|anonymous|device|x-[a-z0-9][a-z0-9_-]{0,29})$"
-RECORD_SUBJECT_PATTERN: Final = (
-    RECORD_KIND_PATTERN.removesuffix("$") + rf":{PRINTABLE}{{1,{IDENTITY_CHARS_MAX}}}$"
-)
-RECORD_TIME_PATTERN: Final = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
-)
+RECORD_SUBJECT_PATTERN: Final = RECORD_KIND_PATTERN.removesuffix("$") + rf":{PRINTABLE}{{1,{IDENTITY_CHARS_MAX}}}$"
+RECORD_TIME_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
 ANY: Final = "any"
 """The channel of what may happen anywhere; the door puts the catalogue's in its place."""
 
@@ -99,24 +91,16 @@ def _existing_instant(text: str) -> str:
     try:
         parse_instant(text)
     except ValueError as error:
-        raise PydanticCustomError(
-            "instant", "{reason}", {"reason": str(error)}
-        ) from None
+        raise PydanticCustomError("instant", "{reason}", {"reason": str(error)}) from None
     return text
 
 
 Id = Annotated[str, StringConstraints(pattern=ID_PATTERN)]
 StoredSource = Annotated[str, StringConstraints(pattern=STORED_SOURCE_PATTERN)]
 IdentityValue = Annotated[str, StringConstraints(pattern=IDENTITY_PATTERN)]
-Touchpoint = Annotated[
-    str, StringConstraints(pattern=TOUCHPOINT_PATTERN, max_length=SLUG_CHARS_MAX)
-]
-Channel = Annotated[
-    str, StringConstraints(pattern=CHANNEL_PATTERN, max_length=SLUG_CHARS_MAX)
-]
-Place = Annotated[
-    str, StringConstraints(pattern=PLACE_PATTERN, max_length=PLACE_CHARS_MAX)
-]
+Touchpoint = Annotated[str, StringConstraints(pattern=TOUCHPOINT_PATTERN, max_length=SLUG_CHARS_MAX)]
+Channel = Annotated[str, StringConstraints(pattern=CHANNEL_PATTERN, max_length=SLUG_CHARS_MAX)]
+Place = Annotated[str, StringConstraints(pattern=PLACE_PATTERN, max_length=PLACE_CHARS_MAX)]
 ClientInstant = Annotated[
     str,
     StringConstraints(pattern=INSTANT_PATTERN),
@@ -188,10 +172,7 @@ class Rating(Closed):
     """What the customer answered, and on which scale."""
 
     scale: (
-        Annotated[
-            Annotated[Scale, Tag("Name")] | Annotated[CustomScale, Tag("Own")],
-            Discriminator(_kind_of_scale),
-        ]
+        Annotated[Annotated[Scale, Tag("Name")] | Annotated[CustomScale, Tag("Own")], Discriminator(_kind_of_scale)]
         | None
     ) = None
     """A named scale or one of your own; left out, the catalogue's scale for the touchpoint holds."""
@@ -233,9 +214,7 @@ class TouchpointData(_Body):
 
     channel: Annotated[Channel, Field(json_schema_extra=_undefaulted)] = ANY
     """Where it happened: web, pos, email, … or a name of your own; left out, the catalogue's for the touchpoint."""
-    identities: (
-        Annotated[list[Identity], Field(min_length=1, max_length=IDENTITIES_MAX)] | None
-    ) = None
+    identities: Annotated[list[Identity], Field(min_length=1, max_length=IDENTITIES_MAX)] | None = None
     """Every way the person is known by; may be left out when the event has a subject."""
 
 
@@ -244,9 +223,7 @@ class RecordData(_Body):
 
     channel: Channel
     """Where it happened."""
-    identities: Annotated[
-        list[RecordIdentity], Field(min_length=1, max_length=RECORD_IDENTITIES_MAX)
-    ]
+    identities: Annotated[list[RecordIdentity], Field(min_length=1, max_length=RECORD_IDENTITIES_MAX)]
     """Every way the person is known by; a subject sent beside them is one more."""
 
 
@@ -273,14 +250,10 @@ def identity_of_subject(subject: str) -> NamedIdentity:
 def _unhashed(subject: str) -> str:
     kind, value = identity_of_subject(subject)
     if kind in {"email_hash", "phone_hash"}:
-        raise PydanticCustomError(
-            "subject", "must name an email or a phone itself: hashes are made here"
-        )
+        raise PydanticCustomError("subject", "must name an email or a phone itself: hashes are made here")
     if not value or len(value) > IDENTITY_CHARS_MAX:
         raise PydanticCustomError(
-            "subject",
-            "must have 1 to {most} characters after its kind",
-            {"most": IDENTITY_CHARS_MAX},
+            "subject", "must have 1 to {most} characters after its kind", {"most": IDENTITY_CHARS_MAX}
         )
     return subject
 
@@ -291,17 +264,11 @@ class TouchpointEvent(Closed):
     model_config = ConfigDict(
         json_schema_extra={
             "anyOf": [
-                {
-                    "required": ["subject"],
-                    "properties": {"subject": {"type": "string"}},
-                },
+                {"required": ["subject"], "properties": {"subject": {"type": "string"}}},
                 {
                     "required": ["data"],
                     "properties": {
-                        "data": {
-                            "required": ["identities"],
-                            "properties": {"identities": {"type": "array"}},
-                        }
+                        "data": {"required": ["identities"], "properties": {"identities": {"type": "array"}}}
                     },
                 },
             ]
@@ -328,9 +295,7 @@ class TouchpointEvent(Closed):
         | None
     ) = None
     """One more way the person is known by, as kind:value; a bare value is the customer's id."""
-    datacontenttype: (
-        Annotated[str, StringConstraints(pattern=JSON_TYPE_PATTERN)] | None
-    ) = None
+    datacontenttype: Annotated[str, StringConstraints(pattern=JSON_TYPE_PATTERN)] | None = None
     """Always JSON."""
     dataschema: Id | None = None
     """Read by nobody here; CloudEvents clients may send it."""
@@ -340,9 +305,7 @@ class TouchpointEvent(Closed):
     @model_validator(mode="after")
     def _names_somebody(self) -> Self:
         if self.subject is None and self.data.identities is None:
-            raise PydanticCustomError(
-                "identities", "must name somebody: send data.identities or subject"
-            )
+            raise PydanticCustomError("identities", "must name somebody: send data.identities or subject")
         return self
 
 
@@ -389,7 +352,5 @@ def without_extensions(event: Mapping[str, object]) -> dict[str, object]:
     return {
         name: value
         for name, value in event.items()
-        if name in ENVELOPE
-        or not _EXTENSION_NAME.fullmatch(name)
-        or isinstance(value, dict | list)
+        if name in ENVELOPE or not _EXTENSION_NAME.fullmatch(name) or isinstance(value, dict | list)
     }

@@ -41,9 +41,7 @@ def fits(venv: Path, requirements: Path) -> bool:
     if (venv / UNFINISHED).exists() or not runs(venv):
         return False
     stamp = read_stamp(venv)
-    return stamp.get("checkout") == [checkout()] and pins(requirements) <= set(
-        stamp.get("pins", [])
-    )
+    return stamp.get("checkout") == [checkout()] and pins(requirements) <= set(stamp.get("pins", []))
 
 
 def make(venv: Path, requirements: Path) -> None:
@@ -65,9 +63,7 @@ def make(venv: Path, requirements: Path) -> None:
 
 def install(venv: Path, requirements: Path) -> None:
     """Install the locked packages, then this checkout with the build backend that is among them."""
-    say(
-        f"installing the packages of {requirements.name}, each checked against its SHA-256"
-    )
+    say(f"installing the packages of {requirements.name}, each checked against its SHA-256")
     pip(venv, "--no-deps", "--require-hashes", "-r", str(requirements))
     say("installing this checkout")
     pip(venv, "--no-deps", "--no-build-isolation", "--quiet", "-e", str(ROOT))
@@ -99,31 +95,20 @@ def runs(venv: Path) -> bool:
         "sys.exit(not ((3, 11) <= sys.version_info[:2] <= (3, 14) and util.find_spec('pip')))"
     )
     try:
-        return (
-            subprocess.run(
-                [venv / "bin" / "python", "-c", probe], capture_output=True, check=False
-            ).returncode
-            == 0
-        )
+        return subprocess.run([venv / "bin" / "python", "-c", probe], capture_output=True, check=False).returncode == 0
     except OSError:
         return False
 
 
 def checkout() -> str:
     """Name what the editable install depends on: where the checkout is and what its project file says."""
-    return (
-        f"{ROOT} {hashlib.sha256((ROOT / 'pyproject.toml').read_bytes()).hexdigest()}"
-    )
+    return f"{ROOT} {hashlib.sha256((ROOT / 'pyproject.toml').read_bytes()).hexdigest()}"
 
 
 def pins(requirements: Path) -> set[str]:
     """Return the `name==version` of every package of a lock."""
     lines = requirements.read_text(encoding="utf-8").splitlines()
-    return {
-        line.split("\\")[0].strip()
-        for line in lines
-        if "==" in line and not line.startswith((" ", "#"))
-    }
+    return {line.split("\\")[0].strip() for line in lines if "==" in line and not line.startswith((" ", "#"))}
 
 
 def read_stamp(venv: Path) -> dict[str, list[str]]:
@@ -137,24 +122,14 @@ def read_stamp(venv: Path) -> dict[str, list[str]]:
 
 def pip(venv: Path, *arguments: str) -> None:
     """Install with the environment's own pip, in sight of the person waiting."""
-    run(
-        str(venv / "bin" / "python"),
-        "-m",
-        "pip",
-        "install",
-        "--disable-pip-version-check",
-        "--no-input",
-        *arguments,
-    )
+    run(str(venv / "bin" / "python"), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", *arguments)
 
 
 def run(*command: str) -> None:
     """Run a tool; when it fails, its own words have said why."""
     code = subprocess.run(command, check=False, cwd=ROOT).returncode
     if code:
-        raise SystemExit(
-            f"`{' '.join(command)}` failed (exit code {code}): mend what it says above, then start again"
-        )
+        raise SystemExit(f"`{' '.join(command)}` failed (exit code {code}): mend what it says above, then start again")
 
 
 def say(line: str) -> None:

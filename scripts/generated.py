@@ -62,9 +62,7 @@ def settings_page() -> str:
     )
 
 
-def settings_of(
-    model: type[BaseModel], *, prefix: str
-) -> Iterator[tuple[str, FieldInfo]]:
+def settings_of(model: type[BaseModel], *, prefix: str) -> Iterator[tuple[str, FieldInfo]]:
     """Walk the settings in their order, sections first in the name."""
     for name, field in model.model_fields.items():
         kind = field.annotation
@@ -100,9 +98,7 @@ def limits(field: FieldInfo) -> str:
 
 def metrics_page() -> str:
     """Return the table of metrics."""
-    declared = [
-        value for value in vars(metrics).values() if isinstance(value, Declared)
-    ]
+    declared = [value for value in vars(metrics).values() if isinstance(value, Declared)]
     rows = sorted(metric_row(value) for value in declared)
     return "\n".join(
         [
@@ -133,11 +129,7 @@ def metric_row(metric: Declared) -> str:
 def stale() -> list[Path]:
     """Name the files that differ from what the code says, and those it no longer makes."""
     texts = generated()
-    differing = [
-        path
-        for path, text in texts.items()
-        if not path.exists() or path.read_text(encoding="utf-8") != text
-    ]
+    differing = [path for path, text in texts.items() if not path.exists() or path.read_text(encoding="utf-8") != text]
     return differing + [path for path in GENERATED.iterdir() if path not in texts]
 
 
@@ -146,9 +138,7 @@ def main() -> None:
     if "--check" in sys.argv[1:]:
         names = [str(path.relative_to(ROOT)) for path in stale()]
         if names:
-            sys.exit(
-                f"not fresh: {', '.join(names)}; run `python scripts/generated.py`"
-            )
+            sys.exit(f"not fresh: {', '.join(names)}; run `python scripts/generated.py`")
         return
     for path, text in generated().items():
         path.parent.mkdir(parents=True, exist_ok=True)

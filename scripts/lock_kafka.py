@@ -11,13 +11,12 @@ from jgo.maven import Dependency, MavenContext
 
 LOCK: Final = Path(__file__).parents[1] / "deploy" / "embedded" / "kafka.lock.toml"
 
-ROOTS: Final = (
-    ("org.apache.kafka", "kafka_2.13", "4.3.1"),
-    ("org.slf4j", "slf4j-simple", "1.7.36"),
-)
+ROOTS: Final = (("org.apache.kafka", "kafka_2.13", "4.3.1"), ("org.slf4j", "slf4j-simple", "1.7.36"))
 """The broker, and the smallest binding of the logger that it uses."""
 
-HEAD: Final = "# The jars of the embedded Kafka broker, by coordinates. Written by scripts/lock_kafka.py; do not edit.\n"
+HEAD: Final = (
+    "# The jars of the embedded Kafka broker, by coordinates. Written by scripts/lock_kafka.py; do not edit.\n"
+)
 
 
 def main() -> None:
@@ -30,10 +29,7 @@ def main() -> None:
         ]
         given, needed = context.resolver.resolve(roots)
         found = {entry.artifact for entry in (*given, *needed)}
-        rows = sorted(
-            (jar.groupId, jar.artifactId, jar.version, digest(jar.resolve()))
-            for jar in found
-        )
+        rows = sorted((jar.groupId, jar.artifactId, jar.version, digest(jar.resolve())) for jar in found)
     LOCK.write_text(HEAD + "".join(entry(*row) for row in rows), encoding="utf-8")
     print(f"{LOCK.name}: {len(rows)} jars")
 
@@ -46,12 +42,7 @@ def digest(path: Path) -> str:
 
 def entry(group: str, artifact: str, version: str, sha256: str) -> str:
     """Write one jar down."""
-    lines = (
-        f'group = "{group}"',
-        f'artifact = "{artifact}"',
-        f'version = "{version}"',
-        f'sha256 = "{sha256}"',
-    )
+    lines = (f'group = "{group}"', f'artifact = "{artifact}"', f'version = "{version}"', f'sha256 = "{sha256}"')
     return "\n[[jar]]\n" + "\n".join(lines) + "\n"
 
 

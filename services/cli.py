@@ -35,21 +35,12 @@ class Bench(StrEnum):
     LATENCY = "latency"
 
 
-Data = Annotated[
-    Path | None, typer.Option("--data", help="The directory of the stack.")
-]
-Override = Annotated[
-    Path | None, typer.Option(help="A YAML file that overrides parts of the catalogue.")
-]
+Data = Annotated[Path | None, typer.Option("--data", help="The directory of the stack.")]
+Override = Annotated[Path | None, typer.Option(help="A YAML file that overrides parts of the catalogue.")]
 
 
 @app.command()
-def up(
-    data: Data = None,
-    workers: Annotated[
-        int, typer.Option(min=0, max=16, help="Aggregators to run.")
-    ] = 1,
-) -> None:
+def up(data: Data = None, workers: Annotated[int, typer.Option(min=0, max=16, help="Aggregators to run.")] = 1) -> None:
     """Run the whole stack here: Kafka, Postgres and the services. Ctrl-C ends it."""
     from services.local import up as command
 
@@ -58,18 +49,10 @@ def up(
 
 @app.command()
 def demo(
-    seconds: Annotated[
-        int | None, typer.Option(min=5, max=86_400, help="End after so long.")
-    ] = None,
-    customers: Annotated[
-        int, typer.Option(min=5, max=10_000, help="Customers of the shop.")
-    ] = 40,
-    rate: Annotated[
-        float, typer.Option(min=0.5, max=1000, help="Events a second.")
-    ] = 20,
-    browser: Annotated[
-        bool, typer.Option(help="Open what there is to see in a browser.")
-    ] = True,
+    seconds: Annotated[int | None, typer.Option(min=5, max=86_400, help="End after so long.")] = None,
+    customers: Annotated[int, typer.Option(min=5, max=10_000, help="Customers of the shop.")] = 40,
+    rate: Annotated[float, typer.Option(min=0.5, max=1000, help="Events a second.")] = 20,
+    browser: Annotated[bool, typer.Option(help="Open what there is to see in a browser.")] = True,
 ) -> None:
     """Run the stack with a simulated shop, and watch scores move."""
     from services.local import demo as command
@@ -121,27 +104,13 @@ def doctor(data: Data = None) -> None:
 
 @app.command()
 def send(  # noqa: PLR0913, PLR0917 - one for each option of the command
-    file: Annotated[
-        Path | None, typer.Argument(help="Events as JSON; - for standard input.")
-    ] = None,
-    touchpoint: Annotated[
-        str | None, typer.Option(help="As the catalogue names it.")
-    ] = None,
-    customer: Annotated[
-        str | None, typer.Option(help="The customer's id, or kind:value.")
-    ] = None,
-    channel: Annotated[
-        str | None, typer.Option(help="Where it happened; else the touchpoint's usual.")
-    ] = None,
-    rating: Annotated[
-        str | None, typer.Option(help="SCALE=VALUE, or the value alone.")
-    ] = None,
-    property_: Annotated[
-        list[str] | None, typer.Option("--property", help="name=value, any number.")
-    ] = None,
-    example: Annotated[
-        bool, typer.Option("--example", help="Print an example event and send it.")
-    ] = False,
+    file: Annotated[Path | None, typer.Argument(help="Events as JSON; - for standard input.")] = None,
+    touchpoint: Annotated[str | None, typer.Option(help="As the catalogue names it.")] = None,
+    customer: Annotated[str | None, typer.Option(help="The customer's id, or kind:value.")] = None,
+    channel: Annotated[str | None, typer.Option(help="Where it happened; else the touchpoint's usual.")] = None,
+    rating: Annotated[str | None, typer.Option(help="SCALE=VALUE, or the value alone.")] = None,
+    property_: Annotated[list[str] | None, typer.Option("--property", help="name=value, any number.")] = None,
+    example: Annotated[bool, typer.Option("--example", help="Print an example event and send it.")] = False,
     data: Data = None,
 ) -> None:
     """Send an event, and show what became of it."""
@@ -150,51 +119,31 @@ def send(  # noqa: PLR0913, PLR0917 - one for each option of the command
     described = None
     if touchpoint and customer:
         described = command.Described(
-            touchpoint=touchpoint,
-            customer=customer,
-            channel=channel,
-            rating=rating,
-            properties=property_ or [],
+            touchpoint=touchpoint, customer=customer, channel=channel, rating=rating, properties=property_ or []
         )
     if sum(map(bool, (file, described, example))) != 1:
-        raise typer.BadParameter(
-            "give a file, or --touchpoint with --customer, or --example"
-        )
+        raise typer.BadParameter("give a file, or --touchpoint with --customer, or --example")
     raise SystemExit(command.run(file or described, data=data))
 
 
 @app.command()
 def replay(
     file: Annotated[Path, typer.Argument(help="NDJSON, gzip or not.")],
-    speed: Annotated[
-        str, typer.Option(help="1 is as it happened, 60 a minute a second, or max.")
-    ] = "max",
-    source: Annotated[
-        str | None, typer.Option(help="Source of the events; replay/<file name>.")
-    ] = None,
-    map_file: Annotated[
-        Path | None, typer.Option("--map", help="Says what is which touchpoint.")
-    ] = None,
-    as_is: Annotated[
-        bool, typer.Option("--as-is", help="Keep the times; needs the backfill right.")
-    ] = False,
+    speed: Annotated[str, typer.Option(help="1 is as it happened, 60 a minute a second, or max.")] = "max",
+    source: Annotated[str | None, typer.Option(help="Source of the events; replay/<file name>.")] = None,
+    map_file: Annotated[Path | None, typer.Option("--map", help="Says what is which touchpoint.")] = None,
+    as_is: Annotated[bool, typer.Option("--as-is", help="Keep the times; needs the backfill right.")] = False,
     data: Data = None,
 ) -> None:
     """Send a recording through the HTTP door, its newest event at the present."""
     from services.local import replay as command
 
-    raise SystemExit(
-        command.run(
-            file, speed=speed, source=source, map_file=map_file, as_is=as_is, data=data
-        )
-    )
+    raise SystemExit(command.run(file, speed=speed, source=source, map_file=map_file, as_is=as_is, data=data))
 
 
 @app.command()
 def explain(
-    customer: Annotated[
-        str, typer.Argument(help="kind:value, or the bare id of a customer.")
-    ],
+    customer: Annotated[str, typer.Argument(help="kind:value, or the bare id of a customer.")],
     at: Annotated[str | None, typer.Option(help="Any past time, RFC 3339.")] = None,
     data: Data = None,
 ) -> None:
@@ -207,9 +156,7 @@ def explain(
 @app.command()
 def bench(
     what: Annotated[Bench, typer.Argument(help="What to measure.")],
-    json: Annotated[
-        Path | None, typer.Option(help="Write the figures to this file too.")
-    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file too.")] = None,
 ) -> None:
     """Measure throughput or latency; needs a checkout, because the bench is not installed."""
     if find_spec("bench") is None:
@@ -234,9 +181,7 @@ def topics_apply() -> None:
 
 @topics.command("accept")
 def topics_accept(
-    partition: Annotated[
-        str, typer.Argument(help="TOPIC/PARTITION, as the worker's message names it.")
-    ],
+    partition: Annotated[str, typer.Argument(help="TOPIC/PARTITION, as the worker's message names it.")],
     data: Data = None,
 ) -> None:
     """Go on behind records that retention removed, or from the start of a topic made anew.
@@ -258,10 +203,7 @@ def catalogue_check(override: Override = None) -> None:
 
 
 @catalogue.command("show")
-def catalogue_show(
-    override: Override = None,
-    language: Annotated[str, typer.Option(help="en or pl.")] = "en",
-) -> None:
+def catalogue_show(override: Override = None, language: Annotated[str, typer.Option(help="en or pl.")] = "en") -> None:
     """Print the touchpoints with their weights."""
     from services.infra.catalogue import show
     from services.infra.settings import read_settings

@@ -61,9 +61,7 @@ async def open_pipeline(settings: Settings) -> AsyncIterator[Processor]:
     ends = await patiently(lambda: log_ends(settings.kafka.bootstrap, TOPICS))
     missing = sorted(set(TOPICS) - {topic for topic, _ in ends})
     if missing:
-        raise ConfigurationError(
-            f"the log has no topic {', '.join(missing)}; run `tactus topics apply`"
-        )
+        raise ConfigurationError(f"the log has no topic {', '.join(missing)}; run `tactus topics apply`")
     pipeline = await patiently(lambda: Pipeline.open(settings))
     try:
         yield pipeline
@@ -83,9 +81,7 @@ def outside_of(settings: Settings) -> Outside:
         return await log_ends(settings.kafka.bootstrap, TOPICS)
 
     async def database() -> None:
-        connection = await connect(
-            settings.postgres.dsn.get_secret_value(), application="tactus-watchdog"
-        )
+        connection = await connect(settings.postgres.dsn.get_secret_value(), application="tactus-watchdog")
         await connection.close()
 
     return Outside(ends, database)
@@ -97,9 +93,7 @@ async def serve(settings: Settings, app: AggregatorApp, outside: Outside) -> int
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, told.set)
     operations = await serve_operations(
-        host=settings.aggregator.host,
-        port=settings.aggregator.metrics_port,
-        ready=app.unready,
+        host=settings.aggregator.host, port=settings.aggregator.metrics_port, ready=app.unready
     )
     starting = asyncio.create_task(app.start())
     look = functools.partial(look_at, app, starting)
@@ -113,14 +107,9 @@ async def serve(settings: Settings, app: AggregatorApp, outside: Outside) -> int
     return code
 
 
-async def _until_end(
-    app: AggregatorApp, starting: asyncio.Task[None], told: asyncio.Event
-) -> BaseException | None:
+async def _until_end(app: AggregatorApp, starting: asyncio.Task[None], told: asyncio.Event) -> BaseException | None:
     """Wait for a word from outside, a failure of ours or a crash of Faust's, whichever comes first."""
-    ends = {
-        asyncio.create_task(one)
-        for one in (told.wait(), app.failed.wait(), app.wait_until_stopped())
-    }
+    ends = {asyncio.create_task(one) for one in (told.wait(), app.failed.wait(), app.wait_until_stopped())}
     await asyncio.wait({*ends, starting}, return_when=asyncio.FIRST_COMPLETED)
     if starting.done() and not starting.exception():
         await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)

@@ -9,11 +9,7 @@ from typing import Any, Final
 from faust.app.base import BootStrategy
 from yarl import URL
 
-from services.aggregator.chunks import (
-    ChunkApp,
-    ChunkSchema,
-    positions,
-)
+from services.aggregator.chunks import ChunkApp, ChunkSchema, positions
 from services.aggregator.lanes import Lanes, Work
 from services.aggregator.ports import Processor
 from services.infra.settings import Settings
@@ -56,9 +52,7 @@ class AggregatorApp(ChunkApp):
 
     async def on_start(self) -> None:
         self.processor = await self.add_async_context(self.open_processor())
-        self.lanes = Lanes(
-            self.processor.process, lanes=self.lane_count, failed=self.fail
-        )
+        self.lanes = Lanes(self.processor.process, lanes=self.lane_count, failed=self.fail)
         await super().on_start()
 
     def unready(self) -> str | None:
@@ -76,20 +70,13 @@ class AggregatorApp(ChunkApp):
 
 
 def create_app(
-    settings: Settings,
-    open_processor: OpenProcessor,
-    *,
-    group: str = GROUP,
-    topics: Sequence[str] = TOPICS,
+    settings: Settings, open_processor: OpenProcessor, *, group: str = GROUP, topics: Sequence[str] = TOPICS
 ) -> AggregatorApp:
     """Make the app; call inside the event loop that will run it."""
     aggregator, session_s = settings.aggregator, settings.aggregator.session_timeout_s
     app = AggregatorApp(
         group,
-        broker=[
-            URL(f"kafka://{broker.strip()}")
-            for broker in settings.kafka.bootstrap.split(",")
-        ],
+        broker=[URL(f"kafka://{broker.strip()}") for broker in settings.kafka.bootstrap.split(",")],
         store="memory://",
         web_enabled=False,
         topic_disable_leader=True,

@@ -45,9 +45,7 @@ def conflict(event: Event) -> Dead:
     return Dead(Poison(CONFLICT, detail, event.source, event.event_id), event.record)
 
 
-def read_chunk(
-    chunk: Chunk, *, catalogue: Catalogue, known: Mapping[str, object]
-) -> Batch:
+def read_chunk(chunk: Chunk, *, catalogue: Catalogue, known: Mapping[str, object]) -> Batch:
     """Decode every record; of events that are the same the first stays, in the log's order."""
     seen: set[Sameness] = set()
     events: list[Event] = []

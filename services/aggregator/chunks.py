@@ -138,30 +138,22 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     async def _take_runs(self, fetcher: Any) -> dict[TP, Run]:
         app = cast("ChunkApp", self.app)
-        free = app.out_max - sum(
-            chain.out for chain in self._claimed.values() if chain.open
-        )
+        free = app.out_max - sum(chain.out for chain in self._claimed.values() if chain.open)
         runs: dict[TP, Run] = {}
         for tp in [tp for tp, chain in self._claimed.items() if chain.has_room]:
             if len(runs) >= free:
                 break
-            taken = await fetcher.fetched_records(
-                {tp}, timeout=0, max_records=app.chunk_events_max
-            )
+            taken = await fetcher.fetched_records({tp}, timeout=0, max_records=app.chunk_events_max)
             if taken and tp in self._claimed:
                 runs[tp] = Run(self._claimed[tp], taken[tp])
                 # To the end of the row, so that every partition gets its turn.
                 self._claimed[tp] = self._claimed.pop(tp)
         return runs
 
-    async def _wait_for_records_or_room(
-        self, fetcher: Any, *, wait_s: float | None
-    ) -> None:
+    async def _wait_for_records_or_room(self, fetcher: Any, *, wait_s: float | None) -> None:
         records = fetcher._create_fetch_waiter()
         room = asyncio.ensure_future(self._room.wait())
-        await asyncio.wait(
-            {records, room}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED
-        )
+        await asyncio.wait({records, room}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
         room.cancel()
         if records.done():
             records.result()  # carries the coordinator's fatal errors
@@ -170,11 +162,7 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     async def _commit(self, offsets: Mapping[TP, int]) -> bool:
         mine = self.assignment()
-        known = {
-            driver.ensure_aiokafka_TP(tp): offset
-            for tp, offset in offsets.items()
-            if tp in mine
-        }
+        known = {driver.ensure_aiokafka_TP(tp): offset for tp, offset in offsets.items() if tp in mine}
         try:
             async with asyncio.timeout(COMMIT_S):
                 await self._ensure_consumer().commit(known)
@@ -234,16 +222,11 @@ class ChunkConsumer(driver.Consumer):
             try:
                 earliest = await self.earliest_offsets(*partitions)
                 ends = await self.highwaters(*partitions)
-                bounds = {
-                    (tp.topic, tp.partition): Bounds(earliest[tp], ends[tp])
-                    for tp in partitions
-                }
+                bounds = {(tp.topic, tp.partition): Bounds(earliest[tp], ends[tp]) for tp in partitions}
                 return await processor.take_ownership(bounds)
             except (KafkaError, UnavailableError) as error:
                 pause_s = OWN_PAUSE_S[min(attempt, len(OWN_PAUSE_S) - 1)]
-                log.warning(
-                    "ownership_delayed", error=type(error).__name__, again_in_s=pause_s
-                )
+                log.warning("ownership_delayed", error=type(error).__name__, again_in_s=pause_s)
                 await asyncio.sleep(pause_s)
                 attempt += 1
 
@@ -288,13 +271,7 @@ class ChunkConsumer(driver.Consumer):
         return True
 
     def _filter_tps_with_pending_acks(self, topics: Any = None) -> Iterator[TP]:
-        return iter(
-            [
-                tp
-                for tp in self.chains
-                if topics is None or tp in topics or tp.topic in topics
-            ]
-        )
+        return iter([tp for tp in self.chains if topics is None or tp in topics or tp.topic in topics])
 
     def _new_offset(self, tp: TP) -> int | None:
         return self.chains[tp].done if tp in self.chains else None
@@ -310,9 +287,7 @@ class ChunkConsumer(driver.Consumer):
         """Let the chunks in the database end, drop those that wait, and commit what is done."""
         await cast("ChunkApp", self.app).lanes.settle(within_s=SETTLE_S)
         self._unacked_messages.clear()
-        if (
-            not self.crashed
-        ):  # else the thread is ending by itself, and a call into it would be cancelled
+        if not self.crashed:  # else the thread is ending by itself, and a call into it would be cancelled
             await self.commit_and_end_transactions()
 
     async def on_partitions_revoked(self, revoked: Iterable[TP]) -> None:
@@ -320,9 +295,7 @@ class ChunkConsumer(driver.Consumer):
         await super().on_partitions_revoked(partitions)
         for tp in partitions:
             self.chains.pop(tp, None)
-        cast("ChunkApp", self.app).processor.forget(
-            [(tp.topic, tp.partition) for tp in partitions]
-        )
+        cast("ChunkApp", self.app).processor.forget([(tp.topic, tp.partition) for tp in partitions])
 
     # What Faust does by the message and chunks do without.
 
@@ -384,7 +357,4 @@ def positions(app: ChunkApp) -> dict[Partition, int | None]:
         return {}
     chains = consumer.chains
     assigned = map(ensure_TP, consumer.assignment())
-    return {
-        (tp.topic, tp.partition): chains[tp].done if tp in chains else None
-        for tp in assigned
-    }
+    return {(tp.topic, tp.partition): chains[tp].done if tp in chains else None for tp in assigned}

@@ -31,9 +31,7 @@ WIRE: Final[Mapping[str, str]] = {
 }
 
 
-def fixed_rows(
-    columns: Sequence[tuple[str, Column]], *, extra_fields: int = 0
-) -> NDArray[np.void]:
+def fixed_rows(columns: Sequence[tuple[str, Column]], *, extra_fields: int = 0) -> NDArray[np.void]:
     """Rows of fixed width as one structured array: field count, then length and value of each column.
 
     `extra_fields` are fields the caller appends to each row itself. Raises KeyError for an unknown type.

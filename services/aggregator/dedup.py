@@ -9,12 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.aggregator.batch import Batch, Dead, Sameness, conflict, sameness
-from services.aggregator.eventcolumns import (
-    EventColumns,
-    event_columns,
-    in_order,
-    touchpoint_copy,
-)
+from services.aggregator.eventcolumns import EventColumns, event_columns, in_order, touchpoint_copy
 from services.aggregator.names import Directory, Triple
 from services.aggregator.records import Event
 from services.aggregator.transaction import EPOCH, Known, Transaction, micros, signed
@@ -34,11 +29,7 @@ class Sifted(NamedTuple):
 
 
 async def store_new(
-    transaction: Transaction,
-    batch: Batch,
-    *,
-    directory: Directory,
-    leaf_number: Mapping[Triple, int],
+    transaction: Transaction, batch: Batch, *, directory: Directory, leaf_number: Mapping[Triple, int]
 ) -> Sifted:
     """Store the events that no transaction has stored; sorted, so that none waits for another in a circle."""
     seen = await _seen(transaction, batch.events)
@@ -54,51 +45,29 @@ async def store_new(
             timed = [timed[position] for position in keep.tolist()]
             columns = EventColumns(*(column[keep] for column in columns))
     refused += _twins(batch, refused, elders=seen.elders)
-    conflicts = [
-        conflict(event)
-        for event, body_hash in refused
-        if body_hash != signed(event.body_hash)
-    ]
+    conflicts = [conflict(event) for event, body_hash in refused if body_hash != signed(event.body_hash)]
     return Sifted(timed, columns, len(refused) - len(conflicts), conflicts)
 
 
-def _divided(
-    events: Sequence[Event], seen: _Seen
-) -> tuple[Sequence[Event], list[Refused]]:
+def _divided(events: Sequence[Event], seen: _Seen) -> tuple[Sequence[Event], list[Refused]]:
     """The events that may be new, and those that are not."""
     if not seen.old and not seen.elders:
         return events, []
     named = [(event, sameness(event)) for event in events]
-    new = [
-        event
-        for event, name in named
-        if name not in seen.old and name not in seen.elders
-    ]
+    new = [event for event, name in named if name not in seen.old and name not in seen.elders]
     return new, [(event, seen.old[name]) for event, name in named if name in seen.old]
 
 
-def _apart(
-    timed: Sequence[Event], known: Sequence[Known]
-) -> tuple[NDArray[np.int64], list[Refused]]:
+def _apart(timed: Sequence[Event], known: Sequence[Known]) -> tuple[NDArray[np.int64], list[Refused]]:
     """The places of the events that this transaction stored, and the events that were there."""
-    stored = {
-        (one.key, micros(one.occurred_at)): one.body_hash
-        for one in known
-        if one.occurred_at
-    }
+    stored = {(one.key, micros(one.occurred_at)): one.body_hash for one in known if one.occurred_at}
     hashes = [stored.get((event.key, event.occurred_us)) for event in timed]
     keep = [place for place, body_hash in enumerate(hashes) if body_hash is None]
-    refused = [
-        (event, body_hash)
-        for event, body_hash in zip(timed, hashes, strict=True)
-        if body_hash is not None
-    ]
+    refused = [(event, body_hash) for event, body_hash in zip(timed, hashes, strict=True) if body_hash is not None]
     return np.array(keep, dtype=np.int64), refused
 
 
-def _twins(
-    batch: Batch, refused: Sequence[Refused], *, elders: Mapping[Sameness, Sameness]
-) -> list[Refused]:
+def _twins(batch: Batch, refused: Sequence[Refused], *, elders: Mapping[Sameness, Sameness]) -> list[Refused]:
     # A twin is measured against what is stored, not against its elder in the chunk, which may itself have been
     # refused: so it does not matter how the log is cut into chunks.
     if not batch.twins and not elders:
@@ -125,9 +94,7 @@ async def _seen(transaction: Transaction, events: Sequence[Event]) -> _Seen:
     """
     unowned = [event for event in events if not event.own_time]
     owned = [event for event in events if event.own_time] if unowned else events
-    seen = (
-        await _seen_unowned(transaction, unowned, owned) if unowned else _Seen({}, {})
-    )
+    seen = await _seen_unowned(transaction, unowned, owned) if unowned else _Seen({}, {})
     retried = await transaction.clamped(owned) if owned else []
     if retried:
         ours = {sameness(event) for event in owned} - set(seen.elders.values())
@@ -138,16 +105,10 @@ async def _seen(transaction: Transaction, events: Sequence[Event]) -> _Seen:
     return seen
 
 
-async def _seen_unowned(
-    transaction: Transaction, unowned: Sequence[Event], owned: Sequence[Event]
-) -> _Seen:
+async def _seen_unowned(transaction: Transaction, unowned: Sequence[Event], owned: Sequence[Event]) -> _Seen:
     known = await transaction.add_seen(unowned)
     old = {(one.key, -1): one.body_hash for one in known}
-    clamped = [
-        event
-        for event in unowned
-        if event.client_us is not None and sameness(event) not in old
-    ]
+    clamped = [event for event in unowned if event.client_us is not None and sameness(event) not in old]
     if not clamped:
         return _Seen(old, {})
     believed = {one.key: one.body_hash for one in await transaction.believed(clamped)}

@@ -9,14 +9,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.aggregator.copying import (
-    POSTGRES_EPOCH_US,
-    fixed_copy,
-    fixed_rows,
-    length_of,
-    mixed_copy,
-    text_field,
-)
+from services.aggregator.copying import POSTGRES_EPOCH_US, fixed_copy, fixed_rows, length_of, mixed_copy, text_field
 from services.aggregator.names import Directory, Triple
 from services.aggregator.records import HOUR_US, Event
 from services.core import scoring
@@ -51,15 +44,10 @@ def in_order(events: Sequence[Event]) -> list[Event]:
     return [events[position] for position in order.tolist()]
 
 
-def event_columns(
-    events: Sequence[Event], *, directory: Directory, leaf_number: Mapping[Triple, int]
-) -> EventColumns:
+def event_columns(events: Sequence[Event], *, directory: Directory, leaf_number: Mapping[Triple, int]) -> EventColumns:
     """The numbers of the events, in their order."""
     who = [directory[event.subject] for event in events]
-    fields = [
-        (event.occurred_us, event.v, event.q, leaf_number[event.leaf])
-        for event in events
-    ]
+    fields = [(event.occurred_us, event.v, event.q, leaf_number[event.leaf]) for event in events]
     known = np.fromiter(chain.from_iterable(who), np.int64, 2 * len(who))
     known = known.reshape(-1, 2)
     numbers = np.fromiter(chain.from_iterable(fields), np.int64, 4 * len(fields))
@@ -81,44 +69,26 @@ def touchpoint_copy(events: Sequence[Event], columns: EventColumns) -> bytes:
         [
             ("timestamptz", columns.occurred_us - POSTGRES_EPOCH_US),
             ("timestamptz", received - POSTGRES_EPOCH_US),
-            (
-                "uuid",
-                np.frombuffer(b"".join([event.key for event in events]), dtype="V16"),
-            ),
+            ("uuid", np.frombuffer(b"".join([event.key for event in events]), dtype="V16")),
             ("bigint", columns.identity),
-            (
-                "bigint",
-                np.frombuffer(
-                    b"".join([event.body_hash for event in events]), dtype=">i8"
-                ),
-            ),
+            ("bigint", np.frombuffer(b"".join([event.body_hash for event in events]), dtype=">i8")),
             ("integer", columns.leaf),
             ("integer", columns.v),
             ("integer", columns.q),
         ],
         extra_fields=TEXT_FIELDS,
     )
-    sources = {
-        source: text_field(source) for source in {event.source for event in events}
-    }
+    sources = {source: text_field(source) for source in {event.source for event in events}}
     tails = []
     for event in events:
         event_id, body = event.event_id.encode(), event.record.value or b""
         source = sources[event.source]
-        tails.append(
-            b"%b%b%b%b%b"
-            % (source, length_of(len(event_id)), event_id, length_of(len(body)), body)
-        )
+        tails.append(b"%b%b%b%b%b" % (source, length_of(len(event_id)), event_id, length_of(len(body)), body))
     return mixed_copy(fixed, tails)
 
 
 def score_copy(
-    persons: Integers,
-    readings: Sequence[scoring.Reading[Floats]],
-    *,
-    version: int,
-    model: int,
-    at_hour: int,
+    persons: Integers, readings: Sequence[scoring.Reading[Floats]], *, version: int, model: int, at_hour: int
 ) -> bytes:
     """The rows of `incoming_score` as a binary COPY; readings are the overall one, then the windows."""
     whole, *windows = readings

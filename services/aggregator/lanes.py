@@ -28,11 +28,7 @@ class Lanes:
     """
 
     def __init__(
-        self,
-        process: Callable[[Chunk], Awaitable[None]],
-        *,
-        lanes: int,
-        failed: Callable[[Exception], None],
+        self, process: Callable[[Chunk], Awaitable[None]], *, lanes: int, failed: Callable[[Exception], None]
     ) -> None:
         self._process = process
         self._failed = failed
@@ -48,9 +44,7 @@ class Lanes:
         partition = (work.chunk.topic, work.chunk.part)
         self._waiting.setdefault(partition, deque()).append(work)
         if partition not in self._tasks:
-            self._tasks[partition] = asyncio.create_task(
-                self._work_off(partition), name=f"lane {partition}"
-            )
+            self._tasks[partition] = asyncio.create_task(self._work_off(partition), name=f"lane {partition}")
 
     async def settle(self, *, within_s: float) -> None:
         """Drop what waits and let what has begun end; after `within_s` it is cancelled, which rolls it back."""
@@ -71,9 +65,7 @@ class Lanes:
         try:
             while waiting:
                 async with self._turns:
-                    if (
-                        not waiting or self._broken
-                    ):  # settled, or failed elsewhere, while this one queued
+                    if not waiting or self._broken:  # settled, or failed elsewhere, while this one queued
                         return
                     work = waiting.popleft()
                     await self._process(work.chunk)

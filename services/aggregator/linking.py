@@ -36,27 +36,12 @@ class Linker:
         least: dict[LinkKey, LinkRow] = {}
         for event in events:
             for other in event.others:
-                a, b = sorted(
-                    (directory[event.subject].number, directory[other].number)
-                )
-                key, mark = (
-                    (a, b, event.source),
-                    (instant(event.occurred_us), event.event_id),
-                )
+                a, b = sorted((directory[event.subject].number, directory[other].number))
+                key, mark = ((a, b, event.source), (instant(event.occurred_us), event.event_id))
                 if key in self._known and self._known[key] <= mark:
                     continue
-                if (
-                    key not in least
-                    or (least[key].occurred_at, least[key].event_id) > mark
-                ):
-                    least[key] = LinkRow(
-                        a,
-                        b,
-                        event.source,
-                        alias=False,
-                        occurred_at=mark[0],
-                        event_id=mark[1],
-                    )
+                if key not in least or (least[key].occurred_at, least[key].event_id) > mark:
+                    least[key] = LinkRow(a, b, event.source, alias=False, occurred_at=mark[0], event_id=mark[1])
         return sorted(least.values())
 
     def stored(self, links: Sequence[LinkRow]) -> None:
@@ -75,21 +60,15 @@ async def follow(transaction: Transaction, links: Sequence[LinkRow]) -> list[Mov
     await transaction.lock_links()
     if not await transaction.add_links(links):
         return []
-    near = await transaction.linked(
-        {number for link in links for number in (link.a, link.b)}
-    )
-    members = await transaction.names(
-        {number for link in near for number in (link.a, link.b)}
-    )
+    near = await transaction.linked({number for link in links for number in (link.a, link.b)})
+    members = await transaction.names({number for link in near for number in (link.a, link.b)})
     moves = _moves(near, members)
     if moves:
         await transaction.move({move.identity: move.after for move in moves})
     return moves
 
 
-def _moves(
-    links: Iterable[LinkRow], members: Sequence[tuple[int, str, int]]
-) -> list[Move]:
+def _moves(links: Iterable[LinkRow], members: Sequence[tuple[int, str, int]]) -> list[Move]:
     value_of = {number: value for number, value, _ in members}
     number_of = {value: number for number, value in value_of.items()}
     person_of = persons(
@@ -103,8 +82,5 @@ def _moves(
         )
         for link in links
     )
-    belongs = [
-        (number, person, number_of[person_of[value]])
-        for number, value, person in members
-    ]
+    belongs = [(number, person, number_of[person_of[value]]) for number, value, person in members]
     return [Move(*one) for one in belongs if one[1] != one[2]]

@@ -81,34 +81,22 @@ async def pending(dsn: str) -> list[str]:
     """Names of the migrations that this database lacks; reads only."""
     connection = await connect(dsn, application="tactus-migrate")
     try:
-        known = await connection.fetchval(
-            "SELECT to_regclass('schema_migration') IS NOT NULL"
-        )
+        known = await connection.fetchval("SELECT to_regclass('schema_migration') IS NOT NULL")
         done = await _applied(connection) if known else frozenset()
-        return [
-            migration.name
-            for migration in migrations()
-            if migration.version not in done
-        ]
+        return [migration.name for migration in migrations() if migration.version not in done]
     finally:
         await connection.close()
 
 
 async def _applied(connection: asyncpg.Connection) -> frozenset[int]:
     ours = {migration.version: migration for migration in migrations()}
-    rows = await connection.fetch(
-        "SELECT version, name, sha256 FROM schema_migration ORDER BY version"
-    )
+    rows = await connection.fetch("SELECT version, name, sha256 FROM schema_migration ORDER BY version")
     for row in rows:
         mine = ours.get(row["version"])
         if mine is None:
-            raise ConfigurationError(
-                f"the database has {row['name']}, which this version lacks: run the newer version"
-            )
+            raise ConfigurationError(f"the database has {row['name']}, which this version lacks: run the newer version")
         if mine.sha256 != row["sha256"]:
-            raise ConfigurationError(
-                f"{mine.name} was changed after it was applied: restore it and add a new file"
-            )
+            raise ConfigurationError(f"{mine.name} was changed after it was applied: restore it and add a new file")
     return frozenset(row["version"] for row in rows)
 
 
@@ -122,6 +110,4 @@ async def _lock(connection: asyncpg.Connection) -> None:
     try:
         await asyncio.wait_for(taken(), LOCK_WAIT_S)
     except TimeoutError as error:
-        raise UnavailableError(
-            "another migrator has held the lock for 5 minutes; look at pg_stat_activity"
-        ) from error
+        raise UnavailableError("another migrator has held the lock for 5 minutes; look at pg_stat_activity") from error

@@ -70,10 +70,7 @@ class Names:
     async def cover(self, numbers: NDArray[np.int64]) -> Leaves:
         """The leaves, among them these numbers, which another worker may have given."""
         given = np.unique(numbers).tolist()
-        if given and (
-            given[-1] >= len(self._triples)
-            or not all(self._triples[number][0] for number in given)
-        ):
+        if given and (given[-1] >= len(self._triples) or not all(self._triples[number][0] for number in given)):
             await self._read_leaves(after=0)
         return self.leaves
 
@@ -86,17 +83,12 @@ class Names:
         self._cache.put(value, number, person)
 
     async def _look_up(self, missing: list[str]) -> dict[str, Known]:
-        found = {
-            value: Known(number, person)
-            for value, number, person in await self._store.find_names(missing)
-        }
+        found = {value: Known(number, person) for value, number, person in await self._store.find_names(missing)}
         strangers = [value for value in missing if value not in found]
         if strangers:
             await self._store.add_names(strangers)
             rows = await self._store.find_names(strangers)
-            found.update(
-                {value: Known(number, person) for value, number, person in rows}
-            )
+            found.update({value: Known(number, person) for value, number, person in rows})
         for value, known in found.items():
             self._cache.put(value, known.number, known.person)
         return found

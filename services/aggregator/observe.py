@@ -23,18 +23,11 @@ def chunk_counted(chunk: Chunk, *, started_us: int, now_us: int) -> None:
     metrics.CHUNK_SECONDS.observe((now_us - started_us) / 1_000_000)
 
 
-def events_counted(
-    events: EventColumns, *, chunk: Chunk, leaves: Leaves, now_us: int
-) -> None:
+def events_counted(events: EventColumns, *, chunk: Chunk, leaves: Leaves, now_us: int) -> None:
     """How old the events were, and how the touchpoints felt."""
-    appended_us = (
-        np.array([record.timestamp for record in chunk.records], dtype=np.float64)
-        * 1000
-    )
+    appended_us = np.array([record.timestamp for record in chunk.records], dtype=np.float64) * 1000
     metrics.ACK_TO_SCORE_SECONDS.observe_many((now_us - appended_us) / 1_000_000)
-    metrics.EVENT_TIME_LAG_SECONDS.observe_many(
-        (now_us - events.occurred_us) / 1_000_000
-    )
+    metrics.EVENT_TIME_LAG_SECONDS.observe_many((now_us - events.occurred_us) / 1_000_000)
     counts = np.bincount(events.leaf, minlength=len(leaves))
     sums = np.bincount(events.leaf, weights=events.v / MICRO, minlength=len(leaves))
     by_touchpoint: dict[str, tuple[float, int]] = {}
@@ -43,10 +36,7 @@ def events_counted(
         if leaves.entries[leaf].stage == UNKNOWN:
             continue  # a name of the sender's own; the catalogue's names are the only labels
         total, count = by_touchpoint.get(touchpoint, (0.0, 0))
-        by_touchpoint[touchpoint] = (
-            total + float(sums[leaf]),
-            count + int(counts[leaf]),
-        )
+        by_touchpoint[touchpoint] = (total + float(sums[leaf]), count + int(counts[leaf]))
     metrics.TOUCHPOINT_VALENCE.add(by_touchpoint)
 
 

@@ -58,15 +58,7 @@ class _Done(NamedTuple):
 class Pipeline:
     """The stream's Processor: state in Postgres, caches in memory, nothing of Kafka or Faust."""
 
-    def __init__(
-        self,
-        store: Store,
-        catalogue: Catalogue,
-        *,
-        model: int,
-        cache_rows_max: int,
-        clock: Clock,
-    ) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue, *, model: int, cache_rows_max: int, clock: Clock) -> None:
         self._store = store
         self._catalogue = catalogue
         self._model = model
@@ -85,9 +77,7 @@ class Pipeline:
         store = await Store.open(settings.postgres, lanes=settings.aggregator.lanes)
         model = await store.use_model(catalogue.model_version)
         rows_max = settings.aggregator.cache_rows_max
-        pipeline = cls(
-            store, catalogue, model=model, cache_rows_max=rows_max, clock=SystemClock()
-        )
+        pipeline = cls(store, catalogue, model=model, cache_rows_max=rows_max, clock=SystemClock())
         await store.keep_house()
         pipeline._chores = asyncio.create_task(pipeline._keep_house())
         return pipeline
@@ -104,9 +94,7 @@ class Pipeline:
         for partition in partitions:
             self._epochs.pop(partition, None)
 
-    async def take_ownership(
-        self, bounds: Mapping[Partition, Bounds]
-    ) -> Mapping[Partition, int]:
+    async def take_ownership(self, bounds: Mapping[Partition, Bounds]) -> Mapping[Partition, int]:
         """Raise the epochs and tell where to read on; see ports.Processor for what it refuses."""
         starts = {partition: bound.earliest for partition, bound in bounds.items()}
         owner = f"{socket.gethostname()}/{os.getpid()}"
@@ -126,18 +114,11 @@ class Pipeline:
         started_us = self._clock.now_us()
         if chunk.records[0].offset > chunk.first:
             lost = chunk.records[0].offset - chunk.first
-            raise ConfigurationError(
-                await self._note_lost((chunk.topic, chunk.part), records=lost)
-            )
+            raise ConfigurationError(await self._note_lost((chunk.topic, chunk.part), records=lost))
         if chunk.topic == DLQ:
             batch, origin = refused(chunk), "ingest"
         else:
-            batch, origin = (
-                read_chunk(
-                    chunk, catalogue=self._catalogue, known=self._names_known.known
-                ),
-                "aggregator",
-            )
+            batch, origin = (read_chunk(chunk, catalogue=self._catalogue, known=self._names_known.known), "aggregator")
         done = await self._commit(chunk, batch, origin=origin)
         self._linker.stored(done.links)
         if done.scored:
@@ -152,82 +133,40 @@ class Pipeline:
             try:
                 directory = await self._names.directory(batch.events)
                 await self._names.learn_leaves(batch.events)
-                return await self._transact(
-                    chunk, batch, directory=directory, origin=origin, again=failures > 0
-                )
+                return await self._transact(chunk, batch, directory=directory, origin=origin, again=failures > 0)
             except StaleNamesError:
                 stale += 1
                 if stale > STALE_MAX:
                     raise
                 self._names.forget(directory)
             except RETRYABLE as error:
-                log.warning(
-                    "chunk_retried",
-                    topic=chunk.topic,
-                    part=chunk.part,
-                    error=type(error).__name__,
-                )
+                log.warning("chunk_retried", topic=chunk.topic, part=chunk.part, error=type(error).__name__)
                 await asyncio.sleep(PAUSES_S[min(failures, len(PAUSES_S) - 1)])
                 failures += 1
 
-    async def _transact(
-        self,
-        chunk: Chunk,
-        batch: Batch,
-        *,
-        directory: Directory,
-        origin: str,
-        again: bool,
-    ) -> _Done:
+    async def _transact(self, chunk: Chunk, batch: Batch, *, directory: Directory, origin: str, again: bool) -> _Done:
         # The common case is assumed by the fence and corrected below: every event is new, every twin a duplicate.
-        counts = Counts(
-            applied=len(batch.events),
-            duplicate=len(batch.twins),
-            dead=len(batch.dead),
-        )
+        counts = Counts(applied=len(batch.events), duplicate=len(batch.twins), dead=len(batch.dead))
         epoch = self._epochs.get((chunk.topic, chunk.part), -1)
         async with self._store.transaction() as transaction:
             if not await transaction.fence(chunk, epoch=epoch, counts=counts):
                 if again and await self._landed(chunk, epoch=epoch):
                     return _Done(counts, [])
-                raise FencedError(
-                    f"{chunk.topic}/{chunk.part} at {chunk.first} belongs to another worker"
-                )
-            sifted = await store_new(
-                transaction,
-                batch,
-                directory=directory,
-                leaf_number=self._names.leaf_number,
-            )
-            found = Counts(
-                len(sifted.fresh),
-                sifted.duplicates,
-                len(sifted.conflicts),
-                counts.dead,
-            )
+                raise FencedError(f"{chunk.topic}/{chunk.part} at {chunk.first} belongs to another worker")
+            sifted = await store_new(transaction, batch, directory=directory, leaf_number=self._names.leaf_number)
+            found = Counts(len(sifted.fresh), sifted.duplicates, len(sifted.conflicts), counts.dead)
             if found != counts:
-                await transaction.recount(
-                    chunk,
-                    duplicate=found.duplicate - counts.duplicate,
-                    conflict=found.conflict,
-                )
+                await transaction.recount(chunk, duplicate=found.duplicate - counts.duplicate, conflict=found.conflict)
                 counts = found
             dead = [*batch.dead, *sifted.conflicts]
             if dead:
                 await transaction.add_dead(chunk, dead, origin=origin)
             if not sifted.fresh:
                 return _Done(counts, dead)
-            return await self._count(
-                transaction, chunk, sifted, _Done(counts, dead), directory
-            )
+            return await self._count(transaction, chunk, sifted, _Done(counts, dead), directory)
 
     async def _count(
-        self,
-        transaction: Transaction,
-        chunk: Chunk,
-        sifted: Sifted,
-        done: _Done,
-        directory: Directory,
+        self, transaction: Transaction, chunk: Chunk, sifted: Sifted, done: _Done, directory: Directory
     ) -> _Done:
         links = self._linker.news(sifted.fresh, directory)
         scored = await keep_scores(
@@ -243,15 +182,9 @@ class Pipeline:
     async def _landed(self, chunk: Chunk, *, epoch: int) -> bool:
         # The connection broke at COMMIT: the row itself tells whether the transaction took place.
         position = await self._store.position((chunk.topic, chunk.part))
-        return (
-            position is not None
-            and position.epoch == epoch
-            and position.next == chunk.next
-        )
+        return position is not None and position.epoch == epoch and position.next == chunk.next
 
-    async def _trouble(
-        self, partition: Partition, bounds: Bounds, position: int
-    ) -> str | None:
+    async def _trouble(self, partition: Partition, bounds: Bounds, position: int) -> str | None:
         """What an operator must decide before the partition can be read; None when the position lies in the log."""
         if position > bounds.end:
             name = f"{partition[0]}/{partition[1]}"
@@ -286,17 +219,13 @@ class Pipeline:
             await asyncio.sleep(HOUSEKEEPING_S)
             await self._patiently(self._store.keep_house)
 
-    def _observe(
-        self, chunk: Chunk, batch: Batch, done: _Done, *, started_us: int
-    ) -> None:
+    def _observe(self, chunk: Chunk, batch: Batch, done: _Done, *, started_us: int) -> None:
         now_us = self._clock.now_us()
         observe.chunk_counted(chunk, started_us=started_us, now_us=now_us)
         observe.dead_lettered(done.dead)
         metrics.VALENCE_IGNORED.inc(batch.overridden)
         if done.columns and done.scored:
-            observe.events_counted(
-                done.columns, chunk=chunk, leaves=self._names.leaves, now_us=now_us
-            )
+            observe.events_counted(done.columns, chunk=chunk, leaves=self._names.leaves, now_us=now_us)
             observe.scores_written(done.scored.overall.score)
 
 
@@ -307,6 +236,4 @@ def refused(chunk: Chunk) -> Batch:
 
 def _reason(record: Record) -> Poison:
     told = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-    return Poison(
-        told.get("reason", "unknown"), told.get("detail", ""), told.get("source")
-    )
+    return Poison(told.get("reason", "unknown"), told.get("detail", ""), told.get("source"))

@@ -53,9 +53,7 @@ class Bounds(NamedTuple):
 class Processor(Protocol):
     """What the stream needs of the pipeline."""
 
-    async def take_ownership(
-        self, bounds: Mapping[Partition, Bounds]
-    ) -> Mapping[Partition, int]:
+    async def take_ownership(self, bounds: Mapping[Partition, Bounds]) -> Mapping[Partition, int]:
         """Raise the epoch of each partition and tell the offset to read from.
 
         Raises ConfigurationError when the stored position is beyond the log's end (a re-created topic) or

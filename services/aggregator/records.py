@@ -114,13 +114,7 @@ class Poison(NamedTuple):
     event_id: str | None = None
 
 
-UNREADABLE: Final = (
-    msgspec.MsgspecError,
-    UnicodeDecodeError,
-    RecursionError,
-    ValueError,
-    OverflowError,
-)
+UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError)
 """What decoding raises on bytes that are no event; deep nesting is a RecursionError, not a DecodeError."""
 
 _KIND: Final = re.compile(RECORD_KIND_PATTERN)
@@ -133,9 +127,7 @@ _properties: Final = msgspec.json.Decoder(dict[str, object])
 _any: Final = msgspec.json.Decoder()
 
 
-def read_record(
-    record: Record, *, catalogue: Catalogue, known: Mapping[str, object]
-) -> Event | Poison:
+def read_record(record: Record, *, catalogue: Catalogue, known: Mapping[str, object]) -> Event | Poison:
     """Decode one record; `known` are identities that were vetted before. Never raises on any bytes."""
     value = record.value
     if value is None:
@@ -156,12 +148,7 @@ def read_record(
         return _poison(envelope, "invalid_event", str(error)[:200])
 
 
-def _event(
-    record: Record,
-    envelope: Envelope,
-    catalogue: Catalogue,
-    known: Mapping[str, object],
-) -> Event | Poison:
+def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapping[str, object]) -> Event | Poison:
     data = _data.decode(envelope.data)
     occurred_us = round(envelope.time.timestamp() * 1_000_000)
     if not 0 <= occurred_us < TIME_US_MAX:
@@ -189,11 +176,7 @@ def _event(
         _client_us(envelope) if envelope.timeorigin else None,
         subject,
         others,
-        (
-            data.touchpoint,
-            data.channel or catalogue.entry(data.touchpoint).channel,
-            data.place,
-        ),
+        (data.touchpoint, data.channel or catalogue.entry(data.touchpoint).channel, data.place),
         v,
         q,
         envelope.source,
@@ -218,9 +201,7 @@ def _client_us(envelope: Envelope) -> int | None:
     return None if at is None else round(at.timestamp() * 1_000_000)
 
 
-def _vet(
-    subject: str, others: tuple[str, ...], known: Mapping[str, object]
-) -> tuple[str, str] | None:
+def _vet(subject: str, others: tuple[str, ...], known: Mapping[str, object]) -> tuple[str, str] | None:
     """Tell why these identities may not stand in one event, or not at all."""
     for name in (subject, *others):
         if name not in known and (why := _refusal(name)):
@@ -238,39 +219,26 @@ def _names(identity: NamedIdentity, subject: str) -> bool:
     return f"{identity.kind}:{identity.value}" == subject
 
 
-def _impression(
-    data: Data, occurred_us: int, catalogue: Catalogue
-) -> tuple[int, int, bool] | Refusal:
+def _impression(data: Data, occurred_us: int, catalogue: Catalogue) -> tuple[int, int, bool] | Refusal:
     constant = catalogue.constants.get(data.touchpoint)
     properties = bytes(data.properties)
     rating = data.rating
     # Nearly every event: its valence is known from its name alone, so its properties stay undecoded.
-    if (
-        constant is not None
-        and data.stake is None
-        and data.valence is None
-        and b"machine_made" not in properties
-    ):
+    if constant is not None and data.stake is None and data.valence is None and b"machine_made" not in properties:
         return constant, MICRO, False
     scale = rating.scale if rating else None
     judged = catalogue.impression(
         data.touchpoint,
         Arguments(
             occurred_at_us=occurred_us,
-            rating_scale=(scale.lo, scale.mid, scale.hi)
-            if isinstance(scale, Scale)
-            else scale,
+            rating_scale=(scale.lo, scale.mid, scale.hi) if isinstance(scale, Scale) else scale,
             rating_value=rating.value if rating else None,
             valence=data.valence,
             stake=data.stake,
             properties=_properties.decode(properties) if properties else {},
         ),
     )
-    return (
-        judged
-        if isinstance(judged, Refusal)
-        else (judged.v, judged.q, judged.overridden)
-    )
+    return judged if isinstance(judged, Refusal) else (judged.v, judged.q, judged.overridden)
 
 
 def _others(named: tuple[NamedIdentity, ...], subject: str) -> tuple[str, ...]:

@@ -59,14 +59,10 @@ async def keep_scores(
     Raises StaleNamesError when an identity no longer belongs to the person it was counted for.
     """
     identities, position = np.unique(events.identity, return_inverse=True)
-    folded = columns.fold(
-        owner=position, leaf=events.leaf, hour=events.hour, v=events.v, q=events.q
-    )
+    folded = columns.fold(owner=position, leaf=events.leaf, hour=events.hour, v=events.v, q=events.q)
     person_of = _persons(events, moves)
     shaken = {person for move in moves for person in (move.before, move.after)}
-    held = await _lock(
-        transaction, {*person_of.values(), *shaken}, shaken=shaken, cache=cache
-    )
+    held = await _lock(transaction, {*person_of.values(), *shaken}, shaken=shaken, cache=cache)
     _check_members(person_of, held)
     # A chunk that lagged behind, or came by the late lane, must not take a score back to before a neighbour's events.
     at_hour = max(at_hour, held.as_of)
@@ -90,17 +86,9 @@ async def keep_scores(
         windows_h=WINDOWS_H,
     )
     version = await transaction.next_version()
-    rows = score_copy(
-        np.array(persons, dtype=np.int64),
-        readings,
-        version=version,
-        model=model.number,
-        at_hour=at_hour,
-    )
+    rows = score_copy(np.array(persons, dtype=np.int64), readings, version=version, model=model.number, at_hour=at_hour)
     await transaction.write_scores(rows)
-    return Scored(
-        _states(persons, whole, held, read.members, version=version), readings[0]
-    )
+    return Scored(_states(persons, whole, held, read.members, version=version), readings[0])
 
 
 class _Held(NamedTuple):
@@ -126,25 +114,17 @@ class _Read(NamedTuple):
 def _persons(events: EventColumns, moves: Iterable[Move]) -> dict[int, int]:
     """The person of every touched identity, after the moves."""
     person_of = dict(zip(events.identity.tolist(), events.person.tolist(), strict=True))
-    person_of.update(
-        {move.identity: move.after for move in moves if move.identity in person_of}
-    )
+    person_of.update({move.identity: move.after for move in moves if move.identity in person_of})
     return person_of
 
 
-async def _lock(
-    transaction: Transaction, touched: set[int], *, shaken: set[int], cache: PersonCache
-) -> _Held:
+async def _lock(transaction: Transaction, touched: set[int], *, shaken: set[int], cache: PersonCache) -> _Held:
     # Rows are made before any is locked, and both in the order of the numbers: no two transactions wait in a circle.
     await transaction.add_persons(person for person in touched if person not in cache)
     locked = await transaction.lock_persons(touched)
     if shaken:
         await transaction.point_persons(shaken)
-        merged = {
-            person
-            for person, row in (await transaction.lock_persons(shaken)).items()
-            if row.merged
-        }
+        merged = {person for person, row in (await transaction.lock_persons(shaken)).items() if row.merged}
         locked = {person: row for person, row in locked.items() if person not in merged}
     if any(row.merged for person, row in locked.items() if person not in shaken):
         raise StaleNamesError
@@ -156,12 +136,7 @@ async def _lock(
             cached[person] = state
         elif row.version or person in shaken:
             unknown.add(person)
-    return _Held(
-        frozenset(locked),
-        cached,
-        frozenset(unknown),
-        max((row.as_of for row in locked.values()), default=0),
-    )
+    return _Held(frozenset(locked), cached, frozenset(unknown), max((row.as_of for row in locked.values()), default=0))
 
 
 def _check_members(person_of: Mapping[int, int], held: _Held) -> None:
@@ -174,9 +149,7 @@ def _check_members(person_of: Mapping[int, int], held: _Held) -> None:
             raise StaleNamesError
 
 
-async def _read(
-    transaction: Transaction, unknown: frozenset[int], *, person_of: Mapping[int, int]
-) -> _Read:
+async def _read(transaction: Transaction, unknown: frozenset[int], *, person_of: Mapping[int, int]) -> _Read:
     """Read, after this chunk's tallies were added, the persons that the cache does not know."""
     if not unknown:
         return _Read(columns.merge([]), {})
@@ -187,11 +160,7 @@ async def _read(
         if person in unknown and identity not in members[person]:
             raise StaleNamesError
     stored = await transaction.read_tallies(sorted(unknown))
-    several = {
-        person: frozenset(numbers)
-        for person, numbers in members.items()
-        if len(numbers) > 1
-    }
+    several = {person: frozenset(numbers) for person, numbers in members.items() if len(numbers) > 1}
     return _Read(stored, several)
 
 
@@ -207,17 +176,14 @@ def _remembered(held: _Held, place_of: Mapping[int, int], added: Tallies) -> Tal
     return columns.merge(parts)
 
 
-def _fresh(
-    added: Tallies, remembered: Tallies, held: _Held, persons: Sequence[int]
-) -> NDArray[np.bool_]:
+def _fresh(added: Tallies, remembered: Tallies, held: _Held, persons: Sequence[int]) -> NDArray[np.bool_]:
     """Which of the added rows the database cannot have yet.
 
     Only of a person with one identity do the merged rows tell what is stored of that identity.
     """
     alone = np.array(
         [
-            person not in held.unknown
-            and (person not in held.cached or not held.cached[person].members)
+            person not in held.unknown and (person not in held.cached or not held.cached[person].members)
             for person in persons
         ],
         dtype=np.bool_,
@@ -241,19 +207,11 @@ def _whole(remembered: Tallies, read: Tallies, place_of: Mapping[int, int]) -> T
         return remembered
     owner = np.array([place_of[one] for one in read.owner.tolist()], dtype=np.int64)
     rest = columns.merge([Tallies(owner, read.rows)])
-    return Tallies(
-        np.concatenate([remembered.owner, rest.owner]),
-        np.concatenate([remembered.rows, rest.rows]),
-    )
+    return Tallies(np.concatenate([remembered.owner, rest.owner]), np.concatenate([remembered.rows, rest.rows]))
 
 
 def _states(
-    persons: Sequence[int],
-    whole: Tallies,
-    held: _Held,
-    members: Mapping[int, frozenset[int]],
-    *,
-    version: int,
+    persons: Sequence[int], whole: Tallies, held: _Held, members: Mapping[int, frozenset[int]], *, version: int
 ) -> dict[int, State]:
     edges = np.searchsorted(whole.owner, np.arange(len(persons) + 1)).tolist()
     states = {}
@@ -261,7 +219,5 @@ def _states(
         cached = held.cached.get(person)
         known = cached.members if cached else members.get(person, ALONE)
         # A copy: a slice would keep the whole chunk's rows in memory for as long as one person stays cached.
-        states[person] = State(
-            version, whole.rows[edges[position] : edges[position + 1]].copy(), known
-        )
+        states[person] = State(version, whole.rows[edges[position] : edges[position + 1]].copy(), known)
     return states

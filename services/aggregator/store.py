@@ -77,14 +77,7 @@ class Store:
         async def prepare(connection: asyncpg.Connection) -> None:
             await connection.execute(TEMPORARY)
 
-        return cls(
-            await open_pool(
-                settings,
-                application="tactus-aggregator",
-                max_size=lanes + 1,
-                prepare=prepare,
-            )
-        )
+        return cls(await open_pool(settings, application="tactus-aggregator", max_size=lanes + 1, prepare=prepare))
 
     async def close(self) -> None:
         """Close the connections, whatever they are doing, within a bound."""
@@ -93,41 +86,20 @@ class Store:
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[Transaction]:
         """A transaction that commits at the end of the block and rolls back on any exception."""
-        async with (
-            self._pool.acquire(timeout=10) as connection,
-            connection.transaction(),
-        ):
+        async with self._pool.acquire(timeout=10) as connection, connection.transaction():
             yield Transaction(connection, self._caution)  # type: ignore[arg-type]  # the pool's proxy has its methods
 
-    async def take(
-        self, partitions: Mapping[Partition, int], *, owner: str
-    ) -> dict[Partition, Position]:
+    async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:
         """Own partitions, given the log's first offset of each."""
-        topics, parts = (
-            [topic for topic, _ in partitions],
-            [part for _, part in partitions],
-        )
+        topics, parts = ([topic for topic, _ in partitions], [part for _, part in partitions])
         async with self._pool.acquire(timeout=10) as connection:
             await self._unhindered(
-                connection,
-                connection.execute(
-                    SQL["add_partitions"], topics, parts, list(partitions.values())
-                ),
+                connection, connection.execute(SQL["add_partitions"], topics, parts, list(partitions.values()))
             )
-            rows = await self._unhindered(
-                connection,
-                connection.fetch(SQL["own_partitions"], topics, parts, owner),
-            )
-        return {
-            (row["topic"], row["part"]): Position(row["next"], row["epoch"])
-            for row in rows
-        }
+            rows = await self._unhindered(connection, connection.fetch(SQL["own_partitions"], topics, parts, owner))
+        return {(row["topic"], row["part"]): Position(row["next"], row["epoch"]) for row in rows}
 
-    async def _unhindered(
-        self,
-        connection: asyncpg.pool.PoolConnectionProxy,
-        statement: Coroutine[Any, Any, T],
-    ) -> T:
+    async def _unhindered(self, connection: asyncpg.pool.PoolConnectionProxy, statement: Coroutine[Any, Any, T]) -> T:
         """Run a statement that must not wait for a former owner, and end the sessions that it waits for.
 
         A worker that is frozen while it copies rows in holds its locks for ever: Postgres heeds no timeout there.
@@ -136,9 +108,7 @@ class Store:
         running = asyncio.create_task(statement)
         try:
             while not (await asyncio.wait({running}, timeout=HELD_S))[0]:
-                await self._pool.execute(
-                    SQL["end_blockers"], connection.get_server_pid()
-                )
+                await self._pool.execute(SQL["end_blockers"], connection.get_server_pid())
             return await running
         finally:
             running.cancel()
@@ -153,9 +123,7 @@ class Store:
         """Write down how many records retention removed before they were read."""
         await self._pool.execute(SQL["note_lost"], *partition, records)
 
-    async def accept_lost(
-        self, partition: Partition, *, earliest: int, end: int
-    ) -> bool:
+    async def accept_lost(self, partition: Partition, *, earliest: int, end: int) -> bool:
         """Go on from the log's start, on an operator's word; False when the position lies inside the log."""
         row = await self._pool.fetchval(SQL["accept_lost"], *partition, earliest, end)
         return row is not None
@@ -182,19 +150,12 @@ class Store:
         try:
             return int(await self._pool.fetchval(SQL["use_model"], version))
         except asyncpg.UndefinedTableError as error:
-            raise ConfigurationError(
-                "the database has no tables yet: run `tactus migrate`"
-            ) from error
+            raise ConfigurationError("the database has no tables yet: run `tactus migrate`") from error
 
     async def keep_house(self) -> list[str]:
         """Make the coming months' partitions and forget old seen ids; safe when several workers do it at once."""
-        async with (
-            self._pool.acquire(timeout=10) as connection,
-            connection.transaction(),
-        ):
-            if not await connection.fetchval(
-                "SELECT pg_try_advisory_xact_lock(7241005513)"
-            ):
+        async with self._pool.acquire(timeout=10) as connection, connection.transaction():
+            if not await connection.fetchval("SELECT pg_try_advisory_xact_lock(7241005513)"):
                 return []
             made = [dict(row) for row in await connection.fetch(SQL["months"])]
             for month in made:

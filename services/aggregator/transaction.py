@@ -20,9 +20,7 @@ from services.aggregator.records import Event
 from services.core.columns import WIDTH, Tallies
 from services.infra.queries import load_queries
 
-SQL: Final[Mapping[str, str]] = load_queries(
-    "services.aggregator", "sql", "queries.sql"
-)
+SQL: Final[Mapping[str, str]] = load_queries("services.aggregator", "sql", "queries.sql")
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -127,21 +125,13 @@ class Transaction:
     async def fence(self, chunk: Chunk, *, epoch: int, counts: Counts) -> bool:
         """Move the partition's position; False when another worker owns it or moved it."""
         tag = await self._connection.execute(
-            SQL["fence"],
-            chunk.topic,
-            chunk.part,
-            chunk.first,
-            epoch,
-            chunk.next,
-            *counts,
+            SQL["fence"], chunk.topic, chunk.part, chunk.first, epoch, chunk.next, *counts
         )
         return bool(tag == "UPDATE 1")
 
     async def recount(self, chunk: Chunk, *, duplicate: int, conflict: int) -> None:
         """Correct the counts that the fence assumed."""
-        await self._connection.execute(
-            SQL["recount"], chunk.topic, chunk.part, duplicate, conflict
-        )
+        await self._connection.execute(SQL["recount"], chunk.topic, chunk.part, duplicate, conflict)
 
     async def add_seen(self, events: Sequence[Event]) -> list[Known]:
         """Remember events without a time of their own; returns those that were known."""
@@ -165,10 +155,7 @@ class Transaction:
         if len(rows) == CLAMPED_MAX:
             keys = [UUID(bytes=event.key) for event in events]
             rows = await self._connection.fetch(SQL["clamped_among"], *span, keys)
-        return [
-            Known(row["key"].bytes, row["client_time"], row["body_hash"])
-            for row in rows
-        ]
+        return [Known(row["key"].bytes, row["client_time"], row["body_hash"]) for row in rows]
 
     async def believed(self, events: Sequence[Event]) -> list[Known]:
         """Events that were stored with the time that these, which are clamped, had named."""
@@ -177,18 +164,11 @@ class Transaction:
             [UUID(bytes=event.key) for event in events],
             [instant(event.client_us or 0) for event in events],
         )
-        return [
-            Known(row["key"].bytes, row["occurred_at"], row["body_hash"])
-            for row in rows
-        ]
+        return [Known(row["key"].bytes, row["occurred_at"], row["body_hash"]) for row in rows]
 
     async def correct_seen(self, hashes: Mapping[bytes, int]) -> None:
         """Remember of events, by key, the body that counts."""
-        await self._connection.execute(
-            SQL["correct_seen"],
-            [UUID(bytes=key) for key in hashes],
-            list(hashes.values()),
-        )
+        await self._connection.execute(SQL["correct_seen"], [UUID(bytes=key) for key in hashes], list(hashes.values()))
 
     async def add_touchpoints(self, rows: bytes, *, count: int) -> list[Known]:
         """Insert the events and return those that an earlier transaction had stored."""
@@ -199,10 +179,7 @@ class Transaction:
         if tag == f"INSERT 0 {count}":
             return []
         known = await self._connection.fetch(SQL["known_touchpoints"])
-        return [
-            Known(row["key"].bytes, row["occurred_at"], row["body_hash"])
-            for row in known
-        ]
+        return [Known(row["key"].bytes, row["occurred_at"], row["body_hash"]) for row in known]
 
     async def _all_new(self, rows: bytes) -> bool:
         """Copy the events straight in; one that was stored before undoes it all, and the slower way finds it."""
@@ -211,23 +188,16 @@ class Transaction:
         await self._connection.execute("SAVEPOINT straight")
         try:
             await self._connection.copy_to_table(
-                "touchpoint_row",
-                source=in_pieces(rows),
-                format="binary",
-                columns=TOUCHPOINT_COLUMNS,
+                "touchpoint_row", source=in_pieces(rows), format="binary", columns=TOUCHPOINT_COLUMNS
             )
         except asyncpg.UniqueViolationError:
-            await self._connection.execute(
-                "ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight"
-            )
+            await self._connection.execute("ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight")
             self._caution.surprised()
             return False
         await self._connection.execute("RELEASE SAVEPOINT straight")
         return True
 
-    async def add_dead(
-        self, chunk: Chunk, dead: Sequence[Dead], *, origin: str
-    ) -> None:
+    async def add_dead(self, chunk: Chunk, dead: Sequence[Dead], *, origin: str) -> None:
         """Keep what cannot be counted, whole, with the reason."""
         await self._connection.execute(
             SQL["add_dead"],
@@ -262,23 +232,15 @@ class Transaction:
 
     async def linked(self, identities: Iterable[int]) -> list[LinkRow]:
         """Every link in the neighbourhood that these identities reach."""
-        return [
-            LinkRow(*row)
-            for row in await self._connection.fetch(SQL["linked"], list(identities))
-        ]
+        return [LinkRow(*row) for row in await self._connection.fetch(SQL["linked"], list(identities))]
 
     async def names(self, identities: Iterable[int]) -> list[tuple[int, str, int]]:
         """Number, value and person of identities."""
-        return [
-            tuple(row)
-            for row in await self._connection.fetch(SQL["names_of"], list(identities))
-        ]
+        return [tuple(row) for row in await self._connection.fetch(SQL["names_of"], list(identities))]
 
     async def move(self, persons: Mapping[int, int]) -> None:
         """Let identities belong to other persons."""
-        await self._connection.execute(
-            SQL["move_identities"], list(persons), list(persons.values())
-        )
+        await self._connection.execute(SQL["move_identities"], list(persons), list(persons.values()))
 
     async def point_persons(self, persons: Iterable[int]) -> None:
         """Set or clear the merge pointers after identities moved."""
@@ -295,21 +257,14 @@ class Transaction:
 
     async def members(self, persons: Iterable[int]) -> list[tuple[int, str, int]]:
         """Number, value and person of all identities of these persons."""
-        return [
-            tuple(row)
-            for row in await self._connection.fetch(SQL["members"], list(persons))
-        ]
+        return [tuple(row) for row in await self._connection.fetch(SQL["members"], list(persons))]
 
     async def next_version(self) -> int:
         """The next version of a score; taken under the persons' locks, so it grows for each of them."""
         return int(await self._connection.fetchval(SQL["next_version"]))
 
     async def add_tallies(
-        self,
-        identity: NDArray[np.int64],
-        rows: NDArray[np.int64],
-        *,
-        fresh: NDArray[np.bool_],
+        self, identity: NDArray[np.int64], rows: NDArray[np.int64], *, fresh: NDArray[np.bool_]
     ) -> None:
         """Add to what is stored; rows known to be fresh are copied straight in, at half the cost."""
         for table, chosen in (("tally_row", fresh), ("incoming_tally", ~fresh)):
@@ -317,10 +272,7 @@ class Transaction:
             if not len(mine):
                 continue
             columns = [("bigint", identity[chosen])]
-            columns += [
-                (kind, mine[:, position])
-                for position, (_, kind) in enumerate(TALLY_TYPES)
-            ]
+            columns += [(kind, mine[:, position]) for position, (_, kind) in enumerate(TALLY_TYPES)]
             await self._copy(table, fixed_copy(columns))
             if table == "incoming_tally":
                 await self._connection.execute(SQL["add_tallies"])
@@ -328,9 +280,7 @@ class Transaction:
     async def read_tallies(self, persons: Sequence[int]) -> Tallies:
         """The stored tallies of persons, one row for each identity; owner is the person's number."""
         output = BytesIO()
-        query = SQL["read_tallies"].replace(
-            "$1", "'{" + ",".join(map(str, persons)) + "}'"
-        )
+        query = SQL["read_tallies"].replace("$1", "'{" + ",".join(map(str, persons)) + "}'")
         await self._connection.copy_from_query(query, output=output, format="binary")
         return parse_tallies(output.getbuffer())
 
@@ -340,23 +290,14 @@ class Transaction:
         await self._connection.execute(SQL["write_scores"])
 
     async def _copy(self, table: str, rows: bytes) -> None:
-        await self._connection.copy_to_table(
-            table, source=in_pieces(rows), format="binary"
-        )
+        await self._connection.copy_to_table(table, source=in_pieces(rows), format="binary")
 
 
 def parse_tallies(copied: memoryview) -> Tallies:
     """Read the binary COPY of read_tallies."""
-    fields: list[tuple[str, str]] = [
-        ("fields", ">i2"),
-        ("length", ">i4"),
-        ("person", ">i8"),
-    ]
+    fields: list[tuple[str, str]] = [("fields", ">i2"), ("length", ">i4"), ("person", ">i8")]
     for name, kind in TALLY_TYPES:
-        fields += [
-            (f"{name}_length", ">i4"),
-            (name, ">i4" if kind == "integer" else ">i8"),
-        ]
+        fields += [(f"{name}_length", ">i4"), (name, ">i4" if kind == "integer" else ">i8")]
     layout = np.dtype(fields)
     count = (len(copied) - len(HEADER) - 2) // layout.itemsize
     raw = np.frombuffer(copied, dtype=layout, count=count, offset=len(HEADER))
@@ -389,8 +330,5 @@ def _storable(text: str | None) -> str | None:
 
 
 def _headers(headers: Sequence[tuple[str, bytes]]) -> str:
-    pairs = [
-        [_storable(name), (value or b"").decode("utf-8", "backslashreplace")]
-        for name, value in headers
-    ]
+    pairs = [[_storable(name), (value or b"").decode("utf-8", "backslashreplace")] for name, value in headers]
     return json.dumps(pairs).replace("\\u0000", "\\\\0")

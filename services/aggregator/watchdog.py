@@ -54,17 +54,13 @@ class Outside(NamedTuple):
     database: Callable[[], Awaitable[None]]
 
 
-async def until_stuck(
-    look: Callable[[], Look], outside: Outside, *, within_s: float
-) -> str:
+async def until_stuck(look: Callable[[], Look], outside: Outside, *, within_s: float) -> str:
     """Return, with the reason, when nothing moved for `within_s` although it could have."""
     strikes, seen = 0, look()
     while True:
         await asyncio.sleep(within_s / STRIKES)
         before, seen = seen, look()
-        reason = (
-            None if seen.moved != before.moved else await _standstill(seen, outside)
-        )
+        reason = None if seen.moved != before.moved else await _standstill(seen, outside)
         strikes = strikes + 1 if reason else 0
         if reason and strikes >= STRIKES:
             return reason
@@ -75,11 +71,7 @@ async def _standstill(seen: Look, outside: Outside) -> str | None:
     try:
         async with asyncio.timeout(PROBE_S):
             ends = await outside.log_ends()
-        reason = (
-            "starting or rebalancing without end"
-            if seen.busy
-            else _lag(seen.positions, ends)
-        )
+        reason = "starting or rebalancing without end" if seen.busy else _lag(seen.positions, ends)
         if reason:
             async with asyncio.timeout(PROBE_S):
                 await outside.database()
@@ -101,11 +93,7 @@ def _lag(positions: Mapping[Partition, int | None], ends: Ends) -> str | None:
 
 
 def start_watchdog(
-    look: Callable[[], Look],
-    outside: Outside,
-    *,
-    within_s: float,
-    end: Callable[[int], object] = os._exit,
+    look: Callable[[], Look], outside: Outside, *, within_s: float, end: Callable[[int], object] = os._exit
 ) -> threading.Thread:
     """Watch from a thread until the process ends; a stuck process is ended at once, without any clean-up."""
 

@@ -41,12 +41,8 @@ async def serve(settings: Settings) -> None:
             ready=watch.ready,
         )
     )
-    listener = bind(
-        host=settings.api.host, port=settings.api.port, backlog=LIMITS.backlog
-    )
-    operations = await serve_operations(
-        host=settings.api.host, port=settings.api.metrics_port, ready=watch.ready
-    )
+    listener = bind(host=settings.api.host, port=settings.api.port, backlog=LIMITS.backlog)
+    operations = await serve_operations(host=settings.api.host, port=settings.api.metrics_port, ready=watch.ready)
     log.info("api_listening", host=settings.api.host, port=listener.getsockname()[1])
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, watch.run()))

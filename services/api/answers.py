@@ -51,37 +51,18 @@ class Moment(NamedTuple):
     @property
     def hours(self) -> dict[str, int]:
         """The hours whose tallies the answer and its change over a week need."""
-        return {
-            "after_hour": self.hour - WEEK_HOURS - HOURS_KEPT,
-            "until_hour": self.hour,
-        }
+        return {"after_hour": self.hour - WEEK_HOURS - HOURS_KEPT, "until_hour": self.hour}
 
 
 def customer_answer(
-    person: Person,
-    experience: Experience,
-    alerts: Sequence[Alert],
-    *,
-    catalogue: Catalogue,
-    moment: Moment,
+    person: Person, experience: Experience, alerts: Sequence[Alert], *, catalogue: Catalogue, moment: Moment
 ) -> CustomerAnswer:
     """Score a person along everything that can be read from its tallies."""
     leaves = Leaves.of(catalogue, experience.triples)
-    overall, *windows = _read(
-        experience,
-        leaves,
-        catalogue,
-        hour=moment.hour,
-        windows_h=[None, *WINDOWS.values()],
-    )
-    (before,) = _read(
-        experience, leaves, catalogue, hour=moment.hour - WEEK_HOURS, windows_h=[None]
-    )
+    overall, *windows = _read(experience, leaves, catalogue, hour=moment.hour, windows_h=[None, *WINDOWS.values()])
+    (before,) = _read(experience, leaves, catalogue, hour=moment.hour - WEEK_HOURS, windows_h=[None])
     dimensions = read_dimensions(
-        experience.tallies,
-        leaves=leaves,
-        at_hour=moment.hour,
-        parameters=catalogue.parameters,
+        experience.tallies, leaves=leaves, at_hour=moment.hour, parameters=catalogue.parameters
     )
     return CustomerAnswer(
         customer=person.customer,
@@ -90,15 +71,9 @@ def customer_answer(
         confidence=overall.confidence,
         se=overall.se,
         band=band(overall.score, overall.confidence),
-        change=Change(
-            points=overall.score - before.score,
-            significant=change_is_significant(overall, before),
-        ),
+        change=Change(points=overall.score - before.score, significant=change_is_significant(overall, before)),
         dimensions={
-            name: {
-                value: Cell(score=cell.score, confidence=cell.confidence)
-                for value, cell in sorted(cells.items())
-            }
+            name: {value: Cell(score=cell.score, confidence=cell.confidence) for value, cell in sorted(cells.items())}
             for name, cells in dimensions.items()
         },
         windows=Windows.model_validate(
@@ -124,12 +99,7 @@ def receipt_answer(
 ) -> ReceiptAnswer:
     """Explain a person's score leaf by leaf, with the newest events behind each."""
     leaves = Leaves.of(catalogue, experience.triples)
-    explained = receipt(
-        experience.tallies,
-        leaves=leaves,
-        at_hour=moment.hour,
-        parameters=catalogue.parameters,
-    )
+    explained = receipt(experience.tallies, leaves=leaves, at_hour=moment.hour, parameters=catalogue.parameters)
     return ReceiptAnswer(
         customer=person.customer,
         score=explained.score,
@@ -141,10 +111,7 @@ def receipt_answer(
                 place=leaves.triples[line.leaf].place,
                 points=line.points,
                 events=line.events,
-                latest=[
-                    _latest(event)
-                    for event in latest.get(experience.stored_leaves[line.leaf], ())
-                ],
+                latest=[_latest(event) for event in latest.get(experience.stored_leaves[line.leaf], ())],
             )
             for line in explained.leaves
         ],
@@ -155,46 +122,27 @@ def receipt_answer(
 
 
 def journey_answer(
-    person: Person,
-    events: Sequence[Event],
-    *,
-    catalogue: Catalogue,
-    next_cursor: str | None,
+    person: Person, events: Sequence[Event], *, catalogue: Catalogue, next_cursor: str | None
 ) -> JourneyAnswer:
     """Show a page of events, which come the newest first, in the order of time."""
     return JourneyAnswer(
         customer=person.customer,
-        touchpoints=[
-            _touchpoint(event, person=person, catalogue=catalogue)
-            for event in reversed(events)
-        ],
+        touchpoints=[_touchpoint(event, person=person, catalogue=catalogue) for event in reversed(events)],
         next=next_cursor,
         version=person.version,
     )
 
 
 def _read(
-    experience: Experience,
-    leaves: Leaves,
-    catalogue: Catalogue,
-    *,
-    hour: int,
-    windows_h: Sequence[int | None],
+    experience: Experience, leaves: Leaves, catalogue: Catalogue, *, hour: int, windows_h: Sequence[int | None]
 ) -> list[Reading[float]]:
     readings = read(
-        experience.tallies,
-        owners=1,
-        leaves=leaves,
-        at_hour=hour,
-        parameters=catalogue.parameters,
-        windows_h=windows_h,
+        experience.tallies, owners=1, leaves=leaves, at_hour=hour, parameters=catalogue.parameters, windows_h=windows_h
     )
     return [Reading(*(float(column[0]) for column in reading)) for reading in readings]
 
 
-def _touchpoint(
-    event: Event, *, person: Person, catalogue: Catalogue
-) -> JourneyTouchpoint:
+def _touchpoint(event: Event, *, person: Person, catalogue: Catalogue) -> JourneyTouchpoint:
     entry = catalogue.entry(event.touchpoint)
     return JourneyTouchpoint(
         id=event.event_id,
@@ -231,12 +179,8 @@ def _alert(alert: Alert) -> AlertSummary:
             "state": alert.state,
             "opened_at": write_instant(alert.opened_at),
             "changed_at": write_instant(alert.changed_at),
-            "closed_at": None
-            if alert.closed_at is None
-            else write_instant(alert.closed_at),
-            "snoozed_until": None
-            if alert.snoozed_until is None
-            else write_instant(alert.snoozed_until),
+            "closed_at": None if alert.closed_at is None else write_instant(alert.closed_at),
+            "snoozed_until": None if alert.snoozed_until is None else write_instant(alert.snoozed_until),
             "score_before": alert.score_before,
             "score": alert.score,
         }

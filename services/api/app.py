@@ -74,9 +74,7 @@ class Question(NamedTuple):
 Answerer = Callable[[Question, Reading, Person], Awaitable[BaseModel]]
 
 
-def problem_response(
-    slug: str, *, detail: str = "", headers: dict[str, str] | None = None
-) -> Response:
+def problem_response(slug: str, *, detail: str = "", headers: dict[str, str] | None = None) -> Response:
     """Answer with a problem of the one table."""
     kind = PROBLEMS[slug]
     said = f"{detail[:1].upper()}{detail[1:]}. {kind.remedy}" if detail else kind.remedy
@@ -94,72 +92,39 @@ class Door:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
-        self._openapi = (
-            resources.files("schemas")
-            .joinpath("generated", "openapi-read.json")
-            .read_bytes()
-        )
+        self._openapi = resources.files("schemas").joinpath("generated", "openapi-read.json").read_bytes()
 
     async def customer(self, request: Request) -> Response:
         """GET /v1/customers/{identity}."""
 
-        async def answer(
-            question: Question, reading: Reading, person: Person
-        ) -> BaseModel:
+        async def answer(question: Question, reading: Reading, person: Person) -> BaseModel:
             experience = await reading.experience(person, **question.moment.hours)
-            alerts = await reading.alerts(
-                person, until=question.moment.at, limit=ALERTS_MAX
-            )
-            return customer_answer(
-                person,
-                experience,
-                alerts,
-                catalogue=self._parts.catalogue,
-                moment=question.moment,
-            )
+            alerts = await reading.alerts(person, until=question.moment.at, limit=ALERTS_MAX)
+            return customer_answer(person, experience, alerts, catalogue=self._parts.catalogue, moment=question.moment)
 
         return await self._answer(request, answer, named=("at",))
 
     async def receipt(self, request: Request) -> Response:
         """GET /v1/customers/{identity}/receipt."""
 
-        async def answer(
-            question: Question, reading: Reading, person: Person
-        ) -> BaseModel:
+        async def answer(question: Question, reading: Reading, person: Person) -> BaseModel:
             hour = question.moment.hour
             experience = await reading.experience(person, **question.moment.hours)
-            latest = await reading.latest(
-                person,
-                from_hour=hour - HOURS_KEPT + 1,
-                until_hour=hour,
-                each=LATEST_MAX,
-            )
-            return receipt_answer(
-                person,
-                experience,
-                latest,
-                catalogue=self._parts.catalogue,
-                moment=question.moment,
-            )
+            latest = await reading.latest(person, from_hour=hour - HOURS_KEPT + 1, until_hour=hour, each=LATEST_MAX)
+            return receipt_answer(person, experience, latest, catalogue=self._parts.catalogue, moment=question.moment)
 
         return await self._answer(request, answer, named=("at",))
 
     async def journey(self, request: Request) -> Response:
         """GET /v1/customers/{identity}/journey."""
 
-        async def answer(
-            question: Question, reading: Reading, person: Person
-        ) -> BaseModel:
+        async def answer(question: Question, reading: Reading, person: Person) -> BaseModel:
             limit = limit_of(question.parameters.get("limit"))
             before = place_of(question.parameters.get("cursor"))
             events = await reading.journey(person, before=before, limit=limit + 1)
             page, more = events[:limit], len(events) > limit
-            cursor = (
-                cursor_of(Place(page[-1].occurred_at, page[-1].key)) if more else None
-            )
-            return journey_answer(
-                person, page, catalogue=self._parts.catalogue, next_cursor=cursor
-            )
+            cursor = cursor_of(Place(page[-1].occurred_at, page[-1].key)) if more else None
+            return journey_answer(person, page, catalogue=self._parts.catalogue, next_cursor=cursor)
 
         return await self._answer(request, answer, named=("limit", "cursor"))
 
@@ -174,13 +139,9 @@ class Door:
     async def readyz(self, _: Request) -> Response:
         """GET /readyz."""
         reason = self._parts.ready()
-        return PlainTextResponse(
-            f"{reason or 'ready'}\n", status_code=503 if reason else 200
-        )
+        return PlainTextResponse(f"{reason or 'ready'}\n", status_code=503 if reason else 200)
 
-    async def _answer(
-        self, request: Request, answer: Answerer, *, named: tuple[str, ...]
-    ) -> Response:
+    async def _answer(self, request: Request, answer: Answerer, *, named: tuple[str, ...]) -> Response:
         question = self._question(request, named=named)
         async with self._parts.store.reading() as reading:
             person = await reading.person(question.identity)
@@ -190,14 +151,10 @@ class Door:
             if self._unchanged(question, person):
                 return Response(status_code=304, headers=headers)
             body = await answer(question, reading, person)
-        return Response(
-            body.model_dump_json(), media_type="application/json", headers=headers
-        )
+        return Response(body.model_dump_json(), media_type="application/json", headers=headers)
 
     def _question(self, request: Request, *, named: tuple[str, ...]) -> Question:
-        reader = self._parts.sources().reader(
-            bearer_of(request.headers.get("authorization"))
-        )
+        reader = self._parts.sources().reader(bearer_of(request.headers.get("authorization")))
         if reader is None:
             raise RefusedError("unauthorized")
         if SCOPE not in reader.scopes:
@@ -209,9 +166,7 @@ class Door:
         place_of(parameters.get("cursor"))
         now = _EPOCH + timedelta(microseconds=self._parts.clock.now_us())
         return Question(
-            identity=identity_of_path(
-                request.path_params["identity"], hash_key=self._parts.hash_key
-            ),
+            identity=identity_of_path(request.path_params["identity"], hash_key=self._parts.hash_key),
             parameters=parameters,
             moment=Moment(moment_of(parameters.get("at"), now=now)),
             if_none_match=request.headers.get("if-none-match"),
@@ -225,11 +180,7 @@ class Door:
         """
         same_model = person.model_version == self._parts.catalogue.model_version
         fixed = "at" in question.parameters or person.as_of == question.moment.hour
-        return (
-            same_model
-            and fixed
-            and names_version(question.if_none_match, tag=f'"{person.version}"')
-        )
+        return same_model and fixed and names_version(question.if_none_match, tag=f'"{person.version}"')
 
 
 class EncodedPaths:
@@ -260,9 +211,7 @@ async def _away(_: Request, error: Exception) -> Response:
 async def _not_routed(_: Request, error: Exception) -> Response:
     if not isinstance(error, HTTPException):
         raise error
-    return problem_response(
-        _BY_STATUS[error.status_code], headers=dict(error.headers or {})
-    )
+    return problem_response(_BY_STATUS[error.status_code], headers=dict(error.headers or {}))
 
 
 async def _failed(_: Request, error: Exception) -> Response:

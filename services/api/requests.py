@@ -60,24 +60,15 @@ def identity_of_path(segment: str, *, hash_key: bytes) -> str:
 def parameters_of(query: bytes, *, named: Collection[str]) -> Mapping[str, str]:
     """Return the query parameters; each must be named by the operation and stand at most once."""
     try:
-        pairs = parse_qsl(
-            query.decode("ascii"),
-            keep_blank_values=True,
-            errors="strict",
-            max_num_fields=PARAMETERS_MAX,
-        )
+        pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX)
     except ValueError as error:
-        raise RefusedError(
-            "bad-parameter", "the query is not percent-encoded UTF-8, or is too long"
-        ) from error
+        raise RefusedError("bad-parameter", "the query is not percent-encoded UTF-8, or is too long") from error
     values = dict(pairs)
     if len(values) < len(pairs):
         raise RefusedError("bad-parameter", "a parameter stands twice")
     if not values.keys() <= set(named):
         allowed = ", ".join(named) or "none"
-        raise RefusedError(
-            "bad-parameter", f"a parameter is not known here; known: {allowed}"
-        )
+        raise RefusedError("bad-parameter", f"a parameter is not known here; known: {allowed}")
     return values
 
 
@@ -97,9 +88,7 @@ def limit_of(text: str | None) -> int:
     if text is None:
         return PAGE_DEFAULT
     if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= PAGE_MAX:
-        raise RefusedError(
-            "bad-parameter", f"limit must be a whole number from 1 to {PAGE_MAX}"
-        )
+        raise RefusedError("bad-parameter", f"limit must be a whole number from 1 to {PAGE_MAX}")
     return int(text)
 
 
@@ -114,11 +103,7 @@ def place_of(cursor: str | None) -> Place:
         return Place(_EPOCH + timedelta(microseconds=microseconds), UUID(bytes=key))
     except OverflowError:
         # Not one of ours, and still a place: before or after everything.
-        return (
-            END
-            if microseconds > 0
-            else Place(datetime.min.replace(tzinfo=UTC), UUID(int=0))
-        )
+        return END if microseconds > 0 else Place(datetime.min.replace(tzinfo=UTC), UUID(int=0))
 
 
 def cursor_of(place: Place) -> str:
@@ -141,10 +126,7 @@ def accepts_json(accept: str | None) -> bool:
         return True
     for item in accept.lower().split(","):
         media, *options = (part.strip() for part in item.split(";"))
-        refused = any(
-            re.fullmatch(r"q=0(\.0{0,3})?", option.replace(" ", ""))
-            for option in options
-        )
+        refused = any(re.fullmatch(r"q=0(\.0{0,3})?", option.replace(" ", "")) for option in options)
         if media in _JSON and not refused:
             return True
     return False

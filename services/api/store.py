@@ -135,9 +135,7 @@ class EventCounts(NamedTuple):
 class Reading:
     """Questions to one snapshot of the database."""
 
-    def __init__(
-        self, connection: asyncpg.pool.PoolConnectionProxy, sql: Mapping[str, str]
-    ) -> None:
+    def __init__(self, connection: asyncpg.pool.PoolConnectionProxy, sql: Mapping[str, str]) -> None:
         self._connection = connection
         self._sql = sql
 
@@ -146,9 +144,7 @@ class Reading:
         row = await self._connection.fetchrow(self._sql["person_of_identity"], identity)
         if row is None:
             return None
-        identities = await self._connection.fetch(
-            self._sql["identities_of_person"], row["id"]
-        )
+        identities = await self._connection.fetch(self._sql["identities_of_person"], row["id"])
         return Person(
             customer=row["customer"],
             version=row["version"],
@@ -157,26 +153,14 @@ class Reading:
             identities={row["id"]: row["value"] for row in identities},
         )
 
-    async def experience(
-        self, person: Person, *, after_hour: int, until_hour: int
-    ) -> Experience:
+    async def experience(self, person: Person, *, after_hour: int, until_hour: int) -> Experience:
         """Read the tallies of all the person's identities in the hours (after_hour, until_hour]."""
         rows = await self._connection.fetch(
-            self._sql["tallies_of_identities"],
-            [*person.identities],
-            after_hour,
-            until_hour,
+            self._sql["tallies_of_identities"], [*person.identities], after_hour, until_hour
         )
-        cells = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(
-            -1, WIDTH
-        )
-        leaves = await self._connection.fetch(
-            self._sql["leaves"], np.unique(cells[:, LEAF]).tolist()
-        )
-        ordered = sorted(
-            (touchpoint, channel, place, number)
-            for number, touchpoint, channel, place in leaves
-        )
+        cells = np.array([tuple(row) for row in rows], dtype=np.int64).reshape(-1, WIDTH)
+        leaves = await self._connection.fetch(self._sql["leaves"], np.unique(cells[:, LEAF]).tolist())
+        ordered = sorted((touchpoint, channel, place, number) for number, touchpoint, channel, place in leaves)
         stored = tuple(number for *_, number in ordered)
         position = {number: index for index, number in enumerate(stored)}
         cells[:, LEAF] = [position[number] for number in cells[:, LEAF].tolist()]
@@ -184,10 +168,7 @@ class Reading:
         owner = np.zeros(len(cells), dtype=np.int64)
         return Experience(
             tallies=merge([Tallies(owner, cells)]),
-            triples=tuple(
-                (touchpoint, channel, place)
-                for touchpoint, channel, place, _ in ordered
-            ),
+            triples=tuple((touchpoint, channel, place) for touchpoint, channel, place, _ in ordered),
             stored_leaves=stored,
         )
 
@@ -208,26 +189,16 @@ class Reading:
             by_leaf.setdefault(leaf, []).append(Latest(*event))
         return by_leaf
 
-    async def journey(
-        self, person: Person, *, before: Place, limit: int
-    ) -> Sequence[Event]:
+    async def journey(self, person: Person, *, before: Place, limit: int) -> Sequence[Event]:
         """Read up to `limit` events before a place in the journey, the newest first."""
         rows = await self._connection.fetch(
-            self._sql["journey_before"],
-            [*person.identities],
-            before.occurred_at,
-            before.key,
-            limit,
+            self._sql["journey_before"], [*person.identities], before.occurred_at, before.key, limit
         )
         return [Event(*row) for row in rows]
 
-    async def alerts(
-        self, person: Person, *, until: datetime, limit: int
-    ) -> Sequence[Alert]:
+    async def alerts(self, person: Person, *, until: datetime, limit: int) -> Sequence[Alert]:
         """Read the person's newest alerts that were opened by then."""
-        rows = await self._connection.fetch(
-            self._sql["alerts_of_identities"], [*person.identities], until, limit
-        )
+        rows = await self._connection.fetch(self._sql["alerts_of_identities"], [*person.identities], until, limit)
         return [Alert(*row) for row in rows]
 
     async def event_counts(self) -> EventCounts:
@@ -278,9 +249,7 @@ class CustomerStore:
             ):
                 yield Reading(connection, self._sql)
         except asyncpg.UndefinedTableError as error:
-            raise UnavailableError(
-                "the database has no tables yet: run `tactus migrate`"
-            ) from error
+            raise UnavailableError("the database has no tables yet: run `tactus migrate`") from error
         except _AWAY as error:
             raise UnavailableError("Postgres does not answer") from error
 

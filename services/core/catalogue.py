@@ -8,16 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from services.core.tally import MICRO
-from services.core.valence import (
-    Arguments,
-    Const,
-    Felt,
-    NoValence,
-    Refusal,
-    Valence,
-    finite,
-    rated,
-)
+from services.core.valence import Arguments, Const, Felt, NoValence, Refusal, Valence, finite, rated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -133,20 +124,14 @@ class Catalogue:
         refusal = _refusal(arguments)
         if refusal is not None:
             return refusal
-        felt = (
-            _own_valence(arguments) if entry is None else entry.valence.felt(arguments)
-        )
+        felt = _own_valence(arguments) if entry is None else entry.valence.felt(arguments)
         if isinstance(felt, Refusal):
             return felt
         overridden = entry is not None and arguments.valence is not None
         if felt is None or arguments.properties.get("machine_made") is True:
             return Impression(v=_micro(felt), q=0, overridden=overridden)
         stake = 1.0 if arguments.stake is None else arguments.stake
-        return Impression(
-            v=_micro(felt),
-            q=round(stake * felt.confidence * MICRO),
-            overridden=overridden,
-        )
+        return Impression(v=_micro(felt), q=round(stake * felt.confidence * MICRO), overridden=overridden)
 
     @cached_property
     def constants(self) -> Mapping[str, int]:

@@ -56,15 +56,11 @@ def sort_key(*, owner: Integers, middle: Integers, hour: Integers) -> Integers:
     key |= hour
     for part, bits in ((owner, OWNER_BITS), (middle, LEAF_BITS), (hour, HOUR_BITS)):
         if len(part) and not (part.min() >= 0 and part.max() >> bits == 0):
-            raise ValueError(
-                "a tally key holds 20 bits of owner, 23 of leaf and 20 of hour, none of them negative"
-            )
+            raise ValueError("a tally key holds 20 bits of owner, 23 of leaf and 20 of hour, none of them negative")
     return key
 
 
-def fold(
-    *, owner: Integers, leaf: Integers, hour: Integers, v: Integers, q: Integers
-) -> Tallies:
+def fold(*, owner: Integers, leaf: Integers, hour: Integers, v: Integers, q: Integers) -> Tallies:
     """Fold impressions, given as parallel columns (v and q in micro-units), into tallies; exact."""
     rows = np.empty((len(owner), WIDTH), dtype=np.int64)
     good = np.maximum(v, 0)
@@ -86,9 +82,7 @@ def fold(
 def merge(parts: Sequence[Tallies]) -> Tallies:
     """Add tallies of equal keys; the order and the grouping of the parts do not matter."""
     if not parts:
-        return Tallies(
-            np.empty(0, dtype=np.int64), np.empty((0, WIDTH), dtype=np.int64)
-        )
+        return Tallies(np.empty(0, dtype=np.int64), np.empty((0, WIDTH), dtype=np.int64))
     owner = np.concatenate([part.owner for part in parts])
     rows = np.concatenate([part.rows for part in parts])
     return _grouped(owner, rows)
@@ -110,9 +104,7 @@ def _grouped(owner: Integers, rows: Integers) -> Tallies:
     return Tallies(owner[leaders], merged)
 
 
-def _add_followers(
-    merged: Integers, rows: Integers, *, order: Integers, starts: Integers
-) -> None:
+def _add_followers(merged: Integers, rows: Integers, *, order: Integers, starts: Integers) -> None:
     """Add into each leader's row the rows that share its key; most keys have none, so only the others are walked."""
     sizes = np.diff(starts, append=len(order))
     several = np.flatnonzero(sizes > 1)

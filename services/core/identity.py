@@ -9,16 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 KIND_ORDER: Final[Mapping[str, int]] = MappingProxyType(
-    {
-        "customer": 0,
-        "loyalty": 1,
-        "email_hash": 2,
-        "email": 2,
-        "phone_hash": 3,
-        "phone": 3,
-        "anonymous": 5,
-        "device": 6,
-    }
+    {"customer": 0, "loyalty": 1, "email_hash": 2, "email": 2, "phone_hash": 3, "phone": 3, "anonymous": 5, "device": 6}
 )
 """Strongest first. E-mail and phone stand where their hashes will: only ingest ever sees them plain."""
 

@@ -36,16 +36,12 @@ class Leaves:
     rank: NDArray[np.int64]
 
     @classmethod
-    def of(
-        cls, catalogue: Catalogue, triples: Iterable[tuple[str, str, str]]
-    ) -> Leaves:
+    def of(cls, catalogue: Catalogue, triples: Iterable[tuple[str, str, str]]) -> Leaves:
         """Number the leaves as they come. Rank is the position in text order, which fixes the order of sums."""
         leaves = tuple(Leaf(*triple) for triple in triples)
         entries = tuple(catalogue.entry(leaf.touchpoint) for leaf in leaves)
         rank = np.empty(len(leaves), dtype=np.int64)
-        rank[sorted(range(len(leaves)), key=leaves.__getitem__)] = np.arange(
-            len(leaves)
-        )
+        rank[sorted(range(len(leaves)), key=leaves.__getitem__)] = np.arange(len(leaves))
         weight = np.array([entry.weight for entry in entries], dtype=np.float64)
         return cls(triples=leaves, entries=entries, weight=weight, rank=rank)
 
@@ -71,10 +67,7 @@ class Leaves:
 
     def _coded(self, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         value_of = DIMENSIONS[name]
-        words = [
-            value_of(leaf, entry)
-            for leaf, entry in zip(self.triples, self.entries, strict=True)
-        ]
+        words = [value_of(leaf, entry) for leaf, entry in zip(self.triples, self.entries, strict=True)]
         values = tuple(sorted(set(words)))
         code_of = {value: code for code, value in enumerate(values)}
         return np.array([code_of[word] for word in words], dtype=np.int64), values

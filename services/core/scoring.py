@@ -27,9 +27,7 @@ if TYPE_CHECKING:
 HOURS_KEPT: Final = 9600
 """400 days: older hours do not count, in the read itself, so retention never changes a score."""
 
-WINDOWS: Final[Mapping[str, int]] = MappingProxyType(
-    {"24h": 24, "7d": 168, "30d": 720, "90d": 2160}
-)
+WINDOWS: Final[Mapping[str, int]] = MappingProxyType({"24h": 24, "7d": 168, "30d": 720, "90d": 2160})
 """Windows people look at, in hours; inside a window nothing decays."""
 
 DIMENSIONS: Final[Mapping[str, Callable[[Leaf, Entry], str]]] = MappingProxyType(
@@ -140,26 +138,14 @@ def read(
     evidence = _evidence(tallies, leaves=leaves, at_hour=at_hour, parameters=parameters)
     return [
         _reading(
-            _balance(
-                evidence,
-                groups=evidence.owner,
-                size=owners,
-                window_h=window_h,
-                parameters=parameters,
-            ),
-            parameters,
+            _balance(evidence, groups=evidence.owner, size=owners, window_h=window_h, parameters=parameters), parameters
         )
         for window_h in windows_h
     ]
 
 
 def read_dimensions(
-    tallies: Tallies,
-    *,
-    leaves: Leaves,
-    at_hour: int,
-    parameters: Parameters,
-    window_h: int | None = None,
+    tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Parameters, window_h: int | None = None
 ) -> dict[str, dict[str, Cell]]:
     """Score one owner along every dimension; values without an event that counts at this hour are left out."""
     tallies = _in_order(tallies, leaves)
@@ -170,55 +156,27 @@ def read_dimensions(
     for name in DIMENSIONS:
         codes, values = leaves.dimension(name)
         used, groups = np.unique(codes[leaf], return_inverse=True)
-        balance = _balance(
-            evidence,
-            groups=groups,
-            size=len(used),
-            window_h=window_h,
-            parameters=parameters,
-        )
+        balance = _balance(evidence, groups=groups, size=len(used), window_h=window_h, parameters=parameters)
         counts = _counts(groups, events, size=len(used))
-        columns = (
-            column.tolist() for column in (used, *_reading(balance, parameters), counts)
-        )
+        columns = (column.tolist() for column in (used, *_reading(balance, parameters), counts))
         rows = zip(*columns, strict=True)
-        cells[name] = {
-            values[code]: Cell(*cell)
-            for code, *cell in rows
-            if values[code] and cell[-1]
-        }
+        cells[name] = {values[code]: Cell(*cell) for code, *cell in rows if values[code] and cell[-1]}
     return cells
 
 
-def receipt(
-    tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Parameters
-) -> Receipt:
+def receipt(tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Parameters) -> Receipt:
     """Explain one owner's overall score: points by leaf, the weightiest first."""
     tallies = _in_order(tallies, leaves)
     evidence = _evidence(tallies, leaves=leaves, at_hour=at_hour, parameters=parameters)
     leaf = tallies.rows[:, LEAF]
     events = _events_that_count(tallies, evidence, window_h=None)
     used, groups = np.unique(leaf, return_inverse=True)
-    whole = _balance(
-        evidence,
-        groups=np.zeros_like(leaf),
-        size=1,
-        window_h=None,
-        parameters=parameters,
-    )
-    parts = _balance(
-        evidence, groups=groups, size=len(used), window_h=None, parameters=parameters
-    )
+    whole = _balance(evidence, groups=np.zeros_like(leaf), size=1, window_h=None, parameters=parameters)
+    parts = _balance(evidence, groups=groups, size=len(used), window_h=None, parameters=parameters)
     counts = _counts(groups, events, size=len(used))
     prior = parameters.prior
-    points = (
-        100
-        * ((1 - prior) * parts.good - prior * parts.bad)
-        / (parameters.kappa + whole.good + whole.bad)
-    )
-    columns = (
-        column.tolist() for column in (used, points, counts, parts.good, parts.bad)
-    )
+    points = 100 * ((1 - prior) * parts.good - prior * parts.bad) / (parameters.kappa + whole.good + whole.bad)
+    columns = (column.tolist() for column in (used, points, counts, parts.good, parts.bad))
     lines = [LeafPoints(*line) for line in zip(*columns, strict=True) if line[2]]
     lines.sort(key=lambda line: (-abs(line.points), leaves.triples[line.leaf]))
     score, confidence, se = (float(column[0]) for column in _reading(whole, parameters))
@@ -238,9 +196,7 @@ def bands(score: Floats, confidence: Floats) -> Integers:
 
 def change_is_significant(now: Reading[float], before: Reading[float]) -> bool:
     """Tell whether two readings differ by more than twice the standard error of their difference."""
-    return abs(now.score - before.score) > 2 * math.sqrt(
-        now.se * now.se + before.se * before.se
-    )
+    return abs(now.score - before.score) > 2 * math.sqrt(now.se * now.se + before.se * before.se)
 
 
 def _in_order(tallies: Tallies, leaves: Leaves) -> Tallies:
@@ -248,45 +204,28 @@ def _in_order(tallies: Tallies, leaves: Leaves) -> Tallies:
     if leaves.ranked:
         return tallies
     rank = leaves.rank[tallies.rows[:, LEAF]]
-    order = np.argsort(
-        sort_key(owner=tallies.owner, middle=rank, hour=tallies.rows[:, HOUR])
-    )
-    return tallies._replace(
-        owner=tallies.owner[order], rows=tallies.rows.take(order, axis=0)
-    )
+    order = np.argsort(sort_key(owner=tallies.owner, middle=rank, hour=tallies.rows[:, HOUR]))
+    return tallies._replace(owner=tallies.owner[order], rows=tallies.rows.take(order, axis=0))
 
 
-def _evidence(
-    tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Parameters
-) -> _Evidence:
+def _evidence(tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Parameters) -> _Evidence:
     """Take from rows in order what every window needs."""
     owner, rows = tallies
     beta, cap = parameters.beta, parameters.cap
     # Read as unsigned, hours that do not exist yet are as far out of range as those that are too old.
-    age = np.minimum(
-        (at_hour - rows[:, HOUR]).view(np.uint64), np.uint64(HOURS_KEPT)
-    ).view(np.int64)
+    age = np.minimum((at_hour - rows[:, HOUR]).view(np.uint64), np.uint64(HOURS_KEPT)).view(np.int64)
     return _Evidence(
         owner=owner,
         age=age,
         weight=leaves.weight[rows[:, LEAF]],
-        good=np.minimum(
-            (1 - beta) * (rows[:, POS] / MICRO) + beta * (rows[:, POS2] / MICRO), cap
-        ),
-        bad=np.minimum(
-            (1 - beta) * (rows[:, NEG] / MICRO) + beta * (rows[:, NEG2] / MICRO), cap
-        ),
+        good=np.minimum((1 - beta) * (rows[:, POS] / MICRO) + beta * (rows[:, POS2] / MICRO), cap),
+        bad=np.minimum((1 - beta) * (rows[:, NEG] / MICRO) + beta * (rows[:, NEG2] / MICRO), cap),
         seen=np.minimum(rows[:, Q] / MICRO, cap),
     )
 
 
 def _balance(
-    evidence: _Evidence,
-    *,
-    groups: Integers,
-    size: int,
-    window_h: int | None,
-    parameters: Parameters,
+    evidence: _Evidence, *, groups: Integers, size: int, window_h: int | None, parameters: Parameters
 ) -> _Balance:
     """Sum by group; bincount adds one after another, so the order of the rows alone fixes every bit."""
     _, age, delta, good, bad, seen = evidence
@@ -304,9 +243,7 @@ def _balance(
 
 
 def _sums(groups: Integers, terms: Floats, *, size: int) -> Floats:
-    sums: Floats = np.bincount(groups, weights=terms, minlength=size).astype(
-        np.float64, copy=False
-    )
+    sums: Floats = np.bincount(groups, weights=terms, minlength=size).astype(np.float64, copy=False)
     return sums
 
 
@@ -321,12 +258,8 @@ def _reading(balance: _Balance, parameters: Parameters) -> Reading[Floats]:
     )
 
 
-def _events_that_count(
-    tallies: Tallies, evidence: _Evidence, *, window_h: int | None
-) -> Integers:
-    inside = evidence.age < (
-        HOURS_KEPT if window_h is None else min(window_h, HOURS_KEPT)
-    )
+def _events_that_count(tallies: Tallies, evidence: _Evidence, *, window_h: int | None) -> Integers:
+    inside = evidence.age < (HOURS_KEPT if window_h is None else min(window_h, HOURS_KEPT))
     return tallies.rows[:, N] * inside
 
 

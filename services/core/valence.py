@@ -27,14 +27,7 @@ SCALES: Final[Mapping[str, ScalePoints]] = MappingProxyType(
 """Scales an event or the catalogue may name, beside nps; of ces7 high means easy."""
 
 NPS: Final = "nps"
-NPS_KNOTS: Final = (
-    (0.0, -1.0),
-    (6.0, -0.3),
-    (7.0, 0.0),
-    (8.0, 0.2),
-    (9.0, 0.7),
-    (10.0, 1.0),
-)
+NPS_KNOTS: Final = ((0.0, -1.0), (6.0, -0.3), (7.0, 0.0), (8.0, 0.2), (9.0, 0.7), (10.0, 1.0))
 """The valence of an answer to "would you recommend us"; linear between the knots."""
 
 PROMPT: Final = 0.3
@@ -46,9 +39,7 @@ LATE_SCALE_HOURS: Final = 48.0
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
 HOUR_MICROSECONDS: Final = 3_600_000_000
-RFC3339: Final = re.compile(
-    r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII
-)
+RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Refusal(NamedTuple):
@@ -127,11 +118,7 @@ class Wait:
         if seconds <= self.desired_s:
             return PROMPT
         if seconds <= self.adequate_s:
-            return PROMPT * (
-                1
-                - math.log(seconds / self.desired_s)
-                / math.log(self.adequate_s / self.desired_s)
-            )
+            return PROMPT * (1 - math.log(seconds / self.desired_s) / math.log(self.adequate_s / self.desired_s))
         return -math.tanh(math.log(seconds / self.adequate_s))
 
 
@@ -145,11 +132,7 @@ class Resolved:
     def felt(self, arguments: Arguments) -> Felt | Refusal | None:
         """Return the wait's valence plus the bonus."""
         waited = self.wait.felt(arguments)
-        return (
-            Felt(min(1.0, waited.v + self.bonus))
-            if isinstance(waited, Felt)
-            else waited
-        )
+        return Felt(min(1.0, waited.v + self.bonus)) if isinstance(waited, Felt) else waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,18 +158,13 @@ class Late:
         return -(1 - math.exp(-hours / LATE_SCALE_HOURS))
 
     @staticmethod
-    def _hours_after_promise(
-        promise: str, arguments: Arguments
-    ) -> float | Refusal | None:
+    def _hours_after_promise(promise: str, arguments: Arguments) -> float | Refusal | None:
         promised = arguments.properties.get(promise)
         if promised is None:
             return None
         promised_us = instant_us(promised)
         if promised_us is None:
-            return Refusal(
-                f"properties.{promise}",
-                "must be an RFC 3339 time with an offset: 2026-11-20T18:00:00Z",
-            )
+            return Refusal(f"properties.{promise}", "must be an RFC 3339 time with an offset: 2026-11-20T18:00:00Z")
         return (arguments.occurred_at_us - promised_us) / HOUR_MICROSECONDS
 
 
@@ -242,26 +220,16 @@ class Conditional:
         return Felt(self.then if amount == self.equals else self.otherwise)
 
 
-Valence = (
-    Const | NoValence | Scale | Wait | Resolved | Late | Per | Sentiment | Conditional
-)
+Valence = Const | NoValence | Scale | Wait | Resolved | Late | Per | Sentiment | Conditional
 """What the catalogue may say of a touchpoint."""
 
 
 def rated(scale: str | ScalePoints, value: float) -> Felt | Refusal:
     """Place a value on a scale: −1 at its lowest, 0 in the middle, 1 at its highest."""
-    points = (
-        (0.0, 7.0, 10.0)
-        if scale == NPS
-        else SCALES.get(scale)
-        if isinstance(scale, str)
-        else scale
-    )
+    points = (0.0, 7.0, 10.0) if scale == NPS else SCALES.get(scale) if isinstance(scale, str) else scale
     if points is None:
         known = ", ".join([NPS, *SCALES])
-        return Refusal(
-            "rating.scale", f"is none of {known}; or give the scale's lo, mid and hi"
-        )
+        return Refusal("rating.scale", f"is none of {known}; or give the scale's lo, mid and hi")
     low, middle, high = points
     if not (math.isfinite(high - low) and low < middle < high):
         return Refusal("rating.scale", "needs finite lo < mid < hi")
@@ -297,11 +265,7 @@ def _number(arguments: Arguments, name: str) -> float | Refusal | None:
     if value is None:
         return None
     number = finite(value)
-    return (
-        Refusal(f"properties.{name}", "must be a finite number")
-        if number is None
-        else number
-    )
+    return Refusal(f"properties.{name}", "must be a finite number") if number is None else number
 
 
 def _amount(arguments: Arguments, name: str) -> float | Refusal | None:

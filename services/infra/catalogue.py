@@ -11,16 +11,7 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import schemas
-from services.core.catalogue import (
-    CATEGORIES,
-    CONTROLS,
-    DRIVERS,
-    STAGES,
-    UNKNOWN,
-    Catalogue,
-    Entry,
-    Parameters,
-)
+from services.core.catalogue import CATEGORIES, CONTROLS, DRIVERS, STAGES, UNKNOWN, Catalogue, Entry, Parameters
 from services.core.valence import NoValence
 from services.infra.errors import ConfigurationError
 from services.infra.valences import read_valence
@@ -76,9 +67,7 @@ def load_catalogue(override: Path | None = None) -> Catalogue:
 def labels(language: str) -> Labels:
     """Give the labels in a language; raises ConfigurationError when there is none in it."""
     if language not in LANGUAGES:
-        raise ConfigurationError(
-            f"there are no labels in {language!r}; use one of {', '.join(LANGUAGES)}"
-        )
+        raise ConfigurationError(f"there are no labels in {language!r}; use one of {', '.join(LANGUAGES)}")
     return read_catalogue(CATALOGUE_FILE, override=None).labels[language]
 
 
@@ -88,29 +77,15 @@ def read_catalogue(path: Path, *, override: Path | None) -> CatalogueFile:
     if root is None:
         raise ConfigurationError(f"{path}:1: is empty; install the package again")
     fields = root.record(
-        required=(
-            "parameters",
-            "sources",
-            "stages",
-            "categories",
-            "controls",
-            "drivers",
-            "unknown",
-            "touchpoints",
-        ),
+        required=("parameters", "sources", "stages", "categories", "controls", "drivers", "unknown", "touchpoints"),
         optional=(),
     )
     file.check()
     parameters = _parameters(fields["parameters"], Parameters())
-    same_keys(
-        fields["parameters"].mapping(), PARAMETER_BOUNDS, owner=fields["parameters"]
-    )
+    same_keys(fields["parameters"].mapping(), PARAMETER_BOUNDS, owner=fields["parameters"])
     sources = tuple(fields["sources"].mapping())
     touchpoints = fields["touchpoints"].mapping()
-    entries = {
-        name: _entry(name, field, sources=sources)
-        for name, field in touchpoints.items()
-    }
+    entries = {name: _entry(name, field, sources=sources) for name, field in touchpoints.items()}
     by_language = _labels(fields)
     aliases = _aliases(touchpoints, sources)
     notes = {name: _note(field) for name, field in touchpoints.items()}
@@ -118,12 +93,7 @@ def read_catalogue(path: Path, *, override: Path | None) -> CatalogueFile:
     catalogue = Catalogue(MappingProxyType(entries), parameters)
     if override is not None:
         catalogue = _overridden(catalogue, override)
-    return CatalogueFile(
-        catalogue,
-        by_language,
-        aliases,
-        {name: note for name, note in notes.items() if note},
-    )
+    return CatalogueFile(catalogue, by_language, aliases, {name: note for name, note in notes.items() if note})
 
 
 def check(override: Path | None = None) -> str:
@@ -135,17 +105,7 @@ def check(override: Path | None = None) -> str:
 def show(*, override: Path | None = None, language: str = "en") -> str:
     """Lay the catalogue out as lines of text, one a touchpoint."""
     catalogue, names = load_catalogue(override), labels(language)
-    head = (
-        "touchpoint",
-        "label",
-        "channel",
-        "stage",
-        "category",
-        "control",
-        "driver",
-        "weight",
-        "valence",
-    )
+    head = ("touchpoint", "label", "channel", "stage", "category", "control", "driver", "weight", "valence")
     rows = [
         (
             entry.name,
@@ -161,10 +121,7 @@ def show(*, override: Path | None = None, language: str = "en") -> str:
         for entry in catalogue.entries.values()
     ]
     widths = [max(map(len, column)) for column in zip(head, *rows, strict=True)]
-    lines = (
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in (head, *rows)
-    )
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in (head, *rows))
     return "\n".join(line.rstrip() for line in lines)
 
 
@@ -178,23 +135,15 @@ def _overridden(catalogue: Catalogue, path: Path) -> Catalogue:
     if "parameters" in fields:
         parameters = _parameters(fields["parameters"], parameters)
     entries = dict(catalogue.entries)
-    touchpoints = (
-        fields["touchpoints"].record(required=(), optional=entries)
-        if "touchpoints" in fields
-        else {}
-    )
+    touchpoints = fields["touchpoints"].record(required=(), optional=entries) if "touchpoints" in fields else {}
     for name, field in touchpoints.items():
         if name not in entries:
             continue
         changes = field.record(required=(), optional=("weight", "valence"))
         if "weight" in changes:
-            entries[name] = replace(
-                entries[name], weight=changes["weight"].number(least=0, most=WEIGHT_MAX)
-            )
+            entries[name] = replace(entries[name], weight=changes["weight"].number(least=0, most=WEIGHT_MAX))
         if "valence" in changes:
-            entries[name] = replace(
-                entries[name], valence=read_valence(changes["valence"])
-            )
+            entries[name] = replace(entries[name], valence=read_valence(changes["valence"]))
     file.check()
     return Catalogue(MappingProxyType(entries), parameters)
 
@@ -204,35 +153,20 @@ def _parameters(field: Field, defaults: Parameters) -> Parameters:
     changes: dict[str, float] = {}
     for name, (least, most) in PARAMETER_BOUNDS.items():
         if name in values:
-            changes["lambda_" if name == "lambda" else name] = values[name].number(
-                least=least, most=most
-            )
+            changes["lambda_" if name == "lambda" else name] = values[name].number(least=least, most=most)
     return replace(defaults, **changes)
 
 
 def _entry(name: str, field: Field, *, sources: tuple[str, ...]) -> Entry:
     if not TOUCHPOINT_NAME.fullmatch(name):
-        field.wrong(
-            "is not a touchpoint's name; write it like area.what_happened, in small letters"
-        )
+        field.wrong("is not a touchpoint's name; write it like area.what_happened, in small letters")
     fields = field.record(
-        required=(
-            "channel",
-            "stage",
-            "category",
-            "control",
-            "driver",
-            "weight",
-            "valence",
-            "labels",
-        ),
+        required=("channel", "stage", "category", "control", "driver", "weight", "valence", "labels"),
         optional=("aliases", "note"),
     )
     channel = fields["channel"].text() if "channel" in fields else ""
     if channel and not CHANNEL_NAME.fullmatch(channel):
-        fields["channel"].wrong(
-            "is not a channel's name; use small letters, digits and underscores"
-        )
+        fields["channel"].wrong("is not a channel's name; use small letters, digits and underscores")
     if "aliases" in fields:
         fields["aliases"].record(required=(), optional=sources)
 
@@ -246,9 +180,7 @@ def _entry(name: str, field: Field, *, sources: tuple[str, ...]) -> Entry:
         category=word("category", CATEGORIES),
         control=word("control", CONTROLS),
         driver=word("driver", DRIVERS),
-        weight=fields["weight"].number(least=0, most=WEIGHT_MAX)
-        if "weight" in fields
-        else 0.0,
+        weight=fields["weight"].number(least=0, most=WEIGHT_MAX) if "weight" in fields else 0.0,
         valence=read_valence(fields["valence"]) if "valence" in fields else NoValence(),
     )
 
@@ -257,20 +189,10 @@ def _labels(fields: Mapping[str, Field]) -> dict[str, Labels]:
     """Read every label in every language."""
     unknown = _translations(fields["unknown"])
     groups: list[dict[str, dict[str, str]]] = []
-    for key, words in (
-        ("stages", STAGES),
-        ("categories", CATEGORIES),
-        ("controls", CONTROLS),
-        ("drivers", DRIVERS),
-    ):
+    for key, words in (("stages", STAGES), ("categories", CATEGORIES), ("controls", CONTROLS), ("drivers", DRIVERS)):
         group = fields[key].mapping()
         same_keys(group, words, owner=fields[key])
-        groups.append(
-            {
-                **{word: _translations(field) for word, field in group.items()},
-                UNKNOWN: unknown,
-            }
-        )
+        groups.append({**{word: _translations(field) for word, field in group.items()}, UNKNOWN: unknown})
     touchpoints: dict[str, dict[str, str]] = {}
     for name, field in fields["touchpoints"].mapping().items():
         own = field.mapping().get("labels")
@@ -278,21 +200,12 @@ def _labels(fields: Mapping[str, Field]) -> dict[str, Labels]:
             continue
         touchpoints[name] = _translations(own)
         for language, label in touchpoints[name].items():
-            same = [
-                other
-                for other, names in touchpoints.items()
-                if names[language] == label and other != name
-            ]
+            same = [other for other, names in touchpoints.items() if names[language] == label and other != name]
             if label and same:
-                own.wrong(
-                    f"{label!r} is also the {language} label of {same[0]}; tell the two apart"
-                )
+                own.wrong(f"{label!r} is also the {language} label of {same[0]}; tell the two apart")
     return {
         language: Labels(
-            *(
-                {word: names[language] for word, names in group.items()}
-                for group in (touchpoints, *groups)
-            )
+            *({word: names[language] for word, names in group.items()} for group in (touchpoints, *groups))
         )
         for language in LANGUAGES
     }
@@ -300,15 +213,10 @@ def _labels(fields: Mapping[str, Field]) -> dict[str, Labels]:
 
 def _translations(field: Field) -> dict[str, str]:
     fields = field.record(required=LANGUAGES, optional=())
-    return {
-        language: fields[language].text() if language in fields else ""
-        for language in LANGUAGES
-    }
+    return {language: fields[language].text() if language in fields else "" for language in LANGUAGES}
 
 
-def _aliases(
-    touchpoints: Mapping[str, Field], sources: tuple[str, ...]
-) -> dict[str, Mapping[str, tuple[str, ...]]]:
+def _aliases(touchpoints: Mapping[str, Field], sources: tuple[str, ...]) -> dict[str, Mapping[str, tuple[str, ...]]]:
     """Turn `touchpoint: {source: [name]}` around, to source → name → touchpoints."""
     turned: dict[str, dict[str, tuple[str, ...]]] = {source: {} for source in sources}
     for touchpoint, field in touchpoints.items():

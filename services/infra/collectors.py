@@ -10,12 +10,7 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
 
@@ -29,9 +24,7 @@ LABEL_VALUES_MAX: Final = 512
 class Totals(Collector):
     """A counter whose totals are kept elsewhere (Postgres, the log) and only shown here."""
 
-    def __init__(
-        self, name: str, documentation: str, *, label: str, registry: CollectorRegistry
-    ) -> None:
+    def __init__(self, name: str, documentation: str, *, label: str, registry: CollectorRegistry) -> None:
         self.name = name
         self.documentation = documentation
         self.labelnames = (label,)
@@ -46,9 +39,7 @@ class Totals(Collector):
         yield CounterMetricFamily(self.name, self.documentation)
 
     def collect(self) -> Iterable[Metric]:
-        family = CounterMetricFamily(
-            self.name, self.documentation, labels=self.labelnames
-        )
+        family = CounterMetricFamily(self.name, self.documentation, labels=self.labelnames)
         for value, total in sorted(self._totals.items()):
             family.add_metric([value], total)
         yield family
@@ -60,14 +51,7 @@ class Distribution(Collector):
     A classic histogram costs about a microsecond a value, in Python; a chunk has thousands.
     """
 
-    def __init__(
-        self,
-        name: str,
-        documentation: str,
-        *,
-        buckets: Sequence[float],
-        registry: CollectorRegistry,
-    ) -> None:
+    def __init__(self, name: str, documentation: str, *, buckets: Sequence[float], registry: CollectorRegistry) -> None:
         self.name = name
         self.documentation = documentation
         self.labelnames: tuple[str, ...] = ()
@@ -105,14 +89,7 @@ class Distribution(Collector):
 class ScoreHistogram(Collector):
     """Scores read, by dimension, in buckets over 0 to 100; counts come in ready-made."""
 
-    def __init__(
-        self,
-        name: str,
-        documentation: str,
-        *,
-        bounds: Sequence[float],
-        registry: CollectorRegistry,
-    ) -> None:
+    def __init__(self, name: str, documentation: str, *, bounds: Sequence[float], registry: CollectorRegistry) -> None:
         self.name = name
         self.documentation = documentation
         self.labelnames = ("dimension",)
@@ -137,13 +114,9 @@ class ScoreHistogram(Collector):
     def collect(self) -> Iterable[Metric]:
         with self._lock:
             state = dict(self._state)
-        family = HistogramMetricFamily(
-            self.name, self.documentation, labels=self.labelnames
-        )
+        family = HistogramMetricFamily(self.name, self.documentation, labels=self.labelnames)
         for dimension, (counts, total) in sorted(state.items()):
-            cumulative = list(
-                zip(self._labels, accumulate(counts.tolist()), strict=True)
-            )
+            cumulative = list(zip(self._labels, accumulate(counts.tolist()), strict=True))
             family.add_metric([dimension], cumulative, total)
         yield family
 
@@ -151,9 +124,7 @@ class ScoreHistogram(Collector):
 class Means(Collector):
     """The mean by label of what was added since the process started."""
 
-    def __init__(
-        self, name: str, documentation: str, *, label: str, registry: CollectorRegistry
-    ) -> None:
+    def __init__(self, name: str, documentation: str, *, label: str, registry: CollectorRegistry) -> None:
         self.name = name
         self.documentation = documentation
         self.labelnames = (label,)
@@ -176,9 +147,7 @@ class Means(Collector):
     def collect(self) -> Iterable[Metric]:
         with self._lock:
             state = dict(self._state)
-        family = GaugeMetricFamily(
-            self.name, self.documentation, labels=self.labelnames
-        )
+        family = GaugeMetricFamily(self.name, self.documentation, labels=self.labelnames)
         for value, (total, count) in sorted(state.items()):
             if count:
                 family.add_metric([value], total / count)

@@ -56,13 +56,7 @@ def bind(*, host: str, port: int, backlog: int) -> socket.socket:
         ) from error
 
 
-async def serve_http(
-    app: Application,
-    listener: socket.socket,
-    *,
-    stop: asyncio.Event,
-    limits: Limits,
-) -> None:
+async def serve_http(app: Application, listener: socket.socket, *, stop: asyncio.Event, limits: Limits) -> None:
     """Serve until `stop` is set, then finish the requests under way."""
 
     def crowd() -> int:

@@ -79,9 +79,7 @@ def _flatten_record(
     event_dict: MutableMapping[str, Any],
 ) -> MutableMapping[str, Any]:
     """Drop what structlog keeps for its own formatter."""
-    return structlog.stdlib.ProcessorFormatter.remove_processors_meta(
-        _logger, _method, event_dict
-    )
+    return structlog.stdlib.ProcessorFormatter.remove_processors_meta(_logger, _method, event_dict)
 
 
 def configure_logs(level: str, *, stream: TextIO | None = None) -> None:
@@ -96,11 +94,7 @@ def configure_logs(level: str, *, stream: TextIO | None = None) -> None:
         structlog.processors.format_exc_info,
     ]
     structlog.configure(
-        processors=[
-            structlog.stdlib.filter_by_level,
-            *shared,
-            structlog.stdlib.ProcessorFormatter.wrap_for_formatter,
-        ],
+        processors=[structlog.stdlib.filter_by_level, *shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
@@ -113,10 +107,7 @@ def configure_logs(level: str, *, stream: TextIO | None = None) -> None:
     handler = logging.StreamHandler(target)
     handler.addFilter(_is_ours)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[_flatten_record, scrub, renderer],
-        )
+        structlog.stdlib.ProcessorFormatter(foreign_pre_chain=shared, processors=[_flatten_record, scrub, renderer])
     )
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -8,13 +8,7 @@ from typing import Final
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 
-from services.infra.collectors import (
-    OTHER,
-    Distribution,
-    Means,
-    ScoreHistogram,
-    Totals,
-)
+from services.infra.collectors import OTHER, Distribution, Means, ScoreHistogram, Totals
 
 LABELS: Final = frozenset(
     {
@@ -37,21 +31,7 @@ LABELS: Final = frozenset(
 SERIES_MAX: Final = 10_000
 """Series one process may show in all; a Prometheus of 2 GiB takes about a million of them."""
 
-REQUEST_BUCKETS_S: Final = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    10.0,
-)
+REQUEST_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """From a request that needs no wait to the longest deadline an operator may set twice over."""
 
 LAG_BUCKETS_S: Final = (
@@ -74,20 +54,7 @@ LAG_BUCKETS_S: Final = (
 )
 """From a live beacon to what the late lane's border of 24 hours lets through."""
 
-CHUNK_BUCKETS_EVENTS: Final = (
-    1.0,
-    5.0,
-    10.0,
-    50.0,
-    100.0,
-    500.0,
-    1000.0,
-    2000.0,
-    4000.0,
-    6000.0,
-    10_000.0,
-    20_000.0,
-)
+CHUNK_BUCKETS_EVENTS: Final = (1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 2000.0, 4000.0, 6000.0, 10_000.0, 20_000.0)
 """Up to the largest chunk that settings allow."""
 
 SCORE_BOUNDS: Final = (
@@ -125,9 +92,7 @@ INGEST_REQUEST_SECONDS: Final = Histogram(
     buckets=REQUEST_BUCKETS_S,
 )
 INGEST_EVENTS: Final = Counter(
-    "tactus_ingest_events_total",
-    "Events judged at the door, by channel and outcome.",
-    ["channel", "outcome"],
+    "tactus_ingest_events_total", "Events judged at the door, by channel and outcome.", ["channel", "outcome"]
 )
 KAFKA_ACK_SECONDS: Final = Histogram(
     "tactus_kafka_ack_seconds",
@@ -156,15 +121,9 @@ CONSERVATION_GAP: Final = Gauge(
     "Records passed over by the stored positions minus records accounted for; anything but 0 is a bug.",
 )
 CHUNK_SECONDS: Final = Histogram(
-    "tactus_chunk_seconds",
-    "From taking a chunk up to the commit of its transaction.",
-    buckets=REQUEST_BUCKETS_S,
+    "tactus_chunk_seconds", "From taking a chunk up to the commit of its transaction.", buckets=REQUEST_BUCKETS_S
 )
-CHUNK_EVENTS: Final = Histogram(
-    "tactus_chunk_events",
-    "Records in a chunk.",
-    buckets=CHUNK_BUCKETS_EVENTS,
-)
+CHUNK_EVENTS: Final = Histogram("tactus_chunk_events", "Records in a chunk.", buckets=CHUNK_BUCKETS_EVENTS)
 EVENT_TIME_LAG_SECONDS: Final = Distribution(
     "tactus_event_time_lag_seconds",
     "From an event's own time to the commit that counts it.",
@@ -177,20 +136,12 @@ ACK_TO_SCORE_SECONDS: Final = Distribution(
     buckets=LAG_BUCKETS_S,
     registry=REGISTRY,
 )
-FENCED: Final = Counter(
-    "tactus_fenced_total",
-    "Chunks refused because another worker owned the partition.",
-)
+FENCED: Final = Counter("tactus_fenced_total", "Chunks refused because another worker owned the partition.")
 DEAD_LETTERS: Final = Counter(
-    "tactus_dead_letters_total",
-    "Records set aside because they cannot be counted, by reason.",
-    ["reason"],
+    "tactus_dead_letters_total", "Records set aside because they cannot be counted, by reason.", ["reason"]
 )
 SCORES: Final = ScoreHistogram(
-    "tactus_scores",
-    "Scores as they were written, by dimension, 0 to 100.",
-    bounds=SCORE_BOUNDS,
-    registry=REGISTRY,
+    "tactus_scores", "Scores as they were written, by dimension, 0 to 100.", bounds=SCORE_BOUNDS, registry=REGISTRY
 )
 TOUCHPOINT_VALENCE: Final = Means(
     "tactus_touchpoint_valence",
@@ -206,10 +157,7 @@ VALENCE_IGNORED: Final = Counter(
     "tactus_valence_ignored_total",
     "Events whose own valence was ignored, because the catalogue knows their touchpoint.",
 )
-BUILD_INFO: Final = Info(
-    "tactus_build",
-    "The version that runs.",
-)
+BUILD_INFO: Final = Info("tactus_build", "The version that runs.")
 
 
 def announce_build() -> None:

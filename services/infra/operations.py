@@ -99,9 +99,7 @@ class OperationsServer:
         self.port = 0
 
     async def start(self, *, host: str, port: int) -> None:
-        self._server = await asyncio.start_server(
-            self._serve, host, port, limit=HEAD_BYTES_MAX
-        )
+        self._server = await asyncio.start_server(self._serve, host, port, limit=HEAD_BYTES_MAX)
         self.port = int(self._server.sockets[0].getsockname()[1])
 
     async def close(self) -> None:
@@ -114,9 +112,7 @@ class OperationsServer:
             for task in late:
                 self._open[task].transport.abort()
 
-    async def _serve(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a connection is served in a task of its own")
@@ -130,18 +126,14 @@ class OperationsServer:
             del self._open[task]
             writer.close()
 
-    async def _answer(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
-    ) -> None:
+    async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
         except asyncio.LimitOverrunError:
             head = b""
         request = _parse(head)
         if request is None:
-            writer.write(
-                _encode(_text(HTTPStatus.BAD_REQUEST, "not HTTP/1.1"), with_body=True)
-            )
+            writer.write(_encode(_text(HTTPStatus.BAD_REQUEST, "not HTTP/1.1"), with_body=True))
         else:
             method, path, accept = request
             answer = reply(method=method, path=path, accept=accept, ready=self._ready)
@@ -149,9 +141,7 @@ class OperationsServer:
         await writer.drain()
 
 
-async def serve_operations(
-    *, host: str, port: int, ready: Readiness
-) -> OperationsServer:
+async def serve_operations(*, host: str, port: int, ready: Readiness) -> OperationsServer:
     """Listen on the operators' port of this process; port 0 takes a free one.
 
     It lives in the running loop and installs no signal handler, so it fits beside Faust and uvicorn.

@@ -36,11 +36,7 @@ Prepare = Callable[[asyncpg.Connection], Awaitable[None]]
 
 
 async def open_pool(
-    settings: PostgresSettings,
-    *,
-    application: str,
-    max_size: int | None = None,
-    prepare: Prepare | None = None,
+    settings: PostgresSettings, *, application: str, max_size: int | None = None, prepare: Prepare | None = None
 ) -> asyncpg.Pool:
     """Open a pool whose connections carry the house's time limits; `prepare` runs once on each connection.
 
@@ -57,9 +53,7 @@ async def open_pool(
             server_settings={**SESSION, "application_name": application},
         )
     except AWAY as error:
-        raise UnavailableError(
-            "Postgres does not answer; check that it runs and TACTUS_POSTGRES__DSN"
-        ) from error
+        raise UnavailableError("Postgres does not answer; check that it runs and TACTUS_POSTGRES__DSN") from error
 
 
 async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
@@ -69,11 +63,7 @@ async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
     """
     try:
         return await asyncpg.connect(
-            dsn,
-            timeout=CONNECT_TIMEOUT_S,
-            server_settings={"application_name": application, "timezone": "UTC"},
+            dsn, timeout=CONNECT_TIMEOUT_S, server_settings={"application_name": application, "timezone": "UTC"}
         )
     except AWAY as error:
-        raise UnavailableError(
-            "Postgres does not answer; check that it runs and TACTUS_POSTGRES__DSN"
-        ) from error
+        raise UnavailableError("Postgres does not answer; check that it runs and TACTUS_POSTGRES__DSN") from error

@@ -29,9 +29,7 @@ Application = Callable[..., Awaitable[None]]
 def problem_body(slug: str) -> bytes:
     """Encode a problem of the one table that needs no further detail."""
     kind = PROBLEMS[slug]
-    body = Problem(
-        type=kind.uri, title=kind.title, status=kind.status, detail=kind.remedy
-    )
+    body = Problem(type=kind.uri, title=kind.title, status=kind.status, detail=kind.remedy)
     return body.model_dump_json(exclude_none=True).encode()
 
 
@@ -106,15 +104,11 @@ class DeadlineProtocol(HttpToolsProtocol):
         self._unanswered -= 1
         super().on_response_complete()
         if self._message_open and self._head_timer is None and self._rest_timer is None:
-            self._rest_timer = self.loop.call_later(
-                HEAD_SECONDS_MAX, self.transport.close
-            )
+            self._rest_timer = self.loop.call_later(HEAD_SECONDS_MAX, self.transport.close)
 
     def _await_head(self) -> None:
         if self._head_timer is None:
-            self._head_timer = self.loop.call_later(
-                HEAD_SECONDS_MAX, self._refuse, _TOO_SLOW
-            )
+            self._head_timer = self.loop.call_later(HEAD_SECONDS_MAX, self._refuse, _TOO_SLOW)
 
     def _head_arrived(self) -> None:
         self._head_bytes = 0
@@ -140,9 +134,7 @@ class DeadlineProtocol(HttpToolsProtocol):
             self.transport.close()
 
 
-def bounded(
-    app: Application, *, crowd: Callable[[], int], most: int | None
-) -> Application:
+def bounded(app: Application, *, crowd: Callable[[], int], most: int | None) -> Application:
     """Answer 503 at once while the crowd is larger than `most`; None leaves the application as it is."""
     if most is None:
         return app

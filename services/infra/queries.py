@@ -17,7 +17,4 @@ def load_queries(package: str, *path: str) -> Mapping[str, str]:
     names, statements = pieces[::2], pieces[1::2]
     if len(set(names)) != len(names):
         raise ValueError(f"{'/'.join(path)} names a query twice")
-    return {
-        name: statement.strip()
-        for name, statement in zip(names, statements, strict=True)
-    }
+    return {name: statement.strip() for name, statement in zip(names, statements, strict=True)}

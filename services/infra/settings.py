@@ -24,21 +24,10 @@ _DSN: Final = re.compile(
 class KafkaSettings(BaseModel):
     """Where the log is, and how many copies of it there are."""
 
-    bootstrap: str = Field(
-        default="127.0.0.1:9092", description="Brokers, host:port, comma-separated."
-    )
-    partitions: int = Field(
-        default=PARTITIONS_EMBEDDED,
-        ge=1,
-        le=1024,
-        description="Partitions of each event topic.",
-    )
-    replication: int = Field(
-        default=1, ge=1, le=9, description="Copies of each partition; 3 in production."
-    )
-    min_insync: int = Field(
-        default=1, ge=1, le=9, description="Copies that must have an event before 2xx."
-    )
+    bootstrap: str = Field(default="127.0.0.1:9092", description="Brokers, host:port, comma-separated.")
+    partitions: int = Field(default=PARTITIONS_EMBEDDED, ge=1, le=1024, description="Partitions of each event topic.")
+    replication: int = Field(default=1, ge=1, le=9, description="Copies of each partition; 3 in production.")
+    min_insync: int = Field(default=1, ge=1, le=9, description="Copies that must have an event before 2xx.")
 
     @field_validator("bootstrap")
     @classmethod
@@ -52,8 +41,7 @@ class PostgresSettings(BaseModel):
     """Where the state is."""
 
     dsn: SecretStr = Field(
-        default=SecretStr("postgresql://tactus@127.0.0.1:5432/tactus"),
-        description="Connection URL; secret.",
+        default=SecretStr("postgresql://tactus@127.0.0.1:5432/tactus"), description="Connection URL; secret."
     )
 
     @field_validator("dsn")
@@ -61,16 +49,11 @@ class PostgresSettings(BaseModel):
     def _is_a_url(cls, dsn: SecretStr) -> SecretStr:
         # The words of an answer, not the value: it may hold a password.
         if not _DSN.fullmatch(dsn.get_secret_value()):
-            raise ValueError(
-                "must be a URL such as postgresql://user:password@host:5432/database"
-            )
+            raise ValueError("must be a URL such as postgresql://user:password@host:5432/database")
         return dsn
 
     connections_max: int = Field(
-        default=8,
-        ge=2,
-        le=100,
-        description="Connections the API may open; a worker opens one a lane and two.",
+        default=8, ge=2, le=100, description="Connections the API may open; a worker opens one a lane and two."
     )
 
 
@@ -78,20 +61,10 @@ class IngestSettings(BaseModel):
     """The HTTP door for events."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(
-        default=8080,
-        ge=0,
-        le=65535,
-        description="Port to listen on; 0 takes a free one.",
-    )
-    metrics_port: int = Field(
-        default=9101, ge=0, le=65535, description="/metrics, /livez, /readyz."
-    )
+    port: int = Field(default=8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    metrics_port: int = Field(default=9101, ge=0, le=65535, description="/metrics, /livez, /readyz.")
     deadline_s: float = Field(
-        default=5.0,
-        gt=0,
-        le=60,
-        description="Wait for the log's acknowledgement at most so long.",
+        default=5.0, gt=0, le=60, description="Wait for the log's acknowledgement at most so long."
     )
     in_flight_bytes_max: int = Field(
         default=32 * 1024 * 1024,
@@ -103,16 +76,10 @@ class IngestSettings(BaseModel):
 class AggregatorSettings(BaseModel):
     """One stream worker."""
 
-    metrics_port: int = Field(
-        default=9102, ge=0, le=65535, description="/metrics, /livez, /readyz."
-    )
+    metrics_port: int = Field(default=9102, ge=0, le=65535, description="/metrics, /livez, /readyz.")
     host: str = Field(default="127.0.0.1", description="Address for the metrics port.")
-    lanes: int = Field(
-        default=4, ge=1, le=16, description="Chunks in the database at once."
-    )
-    chunk_events_max: int = Field(
-        default=6000, ge=100, le=20_000, description="Records a poll returns at most."
-    )
+    lanes: int = Field(default=4, ge=1, le=16, description="Chunks in the database at once.")
+    chunk_events_max: int = Field(default=6000, ge=100, le=20_000, description="Records a poll returns at most.")
     fetch_bytes: int = Field(
         default=2_621_440,
         ge=65_536,
@@ -120,18 +87,11 @@ class AggregatorSettings(BaseModel):
         description="Of a partition at once; about one chunk: more leaves a small rest for a chunk of its own.",
     )
     cache_rows_max: int = Field(
-        default=1_000_000,
-        ge=1000,
-        description="Tally rows of recent persons kept in memory, 80 bytes each.",
+        default=1_000_000, ge=1000, description="Tally rows of recent persons kept in memory, 80 bytes each."
     )
-    session_timeout_s: float = Field(
-        default=10.0, ge=6, le=300, description="Silence after which a worker is dead."
-    )
+    session_timeout_s: float = Field(default=10.0, ge=6, le=300, description="Silence after which a worker is dead.")
     watchdog_s: float = Field(
-        default=30.0,
-        ge=5,
-        le=600,
-        description="Exit when nothing moves for so long while there is lag.",
+        default=30.0, ge=5, le=600, description="Exit when nothing moves for so long while there is lag."
     )
 
 
@@ -139,52 +99,32 @@ class ApiSettings(BaseModel):
     """The HTTP door for scores."""
 
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(
-        default=8081,
-        ge=0,
-        le=65535,
-        description="Port to listen on; 0 takes a free one.",
-    )
-    metrics_port: int = Field(
-        default=9130, ge=0, le=65535, description="/metrics, /livez, /readyz."
-    )
+    port: int = Field(default=8081, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    metrics_port: int = Field(default=9130, ge=0, le=65535, description="/metrics, /livez, /readyz.")
 
 
 class Settings(BaseSettings):
     """Everything a process may be told; every field has a line in docs/reference/settings.md."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="TACTUS_", env_nested_delimiter="__", extra="ignore", frozen=True
-    )
+    model_config = SettingsConfigDict(env_prefix="TACTUS_", env_nested_delimiter="__", extra="ignore", frozen=True)
 
     kafka: KafkaSettings = KafkaSettings()
     postgres: PostgresSettings = PostgresSettings()
     ingest: IngestSettings = IngestSettings()
     aggregator: AggregatorSettings = AggregatorSettings()
     api: ApiSettings = ApiSettings()
-    sources: Path | None = Field(
-        default=None, description="TOML file of sources, readers and their keys."
-    )
-    catalogue: Path | None = Field(
-        default=None, description="YAML file that overrides parts of the catalogue."
-    )
+    sources: Path | None = Field(default=None, description="TOML file of sources, readers and their keys.")
+    catalogue: Path | None = Field(default=None, description="YAML file that overrides parts of the catalogue.")
     hash_key: SecretStr | None = Field(
-        default=None,
-        description="Secret of at least 32 characters that turns e-mail and phone into hashes.",
+        default=None, description="Secret of at least 32 characters that turns e-mail and phone into hashes."
     )
     write_key: SecretStr | None = Field(
-        default=None,
-        description="Write key of `tactus send` and `replay`, where no data directory tells one; secret.",
+        default=None, description="Write key of `tactus send` and `replay`, where no data directory tells one; secret."
     )
     read_key: SecretStr | None = Field(
-        default=None,
-        description="Read key of `tactus explain`, where no data directory tells one; secret.",
+        default=None, description="Read key of `tactus explain`, where no data directory tells one; secret."
     )
-    log_level: str = Field(
-        default="info",
-        pattern="^(debug|info|warning|error)$",
-        description="Least level logged.",
-    )
+    log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
 
 
 def read_settings() -> Settings:

@@ -22,14 +22,7 @@ FILE_BYTES_MAX: Final = 4 * 1024 * 1024
 KEY_CHARS_MAX: Final = 256
 """Our keys have under 60 characters; what is longer is not hashed."""
 
-BROWSER_TOUCHPOINTS: Final = (
-    "web.*",
-    "product.*",
-    "survey.*",
-    "email.*",
-    "promo.*",
-    "x.*",
-)
+BROWSER_TOUCHPOINTS: Final = ("web.*", "product.*", "survey.*", "email.*", "promo.*", "x.*")
 """What a public key may send: it cannot forge a delivery or a till."""
 
 OPAQUE: Final = "null"
@@ -37,9 +30,7 @@ OPAQUE: Final = "null"
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-Origin = Annotated[
-    str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#*]+)$")
-]
+Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#*]+)$")]
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._*-]{1,96}$")]
 
 
@@ -92,14 +83,10 @@ RowT = TypeVar("RowT", bound=_Row)
 class Sources:
     """The valid keys; a key that is unknown, revoked or malformed is None, and no caller learns which."""
 
-    def __init__(
-        self, *, sources: Iterable[Source] = (), readers: Iterable[Reader] = ()
-    ) -> None:
+    def __init__(self, *, sources: Iterable[Source] = (), readers: Iterable[Reader] = ()) -> None:
         self._sources = _by_digest(sources)
         self._readers = _by_digest(readers)
-        self._browsers = [
-            source for source in self._sources.values() if source.kind == "browser"
-        ]
+        self._browsers = [source for source in self._sources.values() if source.kind == "browser"]
 
     def source(self, key: str) -> Source | None:
         """Tell whose write key this is."""
@@ -125,12 +112,7 @@ def digest(key: str) -> str:
 
 
 def _by_digest(rows: Iterable[RowT]) -> Mapping[str, RowT]:
-    return {
-        known: row
-        for row in rows
-        for known in row.keys_sha256
-        if known not in row.revoked_sha256
-    }
+    return {known: row for row in rows for known in row.keys_sha256 if known not in row.revoked_sha256}
 
 
 def load_sources(path: Path) -> Sources:
@@ -155,9 +137,7 @@ def load_sources(path: Path) -> Sources:
 
 def _first_fault(error: ValidationError) -> str:
     fault = error.errors(include_input=False, include_url=False)[0]
-    where = "".join(
-        f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"]
-    )
+    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
     return f"{where.lstrip('.')}: {fault['msg']}"
 
 
@@ -166,13 +146,9 @@ def _refuse_doubles(path: Path, parsed: _File) -> None:
         names = [row.name for row in rows]
         digests = [known for row in rows for known in row.keys_sha256]
         if len(set(names)) < len(names):
-            raise ConfigurationError(
-                f"{path}: two [[{table}]] have one name; give each its own"
-            )
+            raise ConfigurationError(f"{path}: two [[{table}]] have one name; give each its own")
         if len(set(digests)) < len(digests):
-            raise ConfigurationError(
-                f"{path}: one key stands in two places of [[{table}]]; keep it in one"
-            )
+            raise ConfigurationError(f"{path}: one key stands in two places of [[{table}]]; keep it in one")
 
 
 class SourcesFile:

@@ -53,10 +53,7 @@ def _scale(field: Field) -> Scale:
 
 
 def _wait(field: Field) -> Wait:
-    return _waiting(
-        field,
-        field.record(required=("desired_seconds", "adequate_seconds"), optional=()),
-    )
+    return _waiting(field, field.record(required=("desired_seconds", "adequate_seconds"), optional=()))
 
 
 def _waiting(field: Field, fields: Mapping[str, Field]) -> Wait:
@@ -65,16 +62,12 @@ def _waiting(field: Field, fields: Mapping[str, Field]) -> Wait:
         for key, fallback in (("desired_seconds", 1.0), ("adequate_seconds", 2.0))
     )
     if desired >= adequate:
-        field.wrong(
-            "desired_seconds must be less than adequate_seconds; swap or mend them"
-        )
+        field.wrong("desired_seconds must be less than adequate_seconds; swap or mend them")
     return Wait(desired, adequate)
 
 
 def _resolved(field: Field) -> Resolved:
-    fields = field.record(
-        required=("desired_seconds", "adequate_seconds", "bonus"), optional=()
-    )
+    fields = field.record(required=("desired_seconds", "adequate_seconds", "bonus"), optional=())
     bonus = fields["bonus"].number(least=0, most=1) if "bonus" in fields else 0.0
     return Resolved(_waiting(field, fields), bonus)
 
@@ -94,24 +87,16 @@ def _per(field: Field) -> Per:
 
 
 def _conditional(field: Field) -> Conditional:
-    fields = field.record(
-        required=("otherwise", "property", "equals", "then"), optional=()
-    )
+    fields = field.record(required=("otherwise", "property", "equals", "then"), optional=())
     return Conditional(
-        otherwise=fields["otherwise"].number(least=-1, most=1)
-        if "otherwise" in fields
-        else 0.0,
+        otherwise=fields["otherwise"].number(least=-1, most=1) if "otherwise" in fields else 0.0,
         property=fields["property"].text() if "property" in fields else "",
-        equals=fields["equals"].number(least=0, most=AMOUNT_MAX)
-        if "equals" in fields
-        else 0.0,
+        equals=fields["equals"].number(least=0, most=AMOUNT_MAX) if "equals" in fields else 0.0,
         then=fields["then"].number(least=-1, most=1) if "then" in fields else 0.0,
     )
 
 
-PLAIN_VALENCES: Final[Mapping[str, Valence]] = MappingProxyType(
-    {"none": NoValence(), "sentiment": Sentiment()}
-)
+PLAIN_VALENCES: Final[Mapping[str, Valence]] = MappingProxyType({"none": NoValence(), "sentiment": Sentiment()})
 VALENCES: Final[Mapping[str, Callable[[Field], Valence]]] = MappingProxyType(
     {
         "const": _const,

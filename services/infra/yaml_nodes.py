@@ -42,9 +42,7 @@ class YamlFile:
             return
         shown = self.problems[:PROBLEMS_SHOWN_MAX]
         more = len(self.problems) - len(shown)
-        raise ConfigurationError(
-            "\n".join([*shown, *([f"… and {more} more"] if more else [])])
-        )
+        raise ConfigurationError("\n".join([*shown, *([f"… and {more} more"] if more else [])]))
 
 
 @dataclass(frozen=True)
@@ -72,24 +70,18 @@ class Field:
         for key_node, value_node in self.node.value:
             line = key_node.start_mark.line + 1
             key = Field(self.file, key_node, self.path, line).text()
-            field = Field(
-                self.file, value_node, f"{self.path}.{key}" if self.path else key, line
-            )
+            field = Field(self.file, value_node, f"{self.path}.{key}" if self.path else key, line)
             if key in fields:
                 field.wrong("stands twice; remove one of the two")
             fields[key] = field
         return fields
 
-    def record(
-        self, *, required: Collection[str], optional: Collection[str]
-    ) -> dict[str, Field]:
+    def record(self, *, required: Collection[str], optional: Collection[str]) -> dict[str, Field]:
         """Read a mapping of which the keys are known; those that it lacks are left out."""
         fields = self.mapping()
         for key, value in fields.items():
             if key not in required and key not in optional:
-                value.wrong(
-                    f"is not a known key; {_instead(key, [*required, *optional])}"
-                )
+                value.wrong(f"is not a known key; {_instead(key, [*required, *optional])}")
         if isinstance(self.node, yaml.MappingNode):
             for key in required:
                 if key not in fields:
@@ -100,9 +92,7 @@ class Field:
         """Read text that is not empty."""
         value = self._scalar()
         if not isinstance(value, str) or not value.strip():
-            self.wrong(
-                "must be text; put it in quotes if YAML takes it for something else"
-            )
+            self.wrong("must be text; put it in quotes if YAML takes it for something else")
             return ""
         return value
 
@@ -118,10 +108,7 @@ class Field:
         if not isinstance(self.node, yaml.SequenceNode) or not self.node.value:
             self.wrong("must be a list: [one, another]")
             return ()
-        words = tuple(
-            Field(self.file, node, self.path, node.start_mark.line + 1).text()
-            for node in self.node.value
-        )
+        words = tuple(Field(self.file, node, self.path, node.start_mark.line + 1).text() for node in self.node.value)
         for word in {word for word in words if words.count(word) > 1}:
             self.wrong(f"{word!r} stands twice; remove one of the two")
         return words
@@ -129,17 +116,11 @@ class Field:
     def number(self, *, least: float, most: float) -> float:
         """Read a number within bounds, both included."""
         value = self._scalar()
-        if (
-            isinstance(value, bool)
-            or not isinstance(value, int | float)
-            or math.isnan(value)
-        ):
+        if isinstance(value, bool) or not isinstance(value, int | float) or math.isnan(value):
             self.wrong("must be a number, such as 0.5")
             return least
         if not least <= value <= most:
-            self.wrong(
-                f"{value} is out of range; give a number from {least:g} to {most:g}"
-            )
+            self.wrong(f"{value} is out of range; give a number from {least:g} to {most:g}")
             return least
         return float(value)
 
@@ -152,9 +133,7 @@ class Field:
         if not isinstance(self.node, yaml.ScalarNode):
             return None
         try:
-            value: object = yaml.constructor.SafeConstructor().construct_object(
-                self.node
-            )
+            value: object = yaml.constructor.SafeConstructor().construct_object(self.node)
         except (ValueError, yaml.YAMLError):
             return None
         return value
@@ -169,43 +148,25 @@ def open_yaml(path: Path, *, fix: str) -> tuple[YamlFile, Field | None]:
     try:
         raw = path.read_bytes()
     except OSError as error:
-        raise ConfigurationError(
-            f"{path}: cannot be read ({error.strerror}); {fix}"
-        ) from error
+        raise ConfigurationError(f"{path}: cannot be read ({error.strerror}); {fix}") from error
     if len(raw) > FILE_BYTES_MAX:
-        raise ConfigurationError(
-            f"{path}: is larger than {FILE_BYTES_MAX} bytes; {fix}"
-        )
+        raise ConfigurationError(f"{path}: is larger than {FILE_BYTES_MAX} bytes; {fix}")
     try:
         node = yaml.compose(raw.decode("utf-8"), Loader=LOADER)
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
-        raise ConfigurationError(
-            f"{path}:{line}: is not UTF-8; save it as UTF-8"
-        ) from error
+        raise ConfigurationError(f"{path}:{line}: is not UTF-8; save it as UTF-8") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        begun = (
-            f"; {error.context}, begun on line {error.context_mark.line + 1}"
-            if error.context_mark
-            else ""
-        )
+        begun = f"; {error.context}, begun on line {error.context_mark.line + 1}" if error.context_mark else ""
         line = mark.line + 1 if mark else 1
-        raise ConfigurationError(
-            f"{path}:{line}: is not YAML ({error.problem}{begun}); mend the line"
-        ) from error
+        raise ConfigurationError(f"{path}:{line}: is not YAML ({error.problem}{begun}); mend the line") from error
     except yaml.YAMLError as error:
-        raise ConfigurationError(
-            f"{path}:1: is not YAML ({error}); remove what is not text"
-        ) from error
-    return file, None if node is None else Field(
-        file, node, "", node.start_mark.line + 1
-    )
+        raise ConfigurationError(f"{path}:1: is not YAML ({error}); remove what is not text") from error
+    return file, None if node is None else Field(file, node, "", node.start_mark.line + 1)
 
 
-def same_keys(
-    fields: Mapping[str, Field], keys: Iterable[str], *, owner: Field
-) -> None:
+def same_keys(fields: Mapping[str, Field], keys: Iterable[str], *, owner: Field) -> None:
     """Report keys that are missing or unknown, for a mapping that must list exactly these."""
     expected = list(keys)
     for key in expected:
@@ -219,6 +180,4 @@ def same_keys(
 def _instead(word: str, options: Collection[str]) -> str:
     """Say what to write instead of an unknown word."""
     near = difflib.get_close_matches(word, list(options), n=1)
-    return (
-        f"did you mean {near[0]!r}?" if near else f"write one of {', '.join(options)}"
-    )
+    return f"did you mean {near[0]!r}?" if near else f"write one of {', '.join(options)}"

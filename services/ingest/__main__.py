@@ -78,12 +78,8 @@ async def serve(settings: Settings) -> None:
 
     door = _door(settings, event_log=producer, sources=sources)
     on_signals(stop=stop, reload=sources.reload)
-    listener = bind(
-        host=settings.ingest.host, port=settings.ingest.port, backlog=LIMITS.backlog
-    )
-    operations = await serve_operations(
-        host=settings.ingest.host, port=settings.ingest.metrics_port, ready=unready
-    )
+    listener = bind(host=settings.ingest.host, port=settings.ingest.port, backlog=LIMITS.backlog)
+    operations = await serve_operations(host=settings.ingest.host, port=settings.ingest.metrics_port, ready=unready)
     producer.open()
     lag = asyncio.create_task(_lag(settings.kafka.bootstrap), name="lag")
     _spare_the_collector()

@@ -81,21 +81,15 @@ class Judge:
     catalogue: Catalogue
     hash_key: bytes
 
-    def judge(
-        self, event: object, *, source: Source, received: Arrival
-    ) -> Accepted | Rejected:
+    def judge(self, event: object, *, source: Source, received: Arrival) -> Accepted | Rejected:
         """Return the record of a good event, or why it is refused."""
         try:
-            parsed = TouchpointEvent.model_validate(
-                without_extensions(event) if isinstance(event, dict) else event
-            )
+            parsed = TouchpointEvent.model_validate(without_extensions(event) if isinstance(event, dict) else event)
         except ValidationError as error:
             fault = fault_of(error)
             return Rejected(Reason.INVALID, f"{fault.field}: {fault.reason}")
         if not source.may_send(parsed.data.touchpoint):
-            return Rejected(
-                Reason.NOT_ALLOWED, "data.touchpoint: this key may not send it"
-            )
+            return Rejected(Reason.NOT_ALLOWED, "data.touchpoint: this key may not send it")
         identities = self._identities(parsed, source)
         if isinstance(identities, Rejected):
             return identities
@@ -108,17 +102,12 @@ class Judge:
             return Rejected(Reason.INVALID, f"data.{refused.field}: {refused.reason}")
         return self._accepted(parsed, identities, moment, received, source)
 
-    def _identities(
-        self, event: TouchpointEvent, source: Source
-    ) -> list[tuple[str, str]] | Rejected:
+    def _identities(self, event: TouchpointEvent, source: Source) -> list[tuple[str, str]] | Rejected:
         """Return who the event is about, each once, the strongest first."""
         found: dict[tuple[str, str], None] = {}
         for field, kind, value in _named(event):
             if source.identity != "claimed" and kind not in WEAK:
-                return Rejected(
-                    Reason.NOT_ALLOWED,
-                    f"{field}: this key may name only anonymous and device",
-                )
+                return Rejected(Reason.NOT_ALLOWED, f"{field}: this key may name only anonymous and device")
             if refusal(kind, value) is not None:
                 return Rejected(
                     Reason.IDENTITY,
@@ -129,19 +118,12 @@ class Judge:
             except InvalidEventError as error:
                 return Rejected(Reason.IDENTITY, f"{field}: {error}")
         if sum(kind == CUSTOMER for kind, _ in found) > 1:
-            return Rejected(
-                Reason.TWO_CUSTOMERS,
-                "data.identities: names two customers; an event is about one",
-            )
+            return Rejected(Reason.TWO_CUSTOMERS, "data.identities: names two customers; an event is about one")
         return sorted(found, key=lambda identity: strength(":".join(identity)))
 
     def _stored(self, kind: str, value: str) -> tuple[str, str]:
         hashed = HASHED_KINDS.get(kind)
-        return (
-            (kind, value)
-            if hashed is None
-            else (hashed, pseudonym(self.hash_key, kind, value))
-        )
+        return (kind, value) if hashed is None else (hashed, pseudonym(self.hash_key, kind, value))
 
     def _refused_valence(self, data: TouchpointData, at: datetime) -> Refusal | None:
         plain = data.rating is None and data.stake is None and data.valence is None
@@ -164,15 +146,11 @@ class Judge:
         if "channel" not in event.data.model_fields_set:
             data["channel"] = self.catalogue.entry(event.data.touchpoint).channel
             marks["channelorigin"] = "catalogue"
-        data["identities"] = [
-            {"kind": kind, "value": value} for kind, value in identities
-        ]
+        data["identities"] = [{"kind": kind, "value": value} for kind, value in identities]
         record = {
             "specversion": "1.0",
             "id": event.id,
-            "source": source.name
-            if event.source is None
-            else f"{source.name}/{event.source}",
+            "source": source.name if event.source is None else f"{source.name}/{event.source}",
             "type": TYPE,
             "time": moment.text,
             "subject": subject,
@@ -211,14 +189,9 @@ def _moment(time: str | None, received: Arrival) -> _Moment:
 
 def _too_old(at: datetime, received: Arrival, source: Source) -> Rejected | None:
     if at < EPOCH:
-        return Rejected(
-            Reason.TOO_OLD, "time: is before 1970, where hours begin to count"
-        )
+        return Rejected(Reason.TOO_OLD, "time: is before 1970, where hours begin to count")
     if received.at - at > KEPT and not source.backfill:
-        return Rejected(
-            Reason.TOO_OLD,
-            f"time: is more than {KEPT.days} days ago; a backfill key may send it",
-        )
+        return Rejected(Reason.TOO_OLD, f"time: is more than {KEPT.days} days ago; a backfill key may send it")
     return None
 
 

@@ -46,11 +46,7 @@ def of_verdicts(verdicts: Sequence[Verdict]) -> Answer:
     results = [_result(index, verdict) for index, verdict in enumerate(verdicts)]
     if any(isinstance(verdict.outcome, Accepted) for verdict in verdicts):
         return Answer(202, msgspec.json.encode({"results": results}))
-    reasons = {
-        verdict.outcome.reason
-        for verdict in verdicts
-        if isinstance(verdict.outcome, Rejected)
-    }
+    reasons = {verdict.outcome.reason for verdict in verdicts if isinstance(verdict.outcome, Rejected)}
     slug = "body-too-large" if reasons == {Reason.TOO_LARGE} else "invalid-event"
     return _problem(Refused(slug), {"results": results})
 
@@ -63,20 +59,9 @@ def of_refusal(refused: Refused) -> Answer:
 def _result(index: int, verdict: Verdict) -> dict[str, object]:
     match verdict.outcome:
         case Accepted():
-            return {
-                "index": index,
-                "id": verdict.event_id,
-                "status": "accepted",
-                "durable": "log",
-            }
+            return {"index": index, "id": verdict.event_id, "status": "accepted", "durable": "log"}
         case Rejected(reason, detail):
-            return {
-                "index": index,
-                "id": verdict.event_id,
-                "status": "rejected",
-                "reason": reason,
-                "detail": detail,
-            }
+            return {"index": index, "id": verdict.event_id, "status": "rejected", "reason": reason, "detail": detail}
 
 
 def _problem(refused: Refused, extension: Mapping[str, object]) -> Answer:
@@ -88,9 +73,7 @@ def _problem(refused: Refused, extension: Mapping[str, object]) -> Answer:
         "detail": refused.detail or row.remedy,
         **extension,
     }
-    return Answer(
-        row.status, msgspec.json.encode(body), MEDIA_TYPE, _headers(row.status)
-    )
+    return Answer(row.status, msgspec.json.encode(body), MEDIA_TYPE, _headers(row.status))
 
 
 def _headers(status: int) -> Mapping[str, str]:

@@ -25,18 +25,14 @@ def build_app(door: Door, *, unready: Callable[[], str | None]) -> Starlette:
     """Wire the routes to the door; `unready` tells why the process wants no requests, or None."""
 
     async def post_events(request: Request) -> Response:
-        return _response(
-            await door.post_events(Posted(_headers(request), _pieces(request)))
-        )
+        return _response(await door.post_events(Posted(_headers(request), _pieces(request))))
 
     async def livez(_: Request) -> Response:
         return PlainTextResponse("alive\n")
 
     async def readyz(_: Request) -> Response:
         reason = unready()
-        return PlainTextResponse(
-            f"{reason or 'ready'}\n", status_code=200 if reason is None else 503
-        )
+        return PlainTextResponse(f"{reason or 'ready'}\n", status_code=200 if reason is None else 503)
 
     app = Starlette(
         routes=[
@@ -44,21 +40,14 @@ def build_app(door: Door, *, unready: Callable[[], str | None]) -> Starlette:
             Route("/livez", livez, methods=["GET"]),
             Route("/readyz", readyz, methods=["GET"]),
         ],
-        exception_handlers={
-            HTTPException: _http_error,
-            ClientDisconnect: _left,
-            Exception: _failed,
-        },
+        exception_handlers={HTTPException: _http_error, ClientDisconnect: _left, Exception: _failed},
     )
     app.router.redirect_slashes = False
     return app
 
 
 def _headers(request: Request) -> list[tuple[str, str]]:
-    return [
-        (name.decode("latin-1"), value.decode("latin-1"))
-        for name, value in request.headers.raw
-    ]
+    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:
@@ -72,9 +61,7 @@ def _response(answer: Answer) -> Response:
 
 async def _http_error(_: Request, error: Exception) -> Response:
     status = error.status_code if isinstance(error, HTTPException) else 500
-    headers = (
-        error.headers if isinstance(error, HTTPException) and error.headers else {}
-    )
+    headers = error.headers if isinstance(error, HTTPException) and error.headers else {}
     answer = answers.of_refusal(Refused(_SLUGS.get(status, "internal")))
     return _response(answer._replace(headers={**answer.headers, **headers}))
 

@@ -31,9 +31,7 @@ def _key(header: str) -> str | None:
 def _user(credentials: str) -> str | None:
     """Take the key from `KEY:`, the way the collectors' clients send it; a password would be somebody else's scheme."""
     try:
-        user, colon, password = (
-            base64.b64decode(credentials, validate=True).decode().partition(":")
-        )
+        user, colon, password = base64.b64decode(credentials, validate=True).decode().partition(":")
     except (binascii.Error, UnicodeDecodeError, ValueError):
         return None
     return user if colon and not password else None

@@ -31,12 +31,7 @@ def attributes(headers: Iterable[tuple[str, str]]) -> dict[str, str] | Refused:
             continue
         name = header.removeprefix(PREFIX)
         text = _decoded(value)
-        if (
-            name in found
-            or text is None
-            or name == "datacontenttype"
-            or not _NAME.fullmatch(name)
-        ):
+        if name in found or text is None or name == "datacontenttype" or not _NAME.fullmatch(name):
             return Refused("malformed-event")
         found[name] = text
     if any(name not in found for name in REQUIRED):

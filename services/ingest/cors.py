@@ -58,7 +58,4 @@ def _header(headers: Iterable[tuple[bytes, bytes]], name: bytes) -> bytes | None
 
 
 def _readable(origin: bytes) -> list[tuple[bytes, bytes]]:
-    return [
-        (b"access-control-allow-origin", origin),
-        (b"access-control-expose-headers", b"Retry-After"),
-    ]
+    return [(b"access-control-allow-origin", origin), (b"access-control-expose-headers", b"Retry-After")]

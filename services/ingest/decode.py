@@ -54,11 +54,7 @@ def form_of(content_type: str | None, *, binary: bool) -> Form | Refused:
 
 def _is_utf8(parameter: str) -> bool:
     name, _, value = parameter.partition("=")
-    return name.strip() != "charset" or value.strip(' "') in {
-        "utf-8",
-        "utf8",
-        "us-ascii",
-    }
+    return name.strip() != "charset" or value.strip(' "') in {"utf-8", "utf8", "us-ascii"}
 
 
 def events_of(body: bytes, form: Form) -> Sequence[Incoming] | Refused:
@@ -71,10 +67,7 @@ def events_of(body: bytes, form: Form) -> Sequence[Incoming] | Refused:
     if form is Form.MANY:
         return Refused("invalid-event", "A batch is a list of events.")
     incoming = _read(body.strip(_WHITESPACE))
-    if (
-        isinstance(incoming.event, Rejected)
-        and incoming.event.reason is Reason.MALFORMED
-    ):
+    if isinstance(incoming.event, Rejected) and incoming.event.reason is Reason.MALFORMED:
         return _MALFORMED
     return [incoming]
 
@@ -90,8 +83,7 @@ def event_of_headers(attributes: dict[str, str], body: bytes) -> Incoming | Refu
     if isinstance(data.event, Rejected):
         return _MALFORMED if data.event.reason is Reason.MALFORMED else data
     return Incoming(
-        original=msgspec.json.encode({**envelope, "data": msgspec.Raw(body)}),
-        event={**envelope, "data": data.event},
+        original=msgspec.json.encode({**envelope, "data": msgspec.Raw(body)}), event={**envelope, "data": data.event}
     )
 
 
@@ -115,19 +107,13 @@ def _elements(body: bytes) -> Sequence[Incoming] | Refused:
 
 def _read(original: bytes) -> Incoming:
     if len(original) > EVENT_BYTES_MAX:
-        return _unread(
-            original, Reason.TOO_LARGE, f"an event has at most {EVENT_BYTES_MAX} bytes"
-        )
+        return _unread(original, Reason.TOO_LARGE, f"an event has at most {EVENT_BYTES_MAX} bytes")
     if nests_too_deep(original):
         return _unread(original, Reason.TOO_DEEP, "an event nests at most 16 deep")
     try:
         return Incoming(original, _VALUE.decode(original))
     except msgspec.ValidationError:
-        return _unread(
-            original,
-            Reason.OUT_OF_RANGE,
-            "a number is beyond what JSON readers agree on; send it as text",
-        )
+        return _unread(original, Reason.OUT_OF_RANGE, "a number is beyond what JSON readers agree on; send it as text")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return _unread(original, Reason.MALFORMED, "this event is not JSON (RFC 8259)")
 

@@ -49,9 +49,7 @@ AWAY: Final = Refused(
 )
 """A late acknowledgement is an unknown outcome, so the answer promises nothing about what was kept."""
 
-RECORD_CONTENT_TYPE: Final = (
-    ("content-type", b"application/cloudevents+json; charset=UTF-8"),
-)
+RECORD_CONTENT_TYPE: Final = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
 Headers = Sequence[tuple[str, str]]
 """Names in small letters, values as latin-1 text."""
@@ -97,16 +95,11 @@ class Door:
         self.meter.request(answer, channel=channel, seconds=perf_counter() - started)
         return answer
 
-    async def _verdicts(
-        self, posted: Posted, share: Share
-    ) -> Sequence[Verdict] | Refused:
+    async def _verdicts(self, posted: Posted, share: Share) -> Sequence[Verdict] | Refused:
         source = self._admitted(posted)
         if isinstance(source, Refused):
             return source
-        form = form_of(
-            posted.one("content-type"),
-            binary=cloudevents.is_binary(name for name, _ in posted.headers),
-        )
+        form = form_of(posted.one("content-type"), binary=cloudevents.is_binary(name for name, _ in posted.headers))
         if isinstance(form, Refused):
             return form
         if self.event_log.unready() is not None:
@@ -125,11 +118,7 @@ class Door:
         if source is None:
             return Refused("unauthorized")
         origin = posted.one("origin")
-        if (
-            origin is not None
-            and source.kind == "browser"
-            and not source.serves_pages_of(origin)
-        ):
+        if origin is not None and source.kind == "browser" and not source.serves_pages_of(origin):
             return Refused("forbidden", "Pages of this origin may not use this key.")
         return source
 
@@ -139,17 +128,13 @@ class Door:
         received = arrival(self.clock.now_us())
         dead = _DeadLetters(source=source, received_at=received.text)
         if isinstance(incoming, Refused):
-            record = dead.letter(
-                body, None, reason=incoming.slug, detail=incoming.detail
-            )
+            record = dead.letter(body, None, reason=incoming.slug, detail=incoming.detail)
             return await self._append([record]) or incoming
         verdicts = [self._verdict(one, source, received) for one in incoming]
         records = list(_records(incoming, verdicts, dead))
         return await self._append(records) or verdicts
 
-    def _verdict(
-        self, incoming: Incoming, source: Source, received: Arrival
-    ) -> Verdict:
+    def _verdict(self, incoming: Incoming, source: Source, received: Arrival) -> Verdict:
         if isinstance(incoming.event, Rejected):
             return Verdict(None, incoming.event)
         outcome = self.judge.judge(incoming.event, source=source, received=received)
@@ -169,22 +154,13 @@ class Door:
 
 
 async def _body(posted: Posted, share: Share) -> bytes | Refused:
-    encodings = [
-        encoding.strip().lower()
-        for encoding in (posted.one("content-encoding") or "identity").split(",")
-    ]
+    encodings = [encoding.strip().lower() for encoding in (posted.one("content-encoding") or "identity").split(",")]
     if encodings not in (["identity"], ["gzip"], ["x-gzip"]):
-        return Refused(
-            "unsupported-media-type",
-            "Send the body plain or with Content-Encoding: gzip, once.",
-        )
+        return Refused("unsupported-media-type", "Send the body plain or with Content-Encoding: gzip, once.")
     try:
         async with asyncio.timeout(BODY_SECONDS_MAX):
             body = await read_body(
-                posted.body,
-                announced=posted.one("content-length"),
-                waits=posted.one("expect") is not None,
-                share=share,
+                posted.body, announced=posted.one("content-length"), waits=posted.one("expect") is not None, share=share
             )
     except TimeoutError:
         return Refused("timeout")
@@ -203,9 +179,7 @@ def _incoming(posted: Posted, form: Form, body: bytes) -> Sequence[Incoming] | R
     return incoming if isinstance(incoming, Refused) else [incoming]
 
 
-def _records(
-    incoming: Sequence[Incoming], verdicts: Sequence[Verdict], dead: _DeadLetters
-) -> Iterator[LogRecord]:
+def _records(incoming: Sequence[Incoming], verdicts: Sequence[Verdict], dead: _DeadLetters) -> Iterator[LogRecord]:
     for one, verdict in zip(incoming, verdicts, strict=True):
         match verdict.outcome:
             case Accepted(topic=topic, key=key, value=value):
@@ -221,9 +195,7 @@ class _DeadLetters:
     source: Source
     received_at: str
 
-    def letter(
-        self, original: bytes, event: object, *, reason: str, detail: str
-    ) -> LogRecord:
+    def letter(self, original: bytes, event: object, *, reason: str, detail: str) -> LogRecord:
         headers = [
             ("reason", reason.encode()),
             ("detail", detail.encode()),
@@ -233,17 +205,11 @@ class _DeadLetters:
         original = masked(original, event)
         if len(original) > DEAD_BYTES_MAX:
             headers.append(("truncated", str(len(original)).encode()))
-        return LogRecord(
-            DLQ, _subject(event), original[:DEAD_BYTES_MAX], tuple(headers)
-        )
+        return LogRecord(DLQ, _subject(event), original[:DEAD_BYTES_MAX], tuple(headers))
 
 
 def _subject(event: object) -> bytes | None:
     subject = event.get("subject") if isinstance(event, dict) else None
-    if (
-        isinstance(subject, str)
-        and 0 < len(subject) <= SUBJECT_CHARS_MAX
-        and not names_by_contact(subject)
-    ):
+    if isinstance(subject, str) and 0 < len(subject) <= SUBJECT_CHARS_MAX and not names_by_contact(subject):
         return subject.encode()
     return None

@@ -26,9 +26,7 @@ Partition = tuple[str, int]
 class Ends(Protocol):
     """Where the log ends and where a group stands."""
 
-    async def ends(
-        self, topics: tuple[str, ...]
-    ) -> Mapping[Partition, tuple[int, int]]:
+    async def ends(self, topics: tuple[str, ...]) -> Mapping[Partition, tuple[int, int]]:
         """Tell the first offset and the end of every partition."""
 
     async def offsets(self, group: str) -> Mapping[Partition, int]:

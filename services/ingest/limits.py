@@ -87,10 +87,7 @@ class Share:
         return True
 
 
-BUSY: Final = Refused(
-    "unavailable",
-    "Too much is under way at this moment. Send the same again after Retry-After.",
-)
+BUSY: Final = Refused("unavailable", "Too much is under way at this moment. Send the same again after Retry-After.")
 
 
 TOO_LARGE: Final = Refused("body-too-large")
@@ -128,9 +125,7 @@ def _announces_too_much(announced: str | None) -> bool:
         announced is not None
         and announced.isascii()
         and announced.isdigit()
-        and (
-            len(announced) > len(str(BODY_BYTES_MAX)) or int(announced) > BODY_BYTES_MAX
-        )
+        and (len(announced) > len(str(BODY_BYTES_MAX)) or int(announced) > BODY_BYTES_MAX)
     )
 
 
@@ -153,10 +148,7 @@ def inflate(body: bytes, *, share: Share) -> bytes | Refused:
             inflated += piece
             rest = member.unconsumed_tail
             if not piece and not rest and not member.eof:
-                return Refused(
-                    "malformed-encoding",
-                    "The gzip stream is cut off. Send a whole one.",
-                )
+                return Refused("malformed-encoding", "The gzip stream is cut off. Send a whole one.")
         rest = member.unused_data
         if not rest:
             return bytes(inflated)

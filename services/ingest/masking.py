@@ -13,9 +13,7 @@ from services.infra.pseudonyms import HASHED_KINDS
 REMOVED: Final = "[removed]"
 
 _LOCAL: Final = rb"[A-Za-z0-9.!#$%&'*+/=?^_`{|}~-]"
-_ADDRESS: Final = re.compile(
-    rb"(?<!%b)%b{1,64}+@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)+" % (_LOCAL, _LOCAL)
-)
+_ADDRESS: Final = re.compile(rb"(?<!%b)%b{1,64}+@[A-Za-z0-9-]++(?:\.[A-Za-z0-9-]++)+" % (_LOCAL, _LOCAL))
 """Begins only where a run of such characters begins: else each of a million of them would be tried."""
 
 _TEXT: Final = re.compile(rb'"(?:[^"\\]++|\\.)*+"')
@@ -30,10 +28,7 @@ def masked(original: bytes, event: object) -> bytes:
     """
     if not isinstance(event, dict):
         return _ADDRESS.sub(REMOVED.encode(), original)
-    personal = {
-        msgspec.json.encode(said): msgspec.json.encode(instead)
-        for said, instead in _personal(event)
-    }
+    personal = {msgspec.json.encode(said): msgspec.json.encode(instead) for said, instead in _personal(event)}
     if not personal:
         return original
     if not personal.keys() <= set(_TEXT.findall(original)):

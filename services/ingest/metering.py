@@ -4,13 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.infra.metrics import (
-    INGEST_EVENTS,
-    INGEST_REQUEST_SECONDS,
-    INGEST_REQUESTS,
-    UNKNOWN_TOUCHPOINTS,
-    label_of,
-)
+from services.infra.metrics import INGEST_EVENTS, INGEST_REQUEST_SECONDS, INGEST_REQUESTS, UNKNOWN_TOUCHPOINTS, label_of
 from services.ingest.accept import Accepted
 from services.ingest.answers import Answer, Verdict
 

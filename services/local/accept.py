@@ -20,16 +20,12 @@ def run(partition: str, *, data: Path | None) -> int:
     """Move the stored position into what the log holds; 0 when it moved, 1 when there was nothing to accept."""
     topic, _, part = partition.rpartition("/")
     if topic not in {*EVENT_TOPICS, DLQ} or not (part.isascii() and part.isdigit()):
-        raise ConfigurationError(
-            "name the partition as the worker's message does, such as cx.touchpoints.v1/3"
-        )
+        raise ConfigurationError("name the partition as the worker's message does, such as cx.touchpoints.v1/3")
     moved, start = asyncio.run(_accept((topic, int(part)), settings=_settings(data)))
     if moved:
         sys.stdout.write(f"{partition} goes on at {start}; start the workers again\n")
     else:
-        sys.stdout.write(
-            f"{partition}: its stored position lies inside the log, nothing to accept\n"
-        )
+        sys.stdout.write(f"{partition}: its stored position lies inside the log, nothing to accept\n")
     return 0 if moved else 1
 
 
@@ -41,21 +37,15 @@ def _settings(data: Path | None) -> Settings:
     return settings.model_copy(
         update={
             "kafka": settings.kafka.model_copy(update={"bootstrap": connection.kafka}),
-            "postgres": settings.postgres.model_copy(
-                update={"dsn": SecretStr(connection.postgres)}
-            ),
+            "postgres": settings.postgres.model_copy(update={"dsn": SecretStr(connection.postgres)}),
         }
     )
 
 
-async def _accept(
-    partition: tuple[str, int], *, settings: Settings
-) -> tuple[bool, int]:
+async def _accept(partition: tuple[str, int], *, settings: Settings) -> tuple[bool, int]:
     ends = await log_ends(settings.kafka.bootstrap, [partition[0]])
     if partition not in ends:
-        raise ConfigurationError(
-            f"the log has no partition {partition[0]}/{partition[1]}"
-        )
+        raise ConfigurationError(f"the log has no partition {partition[0]}/{partition[1]}")
     earliest, end = ends[partition]
     store = await Store.open(settings.postgres, lanes=1)
     try:

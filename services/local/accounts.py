@@ -65,9 +65,7 @@ def _unprivileged() -> Account:
             continue
         return Account(name, entry.pw_uid, entry.pw_gid)
     names = " or ".join(UNPRIVILEGED)
-    raise ConfigurationError(
-        f"Postgres refuses to run as root and there is no user {names}: run as another user"
-    )
+    raise ConfigurationError(f"Postgres refuses to run as root and there is no user {names}: run as another user")
 
 
 def _reaches(account: Account, path: Path) -> bool:
@@ -84,15 +82,9 @@ def _room() -> Path:
             room.mkdir(mode=0o711, parents=True, exist_ok=True)
         except OSError:
             continue
-        if (
-            room.stat().st_uid == os.geteuid()
-            and not room.is_symlink()
-            and os.access(room, os.W_OK)
-        ):
+        if room.stat().st_uid == os.geteuid() and not room.is_symlink() and os.access(room, os.W_OK):
             return room
-    raise ConfigurationError(
-        f"root can write neither {ROOMS[0]} nor {ROOMS[1]}: run as another user"
-    )
+    raise ConfigurationError(f"root can write neither {ROOMS[0]} nor {ROOMS[1]}: run as another user")
 
 
 def _copied(binaries: Path) -> Path:
@@ -100,11 +92,7 @@ def _copied(binaries: Path) -> Path:
     copy = _room() / f"programs-{hashlib.sha256(described.encode()).hexdigest()[:16]}"
     if not copy.exists():
         partial = copy.with_name(f".{copy.name}.{os.getpid()}")
-        shutil.copytree(
-            binaries.parent,
-            partial,
-            ignore=shutil.ignore_patterns("*.py", "__pycache__"),
-        )
+        shutil.copytree(binaries.parent, partial, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
         partial.rename(copy)
     return copy / binaries.name
 

@@ -86,14 +86,8 @@ class Board:
             shares[line.touchpoint] = Share(points + line.points, events + line.events)
         self._moves += 1
         before = self._watched.get(score.customer)
-        base, base_shares = (
-            (score.score, shares)
-            if before is None
-            else (before.base, before.base_shares)
-        )
-        watched = self._watched[score.customer] = _Watched(
-            score, shares, base, base_shares, self._moves
-        )
+        base, base_shares = (score.score, shares) if before is None else (before.base, before.base_shares)
+        watched = self._watched[score.customer] = _Watched(score, shares, base, base_shares, self._moves)
         return _row(watched)
 
     def rows(self, limit: int) -> list[Row]:
@@ -105,14 +99,10 @@ class Board:
         """Every watched customer's score."""
         return {name: watched.score.score for name, watched in self._watched.items()}
 
-    def told(
-        self, phase: Phase, customers: Collection[str], *, now: Mapping[str, float]
-    ) -> Told:
+    def told(self, phase: Phase, customers: Collection[str], *, now: Mapping[str, float]) -> Told:
         """How these customers changed from the phase's beginning to `now`."""
         base = self._bases.get(phase, {})
-        changes: Sequence[float] = [
-            now[name] - base[name] for name in customers if name in base and name in now
-        ]
+        changes: Sequence[float] = [now[name] - base[name] for name in customers if name in base and name in now]
         return Told(len(changes), sum(changes) / len(changes) if changes else 0.0)
 
 
@@ -120,9 +110,7 @@ def _row(watched: _Watched) -> Row:
     """The reasons are those of the change; where there is none, those of the score as a whole."""
     score = watched.score
     cause = _cause(watched.base_shares, watched.shares) or _cause({}, watched.shares)
-    return Row(
-        score.customer, score.score, score.band, score.score - watched.base, cause
-    )
+    return Row(score.customer, score.score, score.band, score.score - watched.base, cause)
 
 
 def _cause(before: Mapping[str, Share], after: Mapping[str, Share]) -> Cause | None:
@@ -130,15 +118,8 @@ def _cause(before: Mapping[str, Share], after: Mapping[str, Share]) -> Cause | N
 
     Touchpoints without new events change too, since all points share one sum; they move nothing by themselves.
     """
-    moved = {
-        name: after[name].points - before.get(name, NOTHING).points
-        for name in sorted(after)
-    }
+    moved = {name: after[name].points - before.get(name, NOTHING).points for name in sorted(after)}
     move = sum(moved.values())
-    changes = {
-        name: points
-        for name, points in moved.items()
-        if after[name].events != before.get(name, NOTHING).events
-    }
+    changes = {name: points for name, points in moved.items() if after[name].events != before.get(name, NOTHING).events}
     name = max(changes, key=lambda touchpoint: changes[touchpoint] * move, default="")
     return Cause(name, changes[name]) if name and changes[name] * move > 0 else None

@@ -87,19 +87,12 @@ class Stack:
         doors = (
             ("ingest", settings.ingest.host, settings.ingest.port),
             ("API", settings.api.host, settings.api.port),
-            (
-                "aggregator's metrics",
-                settings.aggregator.host,
-                settings.aggregator.metrics_port,
-            ),
+            ("aggregator's metrics", settings.aggregator.host, settings.aggregator.metrics_port),
         )
         return cls(
             kafka=settings.kafka,
             postgres=settings.postgres.dsn.get_secret_value(),
-            doors=tuple(
-                (name, f"http://{reached_at(host)}:{port}")
-                for name, host, port in doors
-            ),
+            doors=tuple((name, f"http://{reached_at(host)}:{port}") for name, host, port in doors),
             sources=settings.sources,
             data=Path.cwd(),
             logs="what the service prints",
@@ -112,11 +105,7 @@ Check = Callable[[Stack], Awaitable[list[Finding]]]
 async def doors(stack: Stack) -> list[Finding]:
     """Ask every door whether it is ready."""
     async with httpx.AsyncClient(timeout=ANSWER_S, trust_env=False) as http:
-        return list(
-            await asyncio.gather(
-                *(_door(http, name, url, stack.logs) for name, url in stack.doors)
-            )
-        )
+        return list(await asyncio.gather(*(_door(http, name, url, stack.logs) for name, url in stack.doors)))
 
 
 async def _door(http: httpx.AsyncClient, name: str, url: str, logs: str) -> Finding:
@@ -124,20 +113,10 @@ async def _door(http: httpx.AsyncClient, name: str, url: str, logs: str) -> Find
         answer = await http.get(f"{url}/readyz")
     except httpx.TransportError as error:
         said = f"{url} does not answer ({type(error).__name__})"
-        return Finding(
-            Level.ERROR,
-            name,
-            said,
-            f"start it (`tactus up`), or see why it ended: {logs}",
-        )
+        return Finding(Level.ERROR, name, said, f"start it (`tactus up`), or see why it ended: {logs}")
     if answer.status_code == HTTPStatus.OK:
         return Finding(Level.OK, name, f"{url} is ready")
-    return Finding(
-        Level.ERROR,
-        name,
-        f"{url} is not ready: {answer.text.strip()[:200]}",
-        f"see {logs}",
-    )
+    return Finding(Level.ERROR, name, f"{url} is not ready: {answer.text.strip()[:200]}", f"see {logs}")
 
 
 async def log(stack: Stack) -> list[Finding]:
@@ -150,14 +129,7 @@ async def log(stack: Stack) -> list[Finding]:
         return [Finding(Level.ERROR, "Kafka", f"{address} does not answer", fix)]
     if level < KAFKA_LEVEL_MIN:
         fix = "upgrade the brokers: Tactus is tested with 4.3"
-        return [
-            Finding(
-                Level.WARNING,
-                "Kafka",
-                f"{address} is older than 4.0 (feature level {level})",
-                fix,
-            )
-        ]
+        return [Finding(Level.WARNING, "Kafka", f"{address} is older than 4.0 (feature level {level})", fix)]
     return [Finding(Level.OK, "Kafka", f"{address} answers, feature level {level}")]
 
 
@@ -165,9 +137,7 @@ async def topics(stack: Stack) -> list[Finding]:
     """Compare the topics with what they should be."""
     differences = await check_topics(stack.kafka)
     if not differences:
-        return [
-            Finding(Level.OK, "topics", "all exist, with their partitions and settings")
-        ]
+        return [Finding(Level.OK, "topics", "all exist, with their partitions and settings")]
     return [
         Finding(Level.ERROR, "topics", text, fix)
         for text, _, fix in (difference.partition("; ") for difference in differences)
@@ -177,32 +147,14 @@ async def topics(stack: Stack) -> list[Finding]:
 async def sources(stack: Stack) -> list[Finding]:
     """Read the sources file as the services do."""
     if stack.sources is None:
-        return [
-            Finding(
-                Level.ERROR,
-                "sources",
-                "TACTUS_SOURCES is not set",
-                "set it to the sources file",
-            )
-        ]
+        return [Finding(Level.ERROR, "sources", "TACTUS_SOURCES is not set", "set it to the sources file")]
     try:
         load_sources(stack.sources)
     except ConfigurationError as error:
-        return [
-            Finding(
-                Level.ERROR,
-                "sources",
-                str(error),
-                "correct the file, then send ingest and the API SIGHUP",
-            )
-        ]
+        return [Finding(Level.ERROR, "sources", str(error), "correct the file, then send ingest and the API SIGHUP")]
     if stack.sources.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         fix = f"chmod 600 {stack.sources}"
-        return [
-            Finding(
-                Level.WARNING, "sources", f"{stack.sources} is open to other users", fix
-            )
-        ]
+        return [Finding(Level.WARNING, "sources", f"{stack.sources} is open to other users", fix)]
     return [Finding(Level.OK, "sources", f"{stack.sources} is valid")]
 
 

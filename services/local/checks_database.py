@@ -70,14 +70,7 @@ async def database(stack: Stack) -> list[Finding]:
     for name, value in settings.items():
         if value == "off":
             fix = f"ALTER SYSTEM SET {name} = on; then SELECT pg_reload_conf();"
-            findings.append(
-                Finding(
-                    Level.ERROR,
-                    "Postgres",
-                    f"{name} is off: a power cut loses commits",
-                    fix,
-                )
-            )
+            findings.append(Finding(Level.ERROR, "Postgres", f"{name} is off: a power cut loses commits", fix))
     return findings
 
 
@@ -85,14 +78,7 @@ async def migrations(stack: Stack) -> list[Finding]:
     """Look for migrations that this database lacks."""
     missing = await pending(stack.postgres)
     if missing:
-        return [
-            Finding(
-                Level.ERROR,
-                "migrations",
-                f"pending: {', '.join(missing)}",
-                "run `tactus migrate`",
-            )
-        ]
+        return [Finding(Level.ERROR, "migrations", f"pending: {', '.join(missing)}", "run `tactus migrate`")]
     return [Finding(Level.OK, "migrations", "all are applied")]
 
 
@@ -100,9 +86,7 @@ async def clock(stack: Stack) -> list[Finding]:
     """Compare the database's clock with ours."""
     async with _connected(stack) as connection:
         before = SystemClock().now_us()
-        theirs = await connection.fetchval(
-            "SELECT extract(epoch FROM clock_timestamp())::float8"
-        )
+        theirs = await connection.fetchval("SELECT extract(epoch FROM clock_timestamp())::float8")
         after = SystemClock().now_us()
     ahead_s = theirs - (before + after) / 2e6
     text = f"the database's clock is {abs(ahead_s):.3f} s {'ahead of' if ahead_s > 0 else 'behind'} this machine's"
@@ -122,14 +106,7 @@ def judge_clock(ahead_s: float, text: str) -> Finding:
 async def progress(stack: Stack) -> list[Finding]:
     """Compare where the workers stand with where the log ends, and add up what became of its records."""
     if await pending(stack.postgres):
-        return [
-            Finding(
-                Level.ERROR,
-                "progress",
-                "there are no tables to look at",
-                "run `tactus migrate`",
-            )
-        ]
+        return [Finding(Level.ERROR, "progress", "there are no tables to look at", "run `tactus migrate`")]
     positions, unowned = await _positions(stack)
     if any(map(_stuck, positions)):
         # A record that came between the two looks at an idle partition has waited for no time at all.
@@ -138,24 +115,17 @@ async def progress(stack: Stack) -> list[Finding]:
     findings = [judge_progress(positions, unowned=unowned)]
     for position in positions:
         findings += judge_position(position)
-    return [
-        *findings,
-        judge_conservation([position for position in positions if position.event]),
-    ]
+    return [*findings, judge_conservation([position for position in positions if position.event])]
 
 
 async def _positions(stack: Stack) -> tuple[list[Position], int]:
     """Where every partition stands, and how many have never been read."""
     # The database first: the log only grows, so a record can be seen waiting that is not, never the reverse.
     async with _connected(stack) as connection:
-        rows = {
-            (row["topic"], row["part"]): row for row in await connection.fetch(PROGRESS)
-        }
+        rows = {(row["topic"], row["part"]): row for row in await connection.fetch(PROGRESS)}
     ends = await log_ends(stack.kafka.bootstrap, (*EVENT_TOPICS, DLQ))
     positions = [
-        Position(
-            f"{topic}/{part}", topic in EVENT_TOPICS, first, end, rows[topic, part]
-        )
+        Position(f"{topic}/{part}", topic in EVENT_TOPICS, first, end, rows[topic, part])
         for (topic, part), (first, end) in sorted(ends.items())
         if (topic, part) in rows
     ]
@@ -166,9 +136,7 @@ def judge_progress(positions: list[Position], *, unowned: int) -> Finding:
     """Say whether the workers move, and how much waits for them."""
     if unowned:
         text = f"{unowned} partitions have never been read"
-        return Finding(
-            Level.ERROR, "progress", text, "start a worker: `tactus aggregator`"
-        )
+        return Finding(Level.ERROR, "progress", text, "start a worker: `tactus aggregator`")
     waiting = sum(max(position.end - position.row["next"], 0) for position in positions)
     if any(_stuck(position) for position in positions):
         text = f"{waiting} records wait, and some partition has not moved for {STUCK_S:.0f} s"
@@ -178,9 +146,7 @@ def judge_progress(positions: list[Position], *, unowned: int) -> Finding:
 
 
 def _stuck(position: Position) -> bool:
-    return bool(
-        position.end > position.row["next"] and position.row["still_s"] > STUCK_S
-    )
+    return bool(position.end > position.row["next"] and position.row["still_s"] > STUCK_S)
 
 
 def judge_position(position: Position) -> list[Finding]:
@@ -188,60 +154,36 @@ def judge_position(position: Position) -> list[Finding]:
     row, findings = position.row, []
     accept = f"if that is right, `tactus topics accept {position.name}`"
     if row["next"] > position.end:
-        text = f"{position.name} ends at {position.end}, before {row['next']}, where the workers stand: it was made anew"
-        findings.append(
-            Finding(Level.ERROR, "progress", text, f"restore the topic; {accept}")
+        text = (
+            f"{position.name} ends at {position.end}, before {row['next']}, where the workers stand: it was made anew"
         )
+        findings.append(Finding(Level.ERROR, "progress", text, f"restore the topic; {accept}"))
     if row["lost"] > row["lost_accepted"] or row["next"] < position.first:
         count = max(row["lost"] - row["lost_accepted"], position.first - row["next"])
-        text = (
-            f"{position.name}: retention removed {count} records before they were read"
-        )
-        findings.append(
-            Finding(
-                Level.ERROR, "loss", text, f"lengthen the topic's retention; {accept}"
-            )
-        )
+        text = f"{position.name}: retention removed {count} records before they were read"
+        findings.append(Finding(Level.ERROR, "loss", text, f"lengthen the topic's retention; {accept}"))
     gap = position.passed - position.dealt_with
     if position.event and gap:
-        text = f"{position.name}: {position.passed} records passed, {position.dealt_with} accounted for, difference {gap}"
-        findings.append(
-            Finding(
-                Level.ERROR,
-                "conservation",
-                text,
-                "see docs/runbooks/ConservationBroken.md",
-            )
+        text = (
+            f"{position.name}: {position.passed} records passed, {position.dealt_with} accounted for, difference {gap}"
         )
+        findings.append(Finding(Level.ERROR, "conservation", text, "see docs/runbooks/ConservationBroken.md"))
     return findings
 
 
 def judge_conservation(positions: list[Position]) -> Finding:
     """State the law over both event topics: every record of the log is in exactly one count."""
-    records = sum(
-        position.end - position.row["start"] - position.row["lost_accepted"]
-        for position in positions
-    )
+    records = sum(position.end - position.row["start"] - position.row["lost_accepted"] for position in positions)
     waiting = sum(position.end - position.row["next"] for position in positions)
-    counts = ", ".join(
-        f"{count} {sum(position.row[count] for position in positions)}"
-        for count in COUNTS
-    )
+    counts = ", ".join(f"{count} {sum(position.row[count] for position in positions)}" for count in COUNTS)
     text = f"in log {records} = {counts}" + (f", waiting {waiting}" if waiting else "")
     if records - waiting == sum(position.dealt_with for position in positions):
         return Finding(Level.OK, "conservation", text)
-    return Finding(
-        Level.ERROR,
-        "conservation",
-        text.replace("=", "≠", 1),
-        "see docs/runbooks/ConservationBroken.md",
-    )
+    return Finding(Level.ERROR, "conservation", text.replace("=", "≠", 1), "see docs/runbooks/ConservationBroken.md")
 
 
 @asynccontextmanager
-async def _connected(
-    stack: Stack,
-) -> AsyncIterator[Any]:  # an asyncpg connection; only the stores import that
+async def _connected(stack: Stack) -> AsyncIterator[Any]:  # an asyncpg connection; only the stores import that
     connection = await connect(stack.postgres, application="tactus-doctor")
     try:
         yield connection

@@ -51,21 +51,9 @@ class Outgoing(NamedTuple):
     encoded: bytes
 
     @classmethod
-    def of(
-        cls,
-        *,
-        event_id: str,
-        source: str,
-        occurred_at: datetime | None,
-        body: Mapping[str, object],
-    ) -> Self:
+    def of(cls, *, event_id: str, source: str, occurred_at: datetime | None, body: Mapping[str, object]) -> Self:
         """Encode an event; without a time the door gives it the time of arrival."""
-        event: dict[str, object] = {
-            "specversion": "1.0",
-            "id": event_id,
-            "source": source,
-            "type": TYPE,
-        }
+        event: dict[str, object] = {"specversion": "1.0", "id": event_id, "source": source, "type": TYPE}
         if occurred_at is not None:
             event["time"] = write_instant(occurred_at)
         event["data"] = body
@@ -119,9 +107,7 @@ def batches(events: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
     size = 2
     for event in events:
         length = len(event.encoded) + 1
-        if batch and (
-            len(batch) == BATCH_EVENTS_MAX or size + length > BATCH_BYTES_MAX
-        ):
+        if batch and (len(batch) == BATCH_EVENTS_MAX or size + length > BATCH_BYTES_MAX):
             yield batch
             batch, size = [], 2
         batch.append(event)
@@ -147,10 +133,7 @@ class EventsClient:
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.http.aclose()
 
@@ -162,9 +145,7 @@ class EventsClient:
         """
         answer = await self._post_until_answered(events)
         if answer.status_code in _STOP:
-            raise ConfigurationError(
-                f"{answer.request.url} answered {answer.status_code}: {_problem(answer)}"
-            )
+            raise ConfigurationError(f"{answer.request.url} answered {answer.status_code}: {_problem(answer)}")
         verdicts = _verdicts(answer, events)
         if verdicts is not None:
             return verdicts
@@ -180,9 +161,7 @@ class EventsClient:
         for attempt in range(ATTEMPTS_MAX):
             wait_s = min(0.2 * 2**attempt, WAIT_S_MAX)
             try:
-                answer = await self.http.post(
-                    "/v1/events", content=body, headers=headers
-                )
+                answer = await self.http.post("/v1/events", content=body, headers=headers)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 reason = f"no connection: {error}"  # it never arrived, so it cannot be there twice
             except httpx.TransportError as error:
@@ -196,18 +175,13 @@ class EventsClient:
                 self.repeated += len(events)
             if attempt + 1 < ATTEMPTS_MAX:
                 await self.pause(wait_s)
-        raise UnavailableError(
-            f"{self.http.base_url} took nothing in {ATTEMPTS_MAX} attempts ({reason})"
-        )
+        raise UnavailableError(f"{self.http.base_url} took nothing in {ATTEMPTS_MAX} attempts ({reason})")
 
     def _request(self, events: Sequence[Outgoing]) -> tuple[bytes, dict[str, str]]:
         body = b"[" + b",".join(event.encoded for event in events) + b"]"
         headers = {"Content-Type": "application/cloudevents-batch+json"}
         if self.compress and len(body) > GZIP_BYTES_MIN:
-            return gzip.compress(body, compresslevel=1, mtime=0), {
-                **headers,
-                "Content-Encoding": "gzip",
-            }
+            return gzip.compress(body, compresslevel=1, mtime=0), {**headers, "Content-Encoding": "gzip"}
         return body, headers
 
 
@@ -217,19 +191,13 @@ def open_client(*, url: str, key: str, connections: int) -> EventsClient:
         base_url=url,
         headers={"Authorization": f"Bearer {key}"},
         timeout=httpx.Timeout(TIMEOUT_S),
-        limits=httpx.Limits(
-            max_connections=connections, max_keepalive_connections=connections
-        ),
+        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
         trust_env=False,
     )
-    return EventsClient(
-        http=http, compress=http.base_url.host not in LOOPBACK, pause=asyncio.sleep
-    )
+    return EventsClient(http=http, compress=http.base_url.host not in LOOPBACK, pause=asyncio.sleep)
 
 
-def _verdicts(
-    answer: httpx.Response, events: Sequence[Outgoing]
-) -> list[Verdict] | None:
+def _verdicts(answer: httpx.Response, events: Sequence[Outgoing]) -> list[Verdict] | None:
     """The verdicts of an answer; None when it does not speak of every event."""
     try:
         results = _ANSWER.decode(answer.content).results
@@ -240,9 +208,7 @@ def _verdicts(
         return None
     return [
         Verdict(event.id, result.status == "accepted", result.why, result.durable)
-        for event, result in zip(
-            events, (by_index[i] for i in range(len(events))), strict=True
-        )
+        for event, result in zip(events, (by_index[i] for i in range(len(events))), strict=True)
     ]
 
 

@@ -51,18 +51,10 @@ def find_connection(data: Path | None = None) -> Connection:
     try:
         return Connection.model_validate_json(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ConfigurationError(
-            f"no stack runs in {folder}: start one with `tactus up{option}`"
-        ) from error
+        raise ConfigurationError(f"no stack runs in {folder}: start one with `tactus up{option}`") from error
     except PermissionError as error:
-        raise ConfigurationError(
-            f"{path} belongs to another user: run as that user"
-        ) from error
+        raise ConfigurationError(f"{path} belongs to another user: run as that user") from error
     except OSError as error:
-        raise ConfigurationError(
-            f"{path} cannot be read ({error.strerror}): name the directory of a stack"
-        ) from error
+        raise ConfigurationError(f"{path} cannot be read ({error.strerror}): name the directory of a stack") from error
     except ValidationError as error:
-        raise ConfigurationError(
-            f"{path} is of another version: restart `tactus up{option}`"
-        ) from error
+        raise ConfigurationError(f"{path} is of another version: restart `tactus up{option}`") from error

@@ -34,9 +34,7 @@ class Counts:
     @property
     def lost(self) -> int:
         """What was accepted and is not in the log, and what is in the log and was not dealt with."""
-        return max(self.accepted - self.in_log, 0) + max(
-            self.in_log - self.outcomes.total, 0
-        )
+        return max(self.accepted - self.in_log, 0) + max(self.in_log - self.outcomes.total, 0)
 
     @property
     def settled(self) -> bool:
@@ -63,24 +61,9 @@ class Counts:
         again = outcomes.duplicate + outcomes.conflict
         checks = (
             ("lost", self.lost, self.lost == 0, "0"),
-            (
-                "accepted",
-                self.accepted,
-                self.accepted == expected.accepted,
-                str(expected.accepted),
-            ),
-            (
-                "records beyond those accepted",
-                twice,
-                0 <= twice <= repeated,
-                f"0 to {repeated}",
-            ),
-            (
-                "applied",
-                outcomes.applied,
-                outcomes.applied == expected.applied,
-                str(expected.applied),
-            ),
+            ("accepted", self.accepted, self.accepted == expected.accepted, str(expected.accepted)),
+            ("records beyond those accepted", twice, 0 <= twice <= repeated, f"0 to {repeated}"),
+            ("applied", outcomes.applied, outcomes.applied == expected.applied, str(expected.applied)),
             (
                 "duplicate and conflict",
                 again,
@@ -96,8 +79,4 @@ class Counts:
             ("dead-lettered", outcomes.dead, outcomes.dead == 0, "0"),
             ("erased", outcomes.erased, outcomes.erased == 0, "0"),
         )
-        return [
-            f"{name} is {found}, and should be {right}"
-            for name, found, good, right in checks
-            if not good
-        ]
+        return [f"{name} is {found}, and should be {right}" for name, found, good, right in checks if not good]

@@ -83,9 +83,7 @@ def run(seconds: int | None, customers: int, rate: float, browser: bool) -> int:
         console.print(f"tactus demo: {reason}", markup=False, highlight=False)
         code = REFUSED if isinstance(reason, ConfigurationError) else FAILED
     for finding in ending.findings:
-        console.print(
-            f"The counts do not add up: {finding}", markup=False, highlight=False
-        )
+        console.print(f"The counts do not add up: {finding}", markup=False, highlight=False)
         code = FAILED
     if ending.counts is not None:
         sys.stdout.write(f"{ending.counts.line()}\n")
@@ -101,14 +99,7 @@ async def _demo(options: Options, data: Path, console: Console, ending: Ending) 
     try:
         async with stack as connection:
             signals.showing = True
-            await _show(
-                options,
-                connection,
-                console=console,
-                stop=signals.stop,
-                began_s=began_s,
-                ending=ending,
-            )
+            await _show(options, connection, console=console, stop=signals.stop, began_s=began_s, ending=ending)
             console.print("Stopping …")
     except asyncio.CancelledError:
         if not signals.told:
@@ -141,24 +132,14 @@ class _Signals:
 
 
 async def _show(
-    options: Options,
-    connection: Connection,
-    *,
-    console: Console,
-    stop: asyncio.Event,
-    began_s: float,
-    ending: Ending,
+    options: Options, connection: Connection, *, console: Console, stop: asyncio.Event, began_s: float, ending: Ending
 ) -> None:
     address = await _page(connection, browser=options.browser and console.is_terminal)
     console.print(f"Open {address}", markup=False, highlight=False)
     board, status = Board(), Status(address=address)
-    screen = open_screen(
-        console, board=board, status=status, labels=labels("en").touchpoints
-    )
+    screen = open_screen(console, board=board, status=status, labels=labels("en").touchpoints)
     async with (
-        open_client(
-            url=connection.ingest, key=_key_of(connection, "server"), connections=2
-        ) as client,
+        open_client(url=connection.ingest, key=_key_of(connection, "server"), connections=2) as client,
         open_reader(url=connection.api, key=_key_of(connection, "read")) as reader,
     ):
         demonstration = Demonstration(

@@ -73,9 +73,7 @@ class Demonstration:
     outcome: Outcome = field(default_factory=Outcome)
     _due: asyncio.Queue[tuple[str, int]] = field(default_factory=asyncio.Queue)
     _waiting: set[str] = field(default_factory=set)
-    _latencies_s: deque[float] = field(
-        default_factory=lambda: deque(maxlen=PROBES_KEPT)
-    )
+    _latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=PROBES_KEPT))
 
     async def run(self) -> Counts:
         """Send, show, and count when everything is settled."""
@@ -101,9 +99,7 @@ class Demonstration:
         expected = self.traffic.expected
         findings = counts.findings(expected, repeated=self.client.repeated)
         if self.outcome.rejected != expected.refused:
-            findings.append(
-                f"refused at the door is {self.outcome.rejected}, and should be {expected.refused}"
-            )
+            findings.append(f"refused at the door is {self.outcome.rejected}, and should be {expected.refused}")
         return findings
 
     async def _send_history(self) -> None:
@@ -147,9 +143,7 @@ class Demonstration:
         for name in names[:WATCHED_MAX]:
             await self._read(name)
         told = self.board.told(phase, names, now=self.board.scores())
-        self.screen.say(
-            f"The {phase} reached {told.customers} customers: {told.points:+.1f} points on average"
-        )
+        self.screen.say(f"The {phase} reached {told.customers} customers: {told.points:+.1f} points on average")
 
     async def _send(self, happenings: Sequence[Happening]) -> None:
         for batch in batches(self.traffic.mix(happenings)):
@@ -165,17 +159,13 @@ class Demonstration:
     def _mark(self, identity: str) -> None:
         """Read this customer's score soon: an event of theirs is in the log."""
         known = len(self.board) + len(self._waiting)
-        if identity in self._waiting or (
-            known >= WATCHED_MAX and identity not in self.board.scores()
-        ):
+        if identity in self._waiting or (known >= WATCHED_MAX and identity not in self.board.scores()):
             return
         self._waiting.add(identity)
         self._look_later(identity, LOOKS_MAX)
 
     def _look_later(self, identity: str, looks: int) -> None:
-        asyncio.get_running_loop().call_later(
-            LOOK_AGAIN_S, self._due.put_nowait, (identity, looks)
-        )
+        asyncio.get_running_loop().call_later(LOOK_AGAIN_S, self._due.put_nowait, (identity, looks))
 
     async def _read_scores(self) -> None:
         while True:
@@ -200,9 +190,7 @@ class Demonstration:
         if receipt is None:
             return False
         if not len(self.board):
-            self.screen.say(
-                f"First score after {time.monotonic() - self.began_s:.1f} s"
-            )
+            self.screen.say(f"First score after {time.monotonic() - self.began_s:.1f} s")
         self.screen.moved(self.board.see(score, receipt))
         return True
 
@@ -214,10 +202,7 @@ class Demonstration:
             before = await self._version(happening.customer.identity)
             await self._post([self.traffic.plain(happening)])
             acknowledged_s = time.monotonic()
-            while (
-                before is not None
-                and time.monotonic() - acknowledged_s < LOOKS_MAX * LOOK_AGAIN_S
-            ):
+            while before is not None and time.monotonic() - acknowledged_s < LOOKS_MAX * LOOK_AGAIN_S:
                 version = await self._version(happening.customer.identity)
                 if version is not None and version > before:
                     self._latencies_s.append(time.monotonic() - acknowledged_s)
@@ -268,9 +253,7 @@ async def read_outcomes(url: str) -> Outcomes:
         async with httpx.AsyncClient(trust_env=False) as http:
             text = (await http.get(url)).raise_for_status().text
     except httpx.HTTPError as error:
-        raise UnavailableError(
-            f"{url} does not answer: {type(error).__name__}"
-        ) from error
+        raise UnavailableError(f"{url} does not answer: {type(error).__name__}") from error
     found = {
         sample.labels["outcome"]: int(sample.value)
         for family in text_string_to_metric_families(text)

@@ -12,17 +12,7 @@ from rich.table import Table
 
 from services.infra.errors import ConfigurationError, TactusError
 from services.infra.settings import read_settings
-from services.local.checks import (
-    Check,
-    Finding,
-    Level,
-    Stack,
-    disk,
-    doors,
-    log,
-    sources,
-    topics,
-)
+from services.local.checks import Check, Finding, Level, Stack, disk, doors, log, sources, topics
 from services.local.checks_database import clock, database, migrations, progress
 from services.local.connection import DEFAULT_DATA, FILE, find_connection
 
@@ -53,22 +43,14 @@ def run(data: Path | None) -> int:
         stack = stack_to_examine(data)
     except ConfigurationError as error:
         # A command to copy must stay in one line, however narrow the terminal.
-        console.print(
-            f"tactus doctor: {error}", markup=False, highlight=False, soft_wrap=True
-        )
+        console.print(f"tactus doctor: {error}", markup=False, highlight=False, soft_wrap=True)
         return REFUSED
     findings = asyncio.run(examine(stack))
     console.print(table_of(findings))
     for finding in findings:
         if finding.fix:
             line = f"{finding.level}: {finding.subject}: {finding.fix}"
-            console.print(
-                line,
-                style=STYLES[finding.level],
-                markup=False,
-                highlight=False,
-                soft_wrap=True,
-            )
+            console.print(line, style=STYLES[finding.level], markup=False, highlight=False, soft_wrap=True)
     return ILL if any(finding.level is Level.ERROR for finding in findings) else HEALTHY
 
 
@@ -82,9 +64,7 @@ def stack_to_examine(data: Path | None) -> Stack:
 
 async def examine(stack: Stack) -> list[Finding]:
     """Run all checks at once; a part that is away is a finding, not an end."""
-    results = await asyncio.gather(
-        *(check(stack) for check in CHECKS.values()), return_exceptions=True
-    )
+    results = await asyncio.gather(*(check(stack) for check in CHECKS.values()), return_exceptions=True)
     findings: list[Finding] = []
     for name, result in zip(CHECKS, results, strict=True):
         match result:
@@ -109,9 +89,5 @@ def table_of(findings: list[Finding]) -> Table:
     for heading in ("", "what", "finding"):
         table.add_column(heading, overflow="fold")
     for finding in findings:
-        table.add_row(
-            f"[{STYLES[finding.level]}]{finding.level}[/]",
-            finding.subject,
-            finding.text,
-        )
+        table.add_row(f"[{STYLES[finding.level]}]{finding.level}[/]", finding.subject, finding.text)
     return table

@@ -38,9 +38,7 @@ def find_ingest(data: Path | None, *, key: str) -> Door:
     if data is None and settings.write_key is not None:
         return _configured(settings.ingest, settings.write_key)
     stack = _stack(data, setting=WRITE_KEY)
-    return Door(
-        stack.ingest, _key(stack, key, settings.write_key, WRITE_KEY), stack.data
-    )
+    return Door(stack.ingest, _key(stack, key, settings.write_key, WRITE_KEY), stack.data)
 
 
 def find_api(data: Path | None) -> Door:
@@ -63,9 +61,7 @@ def _stack(data: Path | None, *, setting: str) -> Connection:
     except ConfigurationError as error:
         if data is not None:
             raise
-        raise ConfigurationError(
-            f"{error}, or set {setting} to reach the one that the settings name"
-        ) from error
+        raise ConfigurationError(f"{error}, or set {setting} to reach the one that the settings name") from error
 
 
 def _key(stack: Connection, name: str, own: SecretStr | None, setting: str) -> str:

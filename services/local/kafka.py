@@ -69,13 +69,7 @@ class EmbeddedKafka:
     """
 
     def __init__(
-        self,
-        data: Path,
-        *,
-        port: int = 0,
-        heap_mib: int = 384,
-        log: Path | None = None,
-        source: Source | None = None,
+        self, data: Path, *, port: int = 0, heap_mib: int = 384, log: Path | None = None, source: Source | None = None
     ) -> None:
         self.data = data.resolve()
         self.port = port or free_port()
@@ -99,9 +93,7 @@ class EmbeddedKafka:
     def command(self) -> tuple[str, ...]:
         """What runs, for whoever must recognise it later."""
         training_file = self._training.partial if self._training else None
-        return broker_command(
-            self.jars, self.data / "server.properties", self._heap_mib, training_file
-        )
+        return broker_command(self.jars, self.data / "server.properties", self._heap_mib, training_file)
 
     @property
     def learns(self) -> bool:
@@ -119,11 +111,7 @@ class EmbeddedKafka:
         self.jars = ensure_jars(source=self._source, advance=advance)
         directory = self.data / "log"
         directory.mkdir(parents=True, exist_ok=True)
-        text = PROPERTIES.format(
-            port=self.port,
-            controller=self._controller,
-            directory=as_property(str(directory)),
-        )
+        text = PROPERTIES.format(port=self.port, controller=self._controller, directory=as_property(str(directory)))
         (self.data / "server.properties").write_text(text)
         if not (directory / "meta.properties").exists():
             self._format(directory)
@@ -132,9 +120,7 @@ class EmbeddedKafka:
         """Start the broker. Call from a thread that outlives it (see processes.spawn)."""
         self._training = self._training or training(self.jars)
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
-        self._process = spawn(
-            Program(self.command, self.log, environment, signal.SIGTERM)
-        )
+        self._process = spawn(Program(self.command, self.log, environment, signal.SIGTERM))
 
     def wait_ready(self, timeout_s: float = READY_S) -> None:
         """Return when the broker lists itself. Raises UnavailableError with the end of its log."""
@@ -143,9 +129,7 @@ class EmbeddedKafka:
             if self.is_ready():
                 return
             time.sleep(POLL_S)
-        raise UnavailableError(
-            f"Kafka did not start on {self.bootstrap}; {self.log} ends:\n{last_lines(self.log)}"
-        )
+        raise UnavailableError(f"Kafka did not start on {self.bootstrap}; {self.log} ends:\n{last_lines(self.log)}")
 
     def is_ready(self) -> bool:
         """Say whether it answers at this moment."""
@@ -194,9 +178,7 @@ def as_property(words: str) -> str:
             f"{words} has a comma in it, which Kafka cannot have in a path: name another data directory"
         )
     units = words.replace("\\", "\\\\").encode("utf-16-be")
-    codes = [
-        int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)
-    ]
+    codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
     return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)  # noqa: PLR2004 - ASCII ends there
 
 

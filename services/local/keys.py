@@ -60,10 +60,7 @@ def ensure_keys(data: Path) -> Keys:
         keys = _read(path)
     else:
         keys = Keys(
-            **{
-                name: f"tactus_{name}_{secrets.token_urlsafe(24)}"
-                for name in ("server", "browser", "till", "read")
-            },
+            **{name: f"tactus_{name}_{secrets.token_urlsafe(24)}" for name in ("server", "browser", "till", "read")},
             backfill=f"tactus_backfill_{secrets.token_urlsafe(24)}",
             hash_key=secrets.token_urlsafe(48),
         )
@@ -92,11 +89,7 @@ def write_private(path: Path, text: str) -> None:
     """Write a file that only its owner can read, in one step: a reader sees the old text or the new."""
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     partial.unlink(missing_ok=True)
-    with os.fdopen(
-        os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600),
-        "w",
-        encoding="utf-8",
-    ) as file:
+    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -107,9 +100,7 @@ def _read(path: Path) -> Keys:
     try:
         return Keys.model_validate_json(path.read_text(encoding="utf-8"))
     except (OSError, ValidationError) as error:
-        raise ConfigurationError(
-            f"{path} cannot be read: restore it, or remove it to get other keys"
-        ) from error
+        raise ConfigurationError(f"{path} cannot be read: restore it, or remove it to get other keys") from error
 
 
 def _knows(path: Path, keys: Keys) -> bool:
@@ -117,7 +108,4 @@ def _knows(path: Path, keys: Keys) -> bool:
         return False
     sources = load_sources(path)
     written = (keys.server, keys.browser, keys.till, keys.backfill)
-    return (
-        all(sources.source(key) for key in written)
-        and sources.reader(keys.read) is not None
-    )
+    return all(sources.source(key) for key in written) and sources.reader(keys.read) is not None

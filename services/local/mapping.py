@@ -104,9 +104,7 @@ class LineMap:
         """A line as an event, or why it cannot be one."""
         try:
             return Readable(
-                event_id=_text(self.id, line, name="id"),
-                occurred_at=self.occurred_at(line),
-                body=self._body(line),
+                event_id=_text(self.id, line, name="id"), occurred_at=self.occurred_at(line), body=self._body(line)
             )
         except ValueError as error:
             return Unreadable(str(error))
@@ -119,19 +117,12 @@ class LineMap:
             "identities": self._identities(line),
         }
         for name, found in _present(rule.rest, line).items():
-            body[name] = (
-                _number(found, path=rule.rest[name].path)
-                if name in _NUMBERS
-                else str(found)
-            )
+            body[name] = _number(found, path=rule.rest[name].path) if name in _NUMBERS else str(found)
         if rule.rating is not None:
             scale, value = rule.rating
             answer = value.read(line)
             if answer is not None:
-                body["rating"] = {
-                    "scale": scale,
-                    "value": _number(answer, path=value.path),
-                }
+                body["rating"] = {"scale": scale, "value": _number(answer, path=value.path)}
         properties = _present(rule.properties, line)
         if properties:
             body["properties"] = properties
@@ -139,11 +130,7 @@ class LineMap:
 
     def _identities(self, line: Mapping[str, object]) -> list[dict[str, str]]:
         named = [(rule.kind, rule.value.read(line)) for rule in self.identities]
-        identities = [
-            {"kind": kind, "value": str(value)}
-            for kind, value in named
-            if value is not None
-        ]
+        identities = [{"kind": kind, "value": str(value)} for kind, value in named if value is not None]
         if not identities:
             fields = " or ".join(".".join(rule.value.path) for rule in self.identities)
             raise ValueError(f"names nobody: it has no {fields}")
@@ -160,9 +147,7 @@ def _at(line: Mapping[str, object], path: Sequence[str]) -> Scalar | None:
     return here if isinstance(here, _SCALARS) else None
 
 
-def _present(
-    values: Mapping[str, Value], line: Mapping[str, object]
-) -> dict[str, Scalar]:
+def _present(values: Mapping[str, Value], line: Mapping[str, object]) -> dict[str, Scalar]:
     read = {name: value.read(line) for name, value in values.items()}
     return {name: value for name, value in read.items() if value is not None}
 
@@ -175,11 +160,7 @@ def _text(value: Value, line: Mapping[str, object], *, name: str) -> str:
 
 
 def _number(found: Scalar, *, path: Sequence[str]) -> float:
-    if (
-        isinstance(found, bool)
-        or not isinstance(found, int | float)
-        or not math.isfinite(found)
-    ):
+    if isinstance(found, bool) or not isinstance(found, int | float) or not math.isfinite(found):
         raise ValueError(f"has no number in {'.'.join(path)}")
     return float(found)
 

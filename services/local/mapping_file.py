@@ -49,15 +49,11 @@ def load_map(path: Path, *, touchpoints: Collection[str]) -> LineMap:
     """Read and check a map; `touchpoints` are the names the catalogue knows. Raises ConfigurationError."""
     file, root = open_yaml(path, fix="name a map file with --map")
     if root is None:
-        raise ConfigurationError(
-            f"{path}:1: is empty; a map needs {', '.join(_REQUIRED)}"
-        )
+        raise ConfigurationError(f"{path}:1: is empty; a map needs {', '.join(_REQUIRED)}")
     line_map = _MapReader(touchpoints).line_map(root)
     file.check()
     if line_map is None:
-        raise ConfigurationError(
-            f"{path}:1: is no map; a map needs {', '.join(_REQUIRED)}"
-        )
+        raise ConfigurationError(f"{path}:1: is no map; a map needs {', '.join(_REQUIRED)}")
     return line_map
 
 
@@ -78,9 +74,7 @@ class _MapReader:
             time=_from_line(parts["time"]),
             type=_from_line(parts["type"]),
             identities=_identities(parts["identities"]),
-            types={
-                name: self._rule(part, common=common) for name, part in types.items()
-            },
+            types={name: self._rule(part, common=common) for name, part in types.items()},
             otherwise=self._rule(parts["otherwise"], common=common),
         )
 
@@ -88,20 +82,13 @@ class _MapReader:
         own = field.record(required=("touchpoint",), optional=_COMMON)
         parts = {**common, **own}
         if "channel" not in parts:
-            field.wrong(
-                "has no channel; give it one here or for the whole file at the top"
-            )
+            field.wrong("has no channel; give it one here or for the whole file at the top")
         return Rule(
-            touchpoint=self._touchpoint(parts["touchpoint"])
-            if "touchpoint" in parts
-            else _STAND_IN,
+            touchpoint=self._touchpoint(parts["touchpoint"]) if "touchpoint" in parts else _STAND_IN,
             channel=_channel(parts["channel"]) if "channel" in parts else _STAND_IN,
             rest={name: _value(parts[name]) for name in _REST if name in parts},
             rating=_rating(parts["rating"]) if "rating" in parts else None,
-            properties={
-                **_values(common.get("properties")),
-                **_values(own.get("properties")),
-            },
+            properties={**_values(common.get("properties")), **_values(own.get("properties"))},
         )
 
     def _touchpoint(self, field: Field) -> Value:
@@ -110,15 +97,11 @@ class _MapReader:
         if name is None or str(name) in self._touchpoints:
             return value
         if not re.fullmatch(TOUCHPOINT_PATTERN, str(name)):
-            field.wrong(
-                f"{name!r} is no name of a touchpoint; write one such as case.opened"
-            )
+            field.wrong(f"{name!r} is no name of a touchpoint; write one such as case.opened")
         elif not str(name).startswith("x."):
             near = get_close_matches(str(name), self._touchpoints, n=1)
             hint = f"did you mean {near[0]}? " if near else ""
-            field.wrong(
-                f"the catalogue has no {name!r}; {hint}a name of your own starts with x."
-            )
+            field.wrong(f"the catalogue has no {name!r}; {hint}a name of your own starts with x.")
         return value
 
 
@@ -126,9 +109,7 @@ def _channel(field: Field) -> Value:
     value = _value(field)
     for name in (value.constant, value.otherwise):
         if name is not None and not re.fullmatch(CHANNEL_PATTERN, str(name)):
-            field.wrong(
-                f"{name!r} is no channel; write a name of a-z, 0-9, _ and -, such as contact_centre"
-            )
+            field.wrong(f"{name!r} is no channel; write a name of a-z, 0-9, _ and -, such as contact_centre")
     return value
 
 
@@ -137,10 +118,7 @@ def _identities(field: Field) -> Sequence[IdentityRule]:
     if not isinstance(node, yaml.SequenceNode) or not node.value:
         field.wrong("must be a list of {kind, value}, strongest first")
         return ()
-    return tuple(
-        _identity(replace(field, node=entry, line=entry.start_mark.line + 1))
-        for entry in node.value
-    )
+    return tuple(_identity(replace(field, node=entry, line=entry.start_mark.line + 1)) for entry in node.value)
 
 
 def _identity(field: Field) -> IdentityRule:
@@ -150,9 +128,7 @@ def _identity(field: Field) -> IdentityRule:
         parts["kind"].wrong(
             f"{kind!r} is no kind; write customer, loyalty, email, phone, anonymous, device, or x- and a name"
         )
-    return IdentityRule(
-        kind=kind, value=_from_line(parts["value"]) if "value" in parts else _STAND_IN
-    )
+    return IdentityRule(kind=kind, value=_from_line(parts["value"]) if "value" in parts else _STAND_IN)
 
 
 def _rating(field: Field) -> tuple[str, Value] | None:
@@ -163,11 +139,7 @@ def _rating(field: Field) -> tuple[str, Value] | None:
 
 
 def _values(field: Field | None) -> dict[str, Value]:
-    return (
-        {}
-        if field is None
-        else {name: _value(part) for name, part in field.mapping().items()}
-    )
+    return {} if field is None else {name: _value(part) for name, part in field.mapping().items()}
 
 
 def _from_line(field: Field) -> Value:
@@ -185,13 +157,9 @@ def _value(field: Field) -> Value:
         return _STAND_IN
     return Value(
         path=tuple(parts["field"].text().split(".")),
-        table={name: _scalar(part) for name, part in parts["table"].mapping().items()}
-        if "table" in parts
-        else None,
+        table={name: _scalar(part) for name, part in parts["table"].mapping().items()} if "table" in parts else None,
         otherwise=_scalar(parts["otherwise"]) if "otherwise" in parts else None,
-        times=parts["times"].number(least=-1e12, most=1e12)
-        if "times" in parts
-        else None,
+        times=parts["times"].number(least=-1e12, most=1e12) if "times" in parts else None,
         slug=_truth(parts["slug"]) if "slug" in parts else False,
         before=parts["before"].text() if "before" in parts else "",
     )
@@ -218,7 +186,5 @@ def _scalar(field: Field) -> Scalar:
             loader.dispose()
     if isinstance(value, str | int | float | bool):
         return value
-    field.wrong(
-        "must be a text, a number, true or false; put quotes around dates and words such as null"
-    )
+    field.wrong("must be a text, a number, true or false; put quotes around dates and words such as null")
     return ""

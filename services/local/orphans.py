@@ -41,9 +41,7 @@ def record(name: str, pid: int, command: tuple[str, ...]) -> Record | None:
 
 def remember(data: Path, records: Iterable[Record]) -> None:
     """Write down all processes of the stack, in one step."""
-    write_private(
-        data / FILE, json.dumps([record._asdict() for record in records]) + "\n"
-    )
+    write_private(data / FILE, json.dumps([record._asdict() for record in records]) + "\n")
 
 
 def forget(data: Path) -> None:
@@ -53,11 +51,7 @@ def forget(data: Path) -> None:
 
 def end_orphans(data: Path) -> list[str]:
     """End what a former stack left running here and return the names; touches nothing else, whatever its pid."""
-    alive = [
-        (record, process)
-        for record in _remembered(data)
-        if (process := _same(record)) is not None
-    ]
+    alive = [(record, process) for record in _remembered(data) if (process := _same(record)) is not None]
     for record, process in alive:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.send_signal(_gentle(record.name))
@@ -72,18 +66,13 @@ def end_orphans(data: Path) -> list[str]:
 
 def _gentle(name: str) -> signal.Signals:
     # Services first of all must not go on writing; Postgres' SIGINT is its fast shutdown.
-    return {"kafka": signal.SIGTERM, "postgres": signal.SIGINT}.get(
-        name, signal.SIGKILL
-    )
+    return {"kafka": signal.SIGTERM, "postgres": signal.SIGINT}.get(name, signal.SIGKILL)
 
 
 def _remembered(data: Path) -> list[Record]:
     try:
         rows = json.loads((data / FILE).read_text(encoding="utf-8"))
-        return [
-            Record(row["name"], row["pid"], row["started"], tuple(row["command"]))
-            for row in rows
-        ]
+        return [Record(row["name"], row["pid"], row["started"], tuple(row["command"])) for row in rows]
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return []
 

@@ -24,26 +24,14 @@ PERSONAS: Final = (
         introduction="buys_in_store",
         share=5,
         stories_max=6,
-        stories={
-            "orders_and_praises": 4,
-            "buys_in_store": 4,
-            "rates_staff": 2,
-            "recommends": 2,
-            "browses": 2,
-        },
+        stories={"orders_and_praises": 4, "buys_in_store": 4, "rates_staff": 2, "recommends": 2, "browses": 2},
     ),
     Persona(
         name="bargain",
         introduction="redeems",
         share=4,
         stories_max=5,
-        stories={
-            "hunts_coupons": 5,
-            "redeems": 3,
-            "buys_in_store": 2,
-            "pays_the_wrong_price": 2,
-            "browses": 3,
-        },
+        stories={"hunts_coupons": 5, "redeems": 3, "buys_in_store": 2, "pays_the_wrong_price": 2, "browses": 3},
     ),
     Persona(
         name="newcomer",
@@ -57,24 +45,14 @@ PERSONAS: Final = (
         introduction="orders",
         share=3,
         stories_max=5,
-        stories={
-            "waits_for_parcel": 5,
-            "complains": 3,
-            "pays_the_wrong_price": 1,
-            "orders": 1,
-        },
+        stories={"waits_for_parcel": 5, "complains": 3, "pays_the_wrong_price": 1, "orders": 1},
     ),
     Persona(
         name="business",
         introduction="orders",
         share=3,
         stories_max=6,
-        stories={
-            "uses_account_manager": 4,
-            "orders": 4,
-            "waits_for_invoice": 2,
-            "recommends": 1,
-        },
+        stories={"uses_account_manager": 4, "orders": 4, "waits_for_invoice": 2, "recommends": 1},
     ),
 )
 """The shop's five kinds of people."""

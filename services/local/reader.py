@@ -63,10 +63,7 @@ class ScoresClient:
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self.http.aclose()
 
@@ -84,31 +81,17 @@ class ScoresClient:
 
     async def receipt(self, identity: str) -> Receipt | None:
         """The points behind the score; None while nothing is known of the customer. Raises UnavailableError."""
-        answer = await self._get(
-            f"/v1/customers/{quote(identity, safe='')}/receipt", {}
-        )
-        return (
-            None
-            if answer.status_code == HTTPStatus.NOT_FOUND
-            else _RECEIPT.decode(answer.content)
-        )
+        answer = await self._get(f"/v1/customers/{quote(identity, safe='')}/receipt", {})
+        return None if answer.status_code == HTTPStatus.NOT_FOUND else _RECEIPT.decode(answer.content)
 
     async def _get(self, path: str, headers: dict[str, str]) -> httpx.Response:
         try:
             answer = await self.http.get(path, headers=headers)
         except httpx.TransportError as error:
-            raise UnavailableError(
-                f"the API does not answer: {type(error).__name__}"
-            ) from error
+            raise UnavailableError(f"the API does not answer: {type(error).__name__}") from error
         if answer.status_code in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-            raise ConfigurationError(
-                "the API refuses the read key: look at the sources file"
-            )
-        if answer.status_code not in {
-            HTTPStatus.OK,
-            HTTPStatus.NOT_MODIFIED,
-            HTTPStatus.NOT_FOUND,
-        }:
+            raise ConfigurationError("the API refuses the read key: look at the sources file")
+        if answer.status_code not in {HTTPStatus.OK, HTTPStatus.NOT_MODIFIED, HTTPStatus.NOT_FOUND}:
             raise UnavailableError(f"the API answers {answer.status_code}")
         return answer
 
@@ -120,10 +103,7 @@ def open_reader(*, url: str, key: str) -> ScoresClient:
             base_url=url,
             headers={"Authorization": f"Bearer {key}"},
             timeout=TIMEOUT_S,
-            limits=httpx.Limits(
-                max_connections=CONNECTIONS_MAX,
-                max_keepalive_connections=CONNECTIONS_MAX,
-            ),
+            limits=httpx.Limits(max_connections=CONNECTIONS_MAX, max_keepalive_connections=CONNECTIONS_MAX),
             trust_env=False,
         )
     )

@@ -23,12 +23,7 @@ LINE_BYTES_MAX: Final = 256 * 1024
 
 HOUR: Final = timedelta(hours=1)
 
-UNREADABLE: Final = (
-    msgspec.DecodeError,
-    UnicodeDecodeError,
-    RecursionError,
-    ValueError,
-)
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 """What decoding raises on a line that is no event: of bytes that are no text, or that nest without an end."""
 
 _OBJECT: Final = msgspec.json.Decoder(dict[str, object])
@@ -102,9 +97,7 @@ class Recording:
                 newest = at
         return Scan(digest.hexdigest(), count, newest)
 
-    def event(
-        self, line: Line, *, source: str, shift_hours: int
-    ) -> Recorded | Unreadable:
+    def event(self, line: Line, *, source: str, shift_hours: int) -> Recorded | Unreadable:
         """A line as an event to send, or why it cannot be one."""
         try:
             fields = _OBJECT.decode(line.encoded)
@@ -117,12 +110,7 @@ class Recording:
             occurred_at = read.occurred_at + shift_hours * HOUR
         except OverflowError:
             return Unreadable("has a time that no calendar reaches once it is moved")
-        event = Outgoing.of(
-            event_id=read.event_id,
-            source=source,
-            occurred_at=occurred_at,
-            body=read.body,
-        )
+        event = Outgoing.of(event_id=read.event_id, source=source, occurred_at=occurred_at, body=read.body)
         return Recorded(occurred_at, event)
 
 

@@ -12,36 +12,17 @@ from pathlib import Path
 from typing import Final
 
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-)
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from services.infra.catalogue import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, TactusError
 from services.infra.settings import read_settings
-from services.local.client import (
-    BATCH_EVENTS_MAX,
-    EventsClient,
-    Outgoing,
-    batches,
-    open_client,
-)
+from services.local.client import BATCH_EVENTS_MAX, EventsClient, Outgoing, batches, open_client
 from services.local.doors import Door, find_ingest
 from services.local.mapping import Unreadable
 from services.local.mapping_file import find_map, load_map, stem
-from services.local.recording import (
-    HOUR,
-    Recorded,
-    Recording,
-    Scan,
-    instant,
-    kept_shift,
-)
+from services.local.recording import HOUR, Recorded, Recording, Scan, instant, kept_shift
 from services.local.tallying import Outcome
 
 REQUESTS_AT_ONCE: Final = 4
@@ -75,28 +56,12 @@ class Plan:
     def announcement(self) -> str:
         """What will happen, in a line."""
         newest = self.scan.newest
-        when = (
-            f", newest {(newest + self.shift_hours * HOUR):%Y-%m-%d %H:%M} UTC"
-            if newest
-            else ""
-        )
-        moved = (
-            f"times moved by {self.shift_hours} hours"
-            if self.shift_hours
-            else "times as they are"
-        )
+        when = f", newest {(newest + self.shift_hours * HOUR):%Y-%m-%d %H:%M} UTC" if newest else ""
+        moved = f"times moved by {self.shift_hours} hours" if self.shift_hours else "times as they are"
         return f"{self.recording.path.name}: {self.scan.lines} events ({moved}{when}) to {self.url} from {self.source}"
 
 
-def run(
-    file: Path,
-    *,
-    speed: str,
-    source: str | None,
-    map_file: Path | None,
-    as_is: bool,
-    data: Path | None,
-) -> int:
+def run(file: Path, *, speed: str, source: str | None, map_file: Path | None, as_is: bool, data: Path | None) -> int:
     """Replay the file; 0 when every line was accepted, 1 when not, 130 after Ctrl-C. Counts come last, on stdout."""
     outcome = Outcome()
     plan: Plan | None = None
@@ -110,9 +75,7 @@ def run(
         outcome.started_s = time.monotonic()
         asyncio.run(_replay(plan, outcome))
     except KeyboardInterrupt:
-        _say(
-            "interrupted; the same command goes on from here: what is in the log is not counted twice"
-        )
+        _say("interrupted; the same command goes on from here: what is in the log is not counted twice")
         code = INTERRUPTED
     except (TactusError, ExceptionGroup) as error:
         _say(_reason(error))
@@ -142,20 +105,11 @@ def _recording(file: Path, *, map_file: Path | None) -> Recording:
     if not file.exists():
         raise ConfigurationError(f"there is no file {file}")
     catalogue = load_catalogue(read_settings().catalogue)
-    line_map = load_map(
-        find_map(file, chosen=map_file), touchpoints=catalogue.entries.keys()
-    )
+    line_map = load_map(find_map(file, chosen=map_file), touchpoints=catalogue.entries.keys())
     return Recording(path=file, map=line_map)
 
 
-def _plan(
-    recording: Recording,
-    *,
-    speed: float | None,
-    source: str | None,
-    as_is: bool,
-    door: Door,
-) -> Plan:
+def _plan(recording: Recording, *, speed: float | None, source: str | None, as_is: bool, door: Door) -> Plan:
     _say(f"reading {recording.path} …")
     now = instant(SystemClock().now_us())
     scan = recording.scan(now=now)
@@ -164,9 +118,7 @@ def _plan(
         recording=recording,
         scan=scan,
         source=source,
-        shift_hours=0
-        if as_is
-        else kept_shift(door.data, scan=scan, source=source, now=now),
+        shift_hours=0 if as_is else kept_shift(door.data, scan=scan, source=source, now=now),
         speed=speed,
         url=door.url,
         key=door.key,
@@ -181,10 +133,7 @@ async def _replay(plan: Plan, outcome: Outcome) -> None:
         asyncio.TaskGroup() as group,
     ):
         shown = group.create_task(_show(plan, outcome))
-        senders = [
-            group.create_task(_send_all(queue, client, outcome))
-            for _ in range(REQUESTS_AT_ONCE)
-        ]
+        senders = [group.create_task(_send_all(queue, client, outcome)) for _ in range(REQUESTS_AT_ONCE)]
         async for batch in _paced(_events(plan, outcome), speed=plan.speed):
             await queue.put(batch)
         for _ in senders:
@@ -193,9 +142,7 @@ async def _replay(plan: Plan, outcome: Outcome) -> None:
         shown.cancel()
 
 
-async def _send_all(
-    queue: asyncio.Queue[list[Outgoing]], client: EventsClient, outcome: Outcome
-) -> None:
+async def _send_all(queue: asyncio.Queue[list[Outgoing]], client: EventsClient, outcome: Outcome) -> None:
     while batch := await queue.get():
         outcome.sent += len(batch)
         outcome.judge(await client.send(batch))
@@ -204,18 +151,14 @@ async def _send_all(
 def _events(plan: Plan, outcome: Outcome) -> Iterator[Recorded]:
     """Every line as an event; a line that cannot be one is counted, with its number."""
     for line in plan.recording.lines():
-        read = plan.recording.event(
-            line, source=plan.source, shift_hours=plan.shift_hours
-        )
+        read = plan.recording.event(line, source=plan.source, shift_hours=plan.shift_hours)
         if isinstance(read, Unreadable):
             outcome.reject(read.reason, which=f"line {line.number}")
         else:
             yield read
 
 
-async def _paced(
-    events: Iterator[Recorded], *, speed: float | None
-) -> AsyncIterator[list[Outgoing]]:
+async def _paced(events: Iterator[Recorded], *, speed: float | None) -> AsyncIterator[list[Outgoing]]:
     """Batches of events, each given out when its events are due."""
     if speed is None:
         for batch in batches(recorded.event for recorded in events):
@@ -245,21 +188,12 @@ async def _show(plan: Plan, outcome: Outcome) -> None:
         while True:
             await asyncio.sleep(LINE_EVERY_S)
             _say(f"{outcome.judged} of {plan.scan.lines}, {outcome.rate:.0f} events/s")
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(plan.recording.path.name, total=plan.scan.lines)
         try:
             while True:
-                bar.update(
-                    task,
-                    completed=outcome.judged,
-                    description=f"{outcome.rate:.0f} events/s",
-                )
+                bar.update(task, completed=outcome.judged, description=f"{outcome.rate:.0f} events/s")
                 await asyncio.sleep(SHOWN_EVERY_S)
         finally:
             bar.update(task, completed=outcome.judged)

@@ -66,10 +66,7 @@ class Screen(Protocol):
     def __enter__(self) -> Self: ...
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
     def say(self, line: str) -> None:
@@ -82,9 +79,7 @@ class Screen(Protocol):
         """Show the board and the status as they are."""
 
 
-def open_screen(
-    console: Console, *, board: Board, status: Status, labels: Mapping[str, str]
-) -> Screen:
+def open_screen(console: Console, *, board: Board, status: Status, labels: Mapping[str, str]) -> Screen:
     """The screen that suits where the output goes."""
     kind = TableScreen if console.is_terminal else LineScreen
     return kind(console, board, status, labels)
@@ -105,10 +100,7 @@ class LineScreen:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """There is nothing to take down."""
 
@@ -118,16 +110,13 @@ class LineScreen:
     def moved(self, row: Row) -> None:
         before = self._shown.get(row.customer)
         now_s = time.monotonic()
-        if now_s < self._next_s or (
-            before is not None and abs(row.score - before) < POINTS_MIN
-        ):
+        if now_s < self._next_s or (before is not None and abs(row.score - before) < POINTS_MIN):
             return
         self._next_s = now_s + 1 / LINES_PER_S
         self._shown[row.customer] = row.score
         why = "" if row.cause is None else f"  {_cause(row.cause, self.labels)}"
         self.say(
-            f"{self.status.phase:8} {row.customer:24} {row.score:5.1f} {row.band:8} "
-            f"{_arrow(row.change).plain:>7}{why}"
+            f"{self.status.phase:8} {row.customer:24} {row.score:5.1f} {row.band:8} {_arrow(row.change).plain:>7}{why}"
         )
 
     def refresh(self) -> None:
@@ -145,19 +134,14 @@ class TableScreen:
     _live: Live = field(init=False)
 
     def __post_init__(self) -> None:
-        self._live = Live(
-            console=self.console, auto_refresh=False, redirect_stderr=False
-        )
+        self._live = Live(console=self.console, auto_refresh=False, redirect_stderr=False)
 
     def __enter__(self) -> Self:
         self._live.start()
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.refresh()
         self._live.stop()
@@ -179,13 +163,7 @@ class TableScreen:
         for row in self.board.rows(height):
             style = STYLES[row.band]
             why = "" if row.cause is None else _cause(row.cause, self.labels)
-            table.add_row(
-                row.customer,
-                Text(f"{row.score:.1f}", style),
-                _arrow(row.change),
-                Text(row.band, style),
-                why,
-            )
+            table.add_row(row.customer, Text(f"{row.score:.1f}", style), _arrow(row.change), Text(row.band, style), why)
         head = Text.assemble(
             (f" {self.status.phase} ", PHASE_STYLES[self.status.phase]),
             f"  {self.status.line()}  {self.status.address}",
@@ -198,11 +176,7 @@ def _arrow(change: float) -> Text:
     """How far the score has moved since the phase began."""
     if abs(change) < POINTS_MIN:
         return Text("=", "dim")
-    return (
-        Text(f"▲ +{change:.1f}", "green")
-        if change > 0
-        else Text(f"▼ {change:.1f}", "red")
-    )
+    return Text(f"▲ +{change:.1f}", "green") if change > 0 else Text(f"▼ {change:.1f}", "red")
 
 
 def _cause(cause: Cause, labels: Mapping[str, str]) -> str:

@@ -72,9 +72,7 @@ def events_of(what: Described | Path | None) -> list[Outgoing]:
 
 async def _send(events: Sequence[Outgoing], door: Door) -> list[Verdict]:
     async with open_client(url=door.url, key=door.key, connections=1) as client:
-        return [
-            verdict for batch in batches(events) for verdict in await client.send(batch)
-        ]
+        return [verdict for batch in batches(events) for verdict in await client.send(batch)]
 
 
 def _told(verdict: Verdict) -> str:
@@ -104,9 +102,7 @@ def _rating(text: str) -> dict[str, object]:
     try:
         number = float(value)
     except ValueError as error:
-        raise InvalidEventError(
-            f"--rating {text}: write a number, or scale=number such as csat5=4"
-        ) from error
+        raise InvalidEventError(f"--rating {text}: write a number, or scale=number such as csat5=4") from error
     return {"scale": scale, "value": number} if scale else {"value": number}
 
 
@@ -127,9 +123,7 @@ def _read(file: Path) -> list[Outgoing]:
     with stream:
         text = stream.read(INPUT_BYTES_MAX + 1)
     if len(text) > INPUT_BYTES_MAX:
-        raise InvalidEventError(
-            f"{file}: is larger than {INPUT_BYTES_MAX} bytes; use `tactus replay`"
-        )
+        raise InvalidEventError(f"{file}: is larger than {INPUT_BYTES_MAX} bytes; use `tactus replay`")
     events = [_event(event) for event in _objects(text, file)]
     if not events:
         raise InvalidEventError(f"{file}: holds no event; write at least one")
@@ -145,20 +139,12 @@ def _opened(file: Path) -> BinaryIO:
 
 def _objects(text: bytes, file: Path) -> list[dict[str, object]]:
     try:
-        found = msgspec.json.decode(
-            text, type=dict[str, object] | list[dict[str, object]]
-        )
+        found = msgspec.json.decode(text, type=dict[str, object] | list[dict[str, object]])
     except UNREADABLE:
         try:
-            return [
-                msgspec.json.decode(line, type=dict[str, object])
-                for line in text.splitlines()
-                if line.strip()
-            ]
+            return [msgspec.json.decode(line, type=dict[str, object]) for line in text.splitlines() if line.strip()]
         except UNREADABLE as error:
-            raise InvalidEventError(
-                f"{file}: must be a JSON event, a list of them, or one a line ({error})"
-            ) from error
+            raise InvalidEventError(f"{file}: must be a JSON event, a list of them, or one a line ({error})") from error
     return [found] if isinstance(found, dict) else found
 
 

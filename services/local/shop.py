@@ -137,9 +137,7 @@ class Shop:
             for name in stories:
                 ago_h = self.rng.uniform(2.0, HISTORY_DAYS * 24.0)
                 start = now - timedelta(hours=ago_h)
-                past.extend(
-                    self._tell(self._story(name, customer), start=start, until=now)
-                )
+                past.extend(self._tell(self._story(name, customer), start=start, until=now))
         return sorted(past, key=lambda happening: (happening.at, happening.id))
 
     def next(self, *, now: datetime, phase: Phase) -> Happening:
@@ -163,11 +161,7 @@ class Shop:
     def _enter(self, phase: Phase) -> None:
         """Begin a phase: ordinary stories stop where they are, those of the outage are told to the end."""
         self._phase = phase
-        self._tellings = [
-            t
-            for t in self._tellings
-            if t.story.name in (*OUTAGES, *RECOVERIES.values())
-        ]
+        self._tellings = [t for t in self._tellings if t.story.name in (*OUTAGES, *RECOVERIES.values())]
         if phase is Phase.OUTAGE:
             reach = max(1, math.ceil(len(self.customers) * TOUCHED_SHARE))
             self._reachable = self.rng.sample(list(self.customers), reach)
@@ -183,12 +177,7 @@ class Shop:
         if phase is Phase.RECOVERY and special and self._recovered < len(self._touched):
             broken = self._touched[self._recovered]
             self._recovered += 1
-            return Story(
-                name=RECOVERIES[broken.name],
-                customer=broken.customer,
-                case=broken.case,
-                order=broken.order,
-            )
+            return Story(name=RECOVERIES[broken.name], customer=broken.customer, case=broken.case, order=broken.order)
         customer = self.rng.choice(self._ordinary(phase))
         names, weights = zip(*customer.persona.stories.items(), strict=True)
         return self._story(self.rng.choices(names, weights)[0], customer)
@@ -198,29 +187,18 @@ class Shop:
         if phase is Phase.NORMAL:
             return self.customers
         touched = {customer.name for customer in self.touched}
-        return [
-            customer for customer in self.customers if customer.name not in touched
-        ] or self.customers
+        return [customer for customer in self.customers if customer.name not in touched] or self.customers
 
     def _pick_stories(self, customer: Customer) -> list[str]:
         persona = customer.persona
         count = self.rng.randint(max(1, persona.stories_max // 2), persona.stories_max)
-        return self.rng.choices(
-            list(persona.stories), list(persona.stories.values()), k=count
-        )
+        return self.rng.choices(list(persona.stories), list(persona.stories.values()), k=count)
 
     def _story(self, name: str, customer: Customer) -> Story:
         number = self.rng.randrange(10**6)
-        return Story(
-            name=name,
-            customer=customer,
-            case=f"case-{number:06d}",
-            order=f"order-{number:06d}",
-        )
+        return Story(name=name, customer=customer, case=f"case-{number:06d}", order=f"order-{number:06d}")
 
-    def _tell(
-        self, story: Story, *, start: datetime, until: datetime
-    ) -> Iterator[Happening]:
+    def _tell(self, story: Story, *, start: datetime, until: datetime) -> Iterator[Happening]:
         """All of a story at its own pace, cut where the present begins."""
         at = start
         for step in story.steps:
@@ -243,18 +221,10 @@ class Shop:
         if step.order:
             body["order"] = story.order
         if step.scale:
-            body["rating"] = {
-                "scale": step.scale,
-                "value": self.rng.randint(*step.rating),
-            }
+            body["rating"] = {"scale": step.scale, "value": self.rng.randint(*step.rating)}
         if step.numbers:
-            body["properties"] = {
-                name: round(self.rng.uniform(*bounds), 1)
-                for name, bounds in step.numbers.items()
-            }
-        return Happening(
-            id=f"shop-{self._count:07d}", at=at, customer=story.customer, body=body
-        )
+            body["properties"] = {name: round(self.rng.uniform(*bounds), 1) for name, bounds in step.numbers.items()}
+        return Happening(id=f"shop-{self._count:07d}", at=at, customer=story.customer, body=body)
 
 
 def open_shop(*, rng: random.Random, customers: int) -> Shop:
@@ -264,9 +234,7 @@ def open_shop(*, rng: random.Random, customers: int) -> Shop:
     people: list[Customer] = []
     for number in range(customers):
         persona = mixed[number] if number < len(mixed) else rng.choice(shares)
-        people.append(
-            Customer(name=f"{persona.name}-{number + 1:03d}", persona=persona)
-        )
+        people.append(Customer(name=f"{persona.name}-{number + 1:03d}", persona=persona))
     return Shop(rng=rng, customers=people)
 
 

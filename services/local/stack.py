@@ -42,17 +42,10 @@ class LocalStack:
     """
 
     def __init__(
-        self,
-        data: Path,
-        *,
-        workers: int = 1,
-        usual_ports: bool = False,
-        console: Console | None = None,
+        self, data: Path, *, workers: int = 1, usual_ports: bool = False, console: Console | None = None
     ) -> None:
         if not 0 <= workers <= WORKERS_MAX:
-            raise ConfigurationError(
-                f"--workers is {workers}: choose 0 to {WORKERS_MAX}"
-            )
+            raise ConfigurationError(f"--workers is {workers}: choose 0 to {WORKERS_MAX}")
         self.data = data.absolute()
         self.kafka: EmbeddedKafka
         self.postgres: EmbeddedPostgres
@@ -69,10 +62,7 @@ class LocalStack:
         return await self._running.__aenter__()
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> bool | None:
         return await self._running.__aexit__(kind, error, trace)
 
@@ -111,30 +101,17 @@ class LocalStack:
 
     async def _start(self, group: asyncio.TaskGroup, settings: Settings) -> Connection:
         keys = ensure_keys(self.data)
-        ports = choose_ports(
-            settings,
-            workers=self._workers,
-            usual=self._usual_ports,
-            say=self._steps.say,
-        )
+        ports = choose_ports(settings, workers=self._workers, usual=self._usual_ports, say=self._steps.say)
         source = Source(stop=self._stop_downloads)
         logs = self.data / "logs"
-        self.kafka = EmbeddedKafka(
-            self.data / "kafka", port=ports.kafka, log=logs / "kafka.log", source=source
-        )
-        self.postgres = EmbeddedPostgres(
-            self.data, port=ports.postgres, log=logs / "postgres.log"
-        )
+        self.kafka = EmbeddedKafka(self.data / "kafka", port=ports.kafka, log=logs / "kafka.log", source=source)
+        self.postgres = EmbeddedPostgres(self.data, port=ports.postgres, log=logs / "postgres.log")
         services = self._services(settings, keys, ports)
         workers = [service for service in services if service.name == WORKER]
         await self._prepare()
         # The doors take their time to load and wait by themselves for the log and the database; the workers refuse to
         # start without topics, and without tables they would only complain.
-        early = [
-            self._supervise(group, service.name, service)
-            for service in services
-            if service not in workers
-        ]
+        early = [self._supervise(group, service.name, service) for service in services if service not in workers]
         async with asyncio.TaskGroup() as servers:
             servers.create_task(self._start_kafka(group, settings))
             servers.create_task(self._start_postgres(group))
@@ -168,9 +145,7 @@ class LocalStack:
             await self._supervise(group, "kafka", self.kafka).ready()
         own = settings.kafka.model_dump(exclude={"bootstrap"})
         with self._steps.step("Applying the topics"):
-            applied = await apply_topics(
-                KafkaSettings(bootstrap=self.kafka.bootstrap, **own)
-            )
+            applied = await apply_topics(KafkaSettings(bootstrap=self.kafka.bootstrap, **own))
         for line in applied.differences:
             self._steps.say(line)
 
@@ -182,50 +157,21 @@ class LocalStack:
 
     def _services(self, settings: Settings, keys: Keys, ports: Ports) -> list[Service]:
         common = self._environment(settings, keys)
-        ingest, api, worker = (
-            reached_at(part.host)
-            for part in (settings.ingest, settings.api, settings.aggregator)
-        )
+        ingest, api, worker = (reached_at(part.host) for part in (settings.ingest, settings.api, settings.aggregator))
 
-        def service(
-            name: str,
-            log: str,
-            doors: tuple[tuple[str, int], ...],
-            own: Mapping[str, int],
-        ) -> Service:
-            environment = {
-                **common,
-                **{f"TACTUS_{key}": str(port) for key, port in own.items()},
-            }
+        def service(name: str, log: str, doors: tuple[tuple[str, int], ...], own: Mapping[str, int]) -> Service:
+            environment = {**common, **{f"TACTUS_{key}": str(port) for key, port in own.items()}}
             path = self.data / "logs" / f"{log}.log"
-            return Service(
-                name=name,
-                module=f"services.{name}",
-                log=path,
-                environment=environment,
-                doors=doors,
-            )
+            return Service(name=name, module=f"services.{name}", log=path, environment=environment, doors=doors)
 
         return [
             *(
-                service(
-                    "aggregator",
-                    f"aggregator-{n}",
-                    ((worker, port),),
-                    {"AGGREGATOR__METRICS_PORT": port},
-                )
+                service("aggregator", f"aggregator-{n}", ((worker, port),), {"AGGREGATOR__METRICS_PORT": port})
                 for n, port in enumerate(ports.workers_metrics)
             ),
             service(
-                *(
-                    "ingest",
-                    "ingest",
-                    ((ingest, ports.ingest), (ingest, ports.ingest_metrics)),
-                ),
-                {
-                    "INGEST__PORT": ports.ingest,
-                    "INGEST__METRICS_PORT": ports.ingest_metrics,
-                },
+                *("ingest", "ingest", ((ingest, ports.ingest), (ingest, ports.ingest_metrics))),
+                {"INGEST__PORT": ports.ingest, "INGEST__METRICS_PORT": ports.ingest_metrics},
             ),
             service(
                 *("api", "api", ((api, ports.api), (api, ports.api_metrics))),
@@ -238,37 +184,21 @@ class LocalStack:
         environment["TACTUS_KAFKA__BOOTSTRAP"] = self.kafka.bootstrap
         environment["TACTUS_POSTGRES__DSN"] = self.postgres.dsn
         environment["TACTUS_SOURCES"] = str(settings.sources or self.data / SOURCES)
-        environment["TACTUS_HASH_KEY"] = (
-            settings.hash_key or SecretStr(keys.hash_key)
-        ).get_secret_value()
+        environment["TACTUS_HASH_KEY"] = (settings.hash_key or SecretStr(keys.hash_key)).get_secret_value()
         return environment
 
     def _supervise(
-        self,
-        group: asyncio.TaskGroup,
-        name: str,
-        child: EmbeddedKafka | EmbeddedPostgres | Service,
+        self, group: asyncio.TaskGroup, name: str, child: EmbeddedKafka | EmbeddedPostgres | Service
     ) -> Supervised:
-        supervised = Supervised(
-            name,
-            child,
-            tell=self._tell,
-            say=self._steps.say,
-            exits=isinstance(child, Service),
-        )
+        supervised = Supervised(name, child, tell=self._tell, say=self._steps.say, exits=isinstance(child, Service))
         self._children.append(supervised)
         self._tasks.append(group.create_task(supervised.keep(), name=name))
         return supervised
 
     def _tell(self) -> None:
-        remember(
-            self.data,
-            [found for child in self._children if (found := child.record) is not None],
-        )
+        remember(self.data, [found for child in self._children if (found := child.record) is not None])
         if self._connection is not None:
-            self._connection = self._connection.model_copy(
-                update={"pids": self._pids()}
-            )
+            self._connection = self._connection.model_copy(update={"pids": self._pids()})
             self._connection.write()
 
     def _pids(self) -> dict[str, list[int]]:
@@ -278,10 +208,7 @@ class LocalStack:
         return pids
 
     def _describe(self, settings: Settings, keys: Keys, ports: Ports) -> Connection:
-        ingest, api, worker = (
-            reached_at(part.host)
-            for part in (settings.ingest, settings.api, settings.aggregator)
-        )
+        ingest, api, worker = (reached_at(part.host) for part in (settings.ingest, settings.api, settings.aggregator))
         return Connection(
             ingest=f"http://{ingest}:{ports.ingest}",
             api=f"http://{api}:{ports.api}",
@@ -291,9 +218,7 @@ class LocalStack:
             pids=self._pids(),
             metrics={
                 "ingest": [f"http://{ingest}:{ports.ingest_metrics}/metrics"],
-                "aggregator": [
-                    f"http://{worker}:{port}/metrics" for port in ports.workers_metrics
-                ],
+                "aggregator": [f"http://{worker}:{port}/metrics" for port in ports.workers_metrics],
                 "api": [f"http://{api}:{ports.api_metrics}/metrics"],
             },
             data=self.data,
@@ -306,16 +231,12 @@ class LocalStack:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        servers = [
-            child for child in self._children if child.name in {"kafka", "postgres"}
-        ]
+        servers = [child for child in self._children if child.name in {"kafka", "postgres"}]
         services = [child for child in self._children if child not in servers]
         if self._children and self.kafka.learns:
             self._steps.say("Kafka writes its start-up cache, once: some seconds")
         for group in (services, servers):
-            await asyncio.gather(
-                *(asyncio.to_thread(child.child.stop) for child in group)
-            )
+            await asyncio.gather(*(asyncio.to_thread(child.child.stop) for child in group))
         forget(self.data)
         remove_connection(self.data)
 
@@ -328,9 +249,7 @@ def _make_directory(data: Path) -> None:
             f"{data} cannot be the data directory ({error.strerror}): name another with --data"
         ) from error
     if not os.access(data, os.W_OK | os.X_OK):
-        raise ConfigurationError(
-            f"{data} cannot be written: run as its owner, or name another with --data"
-        )
+        raise ConfigurationError(f"{data} cannot be written: run as its owner, or name another with --data")
     # Others may pass through, because Postgres runs as another user when root starts it; what they pass is closed.
     for name in ("kafka", "logs"):
         folder = data / name

@@ -31,24 +31,14 @@ class Step:
 STORES: Final = ("store/001", "store/014", "store/042")
 CARRIERS: Final = ("carrier/swift", "carrier/parcelpoint")
 TEAMS: Final = ("team/billing", "team/orders")
-PLACES: Final = {
-    "store": STORES,
-    "carrier": CARRIERS,
-    "team": TEAMS,
-    "site": ("site/checkout",),
-}
+PLACES: Final = {"store": STORES, "carrier": CARRIERS, "team": TEAMS, "site": ("site/checkout",)}
 
 SOON: Final = (0.01, 0.2)
 NEXT_DAYS: Final = (20.0, 60.0)
 
 BROWSE: Final = (
     Step(touchpoint="web.page_viewed", channel="web", via="site"),
-    Step(
-        touchpoint="web.search_performed",
-        channel="web",
-        via="site",
-        numbers={"results": (3, 90)},
-    ),
+    Step(touchpoint="web.search_performed", channel="web", via="site", numbers={"results": (3, 90)}),
     Step(touchpoint="web.product_viewed", channel="web", via="site"),
 )
 LOGIN: Final = Step(touchpoint="web.page_viewed", channel="web", via="login")
@@ -88,24 +78,9 @@ def delivered(*, hours_late: Range) -> Step:
     )
 
 
-def rated(
-    touchpoint: str,
-    *,
-    channel: str,
-    scale: str,
-    low: int,
-    high: int,
-    via: Via = "account",
-) -> Step:
+def rated(touchpoint: str, *, channel: str, scale: str, low: int, high: int, via: Via = "account") -> Step:
     """A question answered on a scale."""
-    return Step(
-        touchpoint=touchpoint,
-        channel=channel,
-        via=via,
-        scale=scale,
-        rating=(low, high),
-        after_h=(1.0, 12.0),
-    )
+    return Step(touchpoint=touchpoint, channel=channel, via=via, scale=scale, rating=(low, high), after_h=(1.0, 12.0))
 
 
 def resolved(*, hours: Range) -> Step:
@@ -132,19 +107,10 @@ def called(*, wait_seconds: Range) -> Step:
     )
 
 
-COMPLAINT: Final = Step(
-    touchpoint="case.opened",
-    channel="contact_centre",
-    place="team",
-    case=True,
-    after_h=SOON,
-)
+COMPLAINT: Final = Step(touchpoint="case.opened", channel="contact_centre", place="team", case=True, after_h=SOON)
 
 STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
-    "browses": (
-        *BROWSE,
-        Step(touchpoint="web.wishlist_added", channel="web", via="site"),
-    ),
+    "browses": (*BROWSE, Step(touchpoint="web.wishlist_added", channel="web", via="site")),
     "orders": (*BROWSE, LOGIN, *BASKET, *PAID, SENT, delivered(hours_late=(-30, -4))),
     "orders_and_praises": (
         *BROWSE,
@@ -157,39 +123,14 @@ STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
     ),
     "buys_in_store": (
         Step(
-            touchpoint="pos.queue_waited",
-            channel="pos",
-            via="till",
-            place="store",
-            numbers={"wait_seconds": (10, 110)},
+            touchpoint="pos.queue_waited", channel="pos", via="till", place="store", numbers={"wait_seconds": (10, 110)}
         ),
-        Step(
-            touchpoint="pos.sale_completed",
-            channel="pos",
-            via="till",
-            place="store",
-            order=True,
-        ),
-        Step(
-            touchpoint="loyalty.points_earned", channel="pos", via="card", place="store"
-        ),
+        Step(touchpoint="pos.sale_completed", channel="pos", via="till", place="store", order=True),
+        Step(touchpoint="loyalty.points_earned", channel="pos", via="card", place="store"),
     ),
     "rates_staff": (
-        Step(
-            touchpoint="pos.sale_completed",
-            channel="pos",
-            via="till",
-            place="store",
-            order=True,
-        ),
-        Step(
-            touchpoint="store.staff_rated",
-            channel="pos",
-            via="till",
-            place="store",
-            scale="stars5",
-            rating=(4, 5),
-        ),
+        Step(touchpoint="pos.sale_completed", channel="pos", via="till", place="store", order=True),
+        Step(touchpoint="store.staff_rated", channel="pos", via="till", place="store", scale="stars5", rating=(4, 5)),
     ),
     "recommends": (
         rated("survey.nps", channel="survey", scale="nps", low=9, high=10),
@@ -198,12 +139,7 @@ STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
     "signs_up": (
         *BROWSE,
         Step(touchpoint="account.signed_up", channel="web", via="login"),
-        Step(
-            touchpoint="email.delivered",
-            channel="email",
-            via="newsletter",
-            after_h=SOON,
-        ),
+        Step(touchpoint="email.delivered", channel="email", via="newsletter", after_h=SOON),
         Step(touchpoint="email.opened", channel="email", via="mail", after_h=SOON),
     ),
     "hunts_coupons": (
@@ -230,9 +166,7 @@ STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
             place="store",
             numbers={"wait_seconds": (300, 1500)},
         ),
-        Step(
-            touchpoint="loyalty.points_earned", channel="pos", via="card", place="store"
-        ),
+        Step(touchpoint="loyalty.points_earned", channel="pos", via="card", place="store"),
     ),
     "waits_for_parcel": (
         *BROWSE,
@@ -240,33 +174,18 @@ STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
         *BASKET,
         *PAID,
         SENT,
-        Step(
-            touchpoint="delivery.attempt_failed",
-            channel="delivery",
-            place="carrier",
-            order=True,
-            after_h=NEXT_DAYS,
-        ),
+        Step(touchpoint="delivery.attempt_failed", channel="delivery", place="carrier", order=True, after_h=NEXT_DAYS),
         delivered(hours_late=(10, 70)),
         rated("survey.csat", channel="survey", scale="csat5", low=1, high=3),
     ),
-    "complains": (
-        COMPLAINT,
-        called(wait_seconds=(150, 600)),
-        resolved(hours=(30.0, 90.0)),
-    ),
+    "complains": (COMPLAINT, called(wait_seconds=(150, 600)), resolved(hours=(30.0, 90.0))),
     "uses_account_manager": (
         Step(touchpoint="product.milestone", channel="product"),
         Step(touchpoint="subscription.renewed", channel="product", after_h=SOON),
         rated("csm.sentiment_set", channel="crm", scale="stars5", low=3, high=5),
     ),
     "waits_for_invoice": (
-        Step(
-            touchpoint="invoice.late_or_refused",
-            channel="back_office",
-            place="team",
-            order=True,
-        ),
+        Step(touchpoint="invoice.late_or_refused", channel="back_office", place="team", order=True),
         called(wait_seconds=(20, 150)),
         resolved(hours=(4.0, 30.0)),
     ),
@@ -277,54 +196,26 @@ STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
         called(wait_seconds=(400, 1500)),
     ),
     "outage_of_service": (
-        Step(
-            touchpoint="service.outage",
-            channel="product",
-            numbers={"minutes": (120, 240)},
-        ),
+        Step(touchpoint="service.outage", channel="product", numbers={"minutes": (120, 240)}),
         COMPLAINT,
         called(wait_seconds=(400, 1500)),
     ),
     "outage_of_delivery": (
-        Step(
-            touchpoint="delivery.promise_missed",
-            channel="delivery",
-            place="carrier",
-            order=True,
-        ),
+        Step(touchpoint="delivery.promise_missed", channel="delivery", place="carrier", order=True),
         COMPLAINT,
         called(wait_seconds=(300, 1200)),
     ),
     "made_good_at_checkout": (
         Step(
-            touchpoint="case.resolved",
-            channel="email",
-            place="team",
-            case=True,
-            numbers={"wait_seconds": (600, 3000)},
+            touchpoint="case.resolved", channel="email", place="team", case=True, numbers={"wait_seconds": (600, 3000)}
         ),
-        Step(
-            touchpoint="refund.completed",
-            channel="web",
-            order=True,
-            numbers={"wait_seconds": (3600, 40000)},
-        ),
-        Step(
-            touchpoint="staff.kindness_rated",
-            channel="contact_centre",
-            place="team",
-            scale="stars5",
-            rating=(5, 5),
-        ),
+        Step(touchpoint="refund.completed", channel="web", order=True, numbers={"wait_seconds": (3600, 40000)}),
+        Step(touchpoint="staff.kindness_rated", channel="contact_centre", place="team", scale="stars5", rating=(5, 5)),
         Step(touchpoint="survey.csat", channel="survey", scale="csat5", rating=(4, 5)),
     ),
     "made_good_by_delivery": (
         Step(
-            touchpoint="case.resolved",
-            channel="email",
-            place="team",
-            case=True,
-            numbers={"wait_seconds": (600, 3000)},
+            touchpoint="case.resolved", channel="email", place="team", case=True, numbers={"wait_seconds": (600, 3000)}
         ),
         Step(
             touchpoint="delivery.delivered",
@@ -333,13 +224,7 @@ STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
             order=True,
             numbers={"hours_late": (-60, -20)},
         ),
-        Step(
-            touchpoint="staff.kindness_rated",
-            channel="contact_centre",
-            place="team",
-            scale="stars5",
-            rating=(5, 5),
-        ),
+        Step(touchpoint="staff.kindness_rated", channel="contact_centre", place="team", scale="stars5", rating=(5, 5)),
         Step(touchpoint="survey.csat", channel="survey", scale="csat5", rating=(4, 5)),
     ),
 }

@@ -79,11 +79,7 @@ class Supervised:
     @property
     def record(self) -> Record | None:
         """What recognises this child later, while it lives."""
-        return (
-            record(self.name, self.child.pid, self.child.command)
-            if self.launched
-            else None
-        )
+        return record(self.name, self.child.pid, self.child.command) if self.launched else None
 
     async def keep(self) -> None:
         """Run the child, once prepared, for ever. Raises when it cannot be made to run."""
@@ -96,20 +92,10 @@ class Supervised:
             code = await self._ended()
             lived_s = time.monotonic() - began
             deaths = deaths + 1 if lived_s < STEADY_S else 1
-            refusals = (
-                refusals + 1
-                if self._names_configuration and code == CONFIGURATION_EXIT
-                else 0
-            )
+            refusals = refusals + 1 if self._names_configuration and code == CONFIGURATION_EXIT else 0
             self._give_up_on(code, deaths=deaths, refusals=refusals)
-            pause_s = (
-                self._first_pause_s
-                if lived_s >= STEADY_S
-                else min(pause_s, PAUSE_MAX_S)
-            )
-            self._say(
-                f"{self.name} ended ({_meaning(code)}): starting it again in {pause_s:.2g} s"
-            )
+            pause_s = self._first_pause_s if lived_s >= STEADY_S else min(pause_s, PAUSE_MAX_S)
+            self._say(f"{self.name} ended ({_meaning(code)}): starting it again in {pause_s:.2g} s")
             await asyncio.sleep(pause_s)
             pause_s = min(pause_s * 2, PAUSE_MAX_S)
             await asyncio.to_thread(self.child.prepare)
@@ -119,16 +105,12 @@ class Supervised:
         try:
             await asyncio.wait_for(self._ready_once.wait(), READY_S)
         except TimeoutError as error:
-            raise UnavailableError(
-                f"{self.name} is not ready after {READY_S:.0f} s; {self._log()}"
-            ) from error
+            raise UnavailableError(f"{self.name} is not ready after {READY_S:.0f} s; {self._log()}") from error
 
     async def _ended(self) -> int:
         trimmed = time.monotonic()
         while (code := self.child.poll()) is None:
-            if not self._ready_once.is_set() and await asyncio.to_thread(
-                self.child.is_ready
-            ):
+            if not self._ready_once.is_set() and await asyncio.to_thread(self.child.is_ready):
                 self._ready_once.set()
             if time.monotonic() - trimmed > TRIM_S:
                 trimmed = time.monotonic()
@@ -138,13 +120,9 @@ class Supervised:
 
     def _give_up_on(self, code: int, *, deaths: int, refusals: int) -> None:
         if refusals >= CONFIGURATION_EXITS_MAX:
-            raise ConfigurationError(
-                f"{self.name} refuses its configuration; {self._log()}"
-            )
+            raise ConfigurationError(f"{self.name} refuses its configuration; {self._log()}")
         if deaths >= DEATHS_MAX and not self._ready_once.is_set():
-            raise UnavailableError(
-                f"{self.name} ended {deaths} times ({_meaning(code)}) before it ran; {self._log()}"
-            )
+            raise UnavailableError(f"{self.name} ended {deaths} times ({_meaning(code)}) before it ran; {self._log()}")
 
     def _log(self) -> str:
         return f"{self.child.log} ends:\n{last_lines(self.child.log)}"

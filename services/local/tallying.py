@@ -54,20 +54,13 @@ class Outcome:
     def reject(self, reason: str, *, which: str) -> None:
         """Count one that is not in the log and why."""
         self.rejected += 1
-        kind = (
-            reason
-            if reason in self.reasons or len(self.reasons) < REASONS_MAX
-            else OTHERS
-        )
+        kind = reason if reason in self.reasons or len(self.reasons) < REASONS_MAX else OTHERS
         self.reasons.setdefault(kind, Refusals(first=which)).count += 1
 
     def lines(self) -> list[str]:
         """The counts, the reasons first, for people."""
         told = sorted(self.reasons.items(), key=lambda item: -item[1].count)
         return [
-            *(
-                f"rejected {refusals.count}: {reason} (first: {refusals.first})"
-                for reason, refusals in told
-            ),
+            *(f"rejected {refusals.count}: {reason} (first: {refusals.first})" for reason, refusals in told),
             f"sent {self.sent}, accepted {self.accepted}, rejected {self.rejected}, {self.rate:.0f} events/s",
         ]

@@ -57,10 +57,7 @@ class Traffic:
     def expected(self) -> Expected:
         """What must become of everything sent so far."""
         return Expected(
-            applied=self._mixed + self._plain,
-            duplicate=self._duplicate,
-            conflict=self._conflict,
-            refused=self._refused,
+            applied=self._mixed + self._plain, duplicate=self._duplicate, conflict=self._conflict, refused=self._refused
         )
 
     def mix(self, happenings: Iterable[Happening]) -> Iterator[Outgoing]:
@@ -89,12 +86,7 @@ class Traffic:
         return wire(happening)
 
 
-def wire(
-    happening: Happening,
-    *,
-    suffix: str = "",
-    changes: Mapping[str, object] | None = None,
-) -> Outgoing:
+def wire(happening: Happening, *, suffix: str = "", changes: Mapping[str, object] | None = None) -> Outgoing:
     """A happening as the event that is sent, with its id lengthened and parts of its body changed."""
     return Outgoing.of(
         event_id=happening.id + suffix,

@@ -22,12 +22,7 @@ def run(data: Path | None, workers: int) -> int:
     """Run until SIGINT, SIGTERM or SIGHUP and return 0; 1 when a child cannot run, 2 when an operator must act."""
     console = Console(soft_wrap=True)
     try:
-        stack = LocalStack(
-            data or DEFAULT_DATA,
-            workers=workers,
-            usual_ports=data is None,
-            console=console,
-        )
+        stack = LocalStack(data or DEFAULT_DATA, workers=workers, usual_ports=data is None, console=console)
         asyncio.run(_serve(stack, console))
     except ConfigurationError as error:
         console.print(f"tactus up: {error}", markup=False, highlight=False)

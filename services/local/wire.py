@@ -16,9 +16,7 @@ REPLY_BYTES_MAX: Final = 65_536
 METADATA: Final = struct.pack(">hhih6si", 3, 1, 7, 6, b"tactus", 0)
 """Metadata, version 1, no topics: who is in the cluster?"""
 
-API_VERSIONS: Final = (
-    struct.pack(">hhih6sx", 18, 3, 7, 6, b"tactus") + b"\x07tactus\x021\x00"
-)
+API_VERSIONS: Final = struct.pack(">hhih6sx", 18, 3, 7, 6, b"tactus") + b"\x07tactus\x021\x00"
 """ApiVersions, version 3: which features has the cluster settled on?"""
 
 FINALIZED_FEATURES: Final = 2

@@ -49,53 +49,17 @@ class Record(NamedTuple):
     headers: tuple[tuple[str, bytes], ...] = ()
 
 
-KINDS = st.sampled_from(
-    [
-        "customer",
-        "loyalty",
-        "email",
-        "phone",
-        "anonymous",
-        "device",
-        "x-till",
-        "x-a_b-9",
-    ]
-)
-VALUES = st.text(min_size=1, max_size=30) | st.sampled_from(
-    ["a@b.example", "+48600100200"]
-)
-IDENTITIES = st.lists(
-    st.fixed_dictionaries({"kind": KINDS, "value": VALUES}), min_size=1, max_size=16
-)
-SUBJECTS = (
-    st.builds(
-        "{}:{}".format,
-        KINDS | st.from_regex(r"x-[a-z0-9_-]{1,40}", fullmatch=True),
-        VALUES,
-    )
-    | VALUES
-)
+KINDS = st.sampled_from(["customer", "loyalty", "email", "phone", "anonymous", "device", "x-till", "x-a_b-9"])
+VALUES = st.text(min_size=1, max_size=30) | st.sampled_from(["a@b.example", "+48600100200"])
+IDENTITIES = st.lists(st.fixed_dictionaries({"kind": KINDS, "value": VALUES}), min_size=1, max_size=16)
+SUBJECTS = st.builds("{}:{}".format, KINDS | st.from_regex(r"x-[a-z0-9_-]{1,40}", fullmatch=True), VALUES) | VALUES
 TIMES = st.integers(min_value=-86_400, max_value=4_102_444_800).map(
     lambda since_1970_s: (EPOCH + timedelta(seconds=since_1970_s)).isoformat()
 )
 TOUCHPOINTS = st.sampled_from([*CATALOGUE.entries, "x.unheard_of"])
 PROPERTIES = st.dictionaries(
-    st.sampled_from(
-        [
-            "wait_seconds",
-            "hours_late",
-            "sentiment",
-            "confidence",
-            "results",
-            "minutes",
-            "hops",
-            "other",
-        ]
-    ),
-    st.floats(allow_nan=False, allow_infinity=False)
-    | st.integers()
-    | st.text(max_size=9)
-    | st.none(),
+    st.sampled_from(["wait_seconds", "hours_late", "sentiment", "confidence", "results", "minutes", "hops", "other"]),
+    st.floats(allow_nan=False, allow_infinity=False) | st.integers() | st.text(max_size=9) | st.none(),
     max_size=4,
 )
 EVENTS = st.fixed_dictionaries(
@@ -123,22 +87,14 @@ def test_what_the_door_accepts_the_worker_can_count(sent: dict[str, object]) -> 
     judged = JUDGE.judge(sent, source=BACKFILL, received=arrival(NOW_US))
 
     if isinstance(judged, Accepted):
-        read = read_record(
-            Record(0, NOW_US // 1000, judged.key, judged.value),
-            catalogue=CATALOGUE,
-            known={},
-        )
+        read = read_record(Record(0, NOW_US // 1000, judged.key, judged.value), catalogue=CATALOGUE, known={})
         assert isinstance(read, Event), read
         assert read.subject.encode() == judged.key
 
 
 def test_sixteen_identities_and_another_subject_are_counted() -> None:
     devices = [{"kind": "device", "value": f"d{number}"} for number in range(16)]
-    sent = {
-        "id": "e1",
-        "subject": "c1",
-        "data": {"touchpoint": "web.page_viewed", "identities": devices},
-    }
+    sent = {"id": "e1", "subject": "c1", "data": {"touchpoint": "web.page_viewed", "identities": devices}}
 
     read = counted(JUDGE, sent)
 
@@ -148,17 +104,14 @@ def test_sixteen_identities_and_another_subject_are_counted() -> None:
 def test_the_channel_that_the_door_puts_in_makes_no_other_body() -> None:
     declared = replace(UNDECLARED, channel="kiosk")
     later = Judge(
-        catalogue=Catalogue(
-            {**CATALOGUE.entries, "x.lift_used": declared}, CATALOGUE.parameters
-        ),
+        catalogue=Catalogue({**CATALOGUE.entries, "x.lift_used": declared}, CATALOGUE.parameters),
         hash_key=JUDGE.hash_key,
     )
     silent = sent_of({"text": '"channel":"web",'})
     spoken = sent_of({"text": '"channel":"web",', "channel": "any"})
 
     first, retry, other = (
-        counted(judge, sent).body_hash
-        for judge, sent in ((JUDGE, silent), (later, silent), (JUDGE, spoken))
+        counted(judge, sent).body_hash for judge, sent in ((JUDGE, silent), (later, silent), (JUDGE, spoken))
     )
 
     assert first == retry

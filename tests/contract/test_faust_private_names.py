@@ -28,11 +28,7 @@ from aiokafka import TopicPartition
 from aiokafka.consumer import consumer as kafka_consumer
 from aiokafka.consumer import fetcher as kafka_fetcher
 from aiokafka.consumer.subscription_state import SubscriptionState
-from aiokafka.errors import (
-    ConsumerStoppedError,
-    IllegalStateError,
-    KafkaConnectionError,
-)
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaConnectionError
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
@@ -59,33 +55,18 @@ SIGNATURES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "Consumer.perform_seek": (driver.Consumer.perform_seek, "(self)"),
     "Consumer.getmany": (driver.Consumer.getmany, "(self, timeout)"),
     "Consumer.ack": (driver.Consumer.ack, "(self, message)"),
-    "Consumer._filter_tps_with_pending_acks": (
-        driver.Consumer._filter_tps_with_pending_acks,
-        "(self, topics=None)",
-    ),
+    "Consumer._filter_tps_with_pending_acks": (driver.Consumer._filter_tps_with_pending_acks, "(self, topics=None)"),
     "Consumer._new_offset": (driver.Consumer._new_offset, "(self, tp)"),
     "Consumer.stop_flow": (driver.Consumer.stop_flow, "(self)"),
     "Consumer.wait_empty": (driver.Consumer.wait_empty, "(self)"),
-    "Consumer.on_partitions_revoked": (
-        driver.Consumer.on_partitions_revoked,
-        "(self, revoked)",
-    ),
+    "Consumer.on_partitions_revoked": (driver.Consumer.on_partitions_revoked, "(self, revoked)"),
     "Consumer.on_buffer_full": (driver.Consumer.on_buffer_full, "(self, tp)"),
-    "Consumer._add_gap": (
-        driver.Consumer._add_gap,
-        "(self, tp, offset_from, offset_to)",
-    ),
-    "Consumer.verify_event_path": (
-        driver.Consumer.verify_event_path,
-        "(self, now, tp)",
-    ),
+    "Consumer._add_gap": (driver.Consumer._add_gap, "(self, tp, offset_from, offset_to)"),
+    "Consumer.verify_event_path": (driver.Consumer.verify_event_path, "(self, now, tp)"),
     "Consumer._new_consumer_thread": (driver.Consumer._new_consumer_thread, "(self)"),
     # Overridden in ChunkThread.
     "Thread.__post_init__": (driver.AIOKafkaConsumerThread.__post_init__, "(self)"),
-    "Thread._create_worker_consumer": (
-        driver.AIOKafkaConsumerThread._create_worker_consumer,
-        "(self, transport)",
-    ),
+    "Thread._create_worker_consumer": (driver.AIOKafkaConsumerThread._create_worker_consumer, "(self, transport)"),
     "Thread._fetch_records": (
         driver.AIOKafkaConsumerThread._fetch_records,
         "(self, consumer, active_partitions, timeout=None, max_records=None)",
@@ -93,40 +74,19 @@ SIGNATURES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "Thread.on_thread_stop": (driver.AIOKafkaConsumerThread.on_thread_stop, "(self)"),
     "Thread._commit": (driver.AIOKafkaConsumerThread._commit, "(self, offsets)"),
     # Overridden in the schema and the app.
-    "Schema.loads_key": (
-        faust.Schema.loads_key,
-        "(self, app, message, *, loads=None, serializer=None)",
-    ),
-    "Schema.loads_value": (
-        faust.Schema.loads_value,
-        "(self, app, message, *, loads=None, serializer=None)",
-    ),
+    "Schema.loads_key": (faust.Schema.loads_key, "(self, app, message, *, loads=None, serializer=None)"),
+    "Schema.loads_value": (faust.Schema.loads_value, "(self, app, message, *, loads=None, serializer=None)"),
     "App._new_transport": (faust.App._new_transport, "(self)"),
     "App._create_directories": (faust.App._create_directories, "(self)"),
     "App.on_start": (faust.App.on_start, "(self)"),
     # Called.
     "Consumer.assignment": (driver.Consumer.assignment, "(self)"),
-    "Consumer.earliest_offsets": (
-        driver.Consumer.earliest_offsets,
-        "(self, *partitions)",
-    ),
+    "Consumer.earliest_offsets": (driver.Consumer.earliest_offsets, "(self, *partitions)"),
     "Consumer.highwaters": (driver.Consumer.highwaters, "(self, *partitions)"),
-    "Consumer.commit_and_end_transactions": (
-        driver.Consumer.commit_and_end_transactions,
-        "(self)",
-    ),
-    "Thread.getmany": (
-        driver.AIOKafkaConsumerThread.getmany,
-        "(self, active_partitions, timeout)",
-    ),
-    "Thread._ensure_consumer": (
-        driver.AIOKafkaConsumerThread._ensure_consumer,
-        "(self)",
-    ),
-    "Thread.call_thread": (
-        mode_threads.QueueServiceThread.call_thread,
-        "(self, fun, *args, **kwargs)",
-    ),
+    "Consumer.commit_and_end_transactions": (driver.Consumer.commit_and_end_transactions, "(self)"),
+    "Thread.getmany": (driver.AIOKafkaConsumerThread.getmany, "(self, active_partitions, timeout)"),
+    "Thread._ensure_consumer": (driver.AIOKafkaConsumerThread._ensure_consumer, "(self)"),
+    "Thread.call_thread": (mode_threads.QueueServiceThread.call_thread, "(self, fun, *args, **kwargs)"),
     "driver.ensure_aiokafka_TP": (driver.ensure_aiokafka_TP, "(tp)"),
     "consumer.ensure_TP": (faust_consumer.ensure_TP, "(tp)"),
     "consumer.ensure_TPset": (faust_consumer.ensure_TPset, "(tps)"),
@@ -136,27 +96,12 @@ SIGNATURES: Mapping[str, tuple[Callable[..., Any], str]] = {
         kafka_fetcher.Fetcher.fetched_records,
         "(self, partitions, timeout=0, max_records=None)",
     ),
-    "Fetcher._create_fetch_waiter": (
-        kafka_fetcher.Fetcher._create_fetch_waiter,
-        "(self)",
-    ),
+    "Fetcher._create_fetch_waiter": (kafka_fetcher.Fetcher._create_fetch_waiter, "(self)"),
     "SubscriptionState.fetch_context": (SubscriptionState.fetch_context, "(self)"),
-    "AIOKafkaConsumer.seek": (
-        aiokafka.AIOKafkaConsumer.seek,
-        "(self, partition, offset)",
-    ),
-    "AIOKafkaConsumer.commit": (
-        aiokafka.AIOKafkaConsumer.commit,
-        "(self, offsets=None)",
-    ),
-    "AIOKafkaConsumer.beginning_offsets": (
-        aiokafka.AIOKafkaConsumer.beginning_offsets,
-        "(self, partitions)",
-    ),
-    "AIOKafkaConsumer.end_offsets": (
-        aiokafka.AIOKafkaConsumer.end_offsets,
-        "(self, partitions)",
-    ),
+    "AIOKafkaConsumer.seek": (aiokafka.AIOKafkaConsumer.seek, "(self, partition, offset)"),
+    "AIOKafkaConsumer.commit": (aiokafka.AIOKafkaConsumer.commit, "(self, offsets=None)"),
+    "AIOKafkaConsumer.beginning_offsets": (aiokafka.AIOKafkaConsumer.beginning_offsets, "(self, partitions)"),
+    "AIOKafkaConsumer.end_offsets": (aiokafka.AIOKafkaConsumer.end_offsets, "(self, partitions)"),
 }
 
 
@@ -166,9 +111,7 @@ def test_the_installed_version_is_the_one_that_was_read(package: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(SIGNATURES))
-def test_a_name_that_is_overridden_or_called_has_the_signature_it_had(
-    name: str,
-) -> None:
+def test_a_name_that_is_overridden_or_called_has_the_signature_it_had(name: str) -> None:
     function, expected = SIGNATURES[name]
 
     parameters = [
@@ -182,14 +125,7 @@ def test_a_name_that_is_overridden_or_called_has_the_signature_it_had(
 # Seeking
 
 
-SEEKS = {
-    "seek",
-    "_seek",
-    "seek_wait",
-    "seek_to_beginning",
-    "seek_to_end",
-    "seek_to_committed",
-}
+SEEKS = {"seek", "_seek", "seek_wait", "seek_to_beginning", "seek_to_end", "seek_to_committed"}
 
 
 class Calls(ast.NodeVisitor):
@@ -214,9 +150,7 @@ class Calls(ast.NodeVisitor):
             self.found.add(f"{'.'.join(self._path)} -> {node.attr}")
         self.generic_visit(node)
 
-    def _inside(
-        self, node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
-    ) -> None:
+    def _inside(self, node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> None:
         self._path.append(node.name)
         self.generic_visit(node)
         self._path.pop()
@@ -251,9 +185,7 @@ def test_perform_seek_is_the_only_way_by_which_faust_seeks_a_stream() -> None:
     }
 
 
-def test_perform_seek_is_called_after_an_assignment_and_in_the_getmany_that_is_replaced() -> (
-    None
-):
+def test_perform_seek_is_called_after_an_assignment_and_in_the_getmany_that_is_replaced() -> None:
     assert callers({"perform_seek"}, stream_files()) == {
         "Recovery._resume_streams -> perform_seek",
         "Recovery.on_recovery_completed -> perform_seek",
@@ -297,9 +229,7 @@ class Recorder(SimpleNamespace):
 @contextmanager
 def unstarted(processor: Any) -> Iterator[AggregatorApp]:  # noqa: ANN401 - some tests need none
     """An app whose consumer exists, with a thread that was never started and a loop to close."""
-    made = create_app(
-        Settings(), functools.partial(opened, processor), group="contract", topics=["t"]
-    )
+    made = create_app(Settings(), functools.partial(opened, processor), group="contract", topics=["t"])
     made.processor = processor
     made.lanes = Lanes(made.processor.process, lanes=1, failed=made.fail)
     made.finalize()
@@ -327,13 +257,7 @@ async def test_on_a_revocation_the_flow_stops_before_the_wait_for_what_is_out(
 
     await app._on_partitions_revoked({TP("t", 0)})
 
-    assert consumer.calls == [
-        "stop_flow",
-        "suspend",
-        "pause_partitions",
-        "clear",
-        "wait_empty",
-    ]
+    assert consumer.calls == ["stop_flow", "suspend", "pause_partitions", "clear", "wait_empty"]
 
 
 async def test_at_the_end_the_flow_stops_before_the_wait_for_what_is_out(
@@ -344,22 +268,12 @@ async def test_at_the_end_the_flow_stops_before_the_wait_for_what_is_out(
     flow.calls = consumer.calls
     monkeypatch.setattr(app, "_consumer", consumer)
     monkeypatch.setattr(app, "flow_control", flow)
-    fetcher = SimpleNamespace(
-        stop=functools.partial(consumer._note, "stop_fetcher"),
-        service_reset=lambda: None,
-    )
+    fetcher = SimpleNamespace(stop=functools.partial(consumer._note, "stop_fetcher"), service_reset=lambda: None)
     monkeypatch.setitem(app.__dict__, "_fetcher", fetcher)
 
     await app._stop_consumer()
 
-    assert consumer.calls[:6] == [
-        "stop_flow",
-        "suspend",
-        "pause_partitions",
-        "clear",
-        "stop_fetcher",
-        "wait_empty",
-    ]
+    assert consumer.calls[:6] == ["stop_flow", "suspend", "pause_partitions", "clear", "stop_fetcher", "wait_empty"]
 
 
 async def test_the_consumer_s_revocation_calls_the_app_s_and_forgets_committed_positions_first(
@@ -388,9 +302,7 @@ def chunk_consumer(app: AggregatorApp) -> ChunkConsumer:
     consumer = cast("ChunkConsumer", app.consumer)
     consumer._thread._consumer = FakeKafka()
 
-    async def call_thread(
-        function: Callable[..., Any], *arguments: object, **options: object
-    ) -> object:
+    async def call_thread(function: Callable[..., Any], *arguments: object, **options: object) -> object:
         result = function(*arguments, **options)
         return await result if inspect.isawaitable(result) else result
 
@@ -424,17 +336,13 @@ class FakeKafka:
 
 def run_of(chain: Chain, *, length: int) -> Run:
     records = [
-        SimpleNamespace(
-            offset=chain.next + number, timestamp=0, key=None, value=b"", headers=()
-        )
+        SimpleNamespace(offset=chain.next + number, timestamp=0, key=None, value=b"", headers=())
         for number in range(length)
     ]
     return Run(chain, records)
 
 
-async def test_owning_seeks_to_the_processor_s_offsets_and_to_no_others(
-    app: AggregatorApp,
-) -> None:
+async def test_owning_seeks_to_the_processor_s_offsets_and_to_no_others(app: AggregatorApp) -> None:
     consumer = chunk_consumer(app)
     ledger = cast("FencedLedger", app.processor)
     ledger.move(("t", 0), position=0)
@@ -445,16 +353,11 @@ async def test_owning_seeks_to_the_processor_s_offsets_and_to_no_others(
 
     fake = cast("FakeKafka", consumer._thread._consumer)
     assert fake.sought == {TP("t", 0): 0, TP("t", 1): 77}
-    assert {tp.partition: chain.next for tp, chain in consumer.chains.items()} == {
-        0: 0,
-        1: 77,
-    }
+    assert {tp.partition: chain.next for tp, chain in consumer.chains.items()} == {0: 0, 1: 77}
     assert consumer._thread._claimed == consumer.chains
 
 
-async def test_a_run_that_was_polled_before_the_seek_is_not_delivered(
-    app: AggregatorApp,
-) -> None:
+async def test_a_run_that_was_polled_before_the_seek_is_not_delivered(app: AggregatorApp) -> None:
     consumer, tp = chunk_consumer(app), TP("t", 0)
     stale, current = Chain(0), Chain(0)
     consumer.chains = {tp: current}
@@ -468,16 +371,12 @@ async def test_a_run_that_was_polled_before_the_seek_is_not_delivered(
         return [message async for _, message in consumer.getmany(1.0)]
 
     assert await delivered(run_of(stale, length=3)) == []
-    assert [
-        message.offset for message in await delivered(run_of(current, length=3))
-    ] == [2]
+    assert [message.offset for message in await delivered(run_of(current, length=3))] == [2]
     current.open = False
     assert await delivered(run_of(current, length=3)) == []
 
 
-async def test_faust_drains_getmany_into_its_callback_and_drops_only_what_it_has_read(
-    app: AggregatorApp,
-) -> None:
+async def test_faust_drains_getmany_into_its_callback_and_drops_only_what_it_has_read(app: AggregatorApp) -> None:
     consumer, tp = chunk_consumer(app), TP("t", 0)
     delivered: list[int] = []
     fetcher = Service()
@@ -510,12 +409,8 @@ async def test_a_message_of_an_earlier_generation_does_not_reach_the_agent() -> 
 # Acks and commits
 
 
-def test_a_chunk_message_is_one_of_faust_s_and_tells_its_last_ack_to_the_consumer() -> (
-    None
-):
-    message = ChunkMessage(
-        "t", 0, 41, 0.0, 0, None, None, None, None, 0, 0, TP("t", 0), generation_id=1
-    )
+def test_a_chunk_message_is_one_of_faust_s_and_tells_its_last_ack_to_the_consumer() -> None:
+    message = ChunkMessage("t", 0, 41, 0.0, 0, None, None, None, None, 0, 0, TP("t", 0), generation_id=1)
     acked: list[Message] = []
     consumer = SimpleNamespace(ack=acked.append)
 
@@ -544,9 +439,7 @@ def test_faust_never_commits_past_a_chunk_that_is_out(
     async def acks_in_any_order(consumer: ChunkConsumer) -> None:
         tp = TP("t", 0)
         chain = consumer.chains[tp] = Chain(100)
-        out = [
-            consumer._message(tp, run_of(chain, length=length)) for length in lengths
-        ]
+        out = [consumer._message(tp, run_of(chain, length=length)) for length in lengths]
         firsts = [100 + sum(lengths[:number]) for number in range(len(lengths) + 1)]
         pending = list(enumerate(out))
         order.shuffle(pending)
@@ -590,9 +483,7 @@ def test_the_waits_of_a_fetch_are_read_when_the_consumer_starts() -> None:
     assert "fetch_min_bytes=self._fetch_min_bytes" in source
 
 
-async def test_the_thread_s_kafka_client_waits_as_long_as_the_latency_allows(
-    app: AggregatorApp,
-) -> None:
+async def test_the_thread_s_kafka_client_waits_as_long_as_the_latency_allows(app: AggregatorApp) -> None:
     thread = cast("ChunkConsumer", app.consumer)._thread
 
     client = thread._create_worker_consumer(app.transport)
@@ -625,17 +516,12 @@ class Buffered(kafka_fetcher.Fetcher):  # type: ignore[misc] # aiokafka is untyp
         self._wait_consume_future = self._loop.create_future()
         self._subscriptions = SubscriptionState()
         states = {
-            tp: SimpleNamespace(
-                paused=False, position=offsets[0], consumed_to=lambda _position: None
-            )
+            tp: SimpleNamespace(paused=False, position=offsets[0], consumed_to=lambda _position: None)
             for tp, offsets in buffered.items()
         }
         for tp, offsets in buffered.items():
             self._records[tp] = kafka_fetcher.FetchResult(
-                tp,
-                assignment=Assignment(states=states),
-                partition_records=Records(offsets),
-                backoff=0.1,
+                tp, assignment=Assignment(states=states), partition_records=Records(offsets), backoff=0.1
             )
 
 
@@ -657,24 +543,18 @@ class Records:
 
 @pytest.fixture
 def no_reassignment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        SubscriptionState, "reassignment_in_progress", property(lambda _self: False)
-    )
+    monkeypatch.setattr(SubscriptionState, "reassignment_in_progress", property(lambda _self: False))
     monkeypatch.setattr(SubscriptionState, "is_assigned", lambda _self, _tp: True)
 
 
 @pytest.mark.usefixtures("no_reassignment")
-async def test_records_of_one_partition_are_taken_up_to_a_cap_and_the_others_stay() -> (
-    None
-):
+async def test_records_of_one_partition_are_taken_up_to_a_cap_and_the_others_stay() -> None:
     one, other = TopicPartition("t", 0), TopicPartition("t", 1)
     fetcher = Buffered({one: [10, 11, 12], other: [5]})
 
     taken = await fetcher.fetched_records({TP("t", 0)}, timeout=0, max_records=2)
 
-    assert {
-        tp: [record.offset for record in records] for tp, records in taken.items()
-    } == {one: [10, 11]}
+    assert {tp: [record.offset for record in records] for tp, records in taken.items()} == {one: [10, 11]}
     assert set(fetcher._records) == {one, other}
 
 
@@ -712,9 +592,7 @@ async def test_polling_tells_aiokafka_that_the_member_is_alive() -> None:
     assert state.fetcher_idle_time < 1
 
 
-@pytest.mark.parametrize(
-    "error", [asyncio.CancelledError, TimeoutError, KafkaConnectionError]
-)
+@pytest.mark.parametrize("error", [asyncio.CancelledError, TimeoutError, KafkaConnectionError])
 async def test_a_broker_that_is_away_does_not_keep_the_thread_from_ending(
     app: AggregatorApp, error: type[BaseException]
 ) -> None:
@@ -755,9 +633,7 @@ async def test_a_closed_client_stops_the_poll(app: AggregatorApp) -> None:
 
 
 @pytest.mark.usefixtures("no_reassignment")
-async def test_every_partition_gets_its_turn_when_not_all_may_be_out(
-    app: AggregatorApp,
-) -> None:
+async def test_every_partition_gets_its_turn_when_not_all_may_be_out(app: AggregatorApp) -> None:
     tps = [TP("t", part) for part in range(3)]
     thread: ChunkThread = cast("ChunkConsumer", app.consumer)._thread
     thread._claimed = {tp: Chain(0) for tp in tps}

@@ -17,23 +17,11 @@ EVENTS = 12_000
 
 
 def test_all_four_contenders_end_with_equal_tallies(tmp_path: Path) -> None:
-    assert PYTHON.exists(), (
-        "the peers have an environment of their own: run `make bench-environment`"
-    )
+    assert PYTHON.exists(), "the peers have an environment of their own: run `make bench-environment`"
     figures = tmp_path / "figures.json"
 
     done = subprocess.run(
-        [
-            PYTHON,
-            "-W",
-            "ignore",
-            "-m",
-            "bench.worker",
-            "--events",
-            str(EVENTS),
-            "--json",
-            figures,
-        ],
+        [PYTHON, "-W", "ignore", "-m", "bench.worker", "--events", str(EVENTS), "--json", figures],
         cwd=ROOT,
         env={**os.environ, "TMPDIR": "/tmp"},  # noqa: S108 - a socket's path must be short
         capture_output=True,

@@ -7,9 +7,7 @@ from typing import Any
 
 import httpx
 import pytest
-from prometheus_client.openmetrics.parser import (
-    text_string_to_metric_families as parse_openmetrics,
-)
+from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
 from services.infra import metrics
@@ -53,13 +51,7 @@ def busy(stack: Connection) -> Connection:
         )
     ]
     for posted in (events, [{"id": "bad"}]):
-        httpx.post(
-            f"{stack.ingest}/v1/events",
-            json=posted,
-            headers=headers,
-            timeout=10,
-            trust_env=False,
-        )
+        httpx.post(f"{stack.ingest}/v1/events", json=posted, headers=headers, timeout=10, trust_env=False)
 
     def counted() -> bool:
         return total(stack, "tactus_events_total", outcome="applied") >= len(events)
@@ -76,11 +68,7 @@ def samples(stack: Connection) -> Iterator[tuple[str, dict[str, str], float]]:
 
 
 def total(stack: Connection, wanted: str, **labels: str) -> float:
-    return sum(
-        value
-        for name, given, value in samples(stack)
-        if name == wanted and labels.items() <= given.items()
-    )
+    return sum(value for name, given, value in samples(stack) if name == wanted and labels.items() <= given.items())
 
 
 def test_every_process_shows_its_metrics(busy: Connection) -> None:
@@ -90,12 +78,7 @@ def test_every_process_shows_its_metrics(busy: Connection) -> None:
 
 
 def test_no_series_has_a_label_that_is_not_allowed(busy: Connection) -> None:
-    labels = {
-        label
-        for name, given, _ in samples(busy)
-        if name.startswith("tactus_")
-        for label in given
-    }
+    labels = {label for name, given, _ in samples(busy) if name.startswith("tactus_") for label in given}
 
     assert labels - {"le"} <= metrics.LABELS
 
@@ -116,12 +99,7 @@ def test_one_process_shows_fewer_series_than_the_cap(busy: Connection) -> None:
 def test_promtool_reads_what_every_process_shows(busy: Connection) -> None:
     for url in urls(busy):
         checked = subprocess.run(
-            [promtool(), "check", "metrics"],
-            input=scrape(url),
-            check=False,
-            capture_output=True,
-            text=True,
-            timeout=60,
+            [promtool(), "check", "metrics"], input=scrape(url), check=False, capture_output=True, text=True, timeout=60
         )
         ours = [line for line in checked.stderr.splitlines() if "tactus_" in line]
         assert checked.returncode != 1, checked.stderr
@@ -149,9 +127,7 @@ def test_what_was_sent_adds_up(busy: Connection) -> None:
     assert total(busy, "tactus_scores_count", dimension="overall") > 0
 
 
-def test_prometheus_scrapes_every_process_and_raises_no_alarm(
-    busy: Connection, tmp_path: Path
-) -> None:
+def test_prometheus_scrapes_every_process_and_raises_no_alarm(busy: Connection, tmp_path: Path) -> None:
     with running_prometheus(busy.metrics, tmp_path) as prometheus:
 
         def get(path: str) -> Any:  # noqa: ANN401 - what Prometheus answers

@@ -22,9 +22,7 @@ ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
 COMMANDS = re.findall(r"```bash run\n(.*?)```", README, re.DOTALL)
-ANSWERS = [
-    json.loads(text) for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL)
-]
+ANSWERS = [json.loads(text) for text in re.findall(r"```json\n(.*?)```", README, re.DOTALL)]
 
 PLAIN = {"--silent", "--show-error", "--fail-with-body", "--retry-all-errors"}
 WITH_VALUE = {"--retry", "--retry-delay"}
@@ -72,9 +70,7 @@ def parse(command: str, variables: Mapping[str, str]) -> Curl:
 
 
 @pytest.fixture(scope="module")
-def variables(
-    stack: Connection, tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, str]:
+def variables(stack: Connection, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """Run the README's first command in a folder that looks like the checkout while `make up` runs."""
     folder = tmp_path_factory.mktemp("checkout")
     (folder / ".tactus").symlink_to(stack.data)
@@ -82,19 +78,12 @@ def variables(
     names = re.findall(r"[A-Z_]+(?= )", COMMANDS[0].partition("<")[0])
     shown = "\n".join(f'echo "{name}=${name}"' for name in names)
     ran = subprocess.run(
-        ["bash", "-euc", f"{COMMANDS[0]}\n{shown}"],
-        cwd=folder,
-        check=True,
-        capture_output=True,
-        text=True,
-        timeout=60,
+        ["bash", "-euc", f"{COMMANDS[0]}\n{shown}"], cwd=folder, check=True, capture_output=True, text=True, timeout=60
     )
     return dict(line.split("=", 1) for line in ran.stdout.splitlines())
 
 
-def test_the_first_command_finds_addresses_and_keys(
-    stack: Connection, variables: dict[str, str]
-) -> None:
+def test_the_first_command_finds_addresses_and_keys(stack: Connection, variables: dict[str, str]) -> None:
     assert variables == {
         "INGEST": stack.ingest,
         "API": stack.api,
@@ -103,9 +92,7 @@ def test_the_first_command_finds_addresses_and_keys(
     }
 
 
-def test_the_commands_send_an_event_and_read_its_score(
-    variables: dict[str, str],
-) -> None:
+def test_the_commands_send_an_event_and_read_its_score(variables: dict[str, str]) -> None:
     send, read, receipt = (parse(command, variables) for command in COMMANDS[1:])
 
     sent, again = send.send(), send.send()
@@ -128,9 +115,7 @@ def test_the_commands_send_an_event_and_read_its_score(
     assert reasons["prior"] + leaf["points"] == pytest.approx(reasons["score"])
 
 
-def test_the_command_line_of_the_readme_is_accepted(
-    stack: Connection, variables: dict[str, str]
-) -> None:
+def test_the_command_line_of_the_readme_is_accepted(stack: Connection, variables: dict[str, str]) -> None:
     [command] = re.findall(r"From the command line: `\.venv/bin/(.*?)`", README)
     program, *words = shlex.split(command)
 

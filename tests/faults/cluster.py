@@ -80,11 +80,7 @@ class Cluster:
         self.workers = workers
         self.joined: list[Worker] = []
         self.environment = {
-            **{
-                name: value
-                for name, value in os.environ.items()
-                if not name.startswith("TACTUS_")
-            },
+            **{name: value for name, value in os.environ.items() if not name.startswith("TACTUS_")},
             "TACTUS_AGGREGATOR__SESSION_TIMEOUT_S": SESSION_S,
         }
         self._up: subprocess.Popen[bytes] | None = None
@@ -99,10 +95,7 @@ class Cluster:
         return self
 
     async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         for worker in self.joined:
             worker.discard()
@@ -130,22 +123,13 @@ class Cluster:
 
     async def _stands(self) -> bool:
         if self._up is not None and self._up.poll() is not None:
-            raise RuntimeError(
-                f"tactus up ended with {self._up.returncode}:\n{self.up_said()[-3000:]}"
-            )
+            raise RuntimeError(f"tactus up ended with {self._up.returncode}:\n{self.up_said()[-3000:]}")
         return (self.data / "connection.json").exists()
 
     def _keep_logs(self) -> None:
         """Leave what the processes wrote where somebody can read it after the data is gone."""
-        kept = Path(
-            os.environ.get("TACTUS_FAULT_LOGS")
-            or tempfile.mkdtemp(prefix="tactus-fault-logs-")
-        )
-        for log in (
-            *self.data.glob("*.log"),
-            *self.data.glob("logs/*.log*"),
-            *self.data.glob("ledger.jsonl"),
-        ):
+        kept = Path(os.environ.get("TACTUS_FAULT_LOGS") or tempfile.mkdtemp(prefix="tactus-fault-logs-"))
+        for log in (*self.data.glob("*.log"), *self.data.glob("logs/*.log*"), *self.data.glob("ledger.jsonl")):
             shutil.copy(log, kept / log.name)
         sys.stderr.write(f"the logs of the failed run are in {kept}\n")
 
@@ -187,20 +171,14 @@ class Cluster:
             if any(len(self.pids(role)) < count for role, count in roles.items()):
                 return False
             try:
-                async with httpx.AsyncClient(
-                    base_url=self.connection["ingest"], timeout=2.0
-                ) as client:
+                async with httpx.AsyncClient(base_url=self.connection["ingest"], timeout=2.0) as client:
                     return (await client.get("/readyz")).status_code == httpx.codes.OK
             except httpx.HTTPError:
                 return False
 
-        await eventually(
-            complete, timeout_s=RESTART_S, what=f"{roles} live and ingest is ready"
-        )
+        await eventually(complete, timeout_s=RESTART_S, what=f"{roles} live and ingest is ready")
 
-    def join(
-        self, *command: str, environment: Mapping[str, str] | None = None
-    ) -> Worker:
+    def join(self, *command: str, environment: Mapping[str, str] | None = None) -> Worker:
         """Start one more worker, or a mutant of it."""
         connection = self.connection
         log = self.data / f"joined-{len(self.joined)}.log"
@@ -227,14 +205,7 @@ class Cluster:
 
         def run() -> subprocess.CompletedProcess[str]:
             command = [str(TACTUS), *words]
-            return subprocess.run(
-                command,
-                env=environment,
-                capture_output=True,
-                text=True,
-                timeout=60,
-                check=False,
-            )
+            return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
         return await asyncio.to_thread(run)
 

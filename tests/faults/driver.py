@@ -48,17 +48,11 @@ class Driver:
         started = time.monotonic()
         sent = 0
         async with asyncio.TaskGroup() as group:
-            while (
-                sent < events
-                and not self.stopping.is_set()
-                and time.monotonic() - started < seconds
-            ):
+            while sent < events and not self.stopping.is_set() and time.monotonic() - started < seconds:
                 batch = self._batch()
                 for _ in range(2 if self.dice.random() < 0.03 else 1):
                     await self.room.acquire()
-                    group.create_task(
-                        self._deliver(batch, give_up=started + seconds + SETTLE_S)
-                    )
+                    group.create_task(self._deliver(batch, give_up=started + seconds + SETTLE_S))
                 sent += len(batch)
                 pause = started + sent / rate - time.monotonic()
                 # After an outage the backlog is sent at no more than twice the rate.
@@ -67,9 +61,7 @@ class Driver:
     def _batch(self) -> list[Planned]:
         now, clock = datetime.now(UTC), time.monotonic()
         batch: list[Planned] = []
-        while (
-            self.later and self.later[0][0] <= clock and len(batch) < BATCH_EVENTS // 2
-        ):
+        while self.later and self.later[0][0] <= clock and len(batch) < BATCH_EVENTS // 2:
             batch.append(heapq.heappop(self.later)[2])
         while len(batch) < BATCH_EVENTS:
             planned = self.workload.fresh(now)
@@ -86,11 +78,7 @@ class Driver:
                 batch, wait = await self._offer(batch)
                 attempt += 1
                 if batch:
-                    await asyncio.sleep(
-                        max(
-                            wait, min(0.2 * 2**attempt, 2.0) * self.dice.uniform(0.5, 1)
-                        )
-                    )
+                    await asyncio.sleep(max(wait, min(0.2 * 2**attempt, 2.0) * self.dice.uniform(0.5, 1)))
             self.counts["unresolved"] += len(batch)
         finally:
             self.room.release()
@@ -98,9 +86,7 @@ class Driver:
     async def _offer(self, batch: list[Planned]) -> tuple[list[Planned], float]:
         """Send once; what is still unknown, and how long to wait before the next try."""
         at = time.time()
-        self.ledger.note(
-            {**planned.name, "sent_at": at, "status": "sent"} for planned in batch
-        )
+        self.ledger.note({**planned.name, "sent_at": at, "status": "sent"} for planned in batch)
         self.counts["sent"] += len(batch)
         try:
             answer = await self.client.post(
@@ -117,20 +103,10 @@ class Driver:
             return batch, min(float(answer.headers.get("retry-after", 0)), 2.0)
         return self._sort(batch, answer.json()["results"], at), 0.0
 
-    def _sort(
-        self, batch: list[Planned], results: list[dict[str, Any]], at: float
-    ) -> list[Planned]:
+    def _sort(self, batch: list[Planned], results: list[dict[str, Any]], at: float) -> list[Planned]:
         verdicts = {result["index"]: result["status"] for result in results}
-        kept = [
-            planned
-            for index, planned in enumerate(batch)
-            if verdicts.get(index) == "accepted"
-        ]
-        refused = [
-            planned
-            for index, planned in enumerate(batch)
-            if verdicts.get(index) == "rejected"
-        ]
+        kept = [planned for index, planned in enumerate(batch) if verdicts.get(index) == "accepted"]
+        refused = [planned for index, planned in enumerate(batch) if verdicts.get(index) == "rejected"]
         self._note(kept, "ok", at)
         self._note(refused, "fail", at)
         self.counts["refused_good"] += sum(planned.good for planned in refused)
@@ -157,10 +133,7 @@ class Driver:
     def _note(self, batch: list[Planned], status: str, at: float) -> None:
         self.counts[status] += len(batch)
         now = time.time()
-        self.ledger.note(
-            {**planned.name, "sent_at": at, "at": now, "status": status}
-            for planned in batch
-        )
+        self.ledger.note({**planned.name, "sent_at": at, "at": now, "status": status} for planned in batch)
 
 
 def _arguments() -> argparse.Namespace:
@@ -173,32 +146,21 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rate", type=float, default=400.0, help="events a second")
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--seconds", type=float, required=True)
-    parser.add_argument(
-        "--poison-every",
-        type=float,
-        default=0.0,
-        help="seconds between bad records; 0 = none",
-    )
+    parser.add_argument("--poison-every", type=float, default=0.0, help="seconds between bad records; 0 = none")
     return parser.parse_args()
 
 
 async def _main(options: argparse.Namespace) -> Counter[str]:
     headers = {"authorization": f"Bearer {options.key}"}
     limits = httpx.Limits(max_connections=IN_FLIGHT_MAX)
-    client = httpx.AsyncClient(
-        base_url=options.ingest, headers=headers, timeout=REQUEST_S, limits=limits
-    )
+    client = httpx.AsyncClient(base_url=options.ingest, headers=headers, timeout=REQUEST_S, limits=limits)
     with Ledger(options.ledger) as ledger:
         async with client:
             driver = Driver(client=client, ledger=ledger, seed=options.seed)
-            asyncio.get_running_loop().add_signal_handler(
-                signal.SIGTERM, driver.stopping.set
-            )
+            asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, driver.stopping.set)
             poisoner = Poisoner(options.bootstrap, ledger=ledger, seed=options.seed)
             poisoning = asyncio.create_task(poisoner.run(every_s=options.poison_every))
-            await driver.run(
-                rate=options.rate, events=options.events, seconds=options.seconds
-            )
+            await driver.run(rate=options.rate, events=options.events, seconds=options.seconds)
             poisoner.stopping.set()
             driver.counts["poison"] = await poisoning
     return driver.counts

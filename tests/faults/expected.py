@@ -69,9 +69,7 @@ class Expected:
 
     def contested(self) -> set[Partition]:
         """Partitions whose split into applied and duplicate depends on which of them was read first."""
-        return {
-            home for homes in self.homes.values() if len(homes) > 1 for home in homes
-        }
+        return {home for homes in self.homes.values() if len(homes) > 1 for home in homes}
 
 
 def judge(value: bytes | None) -> Event | str:
@@ -85,10 +83,7 @@ def judge(value: bytes | None) -> Event | str:
         return "not JSON"
     if not isinstance(envelope, dict):
         return "not an object"
-    if (
-        envelope.get("specversion") != "1.0"
-        or envelope.get("type") != "tactus.touchpoint.v1"
-    ):
+    if envelope.get("specversion") != "1.0" or envelope.get("type") != "tactus.touchpoint.v1":
         return "unknown version"
     try:
         return read_event(envelope, text)
@@ -104,18 +99,10 @@ def read_event(envelope: Mapping[str, Any], text: str) -> Event:
     if origin is not None:
         said = envelope["clienttime"] if origin == "clamped" else None
     said_us = None if said is None else micros(said)
-    named = {
-        f"{identity['kind']}:{identity['value']}" for identity in data["identities"]
-    }
+    named = {f"{identity['kind']}:{identity['value']}" for identity in data["identities"]}
     if envelope["subject"] not in named:
         raise ValueError("the subject is not among the identities")
-    words = (
-        envelope["source"],
-        envelope["id"],
-        data["touchpoint"],
-        data["channel"],
-        data.get("place", ""),
-    )
+    words = (envelope["source"], envelope["id"], data["touchpoint"], data["channel"], data.get("place", ""))
     if not all(isinstance(word, str) for word in words):
         raise TypeError("a name is not text")
     return Event(
@@ -135,23 +122,10 @@ def observe(tallies: dict[TallyKey, list[int]], row: Row) -> None:
     """Add one event to its tally: (n, q, pos, neg, pos2, neg2, best, worst), SCORING section 2."""
     event, v, q = row
     data = event.data
-    key = (
-        event.identity,
-        data["touchpoint"],
-        data["channel"],
-        data.get("place", ""),
-        event.occurred_us // HOUR_US,
-    )
+    key = (event.identity, data["touchpoint"], data["channel"], data.get("place", ""), event.occurred_us // HOUR_US)
     tally = tallies.setdefault(key, [0] * 8)
     good, bad = max(v, 0), max(-v, 0)
-    added = (
-        1,
-        q,
-        q * good,
-        q * bad,
-        q * (good * good // MICRO),
-        q * (bad * bad // MICRO),
-    )
+    added = (1, q, q * good, q * bad, q * (good * good // MICRO), q * (bad * bad // MICRO))
     for column, amount in enumerate(added):
         tally[column] += amount // MICRO if column > 1 else amount
     if q > 0:
@@ -171,10 +145,7 @@ def replay(records: Iterable[LogRecord], catalogue: Mapping[str, Entry]) -> Expe
 
 
 def _apply(found: Expected, record: LogRecord, catalogue: Mapping[str, Entry]) -> str:
-    home, place = (
-        (record.topic, record.part),
-        (record.topic, record.part, record.offset),
-    )
+    home, place = ((record.topic, record.part), (record.topic, record.part, record.offset))
     event = judge(record.value)
     if isinstance(event, str):
         found.dead.add(place)

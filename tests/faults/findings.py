@@ -8,15 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
-from tests.faults.expected import (
-    HOUR_US,
-    Event,
-    EventKey,
-    Expected,
-    Partition,
-    Said,
-    judge,
-)
+from tests.faults.expected import HOUR_US, Event, EventKey, Expected, Partition, Said, judge
 from tests.faults.impressions import EPOCH, MICRO, micros
 from tests.faults.persons import Model, persons_of, readings
 
@@ -104,34 +96,18 @@ def _line(*parts: object) -> str:
     return json.dumps(parts, ensure_ascii=False)
 
 
-def _compare_tallies(
-    expected: Expected, holdings: Holdings, findings: Findings
-) -> None:
+def _compare_tallies(expected: Expected, holdings: Holdings, findings: Findings) -> None:
     keys = ("identity", "touchpoint", "channel", "place", "hour")
     columns = ("n", "q", "pos", "neg", "pos2", "neg2", "best", "worst")
-    stored = {
-        tuple(row[name] for name in keys): [row[name] for name in columns]
-        for row in holdings.tallies
-    }
+    stored = {tuple(row[name] for name in keys): [row[name] for name in columns] for row in holdings.tallies}
     wanted: dict[Any, list[int]] = dict(expected.tallies)
     lines = [_line(key, tally) for key, tally in wanted.items()]
-    findings.add(
-        "tally_mismatch",
-        set(lines) ^ {_line(key, tally) for key, tally in stored.items()},
-    )
+    findings.add("tally_mismatch", set(lines) ^ {_line(key, tally) for key, tally in stored.items()})
     nothing = [0]
-    surplus = {
-        key: tally[0] - wanted.get(key, nothing)[0] for key, tally in stored.items()
-    }
-    findings.add(
-        "counted_twice", (key for key, extra in surplus.items() for _ in range(extra))
-    )
-    missing = {
-        key: tally[0] - stored.get(key, nothing)[0] for key, tally in wanted.items()
-    }
-    findings.add(
-        "not_counted", (key for key, short in missing.items() for _ in range(short))
-    )
+    surplus = {key: tally[0] - wanted.get(key, nothing)[0] for key, tally in stored.items()}
+    findings.add("counted_twice", (key for key, extra in surplus.items() for _ in range(extra)))
+    missing = {key: tally[0] - stored.get(key, nothing)[0] for key, tally in wanted.items()}
+    findings.add("not_counted", (key for key, short in missing.items() for _ in range(short)))
 
 
 def _stored_keys(holdings: Holdings, findings: Findings) -> dict[EventKey, Row]:
@@ -151,9 +127,7 @@ def _us(moment: datetime) -> int:
     return (moment - EPOCH) // timedelta(microseconds=1)
 
 
-def _compare_touchpoints(
-    expected: Expected, stored: Mapping[EventKey, Row], findings: Findings
-) -> None:
+def _compare_touchpoints(expected: Expected, stored: Mapping[EventKey, Row], findings: Findings) -> None:
     findings.add("touchpoint_missing", expected.rows.keys() - stored.keys())
     findings.add("touchpoint_phantom", stored.keys() - expected.rows.keys())
     wrong = []
@@ -164,34 +138,18 @@ def _compare_touchpoints(
             wrong.append((key, "body"))
             continue
         data = body.data
-        names = (
-            body.identity,
-            data["touchpoint"],
-            data["channel"],
-            data.get("place", ""),
-        )
+        names = (body.identity, data["touchpoint"], data["channel"], data.get("place", ""))
         facts = (*names, body.occurred_us, body.received_us, wanted.q)
-        shown = tuple(
-            row[name] for name in ("identity", "touchpoint", "channel", "place")
-        )
-        times = (
-            _us(row["occurred_at"]),
-            _us(row["received_at"]),
-            round(row["stake"] * MICRO),
-        )
+        shown = tuple(row[name] for name in ("identity", "touchpoint", "channel", "place"))
+        times = (_us(row["occurred_at"]), _us(row["received_at"]), round(row["stake"] * MICRO))
         # An impression without a stake has no effect, so its valence is nobody's business.
-        if facts != (*shown, *times) or (
-            wanted.q and round(row["valence"] * MICRO) != wanted.v
-        ):
+        if facts != (*shown, *times) or (wanted.q and round(row["valence"] * MICRO) != wanted.v):
             wrong.append((key, _line(facts, wanted.v, *shown, *times, row["valence"])))
     findings.add("touchpoint_mismatch", wrong)
 
 
 def _compare_dead_letters(
-    expected: Expected,
-    holdings: Holdings,
-    bounds: Mapping[Partition, tuple[int, int]],
-    findings: Findings,
+    expected: Expected, holdings: Holdings, bounds: Mapping[Partition, tuple[int, int]], findings: Findings
 ) -> None:
     refused = {
         (topic, part, offset)
@@ -205,27 +163,15 @@ def _compare_dead_letters(
         *((*place, "ingest", False) for place in refused),
     }
     stored = [
-        (
-            row["topic"],
-            row["part"],
-            row["log_offset"],
-            row["origin"],
-            row["reason"] == "conflict",
-        )
+        (row["topic"], row["part"], row["log_offset"], row["origin"], row["reason"] == "conflict")
         for row in holdings.dead
     ]
     findings.add("dead_letter_mismatch", wanted ^ set(stored))
-    findings.add(
-        "dead_letter_twice",
-        (place for place, times in Counter(stored).items() for _ in range(times - 1)),
-    )
+    findings.add("dead_letter_twice", (place for place, times in Counter(stored).items() for _ in range(times - 1)))
 
 
 def _compare_conservation(
-    expected: Expected,
-    holdings: Holdings,
-    bounds: Mapping[Partition, tuple[int, int]],
-    findings: Findings,
+    expected: Expected, holdings: Holdings, bounds: Mapping[Partition, tuple[int, int]], findings: Findings
 ) -> None:
     contested = expected.contested()
     unread, unbalanced, miscounted = [], [], []
@@ -236,22 +182,10 @@ def _compare_conservation(
             unread.append((home, stands.next, end))
         if ".dlq." in home[0]:
             continue
-        accounted = (
-            stands.applied
-            + stands.duplicate
-            + stands.conflict
-            + stands.dead
-            + stands.erased
-            + stands.lost
-        )
+        accounted = stands.applied + stands.duplicate + stands.conflict + stands.dead + stands.erased + stands.lost
         if accounted != stands.next - stands.start:
             unbalanced.append((home, accounted, stands.next - stands.start))
-        counted = Counter(
-            {
-                name: getattr(stands, name)
-                for name in ("applied", "duplicate", "conflict", "dead")
-            }
-        )
+        counted = Counter({name: getattr(stands, name) for name in ("applied", "duplicate", "conflict", "dead")})
         total += counted
         if home not in contested and counted != expected.outcomes.get(home, Counter()):
             miscounted.append((home, +counted, expected.outcomes.get(home)))
@@ -263,15 +197,9 @@ def _compare_conservation(
     findings.add("outcome_mismatch", miscounted)
 
 
-def _compare_scores(
-    expected: Expected, holdings: Holdings, model: Model, findings: Findings
-) -> None:
+def _compare_scores(expected: Expected, holdings: Holdings, model: Model, findings: Findings) -> None:
     wanted = persons_of(row.event.named for row in expected.rows.values())
-    wrong = [
-        (identity, person)
-        for identity, person in wanted.items()
-        if holdings.persons.get(identity) != person
-    ]
+    wrong = [(identity, person) for identity, person in wanted.items() if holdings.persons.get(identity) != person]
     findings.add("person_mismatch", wrong)
     owned: dict[str, dict[Any, list[int]]] = {}
     for key, tally in expected.tallies.items():
@@ -285,46 +213,28 @@ def _compare_scores(
             owned[person], at_hour=_us(row["as_of"]) // HOUR_US, model=model
         ).items():
             stored = row[f"score{suffix}"], row[f"confidence{suffix}"]
-            if any(
-                abs(one - other) > SCORE_PRECISION
-                for one, other in zip(stored, (score, confidence), strict=True)
-            ):
+            if any(abs(one - other) > SCORE_PRECISION for one, other in zip(stored, (score, confidence), strict=True)):
                 off.append((person, suffix, stored, (score, confidence)))
     findings.add("score_mismatch", off)
 
 
 def _compare_ledger(
-    expected: Expected,
-    stored: Mapping[EventKey, Row],
-    ledger: Sequence[Mapping[str, Any]],
-    findings: Findings,
+    expected: Expected, stored: Mapping[EventKey, Row], ledger: Sequence[Mapping[str, Any]], findings: Findings
 ) -> dict[str, int]:
-    said: dict[str, set[Said]] = {
-        status: set() for status in ("sent", "ok", "fail", "unknown")
-    }
+    said: dict[str, set[Said]] = {status: set() for status in ("sent", "ok", "fail", "unknown")}
     poison: set[tuple[Any, ...]] = set()
     for line in ledger:
         if line["status"] == "poison":
             poison.add(tuple(line["place"]))
             continue
         time = line["time"]
-        sent = (
-            line["source"],
-            line["id"],
-            None if time is None else micros(time),
-            line["variant"],
-        )
+        sent = (line["source"], line["id"], None if time is None else micros(time), line["variant"])
         said[line["status"]].add(sent)
     # The stored source is the key's, a slash, and the client's own.
-    logged = {
-        (source.partition("/")[2], *rest): key
-        for (source, *rest), key in expected.said.items()
-    }
+    logged = {(source.partition("/")[2], *rest): key for (source, *rest), key in expected.said.items()}
     acknowledged = said["ok"] & logged.keys()
     findings.add("lost", said["ok"] - acknowledged)
-    findings.add(
-        "lost_from_store", (sent for sent in acknowledged if logged[sent] not in stored)
-    )
+    findings.add("lost_from_store", (sent for sent in acknowledged if logged[sent] not in stored))
     findings.add("refused_but_logged", said["fail"] & logged.keys())
     findings.add("never_sent", logged.keys() - said["sent"] if ledger else ())
     findings.add("poison_not_dead", poison - expected.dead)

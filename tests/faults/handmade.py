@@ -10,11 +10,7 @@ from typing import Any
 
 from tests.faults.expected import Expected, LogRecord
 from tests.faults.findings import Holdings, Progress, compare
-from tests.faults.impressions import (
-    EPOCH,
-    MICRO,
-    read_catalogue,
-)
+from tests.faults.impressions import EPOCH, MICRO, read_catalogue
 from tests.faults.persons import read_model, readings
 
 HERE = Path(__file__).parent
@@ -26,9 +22,7 @@ HOUR = 1_767_225_600 // 3600  # 2026-01-01T00:00:00Z
 Json = dict[str, Any]
 
 
-def touched(
-    event_id: str = "e1", *, data: Json | None = None, **envelope: str
-) -> bytes:
+def touched(event_id: str = "e1", *, data: Json | None = None, **envelope: str) -> bytes:
     event = {
         "specversion": "1.0",
         "id": event_id,
@@ -38,20 +32,14 @@ def touched(
         "subject": "customer:c1",
         "datacontenttype": "application/json",
         "receivedat": "2026-01-01T00:30:01Z",
-        "data": {
-            "touchpoint": "payment.failed",
-            "channel": "web",
-            "identities": [{"kind": "customer", "value": "c1"}],
-        }
+        "data": {"touchpoint": "payment.failed", "channel": "web", "identities": [{"kind": "customer", "value": "c1"}]}
         | (data or {}),
     }
     return json.dumps(event | envelope).encode()
 
 
 def logged(*values: bytes | None, part: int = 0) -> list[LogRecord]:
-    return [
-        LogRecord(TOPIC, part, offset, value) for offset, value in enumerate(values)
-    ]
+    return [LogRecord(TOPIC, part, offset, value) for offset, value in enumerate(values)]
 
 
 def ends(records: list[LogRecord]) -> dict[tuple[str, int], tuple[int, int]]:
@@ -83,38 +71,18 @@ def truthful(expected: Expected, records: list[LogRecord]) -> Holdings:
             }
         )
     dead = [
-        {
-            "origin": "aggregator",
-            "reason": reason,
-            "topic": topic,
-            "part": part,
-            "log_offset": offset,
-        }
-        for places, reason in (
-            (expected.dead, "null_value"),
-            (expected.conflicts, "conflict"),
-        )
+        {"origin": "aggregator", "reason": reason, "topic": topic, "part": part, "log_offset": offset}
+        for places, reason in ((expected.dead, "null_value"), (expected.conflicts, "conflict"))
         for topic, part, offset in places
     ]
     progress = {}
     for home, (_, end) in ends(records).items():
-        counts = {
-            outcome: expected.outcomes[home][outcome]
-            for outcome in ("applied", "duplicate", "conflict", "dead")
-        }
+        counts = {outcome: expected.outcomes[home][outcome] for outcome in ("applied", "duplicate", "conflict", "dead")}
         progress[home] = Progress(next=end, start=0, **counts, erased=0, lost=0)
-    persons = {
-        name: row.event.identity
-        for row in expected.rows.values()
-        for name in row.event.named
-    }
+    persons = {name: row.event.identity for row in expected.rows.values() for name in row.event.named}
     scores = []
     for person in sorted(set(persons.values())):
-        own = {
-            key: tally
-            for key, tally in expected.tallies.items()
-            if persons[key[0]] == person
-        }
+        own = {key: tally for key, tally in expected.tallies.items() if persons[key[0]] == person}
         read = readings(own, at_hour=HOUR, model=MODEL)
         row: Json = {"person_id": person, "as_of": EPOCH + timedelta(hours=HOUR)}
         for suffix, (score, confidence) in read.items():
@@ -127,13 +95,7 @@ def truthful(expected: Expected, records: list[LogRecord]) -> Holdings:
     return Holdings(tallies, touchpoints, dead, progress, persons, scores)
 
 
-def judged(
-    expected: Expected,
-    held: Holdings,
-    records: list[LogRecord],
-    *,
-    ledger: Sequence[Json] = (),
-) -> Json:
+def judged(expected: Expected, held: Holdings, records: list[LogRecord], *, ledger: Sequence[Json] = ()) -> Json:
     return compare(expected, held, model=MODEL, bounds=ends(records), ledger=ledger)
 
 
@@ -145,10 +107,5 @@ HISTORY = [
     OTHER_BODY,
     None,
     touched("e3", timeorigin="arrival", time="2026-01-01T00:40:00Z"),
-    touched(
-        "e3",
-        timeorigin="arrival",
-        time="2026-01-01T00:50:00Z",
-        receivedat="2026-01-01T00:50:00Z",
-    ),
+    touched("e3", timeorigin="arrival", time="2026-01-01T00:50:00Z", receivedat="2026-01-01T00:50:00Z"),
 ]

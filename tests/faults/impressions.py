@@ -44,15 +44,10 @@ def micros(text: str) -> int:
 
 def read_catalogue(path: Path) -> dict[str, Entry]:
     """Every touchpoint's valence, read as plain data."""
-    return {
-        name: entry["valence"]
-        for name, entry in yaml.safe_load(path.read_text())["touchpoints"].items()
-    }
+    return {name: entry["valence"] for name, entry in yaml.safe_load(path.read_text())["touchpoints"].items()}
 
 
-def impression(
-    catalogue: Mapping[str, Entry], data: Mapping[str, Any], occurred_us: int
-) -> tuple[int, int]:
+def impression(catalogue: Mapping[str, Entry], data: Mapping[str, Any], occurred_us: int) -> tuple[int, int]:
     """Valence and stake of an event in micro-units; raises Refused."""
     properties = data.get("properties", {})
     stake = _number(data.get("stake", 1.0))
@@ -60,26 +55,17 @@ def impression(
         raise Refused("stake")
     if "rating" in data:
         _rate(
-            data["rating"].get("scale") or "percent",
-            data["rating"]["value"],
-            check=bool(data["rating"].get("scale")),
+            data["rating"].get("scale") or "percent", data["rating"]["value"], check=bool(data["rating"].get("scale"))
         )
     spec = catalogue.get(data["touchpoint"], "own")
     felt = _feel(spec, data, properties, occurred_us)
     if felt is None:
         return 0, 0
     v = round(max(-1.0, min(1.0, felt[0])) * MICRO)
-    return v, 0 if properties.get("machine_made") is True else round(
-        stake * felt[1] * MICRO
-    )
+    return v, 0 if properties.get("machine_made") is True else round(stake * felt[1] * MICRO)
 
 
-def _feel(
-    spec: Entry,
-    data: Mapping[str, Any],
-    properties: Mapping[str, Any],
-    occurred_us: int,
-) -> Felt | None:
+def _feel(spec: Entry, data: Mapping[str, Any], properties: Mapping[str, Any], occurred_us: int) -> Felt | None:
     if spec == "none":
         return None
     if spec == "own":
@@ -89,21 +75,13 @@ def _feel(
     ((function, argument),) = spec.items()
     if function == "scale":
         rating = data.get("rating")
-        return (
-            None
-            if rating is None
-            else (_rate(rating.get("scale") or argument, rating["value"]), 1.0)
-        )
+        return None if rating is None else (_rate(rating.get("scale") or argument, rating["value"]), 1.0)
     v = FUNCTIONS[function](argument, properties, occurred_us)
     return None if v is None else (v, 1.0)
 
 
 def _number(value: object) -> float:
-    if (
-        isinstance(value, bool)
-        or not isinstance(value, int | float)
-        or not math.isfinite(value)
-    ):
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Refused(f"not a finite number: {value!r}")
     return float(value)
 
@@ -119,18 +97,12 @@ def _amount(properties: Mapping[str, Any], name: str) -> float | None:
 
 
 def _rate(scale: Any, value: object, *, check: bool = True) -> float:  # noqa: ANN401 -- a name or an object
-    low, middle, high = (
-        SCALES[scale]
-        if isinstance(scale, str)
-        else (scale["lo"], scale["mid"], scale["hi"])
-    )
+    low, middle, high = SCALES[scale] if isinstance(scale, str) else (scale["lo"], scale["mid"], scale["hi"])
     answer = _number(value)
     if check and not low <= answer <= high:
         raise Refused("rating.value")
     if scale != "nps":
-        return (answer - middle) / (
-            (high - middle) if answer > middle else (middle - low)
-        )
+        return (answer - middle) / ((high - middle) if answer > middle else (middle - low))
     for (start, at_start), (end, at_end) in itertools.pairwise(KNOTS):
         if answer <= end:
             return at_start + (at_end - at_start) * (answer - start) / (end - start)
@@ -150,9 +122,7 @@ def _const(value: float, _properties: Mapping[str, Any], _at: int) -> float:
     return float(value)
 
 
-def _wait(
-    limits: Mapping[str, float], properties: Mapping[str, Any], _at: int
-) -> float | None:
+def _wait(limits: Mapping[str, float], properties: Mapping[str, Any], _at: int) -> float | None:
     waited = _amount(properties, "wait_seconds")
     desired, adequate = limits["desired_seconds"], limits["adequate_seconds"]
     if waited is None:
@@ -164,9 +134,7 @@ def _wait(
     return -math.tanh(math.log(waited / adequate))
 
 
-def _resolved(
-    limits: Mapping[str, float], properties: Mapping[str, Any], at: int
-) -> float | None:
+def _resolved(limits: Mapping[str, float], properties: Mapping[str, Any], at: int) -> float | None:
     felt = _wait(limits, properties, at)
     return None if felt is None else min(1.0, felt + limits["bonus"])
 
@@ -181,32 +149,20 @@ def _late(promise: str, properties: Mapping[str, Any], at: int) -> float | None:
             hours = (at - micros(properties[promise])) / 3_600_000_000
         except (TypeError, ValueError) as error:
             raise Refused(promise) from error
-    return (
-        0.3 * (1 - math.exp(hours / 48)) if hours <= 0 else -(1 - math.exp(-hours / 48))
-    )
+    return 0.3 * (1 - math.exp(hours / 48)) if hours <= 0 else -(1 - math.exp(-hours / 48))
 
 
-def _per(
-    rule: Mapping[str, Any], properties: Mapping[str, Any], _at: int
-) -> float | None:
+def _per(rule: Mapping[str, Any], properties: Mapping[str, Any], _at: int) -> float | None:
     amount = _amount(properties, rule["property"])
     return None if amount is None else max(rule["floor"], rule["each"] * amount)
 
 
-def _conditional(
-    rule: Mapping[str, Any], properties: Mapping[str, Any], _at: int
-) -> float:
+def _conditional(rule: Mapping[str, Any], properties: Mapping[str, Any], _at: int) -> float:
     amount = _amount(properties, rule["property"])
-    return float(
-        rule["then"]
-        if amount is not None and amount == rule["equals"]
-        else rule["otherwise"]
-    )
+    return float(rule["then"] if amount is not None and amount == rule["equals"] else rule["otherwise"])
 
 
-FUNCTIONS: Final[
-    Mapping[str, Callable[[Any, Mapping[str, Any], int], float | None]]
-] = {
+FUNCTIONS: Final[Mapping[str, Callable[[Any, Mapping[str, Any], int], float | None]]] = {
     "const": _const,
     "wait": _wait,
     "resolved": _resolved,

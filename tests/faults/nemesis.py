@@ -27,13 +27,7 @@ WORKERS: Final = 2
 HUNTED: Final = 0.5
 """So many of the workers that die are caught inside a transaction; the others die at any moment."""
 HUNT_S: Final = 3.0
-AWAY: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresError,
-    asyncpg.InterfaceError,
-    asyncpg.InternalClientError,
-)
+AWAY: Final = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 OPEN: Final = (
     "SELECT client_port FROM pg_stat_activity"
     " WHERE application_name = 'tactus-aggregator' AND xact_start IS NOT NULL AND client_port IS NOT NULL"
@@ -51,31 +45,15 @@ class Fault(StrEnum):
     FREEZE = "worker frozen past its session"
 
 
-COUNTS: Final = {
-    Fault.INGEST: 8,
-    Fault.WORKER: 14,
-    Fault.BROKER: 2,
-    Fault.POSTGRES: 3,
-    Fault.JOIN: 5,
-    Fault.FREEZE: 1,
-}
+COUNTS: Final = {Fault.INGEST: 8, Fault.WORKER: 14, Fault.BROKER: 2, Fault.POSTGRES: 3, Fault.JOIN: 5, Fault.FREEZE: 1}
 """How often at scale 1."""
 
-ROLES: Final = {
-    Fault.INGEST: "ingest",
-    Fault.WORKER: "aggregator",
-    Fault.BROKER: "kafka",
-    Fault.POSTGRES: "postgres",
-}
+ROLES: Final = {Fault.INGEST: "ingest", Fault.WORKER: "aggregator", Fault.BROKER: "kafka", Fault.POSTGRES: "postgres"}
 
 
 def schedule(*, dice: random.Random, scale: float) -> list[Fault]:
     """The faults in the order in which they will come."""
-    faults = [
-        fault
-        for fault, count in COUNTS.items()
-        for _ in range(max(1, round(count * scale)))
-    ]
+    faults = [fault for fault, count in COUNTS.items() for _ in range(max(1, round(count * scale)))]
     dice.shuffle(faults)
     return faults
 
@@ -106,9 +84,7 @@ class Nemesis:
                 await self._kill(fault)
             self.done[fault] += 1
         await self._see_off()
-        await self.cluster.healthy(
-            {"ingest": 1, "aggregator": WORKERS, "kafka": 1, "postgres": 1}
-        )
+        await self.cluster.healthy({"ingest": 1, "aggregator": WORKERS, "kafka": 1, "postgres": 1})
 
     async def _kill(self, fault: Fault) -> None:
         pid = await self.cluster.victim(ROLES[fault], self.dice.choice)
@@ -128,20 +104,11 @@ class Nemesis:
                 ports = {row["client_port"] for row in await self.cluster.query(OPEN)}
             except AWAY:
                 return True
-            found = next(
-                (
-                    pid
-                    for pid in self.cluster.pids("aggregator")
-                    if ports & ports_of(pid)
-                ),
-                None,
-            )
+            found = next((pid for pid in self.cluster.pids("aggregator") if ports & ports_of(pid)), None)
             return found is not None
 
         try:
-            await eventually(
-                seen, timeout_s=HUNT_S, what="a worker is inside a transaction"
-            )
+            await eventually(seen, timeout_s=HUNT_S, what="a worker is inside a transaction")
         except AssertionError:
             return None
         return found
@@ -178,15 +145,11 @@ class Nemesis:
             except AWAY:
                 return False
 
-        await eventually(
-            owner, timeout_s=TAKEOVER_S, what=f"worker {worker.pid} owns a partition"
-        )
+        await eventually(owner, timeout_s=TAKEOVER_S, what=f"worker {worker.pid} owns a partition")
 
     async def _freeze(self) -> None:
         """Freeze a worker inside its transaction until another owns its partitions; awake, it must be refused."""
-        await self.cluster.healthy(
-            {"ingest": 1, "aggregator": WORKERS, "kafka": 1, "postgres": 1}
-        )
+        await self.cluster.healthy({"ingest": 1, "aggregator": WORKERS, "kafka": 1, "postgres": 1})
         worker = self.cluster.join()
         await self._owns(worker)
         await freeze_in_transaction(self.cluster, worker)
@@ -196,19 +159,14 @@ class Nemesis:
         code = await worker.ended(within_s=TAKEOVER_S)
         said = worker.said().lower()
         if code == 0 or "fenced" not in said:
-            raise AssertionError(
-                f"the woken worker was not fenced out: exit {code}\n{said[-2000:]}"
-            )
+            raise AssertionError(f"the woken worker was not fenced out: exit {code}\n{said[-2000:]}")
         self.done["fenced exits"] += 1
 
 
 def ports_of(pid: int) -> set[int]:
     """The local ports of a process' connections."""
     try:
-        return {
-            connection.laddr.port
-            for connection in psutil.Process(pid).net_connections("tcp")
-        }
+        return {connection.laddr.port for connection in psutil.Process(pid).net_connections("tcp")}
     except psutil.Error:
         return set()
 
@@ -226,9 +184,7 @@ async def freeze_in_transaction(cluster: Cluster, worker: Worker) -> None:
                 sql = "SELECT 1 FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
                 return bool(await cluster.query(sql, mine))
 
-            await eventually(
-                waits, timeout_s=LEAVE_S, what="the worker is in the middle of a chunk"
-            )
+            await eventually(waits, timeout_s=LEAVE_S, what="the worker is in the middle of a chunk")
             worker.process.send_signal(signal.SIGSTOP)
     finally:
         await holder.close()
@@ -236,26 +192,15 @@ async def freeze_in_transaction(cluster: Cluster, worker: Worker) -> None:
 
 async def taken_over(cluster: Cluster, worker: Worker) -> None:
     """Wait until other workers own everything the frozen one had, and have moved on."""
-    before = {
-        row["part"]: row["next"]
-        for row in await cluster.query(OWNED, f"%/{worker.pid}")
-    }
+    before = {row["part"]: row["next"] for row in await cluster.query(OWNED, f"%/{worker.pid}")}
 
     async def others_moved() -> bool:
         if await cluster.query(OWNED, f"%/{worker.pid}"):
             return False
-        rows = await cluster.query(
-            "SELECT part, next FROM partition_progress WHERE topic = 'cx.touchpoints.v1'"
-        )
-        return any(
-            row["next"] > before[row["part"]] for row in rows if row["part"] in before
-        )
+        rows = await cluster.query("SELECT part, next FROM partition_progress WHERE topic = 'cx.touchpoints.v1'")
+        return any(row["next"] > before[row["part"]] for row in rows if row["part"] in before)
 
-    await eventually(
-        others_moved,
-        timeout_s=TAKEOVER_S,
-        what="others took over from the frozen worker",
-    )
+    await eventually(others_moved, timeout_s=TAKEOVER_S, what="others took over from the frozen worker")
 
 
 OWNED: Final = "SELECT part, next FROM partition_progress WHERE topic = 'cx.touchpoints.v1' AND owner LIKE $1"

@@ -55,15 +55,11 @@ def log_bounds(reader: Consumer, topics: tuple[str, ...]) -> Ends:
     for topic in topics:
         known = reader.list_topics(topic, timeout=READ_S).topics[topic].partitions
         for part in sorted(known):
-            bounds[topic, part] = reader.get_watermark_offsets(
-                TopicPartition(topic, part), timeout=READ_S
-            )
+            bounds[topic, part] = reader.get_watermark_offsets(TopicPartition(topic, part), timeout=READ_S)
     return bounds
 
 
-def read_partition(
-    reader: Consumer, topic: str, part: int, bounds: tuple[int, int]
-) -> Iterator[LogRecord]:
+def read_partition(reader: Consumer, topic: str, part: int, bounds: tuple[int, int]) -> Iterator[LogRecord]:
     """Every record of one partition up to its end as it was, in order."""
     start, end = bounds
     position = start
@@ -92,7 +88,9 @@ TOUCHPOINTS: Final = (
 DEAD: Final = "SELECT origin, reason, topic, part, log_offset FROM dead_letter"
 PERSONS: Final = "SELECT i.value, p.value AS person FROM identity AS i JOIN identity AS p ON p.id = i.person"
 SCORES: Final = "SELECT * FROM customer_score"
-PROGRESS: Final = "SELECT topic, part, next, start, applied, duplicate, conflict, dead, erased, lost FROM partition_progress"
+PROGRESS: Final = (
+    "SELECT topic, part, next, start, applied, duplicate, conflict, dead, erased, lost FROM partition_progress"
+)
 
 
 async def read_holdings(dsn: str) -> Holdings:
@@ -108,13 +106,8 @@ async def read_holdings(dsn: str) -> Holdings:
                 tallies=await rows(TALLIES),
                 touchpoints=await rows(TOUCHPOINTS),
                 dead=await rows(DEAD),
-                progress={
-                    (row["topic"], row["part"]): Progress(*row[2:])
-                    for row in await store.fetch(PROGRESS)
-                },
-                persons={
-                    row["value"]: row["person"] for row in await store.fetch(PERSONS)
-                },
+                progress={(row["topic"], row["part"]): Progress(*row[2:]) for row in await store.fetch(PROGRESS)},
+                persons={row["value"]: row["person"] for row in await store.fetch(PERSONS)},
                 scores=await rows(SCORES),
             )
     finally:
@@ -137,25 +130,19 @@ def judge_stack(*, bootstrap: str, dsn: str, ledger: Path | None) -> dict[str, A
     finally:
         reader.close()
     lines = list(read_ledger(ledger)) if ledger else []
-    return compare(
-        expected, holdings, model=read_model(CATALOGUE), bounds=bounds, ledger=lines
-    )
+    return compare(expected, holdings, model=read_model(CATALOGUE), bounds=bounds, ledger=lines)
 
 
 def main() -> int:
     """Judge, print the counts, and say by the exit code whether anything is wrong."""
-    parser = argparse.ArgumentParser(
-        description=__doc__.splitlines()[0] if __doc__ else ""
-    )
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--bootstrap", required=True, help="Kafka, host:port")
     parser.add_argument("--postgres", required=True, help="connection URL of the store")
     parser.add_argument("--ledger", type=Path, help="the driver's ledger")
     parser.add_argument("--json", action="store_true", help="print one line of JSON")
     options = parser.parse_args()
     try:
-        report = judge_stack(
-            bootstrap=options.bootstrap, dsn=options.postgres, ledger=options.ledger
-        )
+        report = judge_stack(bootstrap=options.bootstrap, dsn=options.postgres, ledger=options.ledger)
     except (KafkaException, TimeoutError, OSError, asyncpg.PostgresError) as error:
         sys.stderr.write(f"oracle: could not judge: {error!r}\n")
         return 2

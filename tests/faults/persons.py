@@ -15,22 +15,8 @@ TallyKey = tuple[str, str, str, str, int]
 
 HOURS_KEPT: Final = 9600
 UNKNOWN_WEIGHT: Final = 0.1
-KINDS: Final = (
-    "customer",
-    "loyalty",
-    "email_hash",
-    "phone_hash",
-    "x-",
-    "anonymous",
-    "device",
-)
-WINDOWS: Final[Mapping[str, int | None]] = {
-    "": None,
-    "_24h": 24,
-    "_7d": 168,
-    "_30d": 720,
-    "_90d": 2160,
-}
+KINDS: Final = ("customer", "loyalty", "email_hash", "phone_hash", "x-", "anonymous", "device")
+WINDOWS: Final[Mapping[str, int | None]] = {"": None, "_24h": 24, "_7d": 168, "_30d": 720, "_90d": 2160}
 """Suffix of the store's column, and hours; None is the overall, decaying read."""
 
 
@@ -52,9 +38,7 @@ def strength(identity: str) -> tuple[int, str]:
     """Sorts the identity that names a person first."""
     kind = identity.partition(":")[0]
     return next(
-        rank
-        for rank, known in enumerate(KINDS)
-        if kind == known or (known == "x-" and kind[:2] == "x-")
+        rank for rank, known in enumerate(KINDS) if kind == known or (known == "x-" and kind[:2] == "x-")
     ), identity
 
 
@@ -92,24 +76,17 @@ def readings(
         for column in range(6):
             into[column] += tally[column]
     rows = sorted(merged.items())
-    return {
-        suffix: _reading(rows, at_hour=at_hour, window=hours, model=model)
-        for suffix, hours in WINDOWS.items()
-    }
+    return {suffix: _reading(rows, at_hour=at_hour, window=hours, model=model) for suffix, hours in WINDOWS.items()}
 
 
-def _reading(
-    rows: Sequence[Any], *, at_hour: int, window: int | None, model: Model
-) -> tuple[float, float]:
+def _reading(rows: Sequence[Any], *, at_hour: int, window: int | None, model: Model) -> tuple[float, float]:
     beta, cap = model.parameters["beta"], model.parameters["cap"]
     good = bad = seen = 0.0
     for (touchpoint, _, _, hour), (_, q, pos, neg, pos2, neg2) in rows:
         age = at_hour - hour
         if not 0 <= age < (window or HOURS_KEPT):
             continue
-        decay = (
-            1.0 if window else 2.0 ** (-age / (24 * model.parameters["half_life_days"]))
-        )
+        decay = 1.0 if window else 2.0 ** (-age / (24 * model.parameters["half_life_days"]))
         delta = model.weights.get(touchpoint, UNKNOWN_WEIGHT) * decay
         good += delta * min((1 - beta) * (pos / MICRO) + beta * (pos2 / MICRO), cap)
         bad += delta * min((1 - beta) * (neg / MICRO) + beta * (neg2 / MICRO), cap)

@@ -43,9 +43,7 @@ def bad_values(dice: random.Random) -> list[bytes | None]:
         b'{"specversion": "1.0"',
         json.dumps(event | {"type": "tactus.touchpoint.v9"}).encode(),
         json.dumps(event | {"specversion": "0.3"}).encode(),
-        json.dumps(
-            {name: value for name, value in event.items() if name != "data"}
-        ).encode(),
+        json.dumps({name: value for name, value in event.items() if name != "data"}).encode(),
         json.dumps(event | {"time": "yesterday"}).encode(),
         json.dumps(event | {"data": "text"}).encode(),
         json.dumps(event)[:-40].encode() + b'\xff"}}',
@@ -56,9 +54,7 @@ class Poisoner:
     """Writes a bad record now and then, sometimes ten in a row, and notes in the ledger where each one lies."""
 
     def __init__(self, bootstrap: str, *, ledger: Ledger, seed: int) -> None:
-        self.producer = Producer(
-            {"bootstrap.servers": bootstrap, "acks": "all", "log_level": 0}
-        )
+        self.producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "log_level": 0})
         self.ledger = ledger
         self.dice = random.Random(seed + 2)
         self.stopping = asyncio.Event()
@@ -71,11 +67,7 @@ class Poisoner:
             kinds = bad_values(self.dice)
             for _ in range(RUN if self.dice.random() < 0.1 else 1):
                 self.producer.produce(
-                    topic,
-                    self.dice.choice(kinds),
-                    key=b"customer:c-1",
-                    partition=part,
-                    on_delivery=self._noted,
+                    topic, self.dice.choice(kinds), key=b"customer:c-1", partition=part, on_delivery=self._noted
                 )
             self.producer.poll(0)
             try:
@@ -89,15 +81,4 @@ class Poisoner:
     def _noted(self, error: object, message: Message) -> None:
         if error is None:
             self.noted += 1
-            self.ledger.note(
-                [
-                    {
-                        "status": "poison",
-                        "place": [
-                            message.topic(),
-                            message.partition(),
-                            message.offset(),
-                        ],
-                    }
-                ]
-            )
+            self.ledger.note([{"status": "poison", "place": [message.topic(), message.partition(), message.offset()]}])

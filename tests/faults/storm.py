@@ -39,30 +39,14 @@ async def start_driver(
 ) -> asyncio.subprocess.Process:
     """Load in a process of its own."""
     connection = cluster.connection
-    command = [
-        "-m",
-        "tests.faults.driver",
-        "--ingest",
-        connection["ingest"],
-        "--key",
-        connection["keys"]["server"],
-    ]
-    where = [
-        "--bootstrap",
-        connection["kafka"],
-        "--ledger",
-        str(ledger),
-        "--seed",
-        str(seed),
-    ]
+    command = ["-m", "tests.faults.driver", "--ingest", connection["ingest"], "--key", connection["keys"]["server"]]
+    where = ["--bootstrap", connection["kafka"], "--ledger", str(ledger), "--seed", str(seed)]
     return await asyncio.create_subprocess_exec(
         sys.executable, *command, *where, *options, cwd=ROOT, stdout=subprocess.PIPE
     )
 
 
-async def run_driver(
-    cluster: Cluster, *, ledger: Path, seed: int, options: tuple[str, ...]
-) -> dict[str, int]:
+async def run_driver(cluster: Cluster, *, ledger: Path, seed: int, options: tuple[str, ...]) -> dict[str, int]:
     """A whole load; what the driver counted."""
     driver = await start_driver(cluster, ledger=ledger, seed=seed, options=options)
     output, _ = await asyncio.wait_for(driver.communicate(), QUIET_S * 2)
@@ -82,12 +66,7 @@ async def ask_oracle(cluster: Cluster, *, ledger: Path | None) -> dict[str, Any]
     ]
     options = ["--ledger", str(ledger)] if ledger else []
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        *command,
-        *options,
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+        sys.executable, *command, *options, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     )
     output, errors = await process.communicate()
     if process.returncode not in (0, 1):
@@ -100,31 +79,18 @@ async def ask_oracle(cluster: Cluster, *, ledger: Path | None) -> dict[str, Any]
 
 def complaints(report: dict[str, Any]) -> dict[str, tuple[int, list[str]]]:
     """The oracle's violations by kind, with examples; empty when there are none."""
-    return {
-        kind: (count, report["examples"][kind])
-        for kind, count in report["by_kind"].items()
-        if count
-    }
+    return {kind: (count, report["examples"][kind]) for kind, count in report["by_kind"].items() if count}
 
 
 async def storm(cluster: Cluster, *, seed: int, scale: float) -> dict[str, Any]:
     """Load, faults, quiet, judgement; the report."""
-    sys.stderr.write(
-        f"storm: TACTUS_FAULT_SEED={seed} TACTUS_FAULT_SCALE={scale:g} at {_commit()}\n"
-    )
+    sys.stderr.write(f"storm: TACTUS_FAULT_SEED={seed} TACTUS_FAULT_SCALE={scale:g} at {_commit()}\n")
     dice = random.Random(seed)
     ledger = cluster.data / "ledger.jsonl"
     watch = Watch(bootstrap=cluster.bootstrap, dsn=cluster.dsn)
     nemesis = Nemesis(cluster, dice=dice, watch=watch)
     started = time.monotonic()
-    options = (
-        "--rate",
-        str(RATE),
-        "--seconds",
-        str(STORM_S),
-        "--poison-every",
-        str(POISON_EVERY_S),
-    )
+    options = ("--rate", str(RATE), "--seconds", str(STORM_S), "--poison-every", str(POISON_EVERY_S))
     driver = await start_driver(cluster, ledger=ledger, seed=seed, options=options)
     watching = asyncio.create_task(watch.run())
     try:
@@ -138,9 +104,7 @@ async def storm(cluster: Cluster, *, seed: int, scale: float) -> dict[str, Any]:
         if driver.returncode is None:
             driver.kill()
     calm = time.monotonic()
-    await eventually(
-        watch.caught_up, timeout_s=QUIET_S, what="everything in the log is counted"
-    )
+    await eventually(watch.caught_up, timeout_s=QUIET_S, what="everything in the log is counted")
     quiet_s = time.monotonic() - calm
     kills = sum(nemesis.done[fault] for fault in ROLES)
     return {
@@ -152,9 +116,7 @@ async def storm(cluster: Cluster, *, seed: int, scale: float) -> dict[str, Any]:
         "cut_transactions": cut_transactions(cluster),
         "storm_s": round(storm_s, 1),
         "quiet_s": round(quiet_s, 1),
-        "recovery_s": {
-            kind: percentiles(values) for kind, values in watch.recovered.items()
-        },
+        "recovery_s": {kind: percentiles(values) for kind, values in watch.recovered.items()},
         "acks_again_s": acks_again(ledger, nemesis.struck_at),
         "driver": json.loads(output),
         "oracle": await ask_oracle(cluster, ledger=ledger),
@@ -165,21 +127,12 @@ async def storm(cluster: Cluster, *, seed: int, scale: float) -> dict[str, Any]:
 def cut_transactions(cluster: Cluster) -> int:
     """How many transactions a killed client left open, by Postgres' own account."""
     logs = cluster.data.glob("**/postgres.log")
-    return sum(
-        log.read_text(errors="replace").count("with an open transaction")
-        for log in logs
-    )
+    return sum(log.read_text(errors="replace").count("with an open transaction") for log in logs)
 
 
-def acks_again(
-    ledger: Path, struck_at: list[tuple[str, float]]
-) -> dict[str, dict[str, float]]:
+def acks_again(ledger: Path, struck_at: list[tuple[str, float]]) -> dict[str, dict[str, float]]:
     """How long after each fault at the door the first new request was acknowledged."""
-    acks = sorted(
-        (line["sent_at"], line["at"])
-        for line in read_ledger(ledger)
-        if line["status"] == "ok"
-    )
+    acks = sorted((line["sent_at"], line["at"]) for line in read_ledger(ledger) if line["status"] == "ok")
     waits: dict[str, list[float]] = {}
     for fault, at in struck_at:
         first = next((acked for sent, acked in acks if sent > at), None)
@@ -190,11 +143,7 @@ def acks_again(
 
 def _commit() -> str:
     found = subprocess.run(
-        ["git", "rev-parse", "--short", "HEAD"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
+        ["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False
     )
     return found.stdout.strip()
 
@@ -215,10 +164,7 @@ def summary(report: dict[str, Any]) -> str:
 
 def chosen_seed() -> int:
     """The seed that was asked for, or a new one."""
-    return int(
-        os.environ.get("TACTUS_FAULT_SEED")
-        or random.SystemRandom().randrange(1_000_000)
-    )
+    return int(os.environ.get("TACTUS_FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
 
 
 def chosen_scale() -> float:

@@ -7,22 +7,8 @@ import random
 import pytest
 
 from tests.faults.expected import judge, replay
-from tests.faults.handmade import (
-    CATALOGUE,
-    HISTORY,
-    HOUR,
-    MODEL,
-    TOPIC,
-    Json,
-    logged,
-    touched,
-)
-from tests.faults.impressions import (
-    MICRO,
-    Refused,
-    impression,
-    micros,
-)
+from tests.faults.handmade import CATALOGUE, HISTORY, HOUR, MODEL, TOPIC, Json, logged, touched
+from tests.faults.impressions import MICRO, Refused, impression, micros
 from tests.faults.persons import Model, persons_of, readings
 from tests.faults.poison import bad_values
 
@@ -38,26 +24,11 @@ def test_every_kind_of_poison_is_a_dead_letter(number: int) -> None:
         ({"touchpoint": "survey.nps", "rating": {"value": 3}}, -0.65),
         ({"touchpoint": "survey.nps", "rating": {"value": 9}}, 0.7),
         ({"touchpoint": "survey.csat", "rating": {"value": 4}}, 0.5),
-        (
-            {"touchpoint": "survey.csat", "rating": {"scale": "percent", "value": 25}},
-            -0.5,
-        ),
+        ({"touchpoint": "survey.csat", "rating": {"scale": "percent", "value": 25}}, -0.5),
         ({"touchpoint": "call.answered", "properties": {"wait_seconds": 60}}, 0.116056),
-        (
-            {"touchpoint": "call.answered", "properties": {"wait_seconds": 420}},
-            -0.849057,
-        ),
-        (
-            {"touchpoint": "delivery.delivered", "properties": {"hours_late": -48}},
-            0.189636,
-        ),
-        (
-            {
-                "touchpoint": "delivery.delivered",
-                "properties": {"promised_at": "1970-01-01T00:00:00Z"},
-            },
-            -0.713495,
-        ),
+        ({"touchpoint": "call.answered", "properties": {"wait_seconds": 420}}, -0.849057),
+        ({"touchpoint": "delivery.delivered", "properties": {"hours_late": -48}}, 0.189636),
+        ({"touchpoint": "delivery.delivered", "properties": {"promised_at": "1970-01-01T00:00:00Z"}}, -0.713495),
         ({"touchpoint": "x.thing", "valence": -3}, -1.0),
         ({"touchpoint": "payment.failed", "valence": 1}, -0.7),
     ],
@@ -130,47 +101,32 @@ def test_scores_are_the_golden_numbers(
 
 
 def test_identities_that_are_named_together_are_one_person() -> None:
-    groups = [
-        ("anonymous:a", "customer:c"),
-        ("anonymous:a", "email_hash:e"),
-        ("device:d",),
-    ]
+    groups = [("anonymous:a", "customer:c"), ("anonymous:a", "email_hash:e"), ("device:d",)]
 
     persons = persons_of(groups)
 
-    assert persons == dict.fromkeys(
-        ("anonymous:a", "customer:c", "email_hash:e"), "customer:c"
-    ) | {"device:d": "device:d"}
-    assert (
-        persons_of([("anonymous:a", "customer:c"), ("anonymous:a", "customer:d")]) == {}
-    )
+    assert persons == dict.fromkeys(("anonymous:a", "customer:c", "email_hash:e"), "customer:c") | {
+        "device:d": "device:d"
+    }
+    assert persons_of([("anonymous:a", "customer:c"), ("anonymous:a", "customer:d")]) == {}
 
 
 def test_each_record_has_one_outcome() -> None:
     expected = replay(logged(*HISTORY), CATALOGUE)
 
-    assert expected.outcomes[TOPIC, 0] == {
-        "applied": 3,
-        "duplicate": 2,
-        "conflict": 1,
-        "dead": 1,
-    }
+    assert expected.outcomes[TOPIC, 0] == {"applied": 3, "duplicate": 2, "conflict": 1, "dead": 1}
     assert expected.conflicts == {(TOPIC, 0, 3)}
     assert expected.dead == {(TOPIC, 0, 4)}
 
 
 def test_the_same_id_at_another_time_is_another_event() -> None:
-    expected = replay(
-        logged(touched("e1"), touched("e1", time="2026-01-01T00:31:00Z")), CATALOGUE
-    )
+    expected = replay(logged(touched("e1"), touched("e1", time="2026-01-01T00:31:00Z")), CATALOGUE)
 
     assert expected.outcomes[TOPIC, 0] == {"applied": 2}
 
 
 def test_an_instant_is_the_same_in_any_zone() -> None:
-    assert micros("2026-01-01T01:30:00.000001+01:00") == micros(
-        "2026-01-01T00:30:00.000001Z"
-    )
+    assert micros("2026-01-01T01:30:00.000001+01:00") == micros("2026-01-01T00:30:00.000001Z")
 
 
 def test_what_ingest_adds_makes_no_conflict() -> None:
@@ -182,7 +138,4 @@ def test_what_ingest_adds_makes_no_conflict() -> None:
         receivedat="2026-01-01T00:45:00Z",
     )
 
-    assert replay(logged(first, again), CATALOGUE).outcomes[TOPIC, 0] == {
-        "applied": 1,
-        "duplicate": 1,
-    }
+    assert replay(logged(first, again), CATALOGUE).outcomes[TOPIC, 0] == {"applied": 1, "duplicate": 1}

@@ -54,9 +54,7 @@ async def refusal(cluster: Cluster) -> list[str]:
 
 
 async def accept(cluster: Cluster, partition: str) -> None:
-    done = await cluster.tactus(
-        "topics", "accept", partition, "--data", str(cluster.data)
-    )
+    done = await cluster.tactus("topics", "accept", partition, "--data", str(cluster.data))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -66,10 +64,7 @@ async def make_anew(cluster: Cluster) -> None:
     await asyncio.to_thread(admin.delete_topics([EVENTS])[EVENTS].result, 30)
 
     async def gone() -> bool:
-        return (
-            EVENTS
-            not in (await asyncio.to_thread(admin.list_topics, timeout=10)).topics
-        )
+        return EVENTS not in (await asyncio.to_thread(admin.list_topics, timeout=10)).topics
 
     await eventually(gone, what="the topic is gone")
     done = await cluster.tactus("topics", "apply")
@@ -79,9 +74,7 @@ async def make_anew(cluster: Cluster) -> None:
 async def test_a_topic_made_anew_is_refused_until_an_operator_accepts_it() -> None:
     with data_directory() as folder:
         async with Cluster(folder, workers=0) as cluster:
-            await run_driver(
-                cluster, ledger=folder / "first.jsonl", seed=SEED, options=LOAD
-            )
+            await run_driver(cluster, ledger=folder / "first.jsonl", seed=SEED, options=LOAD)
             await stop(await count_all(cluster))
             before = await cluster.query(PROGRESS, EVENTS)
             tallied = await cluster.query("SELECT sum(n) AS n FROM tally")
@@ -90,23 +83,14 @@ async def test_a_topic_made_anew_is_refused_until_an_operator_accepts_it() -> No
             named = await refusal(cluster)
 
             assert await cluster.query(PROGRESS, EVENTS) == before
-            assert sorted(named) == [
-                f"{EVENTS}/{row['part']}" for row in before if row["next"] > 0
-            ]
+            assert sorted(named) == [f"{EVENTS}/{row['part']}" for row in before if row["next"] > 0]
             for partition in named:
                 await accept(cluster, partition)
-            await run_driver(
-                cluster, ledger=folder / "second.jsonl", seed=SEED + 1, options=LOAD
-            )
+            await run_driver(cluster, ledger=folder / "second.jsonl", seed=SEED + 1, options=LOAD)
             await stop(await count_all(cluster))
             after = await cluster.query(PROGRESS, EVENTS)
-            assert all(
-                row["counted"] + row["lost"] == row["next"] - row["start"]
-                for row in after
-            )
-            assert (await cluster.query("SELECT sum(n) AS n FROM tally"))[0][
-                "n"
-            ] > tallied[0]["n"]
+            assert all(row["counted"] + row["lost"] == row["next"] - row["start"] for row in after)
+            assert (await cluster.query("SELECT sum(n) AS n FROM tally"))[0]["n"] > tallied[0]["n"]
 
 
 async def delete_before(cluster: Cluster, offsets: dict[int, int]) -> None:
@@ -121,18 +105,12 @@ async def delete_before(cluster: Cluster, offsets: dict[int, int]) -> None:
     await asyncio.to_thread(run)
 
 
-async def test_what_retention_removed_is_counted_exactly_and_accepted_by_an_operator() -> (
-    None
-):
+async def test_what_retention_removed_is_counted_exactly_and_accepted_by_an_operator() -> None:
     with data_directory() as folder:
         async with Cluster(folder, workers=0) as cluster:
-            await run_driver(
-                cluster, ledger=folder / "first.jsonl", seed=SEED, options=LOAD
-            )
+            await run_driver(cluster, ledger=folder / "first.jsonl", seed=SEED, options=LOAD)
             await stop(await count_all(cluster))
-            await run_driver(
-                cluster, ledger=folder / "second.jsonl", seed=SEED + 1, options=LOAD
-            )
+            await run_driver(cluster, ledger=folder / "second.jsonl", seed=SEED + 1, options=LOAD)
             watch = Watch(bootstrap=cluster.bootstrap, dsn=cluster.dsn)
             assert await watch.sample()
             assert not reached(watch.next, watch.ends)
@@ -143,33 +121,19 @@ async def test_what_retention_removed_is_counted_exactly_and_accepted_by_an_oper
             }
             assert len(behind) >= 2
 
-            await delete_before(
-                cluster, {part: next_ + 2 for part, (next_, _) in behind.items()}
-            )
+            await delete_before(cluster, {part: next_ + 2 for part, (next_, _) in behind.items()})
             named = await refusal(cluster)
-            noted = {
-                row["part"]: row["lost"]
-                for row in await cluster.query(PROGRESS, EVENTS)
-            }
+            noted = {row["part"]: row["lost"] for row in await cluster.query(PROGRESS, EVENTS)}
 
             assert sorted(named) == [f"{EVENTS}/{part}" for part in sorted(behind)]
-            assert {
-                part: lost for part, lost in noted.items() if lost
-            } == dict.fromkeys(behind, 2)
+            assert {part: lost for part, lost in noted.items() if lost} == dict.fromkeys(behind, 2)
             assert await refusal(cluster) == named, "asking again changes nothing"
 
             # Retention goes on while the operator thinks; what is accepted is what is gone by then.
-            await delete_before(
-                cluster, {part: next_ + 3 for part, (next_, _) in behind.items()}
-            )
+            await delete_before(cluster, {part: next_ + 3 for part, (next_, _) in behind.items()})
             for partition in named:
                 await accept(cluster, partition)
             await stop(await count_all(cluster))
             after = await cluster.query(PROGRESS, EVENTS)
-            assert {
-                row["part"]: row["lost"] for row in after if row["lost"]
-            } == dict.fromkeys(behind, 3)
-            assert all(
-                row["counted"] + row["lost"] == row["next"] - row["start"]
-                for row in after
-            )
+            assert {row["part"]: row["lost"] for row in after if row["lost"]} == dict.fromkeys(behind, 3)
+            assert all(row["counted"] + row["lost"] == row["next"] - row["start"] for row in after)

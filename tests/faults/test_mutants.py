@@ -26,19 +26,13 @@ async def owns_everything(cluster: Cluster, worker: Worker) -> bool:
     if worker.process.poll() is not None:
         raise AssertionError(f"the worker ended:\n{worker.said()[-2000:]}")
     rows = await cluster.query("SELECT owner FROM partition_progress")
-    return len(rows) == 24 and all(
-        row["owner"].endswith(f"/{worker.pid}") for row in rows
-    )
+    return len(rows) == 24 and all(row["owner"].endswith(f"/{worker.pid}") for row in rows)
 
 
 async def start(cluster: Cluster, *command: str, **environment: str) -> Worker:
     """A worker that owns every partition, whatever another one believes."""
     worker = cluster.join(*command, environment=environment)
-    await eventually(
-        lambda: owns_everything(cluster, worker),
-        what="the worker owns every partition",
-        timeout_s=60,
-    )
+    await eventually(lambda: owns_everything(cluster, worker), what="the worker owns every partition", timeout_s=60)
     return worker
 
 

@@ -10,34 +10,16 @@ import pytest
 
 from tests.faults.expected import replay
 from tests.faults.findings import Holdings
-from tests.faults.handmade import (
-    CATALOGUE,
-    HISTORY,
-    OTHER_BODY,
-    TOPIC,
-    Json,
-    judged,
-    logged,
-    touched,
-    truthful,
-)
+from tests.faults.handmade import CATALOGUE, HISTORY, OTHER_BODY, TOPIC, Json, judged, logged, touched, truthful
 
 HERE = Path(__file__).parent
 
 
 def test_a_conflict_between_partitions_is_a_fault_of_the_workload() -> None:
-    records = [
-        *logged(touched("e1")),
-        *logged(touched("e1", data={"text": "other"}), part=1),
-    ]
+    records = [*logged(touched("e1")), *logged(touched("e1", data={"text": "other"}), part=1)]
     expected = replay(records, CATALOGUE)
 
-    assert (
-        judged(expected, truthful(expected, records), records)["by_kind"][
-            "workload_undecidable"
-        ]
-        == 1
-    )
+    assert judged(expected, truthful(expected, records), records)["by_kind"]["workload_undecidable"] == 1
 
 
 def test_a_truthful_store_has_no_violations() -> None:
@@ -59,9 +41,7 @@ def _first(rows: Sequence[Json], **changes: object) -> list[Json]:
 
 def _progress(holdings: Holdings, **changes: int) -> Holdings:
     home = (TOPIC, 0)
-    return holdings._replace(
-        progress={home: holdings.progress[home]._replace(**changes)}
-    )
+    return holdings._replace(progress={home: holdings.progress[home]._replace(**changes)})
 
 
 def _scores(held: Holdings, **changes: object) -> Holdings:
@@ -71,47 +51,29 @@ def _scores(held: Holdings, **changes: object) -> Holdings:
 LIES: dict[str, tuple[str, Lie]] = {
     "an event counted twice": (
         "counted_twice",
-        lambda held: held._replace(
-            tallies=_first(held.tallies, n=held.tallies[0]["n"] + 1)
-        ),
+        lambda held: held._replace(tallies=_first(held.tallies, n=held.tallies[0]["n"] + 1)),
     ),
     "a tally one millionth off": (
         "tally_mismatch",
-        lambda held: held._replace(
-            tallies=_first(held.tallies, neg=held.tallies[0]["neg"] + 1)
-        ),
+        lambda held: held._replace(tallies=_first(held.tallies, neg=held.tallies[0]["neg"] + 1)),
     ),
-    "a tally that is missing": (
-        "not_counted",
-        lambda held: held._replace(tallies=held.tallies[1:]),
-    ),
+    "a tally that is missing": ("not_counted", lambda held: held._replace(tallies=held.tallies[1:])),
     "a tally from nowhere": (
         "counted_twice",
-        lambda held: held._replace(
-            tallies=[*held.tallies, held.tallies[0] | {"hour": 1}]
-        ),
+        lambda held: held._replace(tallies=[*held.tallies, held.tallies[0] | {"hour": 1}]),
     ),
-    "an event that is not stored": (
-        "touchpoint_missing",
-        lambda held: held._replace(touchpoints=held.touchpoints[1:]),
-    ),
+    "an event that is not stored": ("touchpoint_missing", lambda held: held._replace(touchpoints=held.touchpoints[1:])),
     "an event stored twice": (
         "stored_twice",
-        lambda held: held._replace(
-            touchpoints=[*held.touchpoints, held.touchpoints[0]]
-        ),
+        lambda held: held._replace(touchpoints=[*held.touchpoints, held.touchpoints[0]]),
     ),
     "an event from nowhere": (
         "touchpoint_phantom",
-        lambda held: held._replace(
-            touchpoints=[*held.touchpoints, held.touchpoints[0] | {"event_id": "e9"}]
-        ),
+        lambda held: held._replace(touchpoints=[*held.touchpoints, held.touchpoints[0] | {"event_id": "e9"}]),
     ),
     "an event under another identity": (
         "touchpoint_mismatch",
-        lambda held: held._replace(
-            touchpoints=_first(held.touchpoints, identity="customer:c2")
-        ),
+        lambda held: held._replace(touchpoints=_first(held.touchpoints, identity="customer:c2")),
     ),
     "another valence": (
         "touchpoint_mismatch",
@@ -119,14 +81,9 @@ LIES: dict[str, tuple[str, Lie]] = {
     ),
     "the body of the conflict": (
         "touchpoint_mismatch",
-        lambda held: held._replace(
-            touchpoints=_first(held.touchpoints, body=OTHER_BODY.decode())
-        ),
+        lambda held: held._replace(touchpoints=_first(held.touchpoints, body=OTHER_BODY.decode())),
     ),
-    "a dead letter that is missing": (
-        "dead_letter_mismatch",
-        lambda held: held._replace(dead=held.dead[1:]),
-    ),
+    "a dead letter that is missing": ("dead_letter_mismatch", lambda held: held._replace(dead=held.dead[1:])),
     "a dead letter from nowhere": (
         "dead_letter_mismatch",
         lambda held: held._replace(dead=[*held.dead, held.dead[0] | {"log_offset": 0}]),
@@ -135,34 +92,16 @@ LIES: dict[str, tuple[str, Lie]] = {
         "dead_letter_mismatch",
         lambda held: held._replace(dead=[row | {"reason": "odd"} for row in held.dead]),
     ),
-    "a score from an outdated memory": (
-        "score_mismatch",
-        lambda held: _scores(held, score=50.0),
-    ),
-    "a window from an outdated memory": (
-        "score_mismatch",
-        lambda held: _scores(held, confidence_7d=0.0),
-    ),
-    "nobody's score": (
-        "score_missing",
-        lambda held: _scores(held, person_id="customer:c9"),
-    ),
+    "a score from an outdated memory": ("score_mismatch", lambda held: _scores(held, score=50.0)),
+    "a window from an outdated memory": ("score_mismatch", lambda held: _scores(held, confidence_7d=0.0)),
+    "nobody's score": ("score_missing", lambda held: _scores(held, person_id="customer:c9")),
     "a person under another name": (
         "person_mismatch",
         lambda held: held._replace(persons={"customer:c1": "customer:c2"}),
     ),
-    "a record that was not read": (
-        "partition_not_at_end",
-        lambda held: _progress(held, next=6, applied=2),
-    ),
-    "a chunk counted by two workers": (
-        "conservation",
-        lambda held: _progress(held, duplicate=5),
-    ),
-    "a duplicate passed off as a conflict": (
-        "outcome_mismatch",
-        lambda held: _progress(held, duplicate=1, conflict=2),
-    ),
+    "a record that was not read": ("partition_not_at_end", lambda held: _progress(held, next=6, applied=2)),
+    "a chunk counted by two workers": ("conservation", lambda held: _progress(held, duplicate=5)),
+    "a duplicate passed off as a conflict": ("outcome_mismatch", lambda held: _progress(held, duplicate=1, conflict=2)),
 }
 
 
@@ -178,20 +117,8 @@ def test_a_store_that_lies_is_caught(lie: str) -> None:
     assert report["violations"] > 0
 
 
-def noted(
-    status: str,
-    event_id: str = "e1",
-    *,
-    variant: int = 0,
-    time: str | None = "2026-01-01T00:30:00Z",
-) -> Json:
-    return {
-        "id": event_id,
-        "source": "storm",
-        "time": time,
-        "variant": variant,
-        "status": status,
-    }
+def noted(status: str, event_id: str = "e1", *, variant: int = 0, time: str | None = "2026-01-01T00:30:00Z") -> Json:
+    return {"id": event_id, "source": "storm", "time": time, "variant": variant, "status": status}
 
 
 SENT = [noted("sent"), noted("sent", "e2"), noted("sent", "e3", time=None)]
@@ -211,9 +138,7 @@ def test_a_ledger_that_the_log_contradicts_is_caught(line: Json, kind: str) -> N
     records = logged(*HISTORY)
     expected = replay(records, CATALOGUE)
 
-    report = judged(
-        expected, truthful(expected, records), records, ledger=[*SENT, line]
-    )
+    report = judged(expected, truthful(expected, records), records, ledger=[*SENT, line])
 
     assert report["by_kind"][kind] == report["violations"] == 1
 
@@ -222,9 +147,7 @@ def test_an_acknowledged_event_that_the_store_lacks_is_lost() -> None:
     records = logged(*HISTORY)
     expected = replay(records, CATALOGUE)
     held = truthful(expected, records)
-    held = held._replace(
-        touchpoints=[row for row in held.touchpoints if row["event_id"] != "e2"]
-    )
+    held = held._replace(touchpoints=[row for row in held.touchpoints if row["event_id"] != "e2"])
 
     report = judged(expected, held, records, ledger=[*SENT, noted("ok", "e2")])
 
@@ -256,10 +179,7 @@ def imported(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            names |= {
-                node.module or "",
-                *(f"{node.module}.{alias.name}" for alias in node.names),
-            }
+            names |= {node.module or "", *(f"{node.module}.{alias.name}" for alias in node.names)}
     return names
 
 
@@ -271,12 +191,7 @@ def test_the_oracle_shares_no_code_with_the_services() -> None:
         path = waiting.pop()
         seen.add(path)
         for name in imported(path):
-            foreign |= (
-                {name}
-                if name.split(".")[0]
-                in {"services", "schemas", "aiokafka", "importlib"}
-                else set()
-            )
+            foreign |= {name} if name.split(".")[0] in {"services", "schemas", "aiokafka", "importlib"} else set()
             own = HERE.parents[1] / f"{name.replace('.', '/')}.py"
             if name.startswith("tests.") and own.exists() and own not in seen:
                 waiting.append(own)

@@ -28,34 +28,24 @@ DEAD_WITHIN_S: Final = 10.0
 Place = tuple[str, int, int]
 
 
-def write(
-    bootstrap: str, values: Sequence[bytes | None], *, topic: str, part: int
-) -> dict[Place, bytes | None]:
+def write(bootstrap: str, values: Sequence[bytes | None], *, topic: str, part: int) -> dict[Place, bytes | None]:
     """Append records past ingest; where each one lies."""
     written: dict[Place, bytes | None] = {}
 
     def note(_: object, message: Message) -> None:
         written[topic, part, message.offset() or 0] = message.value()
 
-    producer = Producer(
-        {"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 50}
-    )
+    producer = Producer({"bootstrap.servers": bootstrap, "acks": "all", "linger.ms": 50})
     for value in values:
-        producer.produce(
-            topic, value, key=b"customer:c-1", partition=part, on_delivery=note
-        )
+        producer.produce(topic, value, key=b"customer:c-1", partition=part, on_delivery=note)
     producer.flush(30)
     assert len(written) == len(values)
     return written
 
 
 async def dead_letters(cluster: Cluster) -> dict[Place, bytes | None]:
-    rows = await cluster.query(
-        "SELECT topic, part, log_offset, value FROM dead_letter WHERE origin = 'aggregator'"
-    )
-    return {
-        (row["topic"], row["part"], row["log_offset"]): row["value"] for row in rows
-    }
+    rows = await cluster.query("SELECT topic, part, log_offset, value FROM dead_letter WHERE origin = 'aggregator'")
+    return {(row["topic"], row["part"], row["log_offset"]): row["value"] for row in rows}
 
 
 async def send_good(cluster: Cluster, event_id: str) -> None:
@@ -70,9 +60,7 @@ async def send_good(cluster: Cluster, event_id: str) -> None:
     }
     async with httpx.AsyncClient(base_url=connection["ingest"], timeout=10) as client:
         answer = await client.post(
-            "/v1/events",
-            json=event,
-            headers={"authorization": f"Bearer {connection['keys']['server']}"},
+            "/v1/events", json=event, headers={"authorization": f"Bearer {connection['keys']['server']}"}
         )
     assert answer.status_code == httpx.codes.ACCEPTED, answer.text
 
@@ -85,40 +73,22 @@ async def test_poison_becomes_dead_letters_and_the_partition_goes_on() -> None:
             bad: dict[Place, bytes | None] = {}
             for topic in TOPICS:
                 for part in range(PARTITIONS):
-                    bad |= await asyncio.to_thread(
-                        write,
-                        cluster.bootstrap,
-                        bad_values(dice),
-                        topic=topic,
-                        part=part,
-                    )
+                    bad |= await asyncio.to_thread(write, cluster.bootstrap, bad_values(dice), topic=topic, part=part)
             a_run = [dice.randbytes(64) for _ in range(RUN)]
-            bad |= await asyncio.to_thread(
-                write, cluster.bootstrap, a_run, topic=TOPICS[0], part=0
-            )
+            bad |= await asyncio.to_thread(write, cluster.bootstrap, a_run, topic=TOPICS[0], part=0)
             written = time.monotonic()
 
             async def all_dead() -> bool:
                 return await dead_letters(cluster) == bad
 
-            await eventually(
-                all_dead,
-                what="every bad record is a dead letter",
-                timeout_s=DEAD_WITHIN_S,
-            )
-            sys.stdout.write(
-                f"{len(bad)} bad records dead {time.monotonic() - written:.2f} s after the last\n"
-            )
+            await eventually(all_dead, what="every bad record is a dead letter", timeout_s=DEAD_WITHIN_S)
+            sys.stdout.write(f"{len(bad)} bad records dead {time.monotonic() - written:.2f} s after the last\n")
 
             for number in range(2 * PARTITIONS):
                 await send_good(cluster, f"good-{number}")
 
             async def all_counted() -> bool:
-                return bool(
-                    await cluster.query(
-                        "SELECT 1 FROM tally HAVING sum(n) = $1", 2 * PARTITIONS
-                    )
-                )
+                return bool(await cluster.query("SELECT 1 FROM tally HAVING sum(n) = $1", 2 * PARTITIONS))
 
             await eventually(all_counted, what="good events after the bad ones count")
             assert complaints(await ask_oracle(cluster, ledger=None)) == {}

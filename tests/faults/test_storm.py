@@ -30,20 +30,12 @@ def test_a_seed_repeats_its_faults_and_its_events() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     one, other = Workload(5), Workload(5)
 
-    assert schedule(dice=random.Random(5), scale=1) == schedule(
-        dice=random.Random(5), scale=1
-    )
-    assert schedule(dice=random.Random(5), scale=1) != schedule(
-        dice=random.Random(6), scale=1
-    )
-    assert [one.fresh(now) for _ in range(200)] == [
-        other.fresh(now) for _ in range(200)
-    ]
+    assert schedule(dice=random.Random(5), scale=1) == schedule(dice=random.Random(5), scale=1)
+    assert schedule(dice=random.Random(5), scale=1) != schedule(dice=random.Random(6), scale=1)
+    assert [one.fresh(now) for _ in range(200)] == [other.fresh(now) for _ in range(200)]
 
 
-def test_a_ledger_cut_off_in_the_middle_of_a_line_is_read_up_to_it(
-    tmp_path: Path,
-) -> None:
+def test_a_ledger_cut_off_in_the_middle_of_a_line_is_read_up_to_it(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     with Ledger(path) as ledger:
         ledger.note([{"id": "a"}, {"id": "b"}])
@@ -64,13 +56,9 @@ async def test_a_storm_loses_nothing_and_counts_nothing_twice() -> None:
     sys.stdout.write(f"{json.dumps(report)}\n{summary(report)}\n")
     assert complaints(report["oracle"]) == {}
     assert doctor.returncode == 0, doctor.stdout
-    assert report["oracle"]["unknown"] == 0, (
-        "a client that goes on trying gets its answer"
-    )
+    assert report["oracle"]["unknown"] == 0, "a client that goes on trying gets its answer"
     assert report["faults"]["fenced exits"] >= 1
     assert report["cut_transactions"] >= 1, "no worker died where it hurts"
-    assert report["faults"].get("joined worker hung at SIGTERM", 0) == 0, report[
-        "faults"
-    ]
+    assert report["faults"].get("joined worker hung at SIGTERM", 0) == 0, report["faults"]
     assert report["driver"].get("http_500", 0) == 0
     assert report["driver"]["refused_good"] == report["driver"]["kept_bad"] == 0

@@ -66,9 +66,7 @@ class Watch:
         for outage in list(self.open):
             if reached(self.next, outage.marks):
                 self.open.remove(outage)
-                self.recovered.setdefault(outage.kind, []).append(
-                    round(now - outage.since, 2)
-                )
+                self.recovered.setdefault(outage.kind, []).append(round(now - outage.since, 2))
         return True
 
     async def caught_up(self) -> bool:
@@ -77,39 +75,25 @@ class Watch:
 
     def _read_ends(self) -> Positions:
         if self._reader is None:
-            self._reader = Consumer(
-                {
-                    "bootstrap.servers": self._bootstrap,
-                    "group.id": "tactus-watch",
-                    "log_level": 0,
-                }
-            )
+            self._reader = Consumer({"bootstrap.servers": self._bootstrap, "group.id": "tactus-watch", "log_level": 0})
         return {
-            (topic, part): self._reader.get_watermark_offsets(
-                TopicPartition(topic, part), timeout=TIMEOUT_S
-            )[1]
+            (topic, part): self._reader.get_watermark_offsets(TopicPartition(topic, part), timeout=TIMEOUT_S)[1]
             for topic in TOPICS
             for part in range(PARTITIONS)
         }
 
     async def _read_next(self) -> Positions:
-        store = await asyncpg.connect(
-            self._dsn, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S
-        )
+        store = await asyncpg.connect(self._dsn, timeout=TIMEOUT_S, command_timeout=TIMEOUT_S)
         try:
             return {
                 (row[0], row[1]): row[2]
-                for row in await store.fetch(
-                    "SELECT topic, part, next FROM partition_progress"
-                )
+                for row in await store.fetch("SELECT topic, part, next FROM partition_progress")
             }
         finally:
             await store.close(timeout=TIMEOUT_S)
 
 
-def reached(
-    position: Mapping[tuple[str, int], int], marks: Mapping[tuple[str, int], int]
-) -> bool:
+def reached(position: Mapping[tuple[str, int], int], marks: Mapping[tuple[str, int], int]) -> bool:
     """Whether each position is at its mark; a partition that nobody owns yet stands at 0."""
     return all(position.get(partition, 0) >= mark for partition, mark in marks.items())
 
@@ -118,9 +102,4 @@ def percentiles(seconds: list[float]) -> dict[str, float]:
     """Count, median, 95th percentile and maximum."""
     ordered = sorted(seconds)
     last = len(ordered) - 1
-    return {
-        "n": len(ordered),
-        "p50": ordered[last // 2],
-        "p95": ordered[round(0.95 * last)],
-        "max": ordered[-1],
-    }
+    return {"n": len(ordered), "p50": ordered[last // 2], "p95": ordered[round(0.95 * last)], "max": ordered[-1]}

@@ -46,20 +46,12 @@ def _const(touchpoint: str, channel: str) -> Shape:
 
 
 def _rated(touchpoint: str, channel: str, values: range) -> Shape:
-    return lambda dice, _at: {
-        "touchpoint": touchpoint,
-        "channel": channel,
-        "rating": {"value": dice.choice(values)},
-    }
+    return lambda dice, _at: {"touchpoint": touchpoint, "channel": channel, "rating": {"value": dice.choice(values)}}
 
 
 def _waited(dice: random.Random, _at: datetime) -> Json:
     wait = round(dice.expovariate(1 / 90), 3)
-    return {
-        "touchpoint": "call.answered",
-        "channel": "contact_centre",
-        "properties": {"wait_seconds": wait},
-    }
+    return {"touchpoint": "call.answered", "channel": "contact_centre", "properties": {"wait_seconds": wait}}
 
 
 def _delivered(dice: random.Random, at: datetime) -> Json:
@@ -73,38 +65,21 @@ def _delivered(dice: random.Random, at: datetime) -> Json:
 
 
 def _felt(dice: random.Random, _at: datetime) -> Json:
-    felt = {
-        "sentiment": round(dice.uniform(-1, 1), 4),
-        "confidence": round(dice.random(), 4),
-    }
-    return {
-        "touchpoint": "conversation.sentiment",
-        "channel": "chat",
-        "properties": felt,
-    }
+    felt = {"sentiment": round(dice.uniform(-1, 1), 4), "confidence": round(dice.random(), 4)}
+    return {"touchpoint": "conversation.sentiment", "channel": "chat", "properties": felt}
 
 
 def _unknown(dice: random.Random, _at: datetime) -> Json:
     shaped: Json = {"touchpoint": f"x.thing_{dice.randint(1, 5)}", "channel": "kiosk"}
-    return shaped | (
-        {"valence": round(dice.uniform(-1, 1), 4)} if dice.random() < 0.7 else {}
-    )
+    return shaped | ({"valence": round(dice.uniform(-1, 1), 4)} if dice.random() < 0.7 else {})
 
 
 def _scanned(_dice: random.Random, _at: datetime) -> Json:
-    return {
-        "touchpoint": "email.opened",
-        "channel": "email",
-        "properties": {"machine_made": True},
-    }
+    return {"touchpoint": "email.opened", "channel": "email", "properties": {"machine_made": True}}
 
 
 def _staked(dice: random.Random, _at: datetime) -> Json:
-    shaped = {
-        "touchpoint": "case.opened",
-        "channel": "chat",
-        "stake": round(dice.uniform(0, 2), 5),
-    }
+    shaped = {"touchpoint": "case.opened", "channel": "chat", "stake": round(dice.uniform(0, 2), 5)}
     return shaped | {"properties": {"n": dice.random()}}
 
 
@@ -143,16 +118,9 @@ class Workload:
     def fresh(self, now: datetime) -> Planned:
         """A new event; one in a hundred is one that ingest must refuse."""
         self.made += 1
-        event: Json = {
-            "specversion": "1.0",
-            "id": f"e-{self.made}",
-            "source": SOURCE,
-            "type": "tactus.touchpoint.v1",
-        }
+        event: Json = {"specversion": "1.0", "id": f"e-{self.made}", "source": SOURCE, "type": "tactus.touchpoint.v1"}
         at, time = self._moment(now)
-        shape = self.dice.choices(
-            [shape for _, shape in SHAPES], [weight for weight, _ in SHAPES]
-        )[0]
+        shape = self.dice.choices([shape for _, shape in SHAPES], [weight for weight, _ in SHAPES])[0]
         event |= {"data": shape(self.dice, at) | {"identities": self._identities()}}
         if time is not None:
             event["time"] = time
@@ -166,18 +134,14 @@ class Workload:
         data = planned.event["data"]
         variant = planned.variant + 1
         properties = data.get("properties", {}) | {"variant": variant}
-        return Planned(
-            planned.event | {"data": data | {"properties": properties}}, variant
-        )
+        return Planned(planned.event | {"data": data | {"properties": properties}}, variant)
 
     def namesake(self, planned: Planned, now: datetime) -> Planned | None:
         """Another event: the same source and id at another time. None when it has no time of its own in the log."""
         time = planned.event.get("time")
         if time is None or datetime.fromisoformat(time) > now:
             return None
-        other = datetime.fromisoformat(time) - timedelta(
-            seconds=self.dice.randint(1, 1000)
-        )
+        other = datetime.fromisoformat(time) - timedelta(seconds=self.dice.randint(1, 1000))
         return Planned(planned.event | {"time": stamp(other)}, planned.variant)
 
     def _moment(self, now: datetime) -> tuple[datetime, str | None]:
@@ -188,9 +152,7 @@ class Workload:
             ahead = now + AHEAD + timedelta(seconds=self.dice.randint(0, 3600))
             return now, stamp(ahead)
         if kind < 0.19:
-            at = now - timedelta(
-                seconds=self.dice.uniform(*(limit.total_seconds() for limit in LATE))
-            )
+            at = now - timedelta(seconds=self.dice.uniform(*(limit.total_seconds() for limit in LATE)))
             return at, stamp(at)
         at = now - timedelta(seconds=self.dice.random() ** 3 * IN_TIME.total_seconds())
         return at, stamp(at)
@@ -199,21 +161,10 @@ class Workload:
         customer = self.dice.choices(self.customers, self.popularity)[0]
         kind = self.dice.random()
         if kind < 0.1:
-            device = {
-                "kind": "anonymous",
-                "value": f"a-{customer}-{self.dice.randint(0, 3)}",
-            }
+            device = {"kind": "anonymous", "value": f"a-{customer}-{self.dice.randint(0, 3)}"}
             return [{"kind": "customer", "value": customer}, device]
         if kind < 0.15:
-            return [
-                {"kind": "customer", "value": customer},
-                {"kind": "email", "value": f"{customer}@example.com"},
-            ]
+            return [{"kind": "customer", "value": customer}, {"kind": "email", "value": f"{customer}@example.com"}]
         if kind < 0.3:
-            return [
-                {
-                    "kind": "anonymous",
-                    "value": f"a-{customer}-{self.dice.randint(0, 3)}",
-                }
-            ]
+            return [{"kind": "anonymous", "value": f"a-{customer}-{self.dice.randint(0, 3)}"}]
         return [{"kind": "customer", "value": customer}]

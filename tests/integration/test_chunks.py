@@ -38,29 +38,16 @@ def ledger(tmp_path: Path) -> FencedLedger:
 
 @asynccontextmanager
 async def running(
-    topic: TestTopic,
-    ledger: FencedLedger,
-    *,
-    chunk_events_max: int = 6000,
-    lanes: int = 4,
+    topic: TestTopic, ledger: FencedLedger, *, chunk_events_max: int = 6000, lanes: int = 4
 ) -> AsyncIterator[AggregatorApp]:
     """A worker in this process; stopped in the end, unless it has failed before."""
     settings = Settings.model_validate(
         {
             "kafka": {"bootstrap": topic.bootstrap},
-            "aggregator": {
-                "chunk_events_max": chunk_events_max,
-                "lanes": lanes,
-                "session_timeout_s": 6,
-            },
+            "aggregator": {"chunk_events_max": chunk_events_max, "lanes": lanes, "session_timeout_s": 6},
         }
     )
-    app = create_app(
-        settings,
-        functools.partial(opened, ledger),
-        group=topic.group,
-        topics=[topic.name],
-    )
+    app = create_app(settings, functools.partial(opened, ledger), group=topic.group, topics=[topic.name])
     starting = asyncio.create_task(app.start())
     try:
         yield app
@@ -86,9 +73,7 @@ def values(count: int, *, start: int = 0) -> list[bytes]:
     return [b"value %d" % number for number in range(start, start + count)]
 
 
-async def test_every_record_is_delivered_once_and_in_order(
-    topic: TestTopic, ledger: FencedLedger
-) -> None:
+async def test_every_record_is_delivered_once_and_in_order(topic: TestTopic, ledger: FencedLedger) -> None:
     sent = values(5000)
     await topic.write(sent)
 
@@ -101,9 +86,7 @@ async def test_every_record_is_delivered_once_and_in_order(
         assert stored[part] == expected
 
 
-async def test_a_chunk_holds_no_more_records_than_it_may(
-    topic: TestTopic, ledger: FencedLedger
-) -> None:
+async def test_a_chunk_holds_no_more_records_than_it_may(topic: TestTopic, ledger: FencedLedger) -> None:
     await topic.write(values(4000))
 
     async with running(topic, ledger, chunk_events_max=300):
@@ -132,49 +115,34 @@ async def test_reading_begins_where_the_processor_stands_and_not_the_group(
         await until_stored(restored, topic, 100 + 60 + 1 + 4)
 
     stored = restored.records(topic.name)
-    assert {part: records[0][0] for part, records in stored.items()} == {
-        0: 0,
-        1: 40,
-        2: 99,
-        3: 100,
-    }
+    assert {part: records[0][0] for part, records in stored.items()} == {0: 0, 1: 40, 2: 99, 3: 100}
     assert all(records[-1][0] == 100 for records in stored.values())
 
 
-async def test_what_is_stored_is_committed_to_the_group_at_the_end(
-    topic: TestTopic, ledger: FencedLedger
-) -> None:
+async def test_what_is_stored_is_committed_to_the_group_at_the_end(topic: TestTopic, ledger: FencedLedger) -> None:
     await topic.write(values(100))
 
     async with running(topic, ledger):
         await until_stored(ledger, topic, 100)
 
-    assert await group_offsets(topic.bootstrap, topic.group) == {
-        (topic.name, part): 25 for part in range(4)
-    }
+    assert await group_offsets(topic.bootstrap, topic.group) == {(topic.name, part): 25 for part in range(4)}
 
 
-async def test_the_group_is_never_told_more_than_is_stored(
-    topic: TestTopic, ledger: FencedLedger
-) -> None:
+async def test_the_group_is_never_told_more_than_is_stored(topic: TestTopic, ledger: FencedLedger) -> None:
     await topic.write(values(3000))
     ledger.pause_s = 0.05
 
     async with running(topic, ledger, chunk_events_max=100):
         for _ in range(10):
             offsets = await group_offsets(topic.bootstrap, topic.group)
-            records = ledger.records(
-                topic.name
-            )  # read after the offsets: it can only have grown
+            records = ledger.records(topic.name)  # read after the offsets: it can only have grown
             for (_, part), offset in offsets.items():
                 assert offset <= len(records[part])
             await asyncio.sleep(0.1)
         await until_stored(ledger, topic, 3000)
 
 
-async def test_partitions_are_worked_on_side_by_side_up_to_the_lanes(
-    topic: TestTopic, ledger: FencedLedger
-) -> None:
+async def test_partitions_are_worked_on_side_by_side_up_to_the_lanes(topic: TestTopic, ledger: FencedLedger) -> None:
     await topic.write(values(4000))
     ledger.pause_s = 0.02
 
@@ -193,9 +161,7 @@ class OneStuck(FencedLedger):
         await super().process(chunk)
 
 
-async def test_a_partition_that_is_stuck_does_not_hold_up_the_others(
-    topic: TestTopic, tmp_path: Path
-) -> None:
+async def test_a_partition_that_is_stuck_does_not_hold_up_the_others(topic: TestTopic, tmp_path: Path) -> None:
     ledger = OneStuck(tmp_path / "ledger.db")
     await topic.write(values(8000))
 
@@ -203,11 +169,7 @@ async def test_a_partition_that_is_stuck_does_not_hold_up_the_others(
         await until_stored(ledger, topic, 6000)
 
         consumer = cast("ChunkConsumer", app.consumer)
-        assert {
-            tp.partition: chain.out
-            for tp, chain in consumer.chains.items()
-            if chain.out
-        } == {0: OUT_MAX}
+        assert {tp.partition: chain.out for tp, chain in consumer.chains.items() if chain.out} == {0: OUT_MAX}
         await app.lanes.settle(within_s=0)  # else stopping would wait for it
 
     assert 0 not in ledger.records(topic.name)
@@ -227,9 +189,7 @@ async def test_a_hole_in_the_log_reaches_the_processor_with_the_chunk_that_follo
     assert (first.first, first.next, first.records) == (10, 100, 40)
 
 
-async def test_a_record_without_a_value_or_of_any_bytes_is_delivered(
-    topic: TestTopic, ledger: FencedLedger
-) -> None:
+async def test_a_record_without_a_value_or_of_any_bytes_is_delivered(topic: TestTopic, ledger: FencedLedger) -> None:
     sent = [b"", b"\xff\x00\xfe", b"x" * 900_000]
     await topic.write(sent, part=1)
 
@@ -239,9 +199,7 @@ async def test_a_record_without_a_value_or_of_any_bytes_is_delivered(
     assert ledger.records(topic.name) == {1: list(enumerate(sent))}
 
 
-async def test_workers_join_and_leave_without_loss_or_double(
-    topic: TestTopic, tmp_path: Path
-) -> None:
+async def test_workers_join_and_leave_without_loss_or_double(topic: TestTopic, tmp_path: Path) -> None:
     path = tmp_path / "ledger.db"
     first = FencedLedger(path, owner="first", pause_s=0.01)
     second = FencedLedger(path, owner="second", pause_s=0.01)
@@ -253,19 +211,16 @@ async def test_workers_join_and_leave_without_loss_or_double(
         for _ in range(2):
             async with running(topic, second, chunk_events_max=100) as other:
                 await eventually(_owns(other), what="the second worker owns partitions")
-                await eventually(
-                    _stores_more(second, topic),
-                    what="the second worker has stored a chunk",
-                )
+                await eventually(_stores_more(second, topic), what="the second worker has stored a chunk")
             await eventually(_owns(app), what="the first worker owns partitions again")
         enough.set()
         sent = await writing
         await until_stored(first, topic, len(sent))
 
     stored = first.records(topic.name)
-    assert {
-        part: [value for _, value in records] for part, records in stored.items()
-    } == {part: sent[part :: topic.partitions] for part in range(topic.partitions)}
+    assert {part: [value for _, value in records] for part, records in stored.items()} == {
+        part: sent[part :: topic.partitions] for part in range(topic.partitions)
+    }
     assert (topic.name, 0) in first.forgotten
 
 
@@ -276,17 +231,9 @@ def _owns(app: AggregatorApp) -> Callable[[], Awaitable[bool]]:
     return owns
 
 
-def _stores_more(
-    ledger: FencedLedger, topic: TestTopic
-) -> Callable[[], Awaitable[bool]]:
+def _stores_more(ledger: FencedLedger, topic: TestTopic) -> Callable[[], Awaitable[bool]]:
     def stored() -> int:
-        return len(
-            [
-                chunk
-                for chunk in ledger.chunks(topic.name)
-                if chunk.owner == ledger.owner
-            ]
-        )
+        return len([chunk for chunk in ledger.chunks(topic.name) if chunk.owner == ledger.owner])
 
     before = stored()
 
@@ -296,9 +243,7 @@ def _stores_more(
     return more
 
 
-async def test_a_fenced_worker_fails_and_stores_nothing_more(
-    topic: TestTopic, ledger: FencedLedger
-) -> None:
+async def test_a_fenced_worker_fails_and_stores_nothing_more(topic: TestTopic, ledger: FencedLedger) -> None:
     await topic.write(values(100))
     async with running(topic, ledger) as app:
         await until_stored(ledger, topic, 100)
@@ -308,14 +253,10 @@ async def test_a_fenced_worker_fails_and_stores_nothing_more(
 
         assert isinstance(await until_failed(app), FencedError)
     assert ledger.count(topic.name) == 100
-    assert await group_offsets(topic.bootstrap, topic.group) == {
-        (topic.name, part): 25 for part in range(4)
-    }
+    assert await group_offsets(topic.bootstrap, topic.group) == {(topic.name, part): 25 for part in range(4)}
 
 
-async def test_a_topic_that_was_made_anew_is_refused(
-    topic: TestTopic, ledger: FencedLedger
-) -> None:
+async def test_a_topic_that_was_made_anew_is_refused(topic: TestTopic, ledger: FencedLedger) -> None:
     await topic.write(values(40))
     ledger.move((topic.name, 2), position=1000)
 
@@ -331,9 +272,7 @@ class AwayAtFirst(FencedLedger):
 
     refusals = 3
 
-    async def take_ownership(
-        self, bounds: Mapping[Partition, Bounds]
-    ) -> Mapping[Partition, int]:
+    async def take_ownership(self, bounds: Mapping[Partition, Bounds]) -> Mapping[Partition, int]:
         if self.refusals:
             self.refusals -= 1
             raise UnavailableError("the database is away")
@@ -358,9 +297,7 @@ async def test_a_database_that_is_away_at_the_start_delays_the_worker_and_does_n
         assert app.unready() is None
 
 
-async def test_a_failing_chunk_is_never_skipped(
-    topic: TestTopic, tmp_path: Path
-) -> None:
+async def test_a_failing_chunk_is_never_skipped(topic: TestTopic, tmp_path: Path) -> None:
     class Broken(FencedLedger):
         async def process(self, chunk: Chunk) -> None:
             if chunk.part == 3:

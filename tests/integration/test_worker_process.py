@@ -36,32 +36,10 @@ class Workers:
         self._folder = folder
         self._started: list[subprocess.Popen[bytes]] = []
 
-    def start(
-        self, owner: str, *, port: int = 0, pause_s: float = 0.0
-    ) -> subprocess.Popen[bytes]:
-        command = [
-            sys.executable,
-            "-m",
-            "tests.support.chunk_worker",
-            "--bootstrap",
-            self.topic.bootstrap,
-        ]
-        command += [
-            "--topic",
-            self.topic.name,
-            "--group",
-            self.topic.group,
-            "--owner",
-            owner,
-        ]
-        command += [
-            "--ledger",
-            str(self.ledger.path),
-            "--port",
-            str(port),
-            "--pause",
-            str(pause_s),
-        ]
+    def start(self, owner: str, *, port: int = 0, pause_s: float = 0.0) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "tests.support.chunk_worker", "--bootstrap", self.topic.bootstrap]
+        command += ["--topic", self.topic.name, "--group", self.topic.group, "--owner", owner]
+        command += ["--ledger", str(self.ledger.path), "--port", str(port), "--pause", str(pause_s)]
         with self.output(owner).open("wb") as output:
             worker = subprocess.Popen(command, stdout=output, stderr=output)
         self._started.append(worker)
@@ -71,11 +49,7 @@ class Workers:
         return self._folder / f"{owner}.log"
 
     def stored_by(self, owner: str) -> int:
-        return sum(
-            chunk.records
-            for chunk in self.ledger.chunks(self.topic.name)
-            if chunk.owner == owner
-        )
+        return sum(chunk.records for chunk in self.ledger.chunks(self.topic.name) if chunk.owner == owner)
 
     def until_stored_by(self, owner: str, count: int = 1) -> None:
         wait_until(
@@ -84,10 +58,7 @@ class Workers:
         )
 
     def until_stored(self, count: int) -> None:
-        wait_until(
-            lambda: self.ledger.count(self.topic.name) >= count,
-            what=f"{count} records are stored",
-        )
+        wait_until(lambda: self.ledger.count(self.topic.name) >= count, what=f"{count} records are stored")
 
     def assert_stored_once_and_in_order(self, count: int) -> None:
         stored = self.ledger.records(self.topic.name)
@@ -95,15 +66,8 @@ class Workers:
         for records in stored.values():
             assert [offset for offset, _ in records] == list(range(len(records)))
         for part in stored:
-            chunks = [
-                chunk
-                for chunk in self.ledger.chunks(self.topic.name)
-                if chunk.part == part
-            ]
-            assert [chunk.first for chunk in chunks] == [
-                0,
-                *(chunk.next for chunk in chunks[:-1]),
-            ]
+            chunks = [chunk for chunk in self.ledger.chunks(self.topic.name) if chunk.part == part]
+            assert [chunk.first for chunk in chunks] == [0, *(chunk.next for chunk in chunks[:-1])]
 
     def end(self) -> None:
         for worker in self._started:
@@ -158,19 +122,13 @@ async def test_sigterm_before_the_first_assignment_exits_0(workers: Workers) -> 
         except httpx.TransportError:
             return False
 
-    await asyncio.to_thread(
-        lambda: wait_until(answers, what="the operators' port answers")
-    )
+    await asyncio.to_thread(lambda: wait_until(answers, what="the operators' port answers"))
     worker.send_signal(signal.SIGTERM)
 
-    assert await asyncio.to_thread(worker.wait, 20) == 0, workers.output(
-        "one"
-    ).read_text()[-3000:]
+    assert await asyncio.to_thread(worker.wait, 20) == 0, workers.output("one").read_text()[-3000:]
 
 
-async def test_a_worker_outlives_its_broker_and_ends_in_good_order_without_it(
-    tmp_path: Path,
-) -> None:
+async def test_a_worker_outlives_its_broker_and_ends_in_good_order_without_it(tmp_path: Path) -> None:
     with data_directory() as folder:
         broker = EmbeddedKafka(folder)
         await asyncio.to_thread(broker.start)
@@ -205,15 +163,12 @@ async def test_a_worker_says_when_it_is_ready(workers: Workers) -> None:
         except httpx.TransportError:
             return None
 
-    first = await asyncio.to_thread(
-        lambda: wait_until(readiness, what="the operators' port answers")
-    )
+    first = await asyncio.to_thread(lambda: wait_until(readiness, what="the operators' port answers"))
     assert (first.status_code, first.text) == (503, "no partitions assigned\n")
 
     await asyncio.to_thread(
         lambda: wait_until(
-            lambda: (answer := readiness()) is not None and answer.status_code == 200,
-            what="the worker is ready",
+            lambda: (answer := readiness()) is not None and answer.status_code == 200, what="the worker is ready"
         )
     )
 
@@ -273,9 +228,7 @@ async def test_a_fenced_worker_exits_3(topic: TestTopic, workers: Workers) -> No
     assert workers.ledger.count(topic.name) == 40
 
 
-async def test_a_refusal_exits_2_and_says_what_to_do(
-    topic: TestTopic, workers: Workers
-) -> None:
+async def test_a_refusal_exits_2_and_says_what_to_do(topic: TestTopic, workers: Workers) -> None:
     workers.ledger.move((topic.name, 1), position=77)
     worker = workers.start("one")
 
@@ -286,9 +239,7 @@ async def test_a_refusal_exits_2_and_says_what_to_do(
     assert words in workers.output("one").read_text()
 
 
-async def test_a_worker_that_stands_still_with_lag_exits_4(
-    topic: TestTopic, workers: Workers
-) -> None:
+async def test_a_worker_that_stands_still_with_lag_exits_4(topic: TestTopic, workers: Workers) -> None:
     worker = workers.start("one", pause_s=3600)
     await topic.write([b"value"] * 40)
 

@@ -47,9 +47,7 @@ class ApiProcess:
 def write_sources(path: Path, key: str = KEY) -> None:
     """Write a sources file with one reader."""
     digest = hashlib.sha256(key.encode()).hexdigest()
-    path.write_text(
-        f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{digest}"]\nscopes = ["scores:read"]\n'
-    )
+    path.write_text(f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{digest}"]\nscopes = ["scores:read"]\n')
 
 
 @contextmanager
@@ -67,14 +65,9 @@ def api_process(dsn: str, folder: Path) -> Iterator[ApiProcess]:
         "TACTUS_API__METRICS_PORT": "0",
     }
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.api"], stderr=stream, env=environment
-        )
+        process = subprocess.Popen([sys.executable, "-m", "services.api"], stderr=stream, env=environment)
     try:
-        ports = [
-            _announced_port(log, event, process)
-            for event in ("api_listening", "operations_listening")
-        ]
+        ports = [_announced_port(log, event, process) for event in ("api_listening", "operations_listening")]
         yield ApiProcess(process, log, *ports)
     finally:
         process.kill()
@@ -84,15 +77,10 @@ def api_process(dsn: str, folder: Path) -> Iterator[ApiProcess]:
 def _announced_port(log: Path, event: str, process: subprocess.Popen[bytes]) -> int:
     def port() -> int | None:
         assert process.poll() is None, log.read_text()
-        return next(
-            (int(str(line["port"])) for line in _lines(log) if line["event"] == event),
-            None,
-        )
+        return next((int(str(line["port"])) for line in _lines(log) if line["event"] == event), None)
 
     return wait_until(port, what=f"the API says {event}")
 
 
 def _lines(log: Path) -> list[dict[str, object]]:
-    return [
-        json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")
-    ]
+    return [json.loads(line) for line in log.read_text().splitlines() if line.endswith("}")]

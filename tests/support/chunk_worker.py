@@ -21,22 +21,11 @@ async def run(arguments: argparse.Namespace) -> int:
     settings = Settings.model_validate(
         {
             "kafka": {"bootstrap": arguments.bootstrap},
-            "aggregator": {
-                "metrics_port": arguments.port,
-                "session_timeout_s": 6,
-                "watchdog_s": 5,
-            },
+            "aggregator": {"metrics_port": arguments.port, "session_timeout_s": 6, "watchdog_s": 5},
         }
     )
-    ledger = FencedLedger(
-        arguments.ledger, owner=arguments.owner, pause_s=arguments.pause
-    )
-    app = create_app(
-        settings,
-        functools.partial(opened, ledger),
-        group=arguments.group,
-        topics=[arguments.topic],
-    )
+    ledger = FencedLedger(arguments.ledger, owner=arguments.owner, pause_s=arguments.pause)
+    app = create_app(settings, functools.partial(opened, ledger), group=arguments.group, topics=[arguments.topic])
 
     async def ends() -> Ends:
         return await log_ends(arguments.bootstrap, [arguments.topic])

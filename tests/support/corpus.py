@@ -11,15 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.support.senders import (
-    ANONYMOUS_KEY,
-    BACKFILL_KEY,
-    BROWSER_KEY,
-    READ_KEY,
-    REVOKED_KEY,
-    SERVER_KEY,
-    event,
-)
+from tests.support.senders import ANONYMOUS_KEY, BACKFILL_KEY, BROWSER_KEY, READ_KEY, REVOKED_KEY, SERVER_KEY, event
 
 FOLDER: Final = Path(__file__).parents[1] / "corpus"
 
@@ -47,16 +39,12 @@ def _padded(size: int) -> bytes:
 GENERATORS: Final[Mapping[str, Callable[[], bytes]]] = {
     "gzip-bomb-1000-to-1": lambda: gzip.compress(b" " * 12 * MIB),
     "gzip-of-more-than-4-MiB": lambda: gzip.compress(
-        b"".join(
-            b'{"touchpoint":"web.page_viewed","n":%d},' % n for n in range(100_000)
-        )
+        b"".join(b'{"touchpoint":"web.page_viewed","n":%d},' % n for n in range(100_000))
     ),
     "gzip-10000-members": lambda: gzip.compress(b"") * 10_000,
     "gzip-twice": lambda: gzip.compress(gzip.compress(_good())),
     "gzip-good": lambda: gzip.compress(_good()),
-    "gzip-good-in-three-members": lambda: b"".join(
-        gzip.compress(part) for part in _thirds(_good())
-    ),
+    "gzip-good-in-three-members": lambda: b"".join(gzip.compress(part) for part in _thirds(_good())),
     "gzip-cut-off": lambda: gzip.compress(_good())[:-9],
     "gzip-with-junk": lambda: gzip.compress(_good()) + b"junk",
     "gzip-wrong-checksum": lambda: gzip.compress(_good())[:-8] + b"\0" * 8,
@@ -80,9 +68,7 @@ GENERATORS: Final[Mapping[str, Callable[[], bytes]]] = {
     "129-properties": lambda: _with_properties(129),
     "10000-names": lambda: _with_properties(10_000),
     "name-of-1-MB": lambda: b'{"' + b"x" * 1_000_000 + b'":1}',
-    "text-of-9000-characters": lambda: _good().replace(
-        b'"channel"', b'"text": "' + b"x" * 9000 + b'", "channel"'
-    ),
+    "text-of-9000-characters": lambda: _good().replace(b'"channel"', b'"text": "' + b"x" * 9000 + b'", "channel"'),
     "17-identities": lambda: _identities(17),
 }
 
@@ -96,9 +82,7 @@ def _sized(size: int) -> bytes:
     frame = _with_property('""')
     names = (size - len(frame)) // 4000 + 1
     properties = {f"p{number}": "x" * 4000 for number in range(names)}
-    sent = json.dumps(
-        event("sized") | {"data": {**_data(), "properties": properties}}
-    ).encode()
+    sent = json.dumps(event("sized") | {"data": {**_data(), "properties": properties}}).encode()
     surplus = len(sent) - size
     return sent.replace(b"x" * surplus, b"", 1)
 
@@ -114,17 +98,13 @@ def _batch(count: int) -> bytes:
 
 
 def _with_property(value: str) -> bytes:
-    marked = json.dumps(
-        event("property") | {"data": {**_data(), "properties": {"p": "@"}}}
-    )
+    marked = json.dumps(event("property") | {"data": {**_data(), "properties": {"p": "@"}}})
     return marked.replace('"@"', value).encode()
 
 
 def _with_properties(count: int) -> bytes:
     properties = {f"p{number}": number for number in range(count)}
-    return json.dumps(
-        event("wide") | {"data": {**_data(), "properties": properties}}
-    ).encode()
+    return json.dumps(event("wide") | {"data": {**_data(), "properties": properties}}).encode()
 
 
 def _deep(depth: int) -> bytes:
@@ -135,9 +115,7 @@ def _deep(depth: int) -> bytes:
 
 def _identities(count: int) -> bytes:
     identities = [{"kind": "device", "value": f"d{number}"} for number in range(count)]
-    return json.dumps(
-        event("many") | {"data": {**_data(), "identities": identities}}
-    ).encode()
+    return json.dumps(event("many") | {"data": {**_data(), "identities": identities}}).encode()
 
 
 class Row(NamedTuple):
@@ -222,9 +200,7 @@ def _row(told: Mapping[str, object]) -> Row:
         chunked=request.get("chunked", False),
         expect_status=int(str(told["expect_status"])),
         expect_type=None if told["expect_type"] is None else str(told["expect_type"]),
-        expect_reason=None
-        if "expect_reason" not in told
-        else str(told["expect_reason"]),
+        expect_reason=None if "expect_reason" not in told else str(told["expect_reason"]),
     )
 
 
@@ -233,6 +209,4 @@ def _body(request: Mapping[str, str]) -> bytes:
         return GENERATORS[request["generator"]]()
     if "body_base64" in request:
         return base64.b64decode(request["body_base64"])
-    return with_moments(request.get("body", ""), datetime.now(UTC)).encode(
-        "utf-8", "surrogatepass"
-    )
+    return with_moments(request.get("body", ""), datetime.now(UTC)).encode("utf-8", "surrogatepass")

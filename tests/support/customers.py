@@ -31,13 +31,7 @@ class Lived(NamedTuple):
 
 
 async def store_person(
-    dsn: str,
-    events: Iterable[Lived],
-    *,
-    customer: str,
-    version: int,
-    model_version: str = "m1",
-    as_of: int = 0,
+    dsn: str, events: Iterable[Lived], *, customer: str, version: int, model_version: str = "m1", as_of: int = 0
 ) -> None:
     """Store events, their tallies, and one person whose identities are all those that the events name."""
     events = list(events)
@@ -64,24 +58,17 @@ async def store_person(
         await connection.close()
 
 
-async def _identities(
-    connection: asyncpg.Connection, names: Iterable[str], *, customer: str
-) -> dict[str, int]:
+async def _identities(connection: asyncpg.Connection, names: Iterable[str], *, customer: str) -> dict[str, int]:
     numbers: dict[str, int] = {}
     for name in [customer, *sorted(set(names) - {customer})]:
         numbers[name] = await connection.fetchval("SELECT nextval('identity_id')")
         await connection.execute(
-            "INSERT INTO identity (id, value, person) VALUES ($1, $2, $3)",
-            numbers[name],
-            name,
-            numbers[customer],
+            "INSERT INTO identity (id, value, person) VALUES ($1, $2, $3)", numbers[name], name, numbers[customer]
         )
     return numbers
 
 
-async def _leaves(
-    connection: asyncpg.Connection, events: Iterable[Lived]
-) -> dict[tuple[str, str, str], int]:
+async def _leaves(connection: asyncpg.Connection, events: Iterable[Lived]) -> dict[tuple[str, str, str], int]:
     return {
         leaf: await connection.fetchval(
             "INSERT INTO leaf (touchpoint, channel, place) VALUES ($1, $2, $3)"
@@ -127,14 +114,8 @@ async def _store_tallies(
     tallies: dict[tuple[int, int, int], Tally] = {}
     for event in events:
         leaf = leaves[event.touchpoint, event.channel, event.place]
-        key = (
-            numbers[event.identity],
-            leaf,
-            int(event.occurred_at.timestamp()) // 3600,
-        )
-        impression = Tally.of(
-            v_micro=round(event.v * MICRO), q_micro=round(event.q * MICRO)
-        )
+        key = (numbers[event.identity], leaf, int(event.occurred_at.timestamp()) // 3600)
+        impression = Tally.of(v_micro=round(event.v * MICRO), q_micro=round(event.q * MICRO))
         tallies[key] = tallies.get(key, ZERO).merge(impression)
     await connection.executemany(
         "INSERT INTO tally_row VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",

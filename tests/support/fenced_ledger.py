@@ -44,28 +44,19 @@ class FencedLedger:
         with self._connected() as connection:
             connection.executescript("PRAGMA journal_mode = WAL;" + SCHEMA)
 
-    async def take_ownership(
-        self, bounds: Mapping[Partition, Bounds]
-    ) -> Mapping[Partition, int]:
+    async def take_ownership(self, bounds: Mapping[Partition, Bounds]) -> Mapping[Partition, int]:
         starts: dict[Partition, int] = {}
         with self._connected() as connection:
             for (topic, part), bound in bounds.items():
                 connection.execute(
-                    "INSERT INTO progress VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING",
-                    (topic, part, bound.earliest),
+                    "INSERT INTO progress VALUES (?, ?, ?, 0) ON CONFLICT DO NOTHING", (topic, part, bound.earliest)
                 )
-                connection.execute(
-                    "UPDATE progress SET epoch = epoch + 1 WHERE topic = ? AND part = ?",
-                    (topic, part),
-                )
+                connection.execute("UPDATE progress SET epoch = epoch + 1 WHERE topic = ? AND part = ?", (topic, part))
                 row = connection.execute(
-                    "SELECT next, epoch FROM progress WHERE topic = ? AND part = ?",
-                    (topic, part),
+                    "SELECT next, epoch FROM progress WHERE topic = ? AND part = ?", (topic, part)
                 ).fetchone()
                 if row[0] > bound.end:
-                    raise ConfigurationError(
-                        f"{(topic, part)} is stored up to {row[0]}, the log ends at {bound.end}"
-                    )
+                    raise ConfigurationError(f"{(topic, part)} is stored up to {row[0]}, the log ends at {bound.end}")
                 starts[topic, part], self.epochs[topic, part] = row
         return starts
 
@@ -88,8 +79,7 @@ class FencedLedger:
         """Offset and value of what is stored of each partition."""
         with self._connected() as connection:
             rows = connection.execute(
-                "SELECT part, log_offset, value FROM record WHERE topic = ? ORDER BY part, log_offset",
-                (topic,),
+                "SELECT part, log_offset, value FROM record WHERE topic = ? ORDER BY part, log_offset", (topic,)
             ).fetchall()
         stored: dict[int, list[tuple[int, bytes]]] = {}
         for part, offset, value in rows:
@@ -100,33 +90,23 @@ class FencedLedger:
         """The chunks in the order of their commits."""
         with self._connected() as connection:
             rows = connection.execute(
-                "SELECT topic, part, first, next, records, owner FROM chunk WHERE topic = ? ORDER BY rowid",
-                (topic,),
+                "SELECT topic, part, first, next, records, owner FROM chunk WHERE topic = ? ORDER BY rowid", (topic,)
             ).fetchall()
         return [Stored(*row) for row in rows]
 
     def count(self, topic: str) -> int:
         with self._connected() as connection:
-            return int(
-                connection.execute(
-                    "SELECT count(*) FROM record WHERE topic = ?", (topic,)
-                ).fetchone()[0]
-            )
+            return int(connection.execute("SELECT count(*) FROM record WHERE topic = ?", (topic,)).fetchone()[0])
 
     def move(self, partition: Partition, *, position: int) -> None:
         """Set where a partition stands, as a restored database would."""
         with self._connected() as connection:
-            connection.execute(
-                "INSERT OR REPLACE INTO progress VALUES (?, ?, ?, 0)",
-                (*partition, position),
-            )
+            connection.execute("INSERT OR REPLACE INTO progress VALUES (?, ?, ?, 0)", (*partition, position))
 
     def steal(self, topic: str) -> None:
         """Raise the epochs, as another worker's take-over would."""
         with self._connected() as connection:
-            connection.execute(
-                "UPDATE progress SET epoch = epoch + 1 WHERE topic = ?", (topic,)
-            )
+            connection.execute("UPDATE progress SET epoch = epoch + 1 WHERE topic = ?", (topic,))
 
     def _store(self, chunk: Chunk) -> None:
         partition = (chunk.topic, chunk.part)
@@ -136,15 +116,10 @@ class FencedLedger:
                 (chunk.next, *partition, chunk.first, self.epochs.get(partition, -1)),
             ).rowcount
             if moved != 1:
-                raise FencedError(
-                    f"{partition} at {chunk.first} belongs to another worker"
-                )
+                raise FencedError(f"{partition} at {chunk.first} belongs to another worker")
             connection.executemany(
                 "INSERT INTO record VALUES (?, ?, ?, ?, ?)",
-                [
-                    (*partition, record.offset, record.value, self.owner)
-                    for record in chunk.records
-                ],
+                [(*partition, record.offset, record.value, self.owner) for record in chunk.records],
             )
             connection.execute(
                 "INSERT INTO chunk VALUES (?, ?, ?, ?, ?, ?)",
@@ -154,9 +129,7 @@ class FencedLedger:
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         connection = sqlite3.connect(self.path, timeout=20, isolation_level="IMMEDIATE")
-        connection.execute(
-            "PRAGMA synchronous = OFF"
-        )  # outlives a kill; no test cuts the power
+        connection.execute("PRAGMA synchronous = OFF")  # outlives a kill; no test cuts the power
         try:
             with connection:
                 yield connection

@@ -23,29 +23,15 @@ class Read(NamedTuple):
 
 def read_log(bootstrap: str, *topics: str) -> list[Read]:
     """Return every record of the topics, from their first offset to their present ends."""
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "independent",
-            "enable.auto.commit": False,
-        }
-    )
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "independent", "enable.auto.commit": False})
     try:
         ends = {part: end for topic in topics for part, end in _ends(consumer, topic)}
-        consumer.assign(
-            [
-                TopicPartition(topic, part, 0)
-                for (topic, part), end in ends.items()
-                if end > 0
-            ]
-        )
+        consumer.assign([TopicPartition(topic, part, 0) for (topic, part), end in ends.items() if end > 0])
         wanted = sum(ends.values())
         found: list[Read] = []
 
         def all_read() -> bool:
-            for message in (
-                consumer.consume(1000, timeout=1.0) if len(found) < wanted else []
-            ):
+            for message in consumer.consume(1000, timeout=1.0) if len(found) < wanted else []:
                 if message.error():
                     raise KafkaException(message.error())
                 record = _read(message)
@@ -71,14 +57,9 @@ def _end(consumer: Consumer, topic: str, part: int) -> int:
 
     def bounds() -> tuple[int, int] | None:
         try:
-            low, high = consumer.get_watermark_offsets(
-                TopicPartition(topic, part), timeout=10
-            )
+            low, high = consumer.get_watermark_offsets(TopicPartition(topic, part), timeout=10)
         except KafkaException as error:
-            if (
-                not error.args[0].retriable()
-                and error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION
-            ):
+            if not error.args[0].retriable() and error.args[0].code() != KafkaError.NOT_LEADER_FOR_PARTITION:
                 raise
             return None
         return low, high

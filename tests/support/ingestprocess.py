@@ -32,15 +32,10 @@ class IngestProcess:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    def post(
-        self, body: object, *, key: str = SERVER_KEY, timeout_s: float = 20.0
-    ) -> httpx.Response:
+    def post(self, body: object, *, key: str = SERVER_KEY, timeout_s: float = 20.0) -> httpx.Response:
         """Post events on a connection of its own."""
         return httpx.post(
-            f"{self.url}/v1/events",
-            json=body,
-            headers={"Authorization": f"Bearer {key}"},
-            timeout=timeout_s,
+            f"{self.url}/v1/events", json=body, headers={"Authorization": f"Bearer {key}"}, timeout=timeout_s
         )
 
     def status(self, path: str, *, operations: bool = False) -> int:
@@ -85,9 +80,7 @@ def ingest_process(
         **(settings or {}),
     }
     with log.open("wb") as stream:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "services.ingest"], stderr=stream, env=environment
-        )
+        process = subprocess.Popen([sys.executable, "-m", "services.ingest"], stderr=stream, env=environment)
     try:
         port = _announced_port(log, "ingest_listening", process)
         metrics_port = _announced_port(log, "operations_listening", process)
@@ -100,17 +93,10 @@ def ingest_process(
 def _announced_port(log: Path, event: str, process: subprocess.Popen[bytes]) -> int:
     def port() -> int | None:
         assert process.poll() is None, log.read_text()
-        return next(
-            (int(str(line["port"])) for line in _lines(log) if line["event"] == event),
-            None,
-        )
+        return next((int(str(line["port"])) for line in _lines(log) if line["event"] == event), None)
 
     return wait_until(port, what=f"ingest says {event}")
 
 
 def _lines(log: Path) -> list[dict[str, object]]:
-    return [
-        json.loads(line)
-        for line in log.read_text().splitlines()
-        if line.startswith("{") and line.endswith("}")
-    ]
+    return [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{") and line.endswith("}")]

@@ -11,10 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-JARS = {
-    f"part-{number}": f"the bytes of part {number}".encode() * 500
-    for number in range(4)
-}
+JARS = {f"part-{number}": f"the bytes of part {number}".encode() * 500 for number in range(4)}
 
 
 @dataclass
@@ -54,9 +51,7 @@ def jar_server() -> Iterator[Repository]:
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(
-                content[: len(content) // 2] if name in repository.cut else content
-            )
+            self.wfile.write(content[: len(content) // 2] if name in repository.cut else content)
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""

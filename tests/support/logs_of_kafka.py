@@ -40,23 +40,15 @@ class TestTopic:
         sent: list[bytes] = []
         async with producing(self.bootstrap) as producer:
             while not enough.is_set():
-                more = [
-                    b"value %d" % number for number in range(len(sent), len(sent) + 100)
-                ]
+                more = [b"value %d" % number for number in range(len(sent), len(sent) + 100)]
                 await self._send(producer, more, part=None)
                 sent += more
                 await asyncio.sleep(0.1)
         return sent
 
-    async def _send(
-        self, producer: AIOKafkaProducer, values: Sequence[bytes], *, part: int | None
-    ) -> None:
+    async def _send(self, producer: AIOKafkaProducer, values: Sequence[bytes], *, part: int | None) -> None:
         sent = [
-            await producer.send(
-                self.name,
-                value,
-                partition=number % self.partitions if part is None else part,
-            )
+            await producer.send(self.name, value, partition=number % self.partitions if part is None else part)
             for number, value in enumerate(values)
         ]
         await asyncio.gather(*sent)
@@ -64,9 +56,7 @@ class TestTopic:
     async def remove_before(self, part: int, offset: int) -> None:
         """What retention does: the log then starts at `offset`."""
         async with administration(self.bootstrap) as admin:
-            await admin.delete_records(
-                {TopicPartition(self.name, part): RecordsToDelete(offset)}
-            )
+            await admin.delete_records({TopicPartition(self.name, part): RecordsToDelete(offset)})
 
     async def _has_leaders(self) -> bool:
         return len(await log_ends(self.bootstrap, [self.name])) == self.partitions

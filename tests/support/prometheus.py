@@ -21,21 +21,13 @@ CONFIGURATION = ROOT / "deploy" / "prometheus"
 
 def promtool() -> Path:
     """The path of promtool; a machine that cannot have it fails here, with what to do."""
-    found = subprocess.run(
-        [ROOT / "scripts" / "promtool.sh"],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=300,
-    )
+    found = subprocess.run([ROOT / "scripts" / "promtool.sh"], check=False, capture_output=True, text=True, timeout=300)
     assert found.returncode == 0, found.stderr
     return Path(found.stdout.strip())
 
 
 @contextmanager
-def running_prometheus(
-    metrics: Mapping[str, Sequence[str]], folder: Path
-) -> Iterator[str]:
+def running_prometheus(metrics: Mapping[str, Sequence[str]], folder: Path) -> Iterator[str]:
     """Run a server on our configuration, with a stack's addresses in place of the containers' names."""
     program = shutil.which("prometheus") or promtool().with_name("prometheus")
     port = free_port()

@@ -65,9 +65,7 @@ class StandingClock:
 
 def example_sources() -> Sources:
     """Return one reader that may read, and one that may not."""
-    may, may_not = (
-        hashlib.sha256(key.encode()).hexdigest() for key in (KEY, OTHER_KEY)
-    )
+    may, may_not = (hashlib.sha256(key.encode()).hexdigest() for key in (KEY, OTHER_KEY))
     return Sources(
         readers=[
             Reader(name="crm", keys_sha256=(may,)),
@@ -105,10 +103,6 @@ async def opened_store(dsn: str) -> AsyncIterator[CustomerStore]:
 async def read_client(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
     """Give an HTTP client of the application, with a valid read key."""
     async with opened_store(dsn) as store:
-        transport = httpx.ASGITransport(
-            app=example_app(store), raise_app_exceptions=False
-        )
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://api", headers=BEARER
-        ) as client:
+        transport = httpx.ASGITransport(app=example_app(store), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=BEARER) as client:
             yield client

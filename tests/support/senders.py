@@ -36,15 +36,8 @@ SERVER = Source(
     revoked_sha256=(digest(REVOKED_KEY),),
 )
 BROWSER = Source(name="site", kind="browser", keys_sha256=(digest(BROWSER_KEY),))
-BACKFILL = Source(
-    name="archive", kind="server", keys_sha256=(digest(BACKFILL_KEY),), backfill=True
-)
-ANONYMOUS = Source(
-    name="kiosk",
-    kind="browser",
-    keys_sha256=(digest(ANONYMOUS_KEY),),
-    identity="anonymous",
-)
+BACKFILL = Source(name="archive", kind="server", keys_sha256=(digest(BACKFILL_KEY),), backfill=True)
+ANONYMOUS = Source(name="kiosk", kind="browser", keys_sha256=(digest(ANONYMOUS_KEY),), identity="anonymous")
 
 
 @cache
@@ -76,9 +69,7 @@ def write_sources(path: Path, *, revoked: tuple[str, ...] = ()) -> None:
     partial.replace(path)
 
 
-def event(
-    event_id: str = "e1", *, customer: str = "c1", **attributes: object
-) -> dict[str, object]:
+def event(event_id: str = "e1", *, customer: str = "c1", **attributes: object) -> dict[str, object]:
     """Make a good native event."""
     return {
         "id": event_id,

@@ -31,12 +31,7 @@ class RunningStack:
     """`tactus up` and what it has published."""
 
     def __init__(
-        self,
-        data: Path,
-        *,
-        workers: int = 1,
-        environment: Mapping[str, str] | None = None,
-        named: bool = True,
+        self, data: Path, *, workers: int = 1, environment: Mapping[str, str] | None = None, named: bool = True
     ) -> None:
         self.data = data
         self.output = data / "up.log"
@@ -56,11 +51,7 @@ class RunningStack:
     @property
     def folder(self) -> Path:
         """The stack's own directory, named or usual."""
-        return (
-            self.data
-            if self.data.joinpath("up.lock").exists()
-            else self.data / ".tactus"
-        )
+        return self.data if self.data.joinpath("up.lock").exists() else self.data / ".tactus"
 
     @property
     def connection(self) -> Connection:
@@ -78,11 +69,7 @@ class RunningStack:
                 return found if ours else None
             return None
 
-        return wait_until(
-            published,
-            what=f"the stack is up; it said:\n{self.said()}",
-            timeout_s=START_S,
-        )
+        return wait_until(published, what=f"the stack is up; it said:\n{self.said()}", timeout_s=START_S)
 
     def said(self) -> str:
         """Return everything that `up` has printed."""
@@ -105,9 +92,7 @@ class RunningStack:
 
 
 @contextmanager
-def running_stack(
-    *, workers: int = 1, environment: Mapping[str, str] | None = None
-) -> Iterator[RunningStack]:
+def running_stack(*, workers: int = 1, environment: Mapping[str, str] | None = None) -> Iterator[RunningStack]:
     """Run a stack that is ready, in a folder of its own; everything is gone afterwards."""
     with data_directory() as data:
         stack = RunningStack(data, workers=workers, environment=environment)
@@ -130,12 +115,7 @@ def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
 
 def ports_of(connection: Connection) -> list[int]:
     """Return every port that the stack has told of."""
-    addresses = [
-        connection.ingest,
-        connection.api,
-        connection.postgres,
-        f"tcp://{connection.kafka}",
-    ]
+    addresses = [connection.ingest, connection.api, connection.postgres, f"tcp://{connection.kafka}"]
     addresses += [url for urls in connection.metrics.values() for url in urls]
     return [port for address in addresses if (port := urlsplit(address).port)]
 
@@ -148,8 +128,4 @@ def listens(port: int) -> bool:
 
 
 def _clean() -> dict[str, str]:
-    return {
-        name: value
-        for name, value in os.environ.items()
-        if not name.startswith("TACTUS_")
-    }
+    return {name: value for name, value in os.environ.items() if not name.startswith("TACTUS_")}

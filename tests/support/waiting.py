@@ -15,9 +15,7 @@ PATIENCE_S = 30.0
 POLL_S = 0.05
 
 
-def wait_until(
-    condition: Callable[[], T | None], *, what: str, timeout_s: float = PATIENCE_S
-) -> T:
+def wait_until(condition: Callable[[], T | None], *, what: str, timeout_s: float = PATIENCE_S) -> T:
     """Return the first true answer of the condition; fail with `what` when none comes."""
     deadline = time.monotonic() + timeout_s
     while True:
@@ -29,12 +27,7 @@ def wait_until(
         time.sleep(POLL_S)
 
 
-async def eventually(
-    condition: Callable[[], Awaitable[T | None]],
-    *,
-    what: str,
-    timeout_s: float = PATIENCE_S,
-) -> T:
+async def eventually(condition: Callable[[], Awaitable[T | None]], *, what: str, timeout_s: float = PATIENCE_S) -> T:
     """Return the first true answer of the awaited condition; fail with `what` when none comes."""
     deadline = time.monotonic() + timeout_s
     while True:

@@ -28,18 +28,10 @@ def exchange(
     chunked: bool = False,
 ) -> Reply:
     """Send one request on a connection of its own, and read the answer to its end."""
-    framing = (
-        ("Transfer-Encoding", "chunked")
-        if chunked
-        else ("Content-Length", str(len(body)))
-    )
+    framing = ("Transfer-Encoding", "chunked") if chunked else ("Content-Length", str(len(body)))
     head = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Connection: close"]
     head += [f"{name}: {value}" for name, value in (framing, *headers)]
-    request = (
-        "\r\n".join(head).encode("latin-1")
-        + b"\r\n\r\n"
-        + (_chunks(body) if chunked else body)
-    )
+    request = "\r\n".join(head).encode("latin-1") + b"\r\n\r\n" + (_chunks(body) if chunked else body)
     return send(port, [request])
 
 
@@ -51,15 +43,11 @@ def send(port: int, pieces: Sequence[bytes]) -> Reply:
         with http.client.HTTPResponse(connection) as response:
             response.begin()
             return Reply(
-                response.status,
-                {name.lower(): value for name, value in response.getheaders()},
-                response.read(),
+                response.status, {name.lower(): value for name, value in response.getheaders()}, response.read()
             )
 
 
 def _chunks(body: bytes) -> bytes:
     size = 10_000
     parts = [body[start : start + size] for start in range(0, len(body), size)]
-    return (
-        b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"
-    )
+    return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts) + b"0\r\n\r\n"

@@ -7,11 +7,5 @@ import os
 from hypothesis import settings
 
 settings.register_profile("quick", max_examples=50, deadline=None)
-settings.register_profile(
-    "ci",
-    settings.get_profile("quick"),
-    max_examples=200,
-    derandomize=True,
-    print_blob=True,
-)
+settings.register_profile("ci", settings.get_profile("quick"), max_examples=200, derandomize=True, print_blob=True)
 settings.load_profile("ci" if "CI" in os.environ else "quick")

@@ -2,13 +2,7 @@
 
 from __future__ import annotations
 
-from services.infra.kafka.admin import (
-    LogWatch,
-    apply_topics,
-    check_topics,
-    group_offsets,
-    log_ends,
-)
+from services.infra.kafka.admin import LogWatch, apply_topics, check_topics, group_offsets, log_ends
 from services.infra.kafka.breaker import Breaker
 from services.infra.kafka.producer import LogProducer, LogRecord
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec

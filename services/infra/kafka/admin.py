@@ -33,11 +33,7 @@ REQUEST_TIMEOUT_MS: Final = 10_000
 VISIBLE_POLL_S: Final = 0.05
 """A new topic reaches a broker's metadata within some tens of milliseconds."""
 
-COORDINATOR_AWAY: Final = (
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    NotCoordinatorForGroupError,
-)
+COORDINATOR_AWAY: Final = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 """What a broker answers while it makes or loads its topic of offsets."""
 
 Partition = tuple[str, int]
@@ -60,10 +56,7 @@ async def apply_topics(settings: KafkaSettings) -> Applied:
             present = await _visible(admin, missing)
             # A leader that metadata names may not know it yet: its answer tells that it takes records.
             await log_ends(settings.bootstrap, [spec.name for spec in missing])
-        made = [
-            f"{spec.name}: created with {settings.partitions} partitions"
-            for spec in missing
-        ]
+        made = [f"{spec.name}: created with {settings.partitions} partitions" for spec in missing]
         return Applied(made, await _differences(admin, present, settings))
 
 
@@ -72,18 +65,14 @@ async def check_topics(settings: KafkaSettings) -> list[str]:
     async with _admin(settings) as admin:
         present = await _described(admin)
         missing = [
-            f"{spec.name}: missing; run `tactus topics apply`"
-            for spec in TOPIC_SPECS
-            if spec.name not in present
+            f"{spec.name}: missing; run `tactus topics apply`" for spec in TOPIC_SPECS if spec.name not in present
         ]
         return missing + await _differences(admin, present, settings)
 
 
 @asynccontextmanager
 async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(
-        bootstrap_servers=settings.bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS
-    )
+    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
     try:
         async with asyncio.timeout(ADMIN_TIMEOUT_S):
             await admin.start()
@@ -100,17 +89,10 @@ async def _described(admin: AIOKafkaAdminClient) -> dict[str, dict[str, Any]]:
     return {topic["topic"]: topic for topic in await admin.describe_topics()}
 
 
-async def _create(
-    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], settings: KafkaSettings
-) -> None:
+async def _create(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec], settings: KafkaSettings) -> None:
     answer = await admin.create_topics(
         [
-            NewTopic(
-                spec.name,
-                settings.partitions,
-                settings.replication,
-                topic_configs=spec.wanted(settings),
-            )
+            NewTopic(spec.name, settings.partitions, settings.replication, topic_configs=spec.wanted(settings))
             for spec in specs
         ]
     )
@@ -124,9 +106,7 @@ async def _create(
             )
 
 
-async def _visible(
-    admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]
-) -> dict[str, dict[str, Any]]:
+async def _visible(admin: AIOKafkaAdminClient, specs: Sequence[TopicSpec]) -> dict[str, dict[str, Any]]:
     while True:
         present = await _described(admin)
         made = [present.get(spec.name) for spec in specs]
@@ -136,15 +116,11 @@ async def _visible(
 
 
 def _leaders_known(topic: dict[str, Any]) -> bool:
-    return bool(topic["partitions"]) and all(
-        part["leader"] >= 0 for part in topic["partitions"]
-    )
+    return bool(topic["partitions"]) and all(part["leader"] >= 0 for part in topic["partitions"])
 
 
 async def _differences(
-    admin: AIOKafkaAdminClient,
-    present: dict[str, dict[str, Any]],
-    settings: KafkaSettings,
+    admin: AIOKafkaAdminClient, present: dict[str, dict[str, Any]], settings: KafkaSettings
 ) -> list[str]:
     specs = [spec for spec in TOPIC_SPECS if spec.name in present]
     configs = await _configs(admin, [spec.name for spec in specs])
@@ -160,9 +136,7 @@ async def _differences(
     return lines
 
 
-def _shape_differences(
-    spec: TopicSpec, topic: dict[str, Any], settings: KafkaSettings
-) -> list[str]:
+def _shape_differences(spec: TopicSpec, topic: dict[str, Any], settings: KafkaSettings) -> list[str]:
     lines = []
     partitions = len(topic["partitions"])
     if partitions != settings.partitions:
@@ -179,28 +153,20 @@ def _shape_differences(
     return lines
 
 
-async def _configs(
-    admin: AIOKafkaAdminClient, names: Sequence[str]
-) -> dict[str, dict[str, str]]:
+async def _configs(admin: AIOKafkaAdminClient, names: Sequence[str]) -> dict[str, dict[str, str]]:
     if not names:
         return {}
-    answers = await admin.describe_configs(
-        [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
-    )
+    answers = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, name) for name in names])
     configs: dict[str, dict[str, str]] = {}
     for answer in answers:
         for code, message, _kind, name, entries in answer.resources:
             if code:
-                raise ConfigurationError(
-                    f"settings of {name} cannot be read ({message}); check this client's rights"
-                )
+                raise ConfigurationError(f"settings of {name} cannot be read ({message}); check this client's rights")
             configs[name] = {entry[0]: entry[1] for entry in entries}
     return configs
 
 
-async def _committed(
-    admin: AIOKafkaAdminClient, group: str
-) -> Mapping[TopicPartition, OffsetAndMetadata]:
+async def _committed(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPartition, OffsetAndMetadata]:
     """Ask until the coordinator answers: the first question ever makes Kafka create its topic of offsets."""
     committed: Mapping[TopicPartition, OffsetAndMetadata] | None = None
     while committed is None:
@@ -237,12 +203,8 @@ class LogWatch:
                 end = await consumer.end_offsets(parts)
         except (KafkaError, TimeoutError, OSError) as error:
             await self.close()
-            raise UnavailableError(
-                f"the log's ends cannot be read ({error!r})"
-            ) from error
-        return {
-            (part.topic, part.partition): (first[part], end[part]) for part in parts
-        }
+            raise UnavailableError(f"the log's ends cannot be read ({error!r})") from error
+        return {(part.topic, part.partition): (first[part], end[part]) for part in parts}
 
     async def offsets(self, group: str) -> dict[Partition, int]:
         """Tell what the group has committed; partitions without a commit are left out."""
@@ -252,9 +214,7 @@ class LogWatch:
                 committed = await _committed(admin, group)
         except (KafkaError, TimeoutError, OSError) as error:
             await self.close()
-            raise UnavailableError(
-                f"the group's offsets cannot be read ({error!r})"
-            ) from error
+            raise UnavailableError(f"the group's offsets cannot be read ({error!r})") from error
         return {
             (part.topic, part.partition): position.offset
             for part, position in committed.items()
@@ -272,26 +232,20 @@ class LogWatch:
 
     async def _connected_consumer(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(
-                bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS
-            )
+            consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
             self._consumer = consumer
             await consumer.start()
         return self._consumer
 
     async def _connected_admin(self) -> AIOKafkaAdminClient:
         if self._admin is None:
-            admin = AIOKafkaAdminClient(
-                bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS
-            )
+            admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
             self._admin = admin
             await admin.start()
         return self._admin
 
 
-async def log_ends(
-    bootstrap: str, topics: Sequence[str]
-) -> dict[Partition, tuple[int, int]]:
+async def log_ends(bootstrap: str, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
     """Tell (first offset, end) of every partition of the topics."""
     watch = LogWatch(bootstrap)
     try:

@@ -58,9 +58,7 @@ class LogRecord(NamedTuple):
 class _Delivery:
     """Counts the acknowledgements of one append, also those that come after its caller has left."""
 
-    def __init__(
-        self, *, records: int, size: int, release: Callable[[int], None]
-    ) -> None:
+    def __init__(self, *, records: int, size: int, release: Callable[[int], None]) -> None:
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.error: BaseException | None = None
         self._left = records
@@ -141,9 +139,7 @@ class LogProducer:
             error = delivery.error
         except TimeoutError as missed:
             self._breaker.missed("the log did not acknowledge in time")
-            raise UnavailableError(
-                "no acknowledgement within the deadline; the outcome is unknown"
-            ) from missed
+            raise UnavailableError("no acknowledgement within the deadline; the outcome is unknown") from missed
         except KafkaError as refused:
             error = refused
         finally:
@@ -174,18 +170,11 @@ class LogProducer:
             raise UnavailableError(self._breaker.reason or "the log is being tried")
         return self._producer, size
 
-    async def _enqueue(
-        self,
-        producer: AIOKafkaProducer,
-        records: Sequence[LogRecord],
-        delivery: _Delivery,
-    ) -> None:
+    async def _enqueue(self, producer: AIOKafkaProducer, records: Sequence[LogRecord], delivery: _Delivery) -> None:
         sent = 0
         try:
             for topic, key, value, headers in records:
-                acknowledgement = await producer.send(
-                    topic, value, key, headers=list(headers)
-                )
+                acknowledgement = await producer.send(topic, value, key, headers=list(headers))
                 acknowledgement.add_done_callback(delivery.one_done)
                 sent += 1
         finally:
@@ -255,9 +244,7 @@ class LogProducer:
     def _silent(self) -> bool:
         now = perf_counter()
         stale = any(now - since > STALE_S for since in self._waiting_since.values())
-        return (
-            stale or self._breaker.state is State.OPEN or now - self._acked_at > QUIET_S
-        )
+        return stale or self._breaker.state is State.OPEN or now - self._acked_at > QUIET_S
 
     async def _probe(self) -> None:
         if self._producer is None:
@@ -271,16 +258,12 @@ class LogProducer:
         else:
             headless = [topic for topic in self._topics if not _led(cluster, topic)]
             if headless:
-                self._breaker.trip(
-                    f"topic {headless[0]} is missing or has no leader: run `tactus topics apply`"
-                )
+                self._breaker.trip(f"topic {headless[0]} is missing or has no leader: run `tactus topics apply`")
             else:
                 self._breaker.seen()
                 self._acked_at = perf_counter()
         if was is not self._breaker.state:
-            log.warning(
-                "log_breaker", state=self._breaker.state, reason=self._breaker.reason
-            )
+            log.warning("log_breaker", state=self._breaker.state, reason=self._breaker.reason)
 
     async def _drop(self) -> None:
         producer, self._producer = self._producer, None

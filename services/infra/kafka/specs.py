@@ -44,18 +44,11 @@ class TopicSpec:
 
     def wanted(self, settings: KafkaSettings) -> dict[str, str]:
         """Tell every setting the topic must have on this cluster."""
-        return {
-            **_COMMON,
-            **self.configs,
-            "min.insync.replicas": str(settings.min_insync),
-        }
+        return {**_COMMON, **self.configs, "min.insync.replicas": str(settings.min_insync)}
 
 
 def _kept_for(name: str, retention_ms: int) -> TopicSpec:
-    return TopicSpec(
-        name=name,
-        configs={"cleanup.policy": "delete", "retention.ms": str(retention_ms)},
-    )
+    return TopicSpec(name=name, configs={"cleanup.policy": "delete", "retention.ms": str(retention_ms)})
 
 
 TOPIC_SPECS: Final = (

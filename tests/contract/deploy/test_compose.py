@@ -118,11 +118,7 @@ def test_every_reference_leads_somewhere(compose: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("part", "value", "finding"),
     [
-        (
-            "depends_on",
-            {"kafkaX": {"condition": "service_started"}},
-            "api: depends on kafkaX, which is not a service",
-        ),
+        ("depends_on", {"kafkaX": {"condition": "service_started"}}, "api: depends on kafkaX, which is not a service"),
         (
             "depends_on",
             {"ingest": {"condition": "service_completed_successfully"}},
@@ -133,16 +129,8 @@ def test_every_reference_leads_somewhere(compose: dict[str, Any]) -> None:
             {"prometheus": {"condition": "service_healthy"}},
             "api: waits for the health of prometheus, which has no check",
         ),
-        (
-            "volumes",
-            ["postgers:/var/lib/postgresql"],
-            "api: mounts postgers, which is not a volume",
-        ),
-        (
-            "volumes",
-            ["./deploy/nowhere:/etc"],
-            "api: mounts ./deploy/nowhere, which does not exist",
-        ),
+        ("volumes", ["postgers:/var/lib/postgresql"], "api: mounts postgers, which is not a volume"),
+        ("volumes", ["./deploy/nowhere:/etc"], "api: mounts ./deploy/nowhere, which does not exist"),
         ("networks", ["back"], "api: uses back, which is not among the networks"),
         ("secrets", ["key"], "api: uses key, which is not among the secrets"),
         ("configs", ["conf"], "api: uses conf, which is not among the configs"),
@@ -151,11 +139,7 @@ def test_every_reference_leads_somewhere(compose: dict[str, Any]) -> None:
             {"TACTUS_KAFKA__BOOTSTRAPS": "x"},
             "api: sets TACTUS_KAFKA__BOOTSTRAPS, which no setting reads",
         ),
-        (
-            "environment",
-            {"TACTUS_KAFKA": "x"},
-            "api: sets TACTUS_KAFKA, which no setting reads",
-        ),
+        ("environment", {"TACTUS_KAFKA": "x"}, "api: sets TACTUS_KAFKA, which no setting reads"),
     ],
     ids=lambda value: None if isinstance(value, dict | list) else str(value)[:40],
 )
@@ -180,41 +164,28 @@ def test_the_settings_are_accepted_by_the_process_that_reads_them(
 
 
 def test_no_port_is_open_to_the_network(compose: dict[str, Any]) -> None:
-    published = [
-        port
-        for service in compose["services"].values()
-        for port in service.get("ports", [])
-    ]
+    published = [port for service in compose["services"].values() for port in service.get("ports", [])]
 
     assert published
     assert [port for port in published if not port.startswith("127.0.0.1:")] == []
 
 
-def test_every_process_is_checked_at_the_port_it_listens_on(
-    compose: dict[str, Any],
-) -> None:
+def test_every_process_is_checked_at_the_port_it_listens_on(compose: dict[str, Any]) -> None:
     defaults = Settings()
     checked = {
-        name: compose["services"][name]["environment"]["HEALTH_PORT"]
-        for name in ("ingest", "aggregator", "api")
+        name: compose["services"][name]["environment"]["HEALTH_PORT"] for name in ("ingest", "aggregator", "api")
     }
 
-    assert checked == {
-        name: str(getattr(defaults, name).metrics_port) for name in checked
-    }
+    assert checked == {name: str(getattr(defaults, name).metrics_port) for name in checked}
 
 
 def test_every_image_has_an_exact_tag(compose: dict[str, Any]) -> None:
-    tags = {
-        service["image"].partition(":")[2] for service in compose["services"].values()
-    }
+    tags = {service["image"].partition(":")[2] for service in compose["services"].values()}
 
     assert not tags & {"", "latest"}
 
 
-def test_postgres_keeps_its_data_where_version_18_wants_it(
-    compose: dict[str, Any],
-) -> None:
+def test_postgres_keeps_its_data_where_version_18_wants_it(compose: dict[str, Any]) -> None:
     postgres = compose["services"]["postgres"]
 
     assert postgres["image"].startswith("postgres:18.")

@@ -33,10 +33,7 @@ def packages_outside_the_image() -> list[str]:
     """Import names of what only the extras install."""
     with (ROOT / "pyproject.toml").open("rb") as file:
         extras = tomllib.load(file)["project"]["optional-dependencies"]
-    names = {
-        re.split(r"[=<>\[;]", dependency)[0]
-        for dependency in extras["embedded"] + extras["dev"]
-    }
+    names = {re.split(r"[=<>\[;]", dependency)[0] for dependency in extras["embedded"] + extras["dev"]}
     return sorted(name.replace("-", "_") for name in names)
 
 
@@ -79,13 +76,7 @@ def test_the_image_runs_as_a_user_without_rights() -> None:
 
 
 @pytest.mark.parametrize(
-    "module",
-    [
-        "services.ingest.__main__",
-        "services.aggregator.__main__",
-        "services.api.__main__",
-        "services.cli",
-    ],
+    "module", ["services.ingest.__main__", "services.aggregator.__main__", "services.api.__main__", "services.cli"]
 )
 def test_a_process_needs_nothing_that_the_image_lacks(run: Run, module: str) -> None:
     absent = ",".join(packages_outside_the_image())
@@ -95,9 +86,7 @@ def test_a_process_needs_nothing_that_the_image_lacks(run: Run, module: str) -> 
     assert imported.returncode == 0, imported.stderr
 
 
-def test_the_entrypoint_hands_secrets_from_files_to_the_process(
-    run: Run, tmp_path: Path
-) -> None:
+def test_the_entrypoint_hands_secrets_from_files_to_the_process(run: Run, tmp_path: Path) -> None:
     (tmp_path / "hash").write_text("h" * 32, encoding="utf-8")
     (tmp_path / "password").write_text("p w", encoding="utf-8")
     environment = {
@@ -106,24 +95,13 @@ def test_the_entrypoint_hands_secrets_from_files_to_the_process(
         "POSTGRES_PASSWORD_FILE": str(tmp_path / "password"),
     }
 
-    shown = run(
-        DOCKER / "entrypoint.sh",
-        "sh",
-        "-c",
-        'echo "$TACTUS_HASH_KEY/$PGPASSWORD"',
-        env=environment,
-    )
+    shown = run(DOCKER / "entrypoint.sh", "sh", "-c", 'echo "$TACTUS_HASH_KEY/$PGPASSWORD"', env=environment)
 
     assert shown.stdout == f"{'h' * 32}/p w\n"
 
 
-def test_the_entrypoint_refuses_a_secret_that_is_missing(
-    run: Run, tmp_path: Path
-) -> None:
-    environment = {
-        "PATH": os.environ["PATH"],
-        "HASH_KEY_FILE": str(tmp_path / "nowhere"),
-    }
+def test_the_entrypoint_refuses_a_secret_that_is_missing(run: Run, tmp_path: Path) -> None:
+    environment = {"PATH": os.environ["PATH"], "HASH_KEY_FILE": str(tmp_path / "nowhere")}
 
     refused = run(DOCKER / "entrypoint.sh", "true", env=environment)
 
@@ -131,9 +109,7 @@ def test_the_entrypoint_refuses_a_secret_that_is_missing(
     assert "nowhere" in refused.stderr
 
 
-def test_the_first_start_makes_secrets_and_the_next_keeps_them(
-    run: Run, tmp_path: Path
-) -> None:
+def test_the_first_start_makes_secrets_and_the_next_keeps_them(run: Run, tmp_path: Path) -> None:
     first = run(sys.executable, DOCKER / "first_start.py", tmp_path)
     made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
     second = run(sys.executable, DOCKER / "first_start.py", tmp_path)
@@ -144,18 +120,14 @@ def test_the_first_start_makes_secrets_and_the_next_keeps_them(
     assert kept == made
 
 
-def test_the_secrets_are_the_users_own_but_for_the_databases_password(
-    run: Run, tmp_path: Path
-) -> None:
+def test_the_secrets_are_the_users_own_but_for_the_databases_password(run: Run, tmp_path: Path) -> None:
     run(sys.executable, DOCKER / "first_start.py", tmp_path)
 
     readable = {path.name for path in tmp_path.iterdir() if path.stat().st_mode & 0o077}
     assert readable == {"postgres_password"}
 
 
-def test_every_command_of_the_stack_exists(
-    run: Run, compose: dict[str, dict[str, dict[str, list[str]]]]
-) -> None:
+def test_every_command_of_the_stack_exists(run: Run, compose: dict[str, dict[str, dict[str, list[str]]]]) -> None:
     tactus = Path(sys.executable).parent / "tactus"
     commands = [
         service["command"][1:]

@@ -26,15 +26,10 @@ def load(path: Path) -> Any:  # noqa: ANN401 - what a YAML file holds
     return yaml.safe_load(path.read_text(encoding="utf-8"))
 
 
-ALERTS: list[dict[str, Any]] = [
-    rule for path in RULES for group in load(path)["groups"] for rule in group["rules"]
-]
+ALERTS: list[dict[str, Any]] = [rule for path in RULES for group in load(path)["groups"] for rule in group["rules"]]
 NAMES = [alert["alert"] for alert in ALERTS]
 EXPECTATIONS: list[dict[str, Any]] = [
-    expectation
-    for path in TESTS
-    for test in load(path)["tests"]
-    for expectation in test["alert_rule_test"]
+    expectation for path in TESTS for test in load(path)["tests"] for expectation in test["alert_rule_test"]
 ]
 
 
@@ -53,9 +48,7 @@ def test_the_alerts_fire_when_they_must_and_only_then(run: Run) -> None:
     assert tested.returncode == 0, tested.stdout + tested.stderr
 
 
-def test_promtool_notices_a_rule_that_cannot_be_parsed(
-    run: Run, tmp_path: Path
-) -> None:
+def test_promtool_notices_a_rule_that_cannot_be_parsed(run: Run, tmp_path: Path) -> None:
     broken = tmp_path / "broken.yml"
     broken.write_text(RULES[0].read_text(encoding="utf-8").replace("sum(", "summ("))
 
@@ -101,9 +94,7 @@ def test_an_alert_says_how_bad_it_is_with_a_known_label(alert: dict[str, Any]) -
     assert alert["labels"]["severity"] in {"critical", "warning"}
 
 
-def test_every_process_is_scraped_at_the_port_it_listens_on(
-    compose: dict[str, Any],
-) -> None:
+def test_every_process_is_scraped_at_the_port_it_listens_on(compose: dict[str, Any]) -> None:
     settings = Settings()
     expected = {
         "ingest": settings.ingest.metrics_port,

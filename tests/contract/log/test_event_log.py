@@ -68,14 +68,8 @@ class OnKafka:
         return self._producer
 
     def stored(self, topic: str) -> list[LogRecord]:
-        read = sorted(
-            read_log(self._broker.bootstrap, topic),
-            key=lambda one: (one.partition, one.offset),
-        )
-        return [
-            LogRecord(one.topic, one.key, one.value or b"", tuple(one.headers.items()))
-            for one in read
-        ]
+        read = sorted(read_log(self._broker.bootstrap, topic), key=lambda one: (one.partition, one.offset))
+        return [LogRecord(one.topic, one.key, one.value or b"", tuple(one.headers.items())) for one in read]
 
     def leave(self) -> None:
         self._broker.kill()
@@ -102,11 +96,7 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
         settings = KafkaSettings(bootstrap=broker.bootstrap)
         await apply_topics(settings)
         producer = LogProducer(
-            settings,
-            topics=(EVENTS, DLQ),
-            deadline_s=DEADLINE_S,
-            buffer_bytes_max=BUFFER_BYTES,
-            on_ack=lambda _: None,
+            settings, topics=(EVENTS, DLQ), deadline_s=DEADLINE_S, buffer_bytes_max=BUFFER_BYTES, on_ack=lambda _: None
         )
         producer.open()
         await ready(producer)
@@ -122,12 +112,7 @@ async def ready(log: EventLog) -> None:
 
 
 def record(number: int, *, topic: str = EVENTS, size: int = 10) -> LogRecord:
-    return LogRecord(
-        topic,
-        b"customer:c1",
-        b"%d " % number + b"x" * size,
-        (("content-type", b"text"),),
-    )
+    return LogRecord(topic, b"customer:c1", b"%d " % number + b"x" * size, (("content-type", b"text"),))
 
 
 async def refused_within(log: EventLog, *, seconds: float, number: int = 0) -> None:
@@ -137,9 +122,7 @@ async def refused_within(log: EventLog, *, seconds: float, number: int = 0) -> N
     assert time.monotonic() - started < seconds
 
 
-async def test_what_append_returned_for_is_in_the_log_whole_and_in_order(
-    backend: Backend,
-) -> None:
+async def test_what_append_returned_for_is_in_the_log_whole_and_in_order(backend: Backend) -> None:
     sent = [record(number) for number in range(300)]
     letter = LogRecord(DLQ, None, b"\xff\x00", (("reason", "zażółć".encode()),))
 
@@ -151,18 +134,12 @@ async def test_what_append_returned_for_is_in_the_log_whole_and_in_order(
 
 
 async def test_appends_at_the_same_time_are_all_kept(backend: Backend) -> None:
-    await asyncio.gather(
-        *(backend.log.append([record(number)]) for number in range(200))
-    )
+    await asyncio.gather(*(backend.log.append([record(number)]) for number in range(200)))
 
-    assert sorted(backend.stored(EVENTS)) == sorted(
-        record(number) for number in range(200)
-    )
+    assert sorted(backend.stored(EVENTS)) == sorted(record(number) for number in range(200))
 
 
-async def test_more_than_the_buffer_holds_is_refused_and_the_log_goes_on(
-    backend: Backend,
-) -> None:
+async def test_more_than_the_buffer_holds_is_refused_and_the_log_goes_on(backend: Backend) -> None:
     with pytest.raises(UnavailableError):
         await backend.log.append([record(number, size=300_000) for number in range(4)])
 
@@ -171,9 +148,7 @@ async def test_more_than_the_buffer_holds_is_refused_and_the_log_goes_on(
     assert backend.stored(EVENTS)[-1] == record(9)
 
 
-async def test_while_the_log_is_away_appends_are_refused_in_time_and_then_at_once(
-    backend: Backend,
-) -> None:
+async def test_while_the_log_is_away_appends_are_refused_in_time_and_then_at_once(backend: Backend) -> None:
     await backend.log.append([record(1)])
     backend.leave()
 
@@ -182,16 +157,12 @@ async def test_while_the_log_is_away_appends_are_refused_in_time_and_then_at_onc
     async def says_so() -> bool:
         return backend.log.unready() is not None
 
-    await eventually(
-        says_so, what="the log says that it is away", timeout_s=DEADLINE_S + 5
-    )
+    await eventually(says_so, what="the log says that it is away", timeout_s=DEADLINE_S + 5)
     for number in range(50):
         await refused_within(backend.log, seconds=0.5, number=number)
 
 
-async def test_the_log_heals_by_itself_and_keeps_what_it_acknowledged(
-    backend: Backend,
-) -> None:
+async def test_the_log_heals_by_itself_and_keeps_what_it_acknowledged(backend: Backend) -> None:
     await backend.log.append([record(1)])
     backend.leave()
     await refused_within(backend.log, seconds=DEADLINE_S + 1, number=2)

@@ -25,11 +25,7 @@ HOSTS = re.compile(
         ]
     )
 )
-PLACES = re.compile(
-    "|".join(
-        [r"(?<![\w.])/wo" + r"rk/", "/ro" + "ot/", r"(?<![\w.{}])/ho" + r"me/[a-z]"]
-    )
-)
+PLACES = re.compile("|".join([r"(?<![\w.])/wo" + r"rk/", "/ro" + "ot/", r"(?<![\w.{}])/ho" + r"me/[a-z]"]))
 SECRETS = re.compile(
     "|".join(
         [
@@ -42,12 +38,8 @@ SECRETS = re.compile(
 
 
 def tracked() -> list[Path]:
-    listed = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True
-    ).stdout
-    return [
-        ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()
-    ]
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return [ROOT / name for name in listed.split("\0") if name and (ROOT / name).is_file()]
 
 
 def texts() -> list[tuple[Path, str]]:
@@ -70,11 +62,7 @@ def texts() -> list[tuple[Path, str]]:
     ids=["registry hosts", "places of a machine", "secrets"],
 )
 def test_the_tree_names_no(pattern: re.Pattern[str], sample: str) -> None:
-    hits = [
-        f"{path.relative_to(ROOT)}: {match.group()}"
-        for path, text in texts()
-        for match in pattern.finditer(text)
-    ]
+    hits = [f"{path.relative_to(ROOT)}: {match.group()}" for path, text in texts() for match in pattern.finditer(text)]
 
     assert pattern.search(sample)
     assert hits == []
@@ -97,9 +85,7 @@ def test_every_module_says_its_only_job_in_one_line(folder: str) -> None:
     silent = [
         str(path.relative_to(ROOT))
         for path, text in texts()
-        if path.suffix == ".py"
-        and path.is_relative_to(ROOT / folder)
-        and not re.match(r'(?:#!.*\n)?"""[^"\n]+', text)
+        if path.suffix == ".py" and path.is_relative_to(ROOT / folder) and not re.match(r'(?:#!.*\n)?"""[^"\n]+', text)
     ]
 
     assert silent == []
@@ -107,11 +93,7 @@ def test_every_module_says_its_only_job_in_one_line(folder: str) -> None:
 
 def test_no_decision_record_is_longer_than_a_page() -> None:
     records = sorted((ROOT / "docs" / "adr").glob("0*.md"))
-    long = [
-        path.name
-        for path in records
-        if path.read_text(encoding="utf-8").count("\n") > 40
-    ]
+    long = [path.name for path in records if path.read_text(encoding="utf-8").count("\n") > 40]
 
     assert records
     assert long == []
@@ -123,8 +105,7 @@ def test_every_link_between_documents_leads_somewhere() -> None:
         for path, text in texts()
         if path.suffix == ".md"
         for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", text)
-        if not target.startswith(("http://", "https://"))
-        and not (path.parent / target).exists()
+        if not target.startswith(("http://", "https://")) and not (path.parent / target).exists()
     ]
 
     assert broken == []

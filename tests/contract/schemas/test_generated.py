@@ -49,9 +49,7 @@ def test_openapi_documents_are_valid(name: str) -> None:
     validate(json.loads((GENERATED / name).read_text()))
 
 
-@pytest.mark.parametrize(
-    "name", sorted(path.name for path in GENERATED.glob("*.schema.json"))
-)
+@pytest.mark.parametrize("name", sorted(path.name for path in GENERATED.glob("*.schema.json")))
 def test_json_schemas_are_valid_and_refer_to_nothing_outside(name: str) -> None:
     schema = json.loads((GENERATED / name).read_text())
 
@@ -121,15 +119,11 @@ def test_payload_schemas_of_asyncapi_are_valid() -> None:
     ],
 )
 def test_payloads_of_asyncapi_take_the_examples(message: str, example: str) -> None:
-    value = json.loads((GENERATED.parent / "examples" / f"{example}.json").read_text())[
-        "value"
-    ]
+    value = json.loads((GENERATED.parent / "examples" / f"{example}.json").read_text())["value"]
     described = ASYNCAPI["components"]["messages"][message]
     key = value.get("subject") or value["customer"]
 
-    Draft202012Validator(
-        {**described["payload"], "components": ASYNCAPI["components"]}
-    ).validate(value)
+    Draft202012Validator({**described["payload"], "components": ASYNCAPI["components"]}).validate(value)
     Draft202012Validator(described["bindings"]["kafka"]["key"]).validate(key)
 
 
@@ -161,14 +155,8 @@ def test_every_problem_that_a_document_shows_stands_in_the_one_table() -> None:
         document = json.loads((GENERATED / name).read_text())
         for path in document["paths"].values():
             for operation in path.values():
-                for status, response in (
-                    operation.get("responses", {}).items()
-                    if isinstance(operation, dict)
-                    else ()
-                ):
-                    shown = response.get("content", {}).get(
-                        "application/problem+json", {}
-                    )
+                for status, response in operation.get("responses", {}).items() if isinstance(operation, dict) else ():
+                    shown = response.get("content", {}).get("application/problem+json", {})
                     for slug, each in shown.get("examples", {}).items():
                         assert PROBLEMS[slug].status == int(status)
                         assert each["value"]["type"] == PROBLEMS[slug].uri

@@ -57,17 +57,9 @@ def encoded(value: object) -> bytes:
         (202, encoded(event("e1")), JSON),
         (202, encoded([event("e1"), {"id": 1}]), JSON),
         (202, encoded(event("e1")["data"]), BINARY),
-        (
-            202,
-            gzip.compress(encoded(event("e1"))),
-            {**JSON, "Content-Encoding": "gzip"},
-        ),
+        (202, gzip.compress(encoded(event("e1"))), {**JSON, "Content-Encoding": "gzip"}),
         (202, encoded(event("e1")), {"Content-Type": "application/cloudevents+json"}),
-        (
-            202,
-            encoded([event("e1")]),
-            {"Content-Type": "application/cloudevents-batch+json"},
-        ),
+        (202, encoded([event("e1")]), {"Content-Type": "application/cloudevents-batch+json"}),
         (400, b"{", JSON),
         (400, b"{}", {**BINARY, "ce-id": "%FF"}),
         (400, b"no gzip", {**JSON, "Content-Encoding": "gzip"}),
@@ -95,27 +87,18 @@ async def test_an_absent_log_and_a_wrong_method_are_answered_as_promised() -> No
     log = MemoryLog()
     log.leave()
     async with client_of(log) as client:
-        away = await client.post(
-            "/v1/events", content=encoded(event("e1")), headers=JSON
-        )
+        away = await client.post("/v1/events", content=encoded(event("e1")), headers=JSON)
         unready = await client.get("/readyz")
         method = await client.get("/v1/events")
         alive = await client.get("/livez")
 
-    assert [response.status_code for response in (away, unready, method, alive)] == [
-        503,
-        503,
-        405,
-        200,
-    ]
+    assert [response.status_code for response in (away, unready, method, alive)] == [503, 503, 405, 200]
     for response in (away, unready, method, alive):
         CONTRACT.assert_holds(response)
 
 
 def test_the_document_names_the_limits_that_hold() -> None:
-    described = CONTRACT.document["paths"]["/v1/events"]["post"]["requestBody"][
-        "description"
-    ]
+    described = CONTRACT.document["paths"]["/v1/events"]["post"]["requestBody"]["description"]
 
     assert EVENTS_MAX == limits.EVENTS_MAX
     for limit in (

@@ -27,9 +27,7 @@ COUNTS = re.compile(
     r"accepted (\d+), in log (\d+), applied (\d+), duplicate (\d+), conflict (\d+), "
     r"dead-lettered (\d+), erased (\d+), lost (\d+)"
 )
-REACHED = re.compile(
-    r"The (outage|recovery) reached (\d+) customers: ([+-][\d.]+) points on average"
-)
+REACHED = re.compile(r"The (outage|recovery) reached (\d+) customers: ([+-][\d.]+) points on average")
 
 START_S = 120.0
 """A start takes 5 s on two idle cores."""
@@ -47,19 +45,10 @@ class RunningDemo:
         self._output = folder / "demo.log"
         self._seen: dict[int, psutil.Process] = {}
         self.ports: set[int] = set()
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith("TACTUS_")
-        }
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("TACTUS_")}
         with self._output.open("wb") as output:
             self.process = subprocess.Popen(
-                (
-                    str(Path(sys.executable).with_name("tactus")),
-                    "demo",
-                    "--no-browser",
-                    *options,
-                ),
+                (str(Path(sys.executable).with_name("tactus")), "demo", "--no-browser", *options),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -76,11 +65,7 @@ class RunningDemo:
             assert text in self.said() or self.process.poll() is None, self.said()
             return text in self.said()
 
-        wait_until(
-            there,
-            what=f"the demo says {text!r}; it said:\n{self.said()}",
-            timeout_s=START_S,
-        )
+        wait_until(there, what=f"the demo says {text!r}; it said:\n{self.said()}", timeout_s=START_S)
 
     def look(self) -> None:
         """Remember its processes and its doors."""
@@ -109,20 +94,14 @@ class RunningDemo:
     def wait_for_change(self) -> None:
         """Wait until a score is shown that was not there before."""
         lines = len(self.said().splitlines())
-        wait_until(
-            lambda: len(self.said().splitlines()) > lines + 3, what="scores move again"
-        )
+        wait_until(lambda: len(self.said().splitlines()) > lines + 3, what="scores move again")
 
     def wait_end(self) -> int:
         def ended() -> bool:
             self.look()
             return self.process.poll() is not None
 
-        wait_until(
-            ended,
-            what=f"the demo ends; it said:\n{self.said()}",
-            timeout_s=START_S + END_S,
-        )
+        wait_until(ended, what=f"the demo ends; it said:\n{self.said()}", timeout_s=START_S + END_S)
         return self.process.returncode
 
     def left(self) -> list[str]:
@@ -160,22 +139,11 @@ def folder() -> Iterator[Path]:
 def counts_of(last_line: str) -> dict[str, int]:
     match = COUNTS.fullmatch(last_line)
     assert match, last_line
-    names = (
-        "accepted",
-        "in log",
-        "applied",
-        "duplicate",
-        "conflict",
-        "dead",
-        "erased",
-        "lost",
-    )
+    names = ("accepted", "in log", "applied", "duplicate", "conflict", "dead", "erased", "lost")
     return dict(zip(names, map(int, match.groups()), strict=True))
 
 
-def test_a_demo_of_twenty_seconds_tells_its_story_and_its_counts_add_up(
-    folder: Path,
-) -> None:
+def test_a_demo_of_twenty_seconds_tells_its_story_and_its_counts_add_up(folder: Path) -> None:
     demo = RunningDemo(folder, "--seconds", "20", "--customers", "30", "--rate", "20")
     try:
         code = demo.wait_end()
@@ -184,15 +152,10 @@ def test_a_demo_of_twenty_seconds_tells_its_story_and_its_counts_add_up(
 
     said = demo.said()
     counts = counts_of(said.splitlines()[-1])
-    told = {
-        kind: (int(customers), float(points))
-        for kind, customers, points in REACHED.findall(said)
-    }
+    told = {kind: (int(customers), float(points)) for kind, customers, points in REACHED.findall(said)}
     assert code == 0, said
     assert counts["accepted"] == counts["in log"] > 600
-    assert counts["in log"] == sum(
-        counts[name] for name in ("applied", "duplicate", "conflict", "dead", "erased")
-    )
+    assert counts["in log"] == sum(counts[name] for name in ("applied", "duplicate", "conflict", "dead", "erased"))
     assert min(counts["duplicate"], counts["conflict"]) >= 1
     assert counts["lost"] == 0
     assert told["outage"][0] >= 5
@@ -200,25 +163,19 @@ def test_a_demo_of_twenty_seconds_tells_its_story_and_its_counts_add_up(
     assert told["recovery"][0] >= 5
     assert told["recovery"][1] > 4
     assert re.search(r"First score after [\d.]+ s", said)
-    assert re.search(
-        r"Refused at the door, each with its reason: [1-9]\d* of \d+ sent", said
-    )
+    assert re.search(r"Refused at the door, each with its reason: [1-9]\d* of \d+ sent", said)
     assert re.search(r"Open http://127\.0\.0\.1:\d+", said)
     assert len(demo.ports) >= 7
     assert demo.left() == []
 
 
-def test_ctrl_c_at_a_random_moment_of_the_show_ends_with_the_counts_and_leaves_nothing(
-    folder: Path,
-) -> None:
+def test_ctrl_c_at_a_random_moment_of_the_show_ends_with_the_counts_and_leaves_nothing(folder: Path) -> None:
     demo = RunningDemo(folder, "--customers", "30")
     try:
         demo.wait_for("First score after")
         moves = random.randint(1, 25)
         lines = len(demo.said().splitlines())
-        wait_until(
-            lambda: len(demo.said().splitlines()) >= lines + moves, what="scores move"
-        )
+        wait_until(lambda: len(demo.said().splitlines()) >= lines + moves, what="scores move")
         demo.interrupt()
         code = demo.wait_end()
     finally:
@@ -231,9 +188,7 @@ def test_ctrl_c_at_a_random_moment_of_the_show_ends_with_the_counts_and_leaves_n
     assert demo.left() == []
 
 
-def test_services_that_are_killed_during_the_show_lose_and_double_nothing(
-    folder: Path,
-) -> None:
+def test_services_that_are_killed_during_the_show_lose_and_double_nothing(folder: Path) -> None:
     demo = RunningDemo(folder, "--seconds", "25", "--customers", "30")
     try:
         demo.wait_for("First score after")

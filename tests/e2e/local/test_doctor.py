@@ -25,9 +25,7 @@ pytestmark = pytest.mark.e2e
 def doctor(data: Path) -> subprocess.CompletedProcess[str]:
     tactus = Path(sys.executable).with_name("tactus")
     command = (str(tactus), "doctor", "--data", str(data))
-    return subprocess.run(
-        command, capture_output=True, text=True, timeout=60, check=False
-    )
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
 def examined(stack: Connection) -> Stack:
@@ -35,11 +33,7 @@ def examined(stack: Connection) -> Stack:
 
 
 def errors(findings: list[Finding]) -> dict[str, str]:
-    return {
-        finding.subject: f"{finding.text}: {finding.fix}"
-        for finding in findings
-        if finding.level is Level.ERROR
-    }
+    return {finding.subject: f"{finding.text}: {finding.fix}" for finding in findings if finding.level is Level.ERROR}
 
 
 @asynccontextmanager
@@ -58,22 +52,9 @@ def test_a_sound_stack_gets_a_clean_bill(stack: Connection) -> None:
 
     assert done.returncode == 0, done.stdout + done.stderr
     assert "error" not in done.stdout
-    for subject in (
-        "ingest",
-        "API",
-        "Kafka",
-        "topics",
-        "Postgres",
-        "migrations",
-        "clock",
-        "sources",
-        "disk",
-    ):
+    for subject in ("ingest", "API", "Kafka", "topics", "Postgres", "migrations", "clock", "sources", "disk"):
         assert subject in done.stdout
-    assert (
-        "in log 0 = applied 0, duplicate 0, conflict 0, dead 0, erased 0"
-        in " ".join(done.stdout.split())
-    )
+    assert "in log 0 = applied 0, duplicate 0, conflict 0, dead 0, erased 0" in " ".join(done.stdout.split())
 
 
 async def test_an_edited_count_is_found(stack: Connection) -> None:
@@ -85,10 +66,7 @@ async def test_an_edited_count_is_found(stack: Connection) -> None:
         done = doctor(stack.data)
 
     assert done.returncode == 1
-    assert (
-        "cx.touchpoints.v1/3: 0 records passed, 1 accounted for, difference -1"
-        in " ".join(done.stdout.split())
-    )
+    assert "cx.touchpoints.v1/3: 0 records passed, 1 accounted for, difference -1" in " ".join(done.stdout.split())
     assert "docs/runbooks/ConservationBroken.md" in done.stdout
 
 
@@ -113,9 +91,7 @@ async def test_topics_other_than_the_settings_say_are_found(stack: Connection) -
     assert "TACTUS_KAFKA__PARTITIONS=8" in found["topics"]
 
 
-async def test_a_database_without_the_schema_is_found(
-    stack: Connection, databases: Databases
-) -> None:
+async def test_a_database_without_the_schema_is_found(stack: Connection, databases: Databases) -> None:
     empty = databases.server.dsn_of("postgres")
 
     found = errors(await examine(replace(examined(stack), postgres=empty)))
@@ -125,9 +101,7 @@ async def test_a_database_without_the_schema_is_found(
     assert "progress" in found
 
 
-async def test_commits_that_a_power_cut_loses_are_found(
-    stack: Connection, postgres_dsn: str
-) -> None:
+async def test_commits_that_a_power_cut_loses_are_found(stack: Connection, postgres_dsn: str) -> None:
     connection = await asyncpg.connect(postgres_dsn)
     name = await connection.fetchval("SELECT current_database()")
     await connection.execute(f"ALTER DATABASE {name} SET synchronous_commit = off")
@@ -153,22 +127,11 @@ async def test_parts_that_are_away_are_found(stack: Connection) -> None:
 
     found = errors(await examine(away))
 
-    assert {
-        "ingest",
-        "Kafka",
-        "topics",
-        "Postgres",
-        "migrations",
-        "clock",
-        "sources",
-        "progress",
-    } <= found.keys()
+    assert {"ingest", "Kafka", "topics", "Postgres", "migrations", "clock", "sources", "progress"} <= found.keys()
     assert "tactus up" in found["ingest"]
 
 
-async def test_a_sources_file_open_to_others_is_a_warning(
-    stack: Connection, tmp_path: Path
-) -> None:
+async def test_a_sources_file_open_to_others_is_a_warning(stack: Connection, tmp_path: Path) -> None:
     copy = tmp_path / "sources.toml"
     copy.write_text((stack.data / "sources.toml").read_text())
     copy.chmod(0o644)
@@ -179,9 +142,7 @@ async def test_a_sources_file_open_to_others_is_a_warning(
     assert (finding.level, finding.fix) == (Level.WARNING, f"chmod 600 {copy}")
 
 
-def test_a_directory_without_a_stack_is_refused_with_the_command(
-    tmp_path: Path,
-) -> None:
+def test_a_directory_without_a_stack_is_refused_with_the_command(tmp_path: Path) -> None:
     data = tmp_path / ("wider-than-a-terminal-" * 5)
     data.mkdir()
 

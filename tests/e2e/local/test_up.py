@@ -34,21 +34,12 @@ async def test_what_is_published_answers(running: RunningStack) -> None:
     connection = running.connection
 
     async with httpx.AsyncClient() as http:
-        doors = [
-            await http.get(f"{url}/readyz")
-            for url in (connection.ingest, connection.api)
-        ]
+        doors = [await http.get(f"{url}/readyz") for url in (connection.ingest, connection.api)]
         read = {"Authorization": f"Bearer {connection.keys['read']}"}
-        nobody = await http.get(
-            f"{connection.api}/v1/customers/customer:nobody", headers=read
-        )
-        metrics = [
-            await http.get(url) for urls in connection.metrics.values() for url in urls
-        ]
+        nobody = await http.get(f"{connection.api}/v1/customers/customer:nobody", headers=read)
+        metrics = [await http.get(url) for urls in connection.metrics.values() for url in urls]
     database = await asyncpg.connect(connection.postgres)
-    durable = await database.fetchval(
-        "SELECT current_setting('fsync') || current_setting('synchronous_commit')"
-    )
+    durable = await database.fetchval("SELECT current_setting('fsync') || current_setting('synchronous_commit')")
     await database.close()
 
     assert [door.status_code for door in doors] == [200, 200]
@@ -59,10 +50,7 @@ async def test_what_is_published_answers(running: RunningStack) -> None:
 
 
 def test_the_published_keys_are_for_the_owner_only(running: RunningStack) -> None:
-    private = [
-        running.data / name
-        for name in (FILE, "keys.json", "sources.toml", "postgres.password")
-    ]
+    private = [running.data / name for name in (FILE, "keys.json", "sources.toml", "postgres.password")]
 
     assert [stat.S_IMODE(path.stat().st_mode) for path in private] == [0o600] * 4
 
@@ -74,9 +62,7 @@ def test_the_published_pids_are_the_programs_themselves(running: RunningStack) -
 
     assert names["kafka"] == "java"
     assert names["postgres"] == "postgres"
-    assert all(
-        psutil.Process(pid).ppid() == running.process.pid for (pid,) in pids.values()
-    )
+    assert all(psutil.Process(pid).ppid() == running.process.pid for (pid,) in pids.values())
 
 
 def test_a_second_up_on_the_same_directory_is_refused(running: RunningStack) -> None:
@@ -86,48 +72,29 @@ def test_a_second_up_on_the_same_directory_is_refused(running: RunningStack) -> 
     code = second.process.wait(60)
 
     assert code == 2
-    assert (
-        f"process {running.process.pid} runs a stack in {running.data}"
-        in running.said()
-    )
+    assert f"process {running.process.pid} runs a stack in {running.data}" in running.said()
     assert running.connection == before
 
 
 @pytest.mark.parametrize("name", ["aggregator", "ingest", "api", "postgres", "kafka"])
-def test_a_killed_child_comes_back_on_its_port(
-    running: RunningStack, name: str
-) -> None:
+def test_a_killed_child_comes_back_on_its_port(running: RunningStack, name: str) -> None:
     before = running.connection
 
     psutil.Process(before.pids[name][0]).kill()
 
     after = wait_until(
-        lambda: (
-            found
-            if (found := running.connection).pids[name] != before.pids[name]
-            else None
-        ),
+        lambda: found if (found := running.connection).pids[name] != before.pids[name] else None,
         what=f"{name} has another pid",
     )
-    wait_until(
-        lambda: all(map(listens, ports_of(before))), what=f"{name} listens where it did"
-    )
-    wait_until(
-        lambda: _ready(running),
-        what=f"everything is ready after {name} was killed",
-        timeout_s=60,
-    )
+    wait_until(lambda: all(map(listens, ports_of(before))), what=f"{name} listens where it did")
+    wait_until(lambda: _ready(running), what=f"everything is ready after {name} was killed", timeout_s=60)
     assert {**after.model_dump(), "pids": 0} == {**before.model_dump(), "pids": 0}
     assert stat.S_IMODE((running.data / FILE).stat().st_mode) == 0o600
     assert f"{name} ended (signal 9): starting it again" in running.said()
 
 
 def _ready(running: RunningStack) -> bool:
-    doors = [
-        url.removesuffix("/metrics")
-        for urls in running.connection.metrics.values()
-        for url in urls
-    ]
+    doors = [url.removesuffix("/metrics") for urls in running.connection.metrics.values() for url in urls]
     try:
         return all(httpx.get(f"{door}/readyz").status_code == 200 for door in doors)
     except httpx.TransportError:
@@ -156,10 +123,7 @@ def test_children_die_with_a_killed_up_and_the_next_up_starts() -> None:
         children = first.processes()
 
         first.kill()
-        wait_until(
-            lambda: not alive(children),
-            what="the children are gone",
-        )
+        wait_until(lambda: not alive(children), what="the children are gone")
         second = RunningStack(data)
         again = second.wait_ready()
         code = second.stop()
@@ -171,9 +135,7 @@ def test_children_die_with_a_killed_up_and_the_next_up_starts() -> None:
 def test_a_child_that_refuses_its_configuration_ends_up_with_its_words() -> None:
     with data_directory() as data:
         before = set(psutil.Process().children(recursive=True))
-        stack = RunningStack(
-            data, environment={"TACTUS_CATALOGUE": "/nowhere/catalogue.yaml"}
-        )
+        stack = RunningStack(data, environment={"TACTUS_CATALOGUE": "/nowhere/catalogue.yaml"})
 
         code = stack.process.wait(120)
 
@@ -194,10 +156,7 @@ def test_a_busy_usual_port_is_replaced_and_named() -> None:
         stack.stop()
 
         assert not connection.ingest.endswith(":8080")
-        assert (
-            f"port 8080 is in use: ingest takes {connection.ingest.rpartition(':')[2]}"
-            in stack.said()
-        )
+        assert f"port 8080 is in use: ingest takes {connection.ingest.rpartition(':')[2]}" in stack.said()
 
 
 async def test_a_program_may_hold_the_stack_itself() -> None:

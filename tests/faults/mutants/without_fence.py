@@ -14,14 +14,10 @@ WHERE topic = $1 AND part = $2
 """
 
 
-async def pass_everybody(
-    self: Transaction, chunk: Chunk, *, epoch: int, counts: Counts
-) -> bool:
+async def pass_everybody(self: Transaction, chunk: Chunk, *, epoch: int, counts: Counts) -> bool:
     """Move the position whoever owns it and wherever it stands."""
     del epoch
-    await self._connection.execute(
-        UNFENCED, chunk.topic, chunk.part, chunk.next, *counts
-    )
+    await self._connection.execute(UNFENCED, chunk.topic, chunk.part, chunk.next, *counts)
     return True
 
 

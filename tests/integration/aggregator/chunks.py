@@ -33,16 +33,8 @@ def event(  # noqa: PLR0913 - each is a fact of the event that some test varies
     envelope: Mapping[str, object] | None = None,
 ) -> bytes:
     """The value of one record, as ingest writes it; the first identity is the subject."""
-    named = [
-        dict(zip(("kind", "value"), one.split(":", 1), strict=True))
-        for one in identities
-    ]
-    data: dict[str, object] = {
-        "touchpoint": touchpoint,
-        "channel": "web",
-        "identities": named,
-        **(extra or {}),
-    }
+    named = [dict(zip(("kind", "value"), one.split(":", 1), strict=True)) for one in identities]
+    data: dict[str, object] = {"touchpoint": touchpoint, "channel": "web", "identities": named, **(extra or {})}
     if place:
         data["place"] = place
     return msgspec.json.encode(
@@ -62,17 +54,7 @@ def event(  # noqa: PLR0913 - each is a fact of the event that some test varies
     )
 
 
-def chunk(
-    values: Iterable[bytes | None],
-    *,
-    first: int = 0,
-    part: int = 0,
-    topic: str = EVENTS,
-    at_ms: int,
-) -> Chunk:
+def chunk(values: Iterable[bytes | None], *, first: int = 0, part: int = 0, topic: str = EVENTS, at_ms: int) -> Chunk:
     """A dense run of records that the log took at one moment."""
-    records = [
-        LogRecord(first + place, at_ms, b"key", value)
-        for place, value in enumerate(values)
-    ]
+    records = [LogRecord(first + place, at_ms, b"key", value) for place, value in enumerate(values)]
     return Chunk(topic, part, first, first + len(records), records)

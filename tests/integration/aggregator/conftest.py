@@ -26,16 +26,10 @@ async def open_pipeline(postgres_dsn: str) -> AsyncIterator[OpenPipeline]:
     async with AsyncExitStack() as stack:
 
         async def open_one() -> Pipeline:
-            pipeline = await Pipeline.open(
-                Settings(postgres=PostgresSettings(dsn=SecretStr(postgres_dsn)))
-            )
+            pipeline = await Pipeline.open(Settings(postgres=PostgresSettings(dsn=SecretStr(postgres_dsn))))
             stack.push_async_callback(pipeline.close)
             await pipeline.take_ownership(
-                {
-                    (topic, part): Bounds(0, END)
-                    for topic in (*EVENT_TOPICS, DLQ)
-                    for part in range(PARTITIONS)
-                }
+                {(topic, part): Bounds(0, END) for topic in (*EVENT_TOPICS, DLQ) for part in range(PARTITIONS)}
             )
             return pipeline
 

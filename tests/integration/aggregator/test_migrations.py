@@ -48,9 +48,7 @@ async def shape(dsn: str) -> list[tuple[object, ...]]:
     return [tuple(row) for row in rows]
 
 
-async def test_eight_migrators_at_once_apply_each_migration_once(
-    empty_dsn: str,
-) -> None:
+async def test_eight_migrators_at_once_apply_each_migration_once(empty_dsn: str) -> None:
     results = await asyncio.gather(*(migrate(empty_dsn) for _ in range(8)))
 
     assert sorted(len(result) for result in results) == [0] * 7 + [len(migrations())]
@@ -61,14 +59,8 @@ async def test_an_empty_database_is_told_what_it_lacks(empty_dsn: str) -> None:
     assert await pending(empty_dsn) == [migration.name for migration in migrations()]
 
 
-async def test_the_migrations_leave_the_schema_that_schema_sql_shows(
-    empty_dsn: str, postgres_dsn: str
-) -> None:
-    text = (
-        resources.files("services.aggregator")
-        .joinpath("sql", "schema.sql")
-        .read_text(encoding="utf-8")
-    )
+async def test_the_migrations_leave_the_schema_that_schema_sql_shows(empty_dsn: str, postgres_dsn: str) -> None:
+    text = resources.files("services.aggregator").joinpath("sql", "schema.sql").read_text(encoding="utf-8")
     connection = await asyncpg.connect(empty_dsn)
     await connection.execute(text)
     await connection.close()
@@ -76,13 +68,9 @@ async def test_the_migrations_leave_the_schema_that_schema_sql_shows(
     assert await shape(empty_dsn) == await shape(postgres_dsn)
 
 
-async def test_an_edited_migration_is_refused_with_what_to_do(
-    postgres_dsn: str,
-) -> None:
+async def test_an_edited_migration_is_refused_with_what_to_do(postgres_dsn: str) -> None:
     connection = await asyncpg.connect(postgres_dsn)
-    await connection.execute(
-        "UPDATE schema_migration SET sha256 = 'edited' WHERE version = 1"
-    )
+    await connection.execute("UPDATE schema_migration SET sha256 = 'edited' WHERE version = 1")
     await connection.close()
 
     with pytest.raises(ConfigurationError, match="was changed after it was applied"):
@@ -91,9 +79,7 @@ async def test_an_edited_migration_is_refused_with_what_to_do(
 
 async def test_a_database_ahead_of_the_code_is_refused(postgres_dsn: str) -> None:
     connection = await asyncpg.connect(postgres_dsn)
-    await connection.execute(
-        "INSERT INTO schema_migration (version, name, sha256) VALUES (9999, '9999_later.sql', '')"
-    )
+    await connection.execute("INSERT INTO schema_migration (version, name, sha256) VALUES (9999, '9999_later.sql', '')")
     await connection.close()
 
     with pytest.raises(ConfigurationError, match="run the newer version"):

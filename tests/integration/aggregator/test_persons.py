@@ -39,18 +39,11 @@ async def persons(database: asyncpg.Connection) -> dict[str, str]:
 
 
 async def stored(database: asyncpg.Connection) -> dict[str, tuple[float, float, float]]:
-    rows = await database.fetch(
-        "SELECT person_id, score, confidence, score_7d FROM customer_score"
-    )
-    return {
-        row["person_id"]: (row["score"], row["confidence"], row["score_7d"])
-        for row in rows
-    }
+    rows = await database.fetch("SELECT person_id, score, confidence, score_7d FROM customer_score")
+    return {row["person_id"]: (row["score"], row["confidence"], row["score_7d"]) for row in rows}
 
 
-async def recomputed(
-    database: asyncpg.Connection,
-) -> dict[str, tuple[float, float, float]]:
+async def recomputed(database: asyncpg.Connection) -> dict[str, tuple[float, float, float]]:
     """Every person's score, read afresh from the tally view at the hour its row names."""
     catalogue = load_catalogue()
     rows = await database.fetch(
@@ -61,16 +54,11 @@ async def recomputed(
     scores = {}
     for person, group in itertools.groupby(rows, key=lambda row: str(row["person"])):
         mine = list(group)
-        triples = sorted(
-            {(row["touchpoint"], row["channel"], row["place"]) for row in mine}
-        )
+        triples = sorted({(row["touchpoint"], row["channel"], row["place"]) for row in mine})
         numbers = ("hour", "n", "q", "pos", "neg", "pos2", "neg2", "best", "worst")
         matrix = np.array(
             [
-                [
-                    triples.index((row["touchpoint"], row["channel"], row["place"])),
-                    *(row[name] for name in numbers),
-                ]
+                [triples.index((row["touchpoint"], row["channel"], row["place"])), *(row[name] for name in numbers)]
                 for row in mine
             ],
             dtype=np.int64,
@@ -83,11 +71,7 @@ async def recomputed(
             parameters=catalogue.parameters,
             windows_h=(None, 168),
         )
-        scores[person] = (
-            float(whole.score[0]),
-            float(whole.confidence[0]),
-            float(week.score[0]),
-        )
+        scores[person] = (float(whole.score[0]), float(whole.confidence[0]), float(week.score[0]))
     return scores
 
 
@@ -95,23 +79,13 @@ async def test_a_visitor_who_logs_in_brings_what_happened_before(
     open_pipeline: OpenPipeline, database: asyncpg.Connection
 ) -> None:
     worker = await open_pipeline()
-    before = event(
-        "e-1", time=at(0), identities=["anonymous:v-1"], touchpoint="web.checkout_error"
-    )
-    login = event(
-        "e-2",
-        time=at(1),
-        identities=["customer:c-1", "anonymous:v-1"],
-        touchpoint="identity.linked",
-    )
+    before = event("e-1", time=at(0), identities=["anonymous:v-1"], touchpoint="web.checkout_error")
+    login = event("e-2", time=at(1), identities=["customer:c-1", "anonymous:v-1"], touchpoint="identity.linked")
 
     await worker.process(chunk([before], at_ms=NOW_MS))
     await worker.process(chunk([login], part=1, at_ms=NOW_MS))
 
-    assert await persons(database) == {
-        "anonymous:v-1": "customer:c-1",
-        "customer:c-1": "customer:c-1",
-    }
+    assert await persons(database) == {"anonymous:v-1": "customer:c-1", "customer:c-1": "customer:c-1"}
     assert list(await stored(database)) == ["customer:c-1"]
     assert await stored(database) == await recomputed(database)
     assert (await stored(database))["customer:c-1"][0] < 50
@@ -141,21 +115,13 @@ async def test_an_event_counted_for_an_identity_that_moved_meanwhile_goes_to_its
 ) -> None:
     """One worker knows the visitor from before; the other moves the visitor to a customer behind its back."""
     watcher = await open_pipeline()
-    await watcher.process(
-        chunk([event("e-1", time=at(0), identities=["anonymous:v-1"])], at_ms=NOW_MS)
-    )
+    await watcher.process(chunk([event("e-1", time=at(0), identities=["anonymous:v-1"])], at_ms=NOW_MS))
     linker = await open_pipeline()
     login = event("e-2", time=at(1), identities=["customer:c-1", "anonymous:v-1"])
     await linker.process(chunk([login], part=1, at_ms=NOW_MS))
     await watcher.take_ownership({(EVENTS, 0): Bounds(0, END)})
 
-    await watcher.process(
-        chunk(
-            [event("e-3", time=at(2), identities=["anonymous:v-1"])],
-            first=1,
-            at_ms=NOW_MS,
-        )
-    )
+    await watcher.process(chunk([event("e-3", time=at(2), identities=["anonymous:v-1"])], first=1, at_ms=NOW_MS))
 
     assert await stored(database) == await recomputed(database)
     assert list(await stored(database)) == ["customer:c-1"]
@@ -165,26 +131,13 @@ def history(seed: int) -> list[bytes]:
     """A few people with many identities, some of them shared, over days."""
     rng = random.Random(seed)
     names = [f"customer:c-{n}" for n in range(4)]
-    names += [f"anonymous:v-{n}" for n in range(4)] + [
-        "device:d-1",
-        "email_hash:e1",
-        "email_hash:e2",
-        "loyalty:l-1",
-    ]
-    touchpoints = [
-        "order.completed",
-        "web.checkout_error",
-        "case.opened",
-        "web.page_viewed",
-        "call.abandoned",
-    ]
+    names += [f"anonymous:v-{n}" for n in range(4)] + ["device:d-1", "email_hash:e1", "email_hash:e2", "loyalty:l-1"]
+    touchpoints = ["order.completed", "web.checkout_error", "case.opened", "web.page_viewed", "call.abandoned"]
     events = []
     for number in range(60):
         identities = rng.sample(names, k=rng.choice([1, 1, 1, 2, 3]))
         customers = [name for name in identities if name.startswith("customer:")]
-        identities = customers[:1] + [
-            name for name in identities if not name.startswith("customer:")
-        ]
+        identities = customers[:1] + [name for name in identities if not name.startswith("customer:")]
         events.append(
             event(
                 f"e-{number}",
@@ -227,9 +180,7 @@ async def test_persons_tallies_and_scores_do_not_depend_on_order_or_workers(
     async def run(lane: tuple[str, int]) -> None:
         first = 0
         for one in queues[lane]:
-            await mine[lane].process(
-                chunk(one, first=first, part=lane[1], topic=lane[0], at_ms=NOW_MS)
-            )
+            await mine[lane].process(chunk(one, first=first, part=lane[1], topic=lane[0], at_ms=NOW_MS))
             first += len(one)
 
     await asyncio.gather(*(run(lane) for lane in lanes))
@@ -241,17 +192,11 @@ async def test_persons_tallies_and_scores_do_not_depend_on_order_or_workers(
     )
     alone = await open_pipeline()
     await alone.process(chunk(values, at_ms=NOW_MS))
-    assert raced == (
-        await persons(database),
-        await stored(database),
-        await tallies(database),
-    )
+    assert raced == (await persons(database), await stored(database), await tallies(database))
 
 
 async def tallies(database: asyncpg.Connection) -> list[tuple[object, ...]]:
-    rows = await database.fetch(
-        "SELECT * FROM tally ORDER BY identity, touchpoint, channel, place, hour"
-    )
+    rows = await database.fetch("SELECT * FROM tally ORDER BY identity, touchpoint, channel, place, hour")
     return [tuple(row) for row in rows]
 
 
@@ -267,9 +212,7 @@ async def test_a_chunk_that_lagged_behind_takes_no_score_back_in_time(
     lagging = chunk([earlier], topic=LATE, at_ms=NOW_MS - 2 * hour_ms)
     await worker.process(lagging)
 
-    hour = await database.fetchval(
-        "SELECT extract(epoch FROM as_of)::bigint / 3600 FROM customer_score"
-    )
+    hour = await database.fetchval("SELECT extract(epoch FROM as_of)::bigint / 3600 FROM customer_score")
     assert hour == NOW_MS // hour_ms
     assert (await stored(database))["customer:c-1"][0] < 30
     assert await stored(database) == await recomputed(database)
@@ -279,18 +222,10 @@ async def test_a_person_pushed_out_of_the_cache_is_read_again_with_the_same_scor
     open_pipeline: OpenPipeline, database: asyncpg.Connection
 ) -> None:
     first = await open_pipeline()
-    await first.process(
-        chunk([event("e-1", time=at(0)), event("e-2", time=at(100))], at_ms=NOW_MS)
-    )
+    await first.process(chunk([event("e-1", time=at(0)), event("e-2", time=at(100))], at_ms=NOW_MS))
     cold = await open_pipeline()
 
-    await cold.process(
-        chunk(
-            [event("e-3", time=at(200), touchpoint="case.opened")],
-            first=2,
-            at_ms=NOW_MS,
-        )
-    )
+    await cold.process(chunk([event("e-3", time=at(200), touchpoint="case.opened")], first=2, at_ms=NOW_MS))
 
     assert await stored(database) == await recomputed(database)
     assert await database.fetchval("SELECT sum(n)::int FROM tally") == 3

@@ -20,9 +20,7 @@ from tests.integration.aggregator.conftest import OpenPipeline
 FENCE = "UPDATE partition_progress SET moved_at = now() WHERE topic = 'cx.touchpoints.v1' AND part = 0"
 
 
-async def frozen_in_a_copy(
-    session: asyncpg.Connection, *, reached: asyncio.Event
-) -> None:
+async def frozen_in_a_copy(session: asyncpg.Connection, *, reached: asyncio.Event) -> None:
     """Hold the partition's row, begin to copy, and send nothing any more."""
 
     async def silence() -> AsyncIterator[bytes]:
@@ -46,9 +44,7 @@ async def test_a_worker_frozen_in_a_copy_does_not_keep_its_partitions(
 
     async with asyncio.timeout(20):
         successor = await open_pipeline()
-    await successor.process(
-        chunk([event("e-1", time="2026-09-21T12:00:00Z")], at_ms=1_790_000_000_000)
-    )
+    await successor.process(chunk([event("e-1", time="2026-09-21T12:00:00Z")], at_ms=1_790_000_000_000))
 
     assert await database.fetchval("SELECT sum(n) FROM tally") == 1
     frozen.cancel()
@@ -62,17 +58,12 @@ async def test_every_partition_that_lost_records_is_named_at_once(
     worker = await open_pipeline()
 
     with pytest.raises(ConfigurationError) as refused:
-        await worker.take_ownership(
-            {(EVENTS, 0): Bounds(7, 9), (EVENTS, 1): Bounds(3, 9)}
-        )
+        await worker.take_ownership({(EVENTS, 0): Bounds(7, 9), (EVENTS, 1): Bounds(3, 9)})
 
     assert f"tactus topics accept {EVENTS}/0" in str(refused.value)
     assert f"tactus topics accept {EVENTS}/1" in str(refused.value)
     lost = "SELECT part, lost FROM partition_progress WHERE topic = $1 AND lost > 0 ORDER BY part"
-    assert [tuple(row) for row in await database.fetch(lost, EVENTS)] == [
-        (0, 7),
-        (1, 3),
-    ]
+    assert [tuple(row) for row in await database.fetch(lost, EVENTS)] == [(0, 7), (1, 3)]
 
 
 async def test_what_is_lost_is_measured_again_when_it_is_accepted(
@@ -87,7 +78,5 @@ async def test_what_is_lost_is_measured_again_when_it_is_accepted(
     await store.close()
 
     stands = "SELECT next, lost, lost_accepted FROM partition_progress WHERE topic = $1 AND part = 0"
-    assert [tuple(row) for row in await database.fetch(stands, EVENTS)] == [
-        (11, 11, 11)
-    ]
+    assert [tuple(row) for row in await database.fetch(stands, EVENTS)] == [(11, 11, 11)]
     await worker.take_ownership({(EVENTS, 0): Bounds(11, 20)})

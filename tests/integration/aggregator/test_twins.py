@@ -17,19 +17,13 @@ ARRIVAL = {"timeorigin": "arrival"}
 FIRST = event("e-1", time=TIME)
 OTHER = event("e-1", time=TIME, extra={"text": "another body"})
 FIRST_ARRIVED = event("e-1", time=TIME, envelope=ARRIVAL)
-OTHER_ARRIVED = event(
-    "e-1", time=TIME, extra={"text": "another body"}, envelope=ARRIVAL
-)
+OTHER_ARRIVED = event("e-1", time=TIME, extra={"text": "another body"}, envelope=ARRIVAL)
 
 
 @pytest.mark.parametrize("arrived", [False, True], ids=["own time", "time of arrival"])
 @pytest.mark.parametrize("cuts", [(1, 1, 1, 1, 1), (1, 4), (1, 2, 2), (3, 2), (5,)])
 async def test_twins_are_measured_against_the_event_that_counts(
-    open_pipeline: OpenPipeline,
-    database: asyncpg.Connection,
-    cuts: tuple[int, ...],
-    *,
-    arrived: bool,
+    open_pipeline: OpenPipeline, database: asyncpg.Connection, cuts: tuple[int, ...], *, arrived: bool
 ) -> None:
     first, other = (FIRST_ARRIVED, OTHER_ARRIVED) if arrived else (FIRST, OTHER)
     log = [first, other, other, first, other]
@@ -37,9 +31,7 @@ async def test_twins_are_measured_against_the_event_that_counts(
 
     start = 0
     for size in cuts:
-        await pipeline.process(
-            chunk(log[start : start + size], first=start, at_ms=AT_MS)
-        )
+        await pipeline.process(chunk(log[start : start + size], first=start, at_ms=AT_MS))
         start += size
 
     stands = await database.fetch(OUTCOMES)

@@ -23,14 +23,7 @@ ANNA = "customer:anna"
 BROWSER = "anonymous:b1"
 ORDER = [
     Lived(ANNA, "checkout.done", T - 9 * DAY, 0.4, channel="web"),
-    Lived(
-        ANNA,
-        "parcel.delivered",
-        T - 2 * DAY,
-        -0.713495,
-        channel="delivery",
-        place="carrier/inpost",
-    ),
+    Lived(ANNA, "parcel.delivered", T - 2 * DAY, -0.713495, channel="delivery", place="carrier/inpost"),
     Lived(BROWSER, "call.taken", T - DAY, -0.849057, channel="contact_centre"),
     Lived(BROWSER, "case.solved", T - DAY + HOUR, 0.6, channel="contact_centre"),
     Lived(BROWSER, "survey.answered", T, 0.5, channel="survey"),
@@ -52,13 +45,9 @@ async def anna(postgres_dsn: str) -> str:
     return postgres_dsn
 
 
-async def test_a_score_is_what_the_worked_example_says_whatever_identity_is_asked_for(
-    anna: str,
-) -> None:
+async def test_a_score_is_what_the_worked_example_says_whatever_identity_is_asked_for(anna: str) -> None:
     async with read_client(anna) as client:
-        answers = [
-            await client.get(f"/v1/customers/{name}") for name in (ANNA, BROWSER)
-        ]
+        answers = [await client.get(f"/v1/customers/{name}") for name in (ANNA, BROWSER)]
 
     for answer in answers:
         CONTRACT.assert_holds(answer)
@@ -75,9 +64,7 @@ async def test_a_score_is_what_the_worked_example_says_whatever_identity_is_aske
         assert body["alerts"] == []
 
 
-async def test_identities_that_lived_the_same_hour_are_added_before_the_cap(
-    databases: Databases,
-) -> None:
+async def test_identities_that_lived_the_same_hour_are_added_before_the_cap(databases: Databases) -> None:
     dice = random.Random(3)
     lived = [
         Lived(
@@ -90,10 +77,7 @@ async def test_identities_that_lived_the_same_hour_are_added_before_the_cap(
         )
         for number in range(120)
     ]
-    shared = [
-        event._replace(identity=dice.choice((ANNA, BROWSER, "loyalty:l1")))
-        for event in lived
-    ]
+    shared = [event._replace(identity=dice.choice((ANNA, BROWSER, "loyalty:l1"))) for event in lived]
     dice.shuffle(shared)
 
     answers = []
@@ -102,12 +86,7 @@ async def test_identities_that_lived_the_same_hour_are_added_before_the_cap(
         dsn = databases.server.dsn_of(name)
         await store_person(dsn, history, customer=ANNA, version=7)
         async with read_client(dsn) as client:
-            answers.append(
-                [
-                    (await client.get(f"/v1/customers/{ANNA}{part}")).json()
-                    for part in ("", "/receipt")
-                ]
-            )
+            answers.append([(await client.get(f"/v1/customers/{ANNA}{part}")).json() for part in ("", "/receipt")])
         await databases.drop(name)
 
     (alone, receipt_alone), (together, receipt_together) = answers
@@ -130,33 +109,21 @@ async def test_windows_and_dimensions_are_read_from_the_same_tallies(anna: str) 
     }  # fmt: skip
     assert set(body["dimensions"]["stage"]) == {"purchase", "fulfilment", "support"}
     assert set(body["dimensions"]["place"]) == {"carrier/inpost"}
-    assert (
-        body["dimensions"]["stage"]["fulfilment"]
-        == body["dimensions"]["place"]["carrier/inpost"]
-    )
+    assert body["dimensions"]["stage"]["fulfilment"] == body["dimensions"]["place"]["carrier/inpost"]
 
 
 async def test_a_change_is_the_score_less_that_of_a_week_before(anna: str) -> None:
     async with read_client(anna) as client:
         now = (await client.get(f"/v1/customers/{ANNA}")).json()
-        before = (
-            await client.get(
-                f"/v1/customers/{ANNA}", params={"at": "2026-02-22T12:00:00Z"}
-            )
-        ).json()
+        before = (await client.get(f"/v1/customers/{ANNA}", params={"at": "2026-02-22T12:00:00Z"})).json()
 
-    assert now["change"] == {
-        "points": now["score"] - before["score"],
-        "significant": False,
-    }
+    assert now["change"] == {"points": now["score"] - before["score"], "significant": False}
     assert now["change"]["points"] < -10
 
 
 async def test_a_past_score_ignores_what_came_later(anna: str) -> None:
     async with read_client(anna) as client:
-        answer = await client.get(
-            f"/v1/customers/{ANNA}", params={"at": "2026-02-20T13:00:00+01:00"}
-        )
+        answer = await client.get(f"/v1/customers/{ANNA}", params={"at": "2026-02-20T13:00:00+01:00"})
 
     body = answer.json()
     assert body["at"] == "2026-02-20T12:00:00Z"
@@ -172,22 +139,13 @@ async def test_a_receipt_adds_up_to_the_score(anna: str) -> None:
     body = answer.json()
     points = {leaf["touchpoint"]: leaf["points"] for leaf in body["leaves"]}
     assert points == pytest.approx(POINTS, abs=1e-5)
-    assert body["prior"] + sum(points.values()) == pytest.approx(
-        body["score"], abs=1e-9
-    )
-    assert [leaf["touchpoint"] for leaf in body["leaves"]] == sorted(
-        POINTS, key=lambda name: -abs(POINTS[name])
-    )
+    assert body["prior"] + sum(points.values()) == pytest.approx(body["score"], abs=1e-9)
+    assert [leaf["touchpoint"] for leaf in body["leaves"]] == sorted(POINTS, key=lambda name: -abs(POINTS[name]))
     assert all(leaf["events"] == 1 for leaf in body["leaves"])
 
 
-async def test_a_receipt_shows_the_newest_ten_events_behind_a_leaf(
-    postgres_dsn: str,
-) -> None:
-    many = [
-        Lived(ANNA, "call.taken", T - n * HOUR, -0.1, event_id=f"call-{n}")
-        for n in range(12)
-    ]
+async def test_a_receipt_shows_the_newest_ten_events_behind_a_leaf(postgres_dsn: str) -> None:
+    many = [Lived(ANNA, "call.taken", T - n * HOUR, -0.1, event_id=f"call-{n}") for n in range(12)]
     await store_person(postgres_dsn, many, customer=ANNA, version=1)
 
     async with read_client(postgres_dsn) as client:
@@ -200,18 +158,14 @@ async def test_a_receipt_shows_the_newest_ten_events_behind_a_leaf(
     }  # fmt: skip
 
 
-async def test_a_journey_is_in_order_and_its_pages_meet_without_gap_or_overlap(
-    anna: str,
-) -> None:
+async def test_a_journey_is_in_order_and_its_pages_meet_without_gap_or_overlap(anna: str) -> None:
     async with read_client(anna) as client:
         whole = await client.get(f"/v1/customers/{ANNA}/journey")
         pages: list[list[dict[str, object]]] = []
         cursor = None
         while True:
             asked = {"limit": 2} | ({"cursor": cursor} if cursor else {})
-            page = (
-                await client.get(f"/v1/customers/{ANNA}/journey", params=asked)
-            ).json()
+            page = (await client.get(f"/v1/customers/{ANNA}/journey", params=asked)).json()
             pages.insert(0, page["touchpoints"])
             cursor = page["next"]
             if cursor is None:
@@ -219,9 +173,7 @@ async def test_a_journey_is_in_order_and_its_pages_meet_without_gap_or_overlap(
 
     CONTRACT.assert_holds(whole)
     touchpoints = whole.json()["touchpoints"]
-    assert [each["touchpoint"] for each in touchpoints] == [
-        event.touchpoint for event in ORDER
-    ]
+    assert [each["touchpoint"] for each in touchpoints] == [event.touchpoint for event in ORDER]
     assert [len(page) for page in pages] == [1, 2, 2]
     assert [each for page in pages for each in page] == touchpoints
     assert touchpoints[1] == {
@@ -239,9 +191,7 @@ async def test_events_of_one_instant_are_paged_without_loss(postgres_dsn: str) -
     async with read_client(postgres_dsn) as client:
         seen, asked = [], {"limit": "2"}
         while True:
-            page = (
-                await client.get(f"/v1/customers/{ANNA}/journey", params=asked)
-            ).json()
+            page = (await client.get(f"/v1/customers/{ANNA}/journey", params=asked)).json()
             seen += [event["id"] for event in page["touchpoints"]]
             if page["next"] is None:
                 break
@@ -250,9 +200,7 @@ async def test_events_of_one_instant_are_paged_without_loss(postgres_dsn: str) -
     assert sorted(seen) == [f"twin-{n}" for n in range(5)]
 
 
-async def test_a_customer_is_found_by_e_mail_and_phone_through_their_hashes(
-    postgres_dsn: str,
-) -> None:
+async def test_a_customer_is_found_by_e_mail_and_phone_through_their_hashes(postgres_dsn: str) -> None:
     email = f"email_hash:{pseudonym(HASH_KEY, 'email', 'Anna@Example.com')}"
     phone = f"phone_hash:{pseudonym(HASH_KEY, 'phone', '+48 600 100 200')}"
     events = [Lived(name, "call.taken", T, 0.5) for name in (email, phone)]
@@ -261,12 +209,7 @@ async def test_a_customer_is_found_by_e_mail_and_phone_through_their_hashes(
     async with read_client(postgres_dsn) as client:
         answers = [
             await client.get(f"/v1/customers/{name}")
-            for name in (
-                "email:anna@example.com",
-                "email%3AANNA%40example.com",
-                "phone:%2B48600100200",
-                email,
-            )
+            for name in ("email:anna@example.com", "email%3AANNA%40example.com", "phone:%2B48600100200", email)
         ]
 
     for answer in answers:
@@ -279,26 +222,16 @@ async def test_a_customer_is_found_by_e_mail_and_phone_through_their_hashes(
         ("customer:a/b?c#d", "customer:a%2Fb%3Fc%23d"),
         ("customer:100%", "customer:100%25"),
         ("customer:a:b c", "customer:a:b%20c"),
-        (
-            "customer:Zażółć ✓ 客户",
-            "customer:Za%C5%BC%C3%B3%C5%82%C4%87%20%E2%9C%93%20%E5%AE%A2%E6%88%B7",
-        ),
+        ("customer:Zażółć ✓ 客户", "customer:Za%C5%BC%C3%B3%C5%82%C4%87%20%E2%9C%93%20%E5%AE%A2%E6%88%B7"),
         ("customer:..", "customer:%2E%2E"),
         ("x-till-card:A+1&2=3", "x-till-card:A+1%262=3"),
     ],
 )
-async def test_an_id_may_hold_any_printable_character(
-    postgres_dsn: str, name: str, encoded: str
-) -> None:
-    await store_person(
-        postgres_dsn, [Lived(name, "call.taken", T, 0.5)], customer=name, version=1
-    )
+async def test_an_id_may_hold_any_printable_character(postgres_dsn: str, name: str, encoded: str) -> None:
+    await store_person(postgres_dsn, [Lived(name, "call.taken", T, 0.5)], customer=name, version=1)
 
     async with read_client(postgres_dsn) as client:
-        answers = [
-            await client.get(f"/v1/customers/{encoded}{rest}")
-            for rest in ("", "/receipt", "/journey")
-        ]
+        answers = [await client.get(f"/v1/customers/{encoded}{rest}") for rest in ("", "/receipt", "/journey")]
 
     for answer in answers:
         CONTRACT.assert_holds(answer)
@@ -307,9 +240,7 @@ async def test_an_id_may_hold_any_printable_character(
 
 async def test_alerts_of_the_person_are_shown_newest_first(anna: str) -> None:
     connection = await asyncpg.connect(anna)
-    person = await connection.fetchval(
-        "SELECT id FROM identity WHERE value = $1", BROWSER
-    )
+    person = await connection.fetchval("SELECT id FROM identity WHERE value = $1", BROWSER)
     for number, state in enumerate(("closed", "opened")):
         await connection.execute(
             "INSERT INTO alert (id, rule, person, severity, state, opened_at, changed_at, score_before, score,"
@@ -323,9 +254,7 @@ async def test_alerts_of_the_person_are_shown_newest_first(anna: str) -> None:
 
     async with read_client(anna) as client:
         answer = await client.get(f"/v1/customers/{ANNA}")
-        past = await client.get(
-            f"/v1/customers/{ANNA}", params={"at": "2026-02-25T00:00:00Z"}
-        )
+        past = await client.get(f"/v1/customers/{ANNA}", params={"at": "2026-02-25T00:00:00Z"})
 
     CONTRACT.assert_holds(answer)
     assert [alert["state"] for alert in answer.json()["alerts"]] == ["opened", "closed"]

@@ -74,10 +74,7 @@ async def test_only_a_key_with_the_scope_reads_scores(
 ) -> None:
     async with read_client(anna) as client:
         del client.headers["Authorization"]
-        response = await client.get(
-            path,
-            headers={} if authorization is None else {"Authorization": authorization},
-        )
+        response = await client.get(path, headers={} if authorization is None else {"Authorization": authorization})
 
     assert_problem(response, slug)
     assert ("www-authenticate" in response.headers) == (slug == "unauthorized")
@@ -104,10 +101,7 @@ async def test_only_a_key_with_the_scope_reads_scores(
         (f"{PATHS[0]}?at=2026-02-30T12:00:00Z", "bad-parameter"),
         (f"{PATHS[0]}?at=9999-12-31T23:59:59-01:00", "bad-parameter"),
         (f"{PATHS[0]}?at=", "bad-parameter"),
-        (
-            f"{PATHS[0]}?at=2026-03-01T12:00:00Z&at=2026-03-01T12:00:00Z",
-            "bad-parameter",
-        ),
+        (f"{PATHS[0]}?at=2026-03-01T12:00:00Z&at=2026-03-01T12:00:00Z", "bad-parameter"),
         (f"{PATHS[0]}?since=1", "bad-parameter"),
         (f"{PATHS[1]}?limit=1", "bad-parameter"),
         (f"{PATHS[2]}?at=2026-03-01T12:00:00Z", "bad-parameter"),
@@ -121,18 +115,13 @@ async def test_only_a_key_with_the_scope_reads_scores(
         ("/v1/customers/customer:anna/receipt/more", "not-found"),
     ],
 )
-async def test_what_cannot_be_answered_is_a_problem_that_says_what_to_do(
-    anna: str, path: str, slug: str
-) -> None:
+async def test_what_cannot_be_answered_is_a_problem_that_says_what_to_do(anna: str, path: str, slug: str) -> None:
     async with read_client(anna) as client:
         response = await client.get(path)
         after = await client.get(PATHS[0])
 
     if slug == "not-found":
-        assert (response.status_code, response.json()["type"]) == (
-            404,
-            PROBLEMS[slug].uri,
-        )
+        assert (response.status_code, response.json()["type"]) == (404, PROBLEMS[slug].uri)
     else:
         assert_problem(response, slug)
     assert after.status_code == 200
@@ -161,9 +150,7 @@ async def test_a_problem_never_repeats_the_input(anna: str) -> None:
 
 @pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-async def test_another_method_is_told_which_are_allowed(
-    anna: str, path: str, method: str
-) -> None:
+async def test_another_method_is_told_which_are_allowed(anna: str, path: str, method: str) -> None:
     async with read_client(anna) as client:
         response = await client.request(method, path)
 
@@ -190,9 +177,7 @@ async def test_an_answer_is_json_or_406(anna: str, accept: str, status: int) -> 
 
 
 @pytest.mark.parametrize("path", PATHS)
-async def test_a_copy_of_the_same_version_is_answered_without_a_body(
-    anna: str, path: str
-) -> None:
+async def test_a_copy_of_the_same_version_is_answered_without_a_body(anna: str, path: str) -> None:
     async with read_client(anna) as client:
         first = await client.get(path)
         tag = first.headers["etag"]
@@ -208,9 +193,7 @@ async def test_a_copy_of_the_same_version_is_answered_without_a_body(
         CONTRACT.assert_holds(response)
 
 
-async def test_a_copy_is_not_called_good_when_the_score_has_aged_since(
-    own_anna: str,
-) -> None:
+async def test_a_copy_is_not_called_good_when_the_score_has_aged_since(own_anna: str) -> None:
     connection = await asyncpg.connect(own_anna)
     await connection.execute("UPDATE person SET as_of = as_of - 1")
     await connection.close()
@@ -218,9 +201,7 @@ async def test_a_copy_is_not_called_good_when_the_score_has_aged_since(
     async with read_client(own_anna) as client:
         aged = await client.get(PATHS[0], headers={"If-None-Match": '"7"'})
         fixed = await client.get(
-            PATHS[0],
-            params={"at": (T - timedelta(hours=3)).isoformat()},
-            headers={"If-None-Match": '"7"'},
+            PATHS[0], params={"at": (T - timedelta(hours=3)).isoformat()}, headers={"If-None-Match": '"7"'}
         )
 
     assert aged.status_code == 200
@@ -247,9 +228,7 @@ async def test_head_says_what_get_would(anna: str, path: str) -> None:
     assert headed.headers["etag"] == got.headers["etag"]
 
 
-async def test_a_person_whose_first_events_are_not_committed_is_unknown(
-    postgres_dsn: str,
-) -> None:
+async def test_a_person_whose_first_events_are_not_committed_is_unknown(postgres_dsn: str) -> None:
     await store_person(postgres_dsn, [], customer=ANNA, version=0)
 
     async with read_client(postgres_dsn) as client:
@@ -258,9 +237,7 @@ async def test_a_person_whose_first_events_are_not_committed_is_unknown(
     assert_problem(response, "unknown-customer")
 
 
-async def test_a_database_without_tables_is_unavailable_and_not_a_failure(
-    own_anna: str,
-) -> None:
+async def test_a_database_without_tables_is_unavailable_and_not_a_failure(own_anna: str) -> None:
     connection = await asyncpg.connect(own_anna)
     await connection.execute("DROP TABLE person CASCADE")
     await connection.close()
@@ -297,9 +274,6 @@ async def test_the_contract_is_served_to_everybody(postgres_dsn: str) -> None:
 
 async def test_a_key_is_read_whatever_the_case_of_its_scheme(anna: str) -> None:
     async with read_client(anna) as client:
-        response = await client.get(
-            PATHS[0],
-            headers={"Authorization": BEARER["Authorization"].replace("B", "b")},
-        )
+        response = await client.get(PATHS[0], headers={"Authorization": BEARER["Authorization"].replace("B", "b")})
 
     assert response.status_code == 200

@@ -24,14 +24,7 @@ AT = T.isoformat()
 @pytest.fixture
 async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
     events = [
-        Lived(
-            "customer:anna/1",
-            "delivery.delivered",
-            T,
-            -0.7,
-            channel="delivery",
-            place="carrier/inpost",
-        ),
+        Lived("customer:anna/1", "delivery.delivered", T, -0.7, channel="delivery", place="carrier/inpost"),
         Lived("customer:anna/1", "survey.csat", T, 0.5, channel="survey"),
     ]
     await store_person(postgres_dsn, events, customer="customer:anna/1", version=1)
@@ -44,17 +37,9 @@ def _ready(api: ApiProcess) -> bool:
     return httpx.get(f"{api.url}/readyz").status_code == 200
 
 
-def explain(
-    api: ApiProcess, folder: Path, *arguments: str, key: str = KEY
-) -> subprocess.CompletedProcess[str]:
+def explain(api: ApiProcess, folder: Path, *arguments: str, key: str = KEY) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [
-            sys.executable,
-            "-c",
-            "from services.cli import main; main()",
-            "explain",
-            *arguments,
-        ],
+        [sys.executable, "-c", "from services.cli import main; main()", "explain", *arguments],
         env={
             "PATH": os.environ["PATH"],
             "TACTUS_READ_KEY": key,
@@ -69,9 +54,7 @@ def explain(
     )
 
 
-def test_a_score_is_explained_without_a_terminal(
-    api: ApiProcess, tmp_path: Path
-) -> None:
+def test_a_score_is_explained_without_a_terminal(api: ApiProcess, tmp_path: Path) -> None:
     run = explain(api, tmp_path, "anna/1", "--at", AT)
 
     lines = run.stdout.splitlines()
@@ -81,9 +64,7 @@ def test_a_score_is_explained_without_a_terminal(
     assert max(map(len, lines)) <= 80
     assert "carrier/inpost" in run.stdout
     body = httpx.get(
-        f"{api.url}/v1/customers/customer:anna%2F1",
-        params={"at": AT},
-        headers={"Authorization": f"Bearer {KEY}"},
+        f"{api.url}/v1/customers/customer:anna%2F1", params={"at": AT}, headers={"Authorization": f"Bearer {KEY}"}
     ).json()
     assert lines[-1].startswith("50.00 ")
     assert lines[-1].endswith(f" = {body['score']:.2f}")

@@ -27,10 +27,7 @@ CASES_MAX = 40
 @pytest.fixture
 async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
     # The document's own example of a customer exists, so that answers of every kind are seen.
-    events = [
-        Lived("customer:c1", "call.answered", T, -0.5),
-        Lived("device:d1", "survey.nps", T, 1.0),
-    ]
+    events = [Lived("customer:c1", "call.answered", T, -0.5), Lived("device:d1", "survey.nps", T, 1.0)]
     await store_person(postgres_dsn, events, customer="customer:c1", version=1)
     with api_process(postgres_dsn, tmp_path) as process:
         wait_until(lambda: _ready(process), what="it is ready")
@@ -41,9 +38,7 @@ def _ready(api: ApiProcess) -> bool:
     return httpx.get(f"{api.url}/readyz").status_code == 200
 
 
-def fuzz(
-    api: ApiProcess, document: Path, folder: Path
-) -> subprocess.CompletedProcess[str]:
+def fuzz(api: ApiProcess, document: Path, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [
         *(sys.executable, "-m", "schemathesis.cli", "run", str(document)),
         *("--url", api.url, "--header", f"Authorization: Bearer {KEY}"),
@@ -54,28 +49,18 @@ def fuzz(
     ]
     environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
     return subprocess.run(
-        command,
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300, check=False
     )
 
 
-def test_no_machine_made_request_breaks_the_contract(
-    api: ApiProcess, tmp_path: Path
-) -> None:
+def test_no_machine_made_request_breaks_the_contract(api: ApiProcess, tmp_path: Path) -> None:
     run = fuzz(api, GENERATED / "openapi-read.json", tmp_path)
 
     assert run.returncode == 0, run.stdout + run.stderr
     assert api.stop() == 0
 
 
-def test_a_contract_that_promises_too_much_is_found_out(
-    api: ApiProcess, tmp_path: Path
-) -> None:
+def test_a_contract_that_promises_too_much_is_found_out(api: ApiProcess, tmp_path: Path) -> None:
     document = json.loads((GENERATED / "openapi-read.json").read_text())
     answer = document["components"]["schemas"]["CustomerAnswer"]
     answer["properties"]["version"]["minimum"] = 2

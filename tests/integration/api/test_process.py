@@ -36,10 +36,7 @@ ANSWER_S_MAX = 8.0
 @pytest.fixture
 async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
     await store_person(
-        postgres_dsn,
-        [Lived("customer:anna/1", "call.answered", T, 0.5)],
-        customer="customer:anna/1",
-        version=1,
+        postgres_dsn, [Lived("customer:anna/1", "call.answered", T, 0.5)], customer="customer:anna/1", version=1
     )
     with api_process(postgres_dsn, tmp_path) as process:
         yield process
@@ -58,24 +55,18 @@ def answers(api: ApiProcess, status: int, path: str = ANNA) -> bool:
     return get(api, path).status_code == status
 
 
-async def test_it_answers_over_tcp_and_tells_operators_that_it_is_ready(
-    api: ApiProcess,
-) -> None:
+async def test_it_answers_over_tcp_and_tells_operators_that_it_is_ready(api: ApiProcess) -> None:
     wait_until(lambda: answers(api, 200, "/readyz"), what="it is ready")
 
     answer = get(api)
-    statuses = [
-        operations(api, path).status_code for path in ("/livez", "/readyz", "/metrics")
-    ]
+    statuses = [operations(api, path).status_code for path in ("/livez", "/readyz", "/metrics")]
 
     assert answer.json()["customer"] == "customer:anna/1"
     assert "server" not in answer.headers
     assert statuses == [200, 200, 200]
 
 
-async def test_the_counts_of_the_conservation_law_are_shown(
-    api: ApiProcess, postgres_dsn: str
-) -> None:
+async def test_the_counts_of_the_conservation_law_are_shown(api: ApiProcess, postgres_dsn: str) -> None:
     connection = await asyncpg.connect(postgres_dsn)
     await connection.execute(
         "INSERT INTO partition_progress (topic, part, next, applied, duplicate, conflict, dead, erased, start,"
@@ -90,16 +81,8 @@ async def test_the_counts_of_the_conservation_law_are_shown(
         page = operations(api, "/metrics").text
         return page if 'tactus_events_total{outcome="applied"}' in page else ""
 
-    page = wait_until(
-        lambda: shown() if 'outcome="applied"} 87' in shown() else None,
-        what="87 are applied",
-    )
-    for line in (
-        'outcome="duplicate"} 5',
-        'outcome="conflict"} 4',
-        'outcome="dead"} 3',
-        'outcome="erased"} 2',
-    ):
+    page = wait_until(lambda: shown() if 'outcome="applied"} 87' in shown() else None, what="87 are applied")
+    for line in ('outcome="duplicate"} 5', 'outcome="conflict"} 4', 'outcome="dead"} 3', 'outcome="erased"} 2'):
         assert f"tactus_events_total{{{line}" in page
     # 110 + 7 passed, less 6 whose loss was accepted, is 111; 101 are accounted for.
     assert "tactus_conservation_gap_records 10.0" in page
@@ -113,9 +96,7 @@ async def test_sigterm_ends_it_with_success(api: ApiProcess) -> None:
     assert api.lines()[-1]["event"] == "api_stopped"
 
 
-async def test_sigterm_ends_it_also_before_the_database_has_ever_answered(
-    tmp_path: Path,
-) -> None:
+async def test_sigterm_ends_it_also_before_the_database_has_ever_answered(tmp_path: Path) -> None:
     with api_process("postgresql://nobody:secret@127.0.0.1:1/none", tmp_path) as api:
         answer = get(api)
         ready = get(api, "/readyz")
@@ -127,9 +108,7 @@ async def test_sigterm_ends_it_also_before_the_database_has_ever_answered(
     assert "secret" not in log
 
 
-async def test_a_new_key_is_valid_after_sighup_and_a_bad_file_changes_nothing(
-    api: ApiProcess, tmp_path: Path
-) -> None:
+async def test_a_new_key_is_valid_after_sighup_and_a_bad_file_changes_nothing(api: ApiProcess, tmp_path: Path) -> None:
     sources = tmp_path / "sources.toml"
     write_sources(sources, key="another-key")
     api.process.send_signal(signal.SIGHUP)
@@ -137,24 +116,17 @@ async def test_a_new_key_is_valid_after_sighup_and_a_bad_file_changes_nothing(
 
     sources.write_text("not toml")
     api.process.send_signal(signal.SIGHUP)
-    wait_until(
-        lambda: any(line["event"] == "sources_refused" for line in api.lines()),
-        what="it is refused",
-    )
+    wait_until(lambda: any(line["event"] == "sources_refused" for line in api.lines()), what="it is refused")
 
     response = get(api, key="another-key")
     assert response.status_code == 200
 
 
 def test_a_head_that_is_too_large_or_never_ends_is_cut_off(api: ApiProcess) -> None:
-    with socket.create_connection(
-        ("127.0.0.1", api.port), timeout=ANSWER_S_MAX
-    ) as large:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=ANSWER_S_MAX) as large:
         large.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 128 * 1024)
         assert large.recv(1000).startswith(b"HTTP/1.1 431 ")
-    with socket.create_connection(
-        ("127.0.0.1", api.port), timeout=ANSWER_S_MAX
-    ) as slow:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=ANSWER_S_MAX) as slow:
         slow.sendall(b"GET /livez HTTP/1.1\r\n")
         assert slow.recv(1000).startswith(b"HTTP/1.1 408 ")
 
@@ -183,15 +155,11 @@ def test_who_says_something_after_the_answer_and_then_nothing_is_cut_off(
     assert re.findall(rb"HTTP/1\.1 (\d+)", said) in ([], [b"408"])
 
 
-def test_many_requests_at_once_on_one_connection_are_answered_in_turn(
-    api: ApiProcess,
-) -> None:
+def test_many_requests_at_once_on_one_connection_are_answered_in_turn(api: ApiProcess) -> None:
     body = b"x" * 100_000
     posted = b"POST /livez HTTP/1.1\r\nHost: a\r\nContent-Length: 100000\r\n\r\n"
     asked = b"GET /livez HTTP/1.1\r\nHost: a\r\n"
-    with socket.create_connection(
-        ("127.0.0.1", api.port), timeout=ANSWER_S_MAX
-    ) as several:
+    with socket.create_connection(("127.0.0.1", api.port), timeout=ANSWER_S_MAX) as several:
         several.sendall(posted + body + asked)
         several.sendall(b"Connection: close\r\n\r\n")
 
@@ -200,9 +168,7 @@ def test_many_requests_at_once_on_one_connection_are_answered_in_turn(
     assert re.findall(rb"HTTP/1\.1 (\d+)", said) == [b"405", b"200"]
 
 
-def test_bytes_that_are_no_request_get_a_problem_and_cost_no_other(
-    api: ApiProcess,
-) -> None:
+def test_bytes_that_are_no_request_get_a_problem_and_cost_no_other(api: ApiProcess) -> None:
     bad = [row for row in framings() if row.expect_type == "malformed-request"]
 
     replies = {row.name: send(api.port, [row.sent]) for row in bad}
@@ -210,9 +176,7 @@ def test_bytes_that_are_no_request_get_a_problem_and_cost_no_other(
     problems = {name: json.loads(reply.body) for name, reply in replies.items()}
     assert len(bad) > 15
     assert {reply.status for reply in replies.values()} == {400}
-    assert {problem["type"] for problem in problems.values()} == {
-        "urn:tactus:problem:malformed-request"
-    }
+    assert {problem["type"] for problem in problems.values()} == {"urn:tactus:problem:malformed-request"}
     assert get(api).status_code == 200
 
 
@@ -231,46 +195,31 @@ def test_a_wrong_setting_ends_it_with_what_to_do(tmp_path: Path) -> None:
 
 
 async def test_no_identity_is_ever_logged(api: ApiProcess) -> None:
-    for path in (
-        ANNA,
-        "/v1/customers/customer:anna-the-unknown",
-        "/v1/customers/anna",
-        f"{ANNA}?at=anna",
-    ):
+    for path in (ANNA, "/v1/customers/customer:anna-the-unknown", "/v1/customers/anna", f"{ANNA}?at=anna"):
         get(api, path)
     api.stop()
 
     assert "anna" not in api.log.read_text()
 
 
-async def test_a_database_that_is_killed_or_frozen_means_503_in_bounded_time(
-    tmp_path: Path,
-) -> None:
+async def test_a_database_that_is_killed_or_frozen_means_503_in_bounded_time(tmp_path: Path) -> None:
     with data_directory() as folder:
         server = EmbeddedPostgres(folder)
         server.start()
         try:
             with api_process(server.dsn, tmp_path) as api:
-                wait_until(
-                    lambda: "no tables" in get(api, "/readyz").text,
-                    what="the database answers",
-                )
+                wait_until(lambda: "no tables" in get(api, "/readyz").text, what="the database answers")
 
                 _freeze(server, signal.SIGSTOP)
                 frozen, frozen_s = _timed(api)
                 _freeze(server, signal.SIGCONT)
-                wait_until(
-                    lambda: "no tables" in get(api, "/readyz").text, what="it is back"
-                )
+                wait_until(lambda: "no tables" in get(api, "/readyz").text, what="it is back")
 
                 server.kill()
                 killed, killed_s = _timed(api)
                 server.launch()
                 server.wait_ready()
-                wait_until(
-                    lambda: "no tables" in get(api, "/readyz").text,
-                    what="it is back again",
-                )
+                wait_until(lambda: "no tables" in get(api, "/readyz").text, what="it is back again")
                 code = api.stop()
         finally:
             server.stop()
@@ -284,9 +233,7 @@ async def test_a_database_that_is_killed_or_frozen_means_503_in_bounded_time(
 
 def _freeze(server: EmbeddedPostgres, number: signal.Signals) -> None:
     # The postmaster and its backends: a backend would answer though its parent is stopped.
-    children = (
-        Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
-    )
+    children = Path(f"/proc/{server.pid}/task/{server.pid}/children").read_text().split()
     for pid in (server.pid, *map(int, children)):
         os.kill(pid, number)
 

@@ -20,9 +20,7 @@ def topics_bootstrap(kafka_bootstrap: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def ingest(
-    topics_bootstrap: str, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[IngestProcess]:
+def ingest(topics_bootstrap: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[IngestProcess]:
     with ingest_process(topics_bootstrap, tmp_path_factory.mktemp("ingest")) as running:
         running.wait_ready()
         yield running

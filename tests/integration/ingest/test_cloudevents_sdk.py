@@ -7,11 +7,7 @@ from datetime import UTC, datetime
 
 import httpx
 import pytest
-from cloudevents.core.bindings.http import (
-    HTTPMessage,
-    to_binary_event,
-    to_structured_event,
-)
+from cloudevents.core.bindings.http import HTTPMessage, to_binary_event, to_structured_event
 from cloudevents.core.v1.event import CloudEvent
 from cloudevents.v1.conversion import to_binary as to_binary_of_v1
 from cloudevents.v1.conversion import to_structured as to_structured_of_v1
@@ -48,9 +44,7 @@ def post(ingest: IngestProcess, message: HTTPMessage) -> httpx.Response:
 
 def accepted_ids(answer: httpx.Response) -> list[str]:
     assert answer.status_code == 202, answer.text
-    return [
-        one["id"] for one in answer.json()["results"] if one["status"] == "accepted"
-    ]
+    return [one["id"] for one in answer.json()["results"] if one["status"] == "accepted"]
 
 
 def kept(bootstrap: str, event_id: str) -> dict[str, object]:
@@ -61,9 +55,7 @@ def kept(bootstrap: str, event_id: str) -> dict[str, object]:
     raise AssertionError(f"{event_id} is not in the log")
 
 
-@pytest.mark.parametrize(
-    "binding", [to_binary_event, to_structured_event], ids=["binary", "structured"]
-)
+@pytest.mark.parametrize("binding", [to_binary_event, to_structured_event], ids=["binary", "structured"])
 def test_the_clients_binary_and_structured_requests_are_one_event(
     ingest: IngestProcess, topics_bootstrap: str, binding: object
 ) -> None:
@@ -81,12 +73,8 @@ def test_the_clients_binary_and_structured_requests_are_one_event(
     assert (told["text"], told["channel"]) == ("café", "pos")
 
 
-@pytest.mark.parametrize(
-    "convert", [to_binary_of_v1, to_structured_of_v1], ids=["binary", "structured"]
-)
-def test_the_older_clients_requests_are_understood_too(
-    ingest: IngestProcess, convert: object
-) -> None:
+@pytest.mark.parametrize("convert", [to_binary_of_v1, to_structured_of_v1], ids=["binary", "structured"])
+def test_the_older_clients_requests_are_understood_too(ingest: IngestProcess, convert: object) -> None:
     sent = {name: str(value) for name, value in attributes("sdk-v1").items()} | {
         "source": "till-3",
         "time": datetime.now(UTC).isoformat(),
@@ -100,17 +88,12 @@ def test_the_older_clients_requests_are_understood_too(
 
 def test_a_batch_of_the_clients_events_is_many_events(ingest: IngestProcess) -> None:
     ids = [f"sdk-batch-{number}" for number in range(5)]
-    bodies = [
-        to_structured_event(CloudEvent(attributes(event_id), DATA)).body
-        for event_id in ids
-    ]
+    bodies = [to_structured_event(CloudEvent(attributes(event_id), DATA)).body for event_id in ids]
 
     answer = post(
         ingest,
         HTTPMessage(
-            headers={
-                "content-type": "application/cloudevents-batch+json; charset=UTF-8"
-            },
+            headers={"content-type": "application/cloudevents-batch+json; charset=UTF-8"},
             body=b"[" + b",".join(bodies) + b"]",
         ),
     )

@@ -15,23 +15,13 @@ pytestmark = pytest.mark.integration
 
 ROWS = list(rows())
 FRAMINGS = list(framings())
-GOOD_HEADERS = [
-    ("Content-Type", "application/json"),
-    ("Authorization", f"Bearer {SERVER_KEY}"),
-]
+GOOD_HEADERS = [("Content-Type", "application/json"), ("Authorization", f"Bearer {SERVER_KEY}")]
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_the_answer_is_the_corpus_one_and_a_good_request_succeeds_right_after(
-    ingest: IngestProcess, row: Row
-) -> None:
+def test_the_answer_is_the_corpus_one_and_a_good_request_succeeds_right_after(ingest: IngestProcess, row: Row) -> None:
     reply = exchange(
-        ingest.port,
-        method=row.method,
-        path=row.path,
-        headers=row.headers,
-        body=row.body,
-        chunked=row.chunked,
+        ingest.port, method=row.method, path=row.path, headers=row.headers, body=row.body, chunked=row.chunked
     )
 
     told = json.loads(reply.body)
@@ -40,10 +30,7 @@ def test_the_answer_is_the_corpus_one_and_a_good_request_succeeds_right_after(
         assert any(result["status"] == "accepted" for result in told["results"])
     else:
         assert reply.headers["content-type"] == "application/problem+json"
-        assert (told["type"], told["status"]) == (
-            f"urn:tactus:problem:{row.expect_type}",
-            row.expect_status,
-        )
+        assert (told["type"], told["status"]) == (f"urn:tactus:problem:{row.expect_type}", row.expect_status)
     if row.expect_reason is not None:
         assert {result["reason"] for result in told["results"]} == {row.expect_reason}
     good = json.dumps(event("after")).encode()
@@ -64,18 +51,9 @@ def test_bytes_that_are_hardly_a_request_get_a_problem_and_cost_no_other(
     assert exchange(ingest.port, headers=GOOD_HEADERS, body=good).status == 202
 
 
-def test_nothing_of_the_corpus_failed_inside_or_ended_the_process(
-    ingest: IngestProcess,
-) -> None:
+def test_nothing_of_the_corpus_failed_inside_or_ended_the_process(ingest: IngestProcess) -> None:
     for row in ROWS:
-        exchange(
-            ingest.port,
-            method=row.method,
-            path=row.path,
-            headers=row.headers,
-            body=row.body,
-            chunked=row.chunked,
-        )
+        exchange(ingest.port, method=row.method, path=row.path, headers=row.headers, body=row.body, chunked=row.chunked)
     for framing in FRAMINGS:
         send(ingest.port, [framing.sent])
 
@@ -90,8 +68,4 @@ def test_every_row_has_its_own_name_and_every_generator_a_row() -> None:
 
     assert len(set(names)) == len(names)
     assert len(ROWS) > 250
-    assert all(
-        make() in bodies
-        for name, make in GENERATORS.items()
-        if not name.startswith("gzip")
-    )
+    assert all(make() in bodies for name, make in GENERATORS.items() if not name.startswith("gzip"))

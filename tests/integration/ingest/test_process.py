@@ -35,10 +35,7 @@ IN_FLIGHT_BYTES = 5 * 1024 * 1024
 MEMORY_GROWTH_BYTES = 80 * 1024 * 1024
 """Twice the two budgets, for bodies and for the producer, with room for Python's own objects."""
 
-SHORT = {
-    "TACTUS_INGEST__DEADLINE_S": str(DEADLINE_S),
-    "TACTUS_INGEST__IN_FLIGHT_BYTES_MAX": str(IN_FLIGHT_BYTES),
-}
+SHORT = {"TACTUS_INGEST__DEADLINE_S": str(DEADLINE_S), "TACTUS_INGEST__IN_FLIGHT_BYTES_MAX": str(IN_FLIGHT_BYTES)}
 
 
 @pytest.fixture
@@ -59,9 +56,7 @@ def ids_in_log(broker: EmbeddedKafka) -> list[bytes]:
     return [one.value or b"" for one in read_log(broker.bootstrap, EVENTS)]
 
 
-def test_started_while_kafka_is_away_it_lives_says_why_it_is_not_ready_and_heals(
-    tmp_path: Path,
-) -> None:
+def test_started_while_kafka_is_away_it_lives_says_why_it_is_not_ready_and_heals(tmp_path: Path) -> None:
     with data_directory() as folder:
         broker = EmbeddedKafka(folder)
         with ingest_process(broker.bootstrap, tmp_path, settings=SHORT) as ingest:
@@ -69,10 +64,7 @@ def test_started_while_kafka_is_away_it_lives_says_why_it_is_not_ready_and_heals
                 assert ingest.status("/livez", operations=operations) == 200
                 assert ingest.status("/readyz", operations=operations) == 503
             answer = ingest.post(event())
-            assert (answer.status_code, answer.json()["type"]) == (
-                503,
-                "urn:tactus:problem:unavailable",
-            )
+            assert (answer.status_code, answer.json()["type"]) == (503, "urn:tactus:problem:unavailable")
             assert int(answer.headers["retry-after"]) > 0
 
             broker.start()
@@ -85,9 +77,7 @@ def test_started_while_kafka_is_away_it_lives_says_why_it_is_not_ready_and_heals
                 broker.stop()
 
 
-def test_without_topics_it_is_not_ready_until_they_are_made(
-    tmp_path: Path, broker: EmbeddedKafka
-) -> None:
+def test_without_topics_it_is_not_ready_until_they_are_made(tmp_path: Path, broker: EmbeddedKafka) -> None:
     with ingest_process(broker.bootstrap, tmp_path, settings=SHORT) as ingest:
         wait_until(lambda: ingest.logged("log_away"), what="it misses the topics")
         assert ingest.status("/readyz") == 503
@@ -113,9 +103,7 @@ def test_kafka_going_away_means_503_in_time_in_bounded_memory_and_it_heals_by_it
         assert set(statuses) == {503}
         assert slowest < DEADLINE_S + 3
         assert peak - before < MEMORY_GROWTH_BYTES
-        wait_until(
-            lambda: ingest.status("/readyz") == 503, what="it says that it is not ready"
-        )
+        wait_until(lambda: ingest.status("/readyz") == 503, what="it says that it is not ready")
         assert ingest.status("/livez") == 200
         started = time.monotonic()
         assert ingest.post(event("refused")).status_code == 503
@@ -144,9 +132,7 @@ async def storm(ingest: IngestProcess, memory: object) -> tuple[float, list[int]
             statuses.append(answer.status_code)
             peak = max(peak, memory().rss)  # type: ignore[operator]  # psutil's bound method
 
-    async with httpx.AsyncClient(
-        base_url=ingest.url, headers={"Authorization": f"Bearer {SERVER_KEY}"}
-    ) as client:
+    async with httpx.AsyncClient(base_url=ingest.url, headers={"Authorization": f"Bearer {SERVER_KEY}"}) as client:
         await asyncio.gather(*(post(client) for _ in range(20)))
     return slowest, statuses, peak
 
@@ -157,9 +143,7 @@ def large() -> dict[str, object]:
     return {**inside, "properties": {"filler": "x" * 10_000}}
 
 
-def test_a_frozen_broker_is_a_broker_that_is_away(
-    tmp_path: Path, broker: EmbeddedKafka
-) -> None:
+def test_a_frozen_broker_is_a_broker_that_is_away(tmp_path: Path, broker: EmbeddedKafka) -> None:
     make_topics(broker)
     with ingest_process(broker.bootstrap, tmp_path, settings=SHORT) as ingest:
         ingest.wait_ready()
@@ -168,10 +152,7 @@ def test_a_frozen_broker_is_a_broker_that_is_away(
             started = time.monotonic()
             assert ingest.post(event("frozen")).status_code == 503
             assert time.monotonic() - started < DEADLINE_S + 2
-            wait_until(
-                lambda: ingest.status("/readyz") == 503,
-                what="it says that it is not ready",
-            )
+            wait_until(lambda: ingest.status("/readyz") == 503, what="it says that it is not ready")
         finally:
             os.kill(broker.pid, signal.SIGCONT)
         ingest.wait_ready()
@@ -183,37 +164,24 @@ def test_a_request_under_way_at_sigterm_is_answered_and_the_process_ends_with_0(
 ) -> None:
     with ingest_process(topics_bootstrap, tmp_path) as ingest:
         ingest.wait_ready()
-        with socket.create_connection(
-            ("127.0.0.1", ingest.port), timeout=20
-        ) as connection:
+        with socket.create_connection(("127.0.0.1", ingest.port), timeout=20) as connection:
             connection.sendall(
                 b"POST /v1/events HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 4000\r\n"
-                b"Authorization: Bearer "
-                + SERVER_KEY.encode()
-                + b"\r\n\r\n"
-                + b" " * 2000
+                b"Authorization: Bearer " + SERVER_KEY.encode() + b"\r\n\r\n" + b" " * 2000
             )
             assert ingest.status("/livez") == 200  # so the request before it has begun
             ingest.process.send_signal(signal.SIGTERM)
-            wait_until(
-                lambda: ingest.logged("ingest_stopping"), what="it says that it stops"
-            )
+            wait_until(lambda: ingest.logged("ingest_stopping"), what="it says that it stops")
             assert ingest.status("/readyz", operations=True) == 503
 
-            connection.sendall(
-                b'{"id":"last","data":{"touchpoint":"web.page_viewed"},"subject":"c1"}'.ljust(
-                    2000
-                )
-            )
+            connection.sendall(b'{"id":"last","data":{"touchpoint":"web.page_viewed"},"subject":"c1"}'.ljust(2000))
 
             assert connection.recv(4096).startswith(b"HTTP/1.1 202")
         assert ingest.process.wait(20) == 0
         assert ingest.logged("ingest_stopped")
 
 
-def test_sigterm_while_kafka_is_away_still_ends_with_0(
-    tmp_path: Path, broker: EmbeddedKafka
-) -> None:
+def test_sigterm_while_kafka_is_away_still_ends_with_0(tmp_path: Path, broker: EmbeddedKafka) -> None:
     make_topics(broker)
     with ingest_process(broker.bootstrap, tmp_path, settings=SHORT) as ingest:
         ingest.wait_ready()
@@ -223,9 +191,7 @@ def test_sigterm_while_kafka_is_away_still_ends_with_0(
         assert ingest.stop() == 0
 
 
-def test_keys_are_withdrawn_by_sighup_and_a_bad_file_changes_nothing(
-    ingest: IngestProcess,
-) -> None:
+def test_keys_are_withdrawn_by_sighup_and_a_bad_file_changes_nothing(ingest: IngestProcess) -> None:
     assert ingest.post(event(), key=SPARE_KEY).status_code == 202
 
     write_sources(ingest.sources, revoked=(SPARE_KEY,))
@@ -239,32 +205,20 @@ def test_keys_are_withdrawn_by_sighup_and_a_bad_file_changes_nothing(
 
     ingest.sources.write_text("[[source")
     ingest.process.send_signal(signal.SIGHUP)
-    (refused,) = wait_until(
-        lambda: ingest.logged("sources_refused"), what="the bad file is refused"
-    )
+    (refused,) = wait_until(lambda: ingest.logged("sources_refused"), what="the bad file is refused")
     assert str(ingest.sources) in str(refused["reason"])
     assert ingest.post(event()).status_code == 202
 
 
 @pytest.mark.parametrize("missing", ["TACTUS_SOURCES", "TACTUS_HASH_KEY"])
-def test_a_missing_setting_ends_the_process_with_its_name(
-    tmp_path: Path, missing: str
-) -> None:
+def test_a_missing_setting_ends_the_process_with_its_name(tmp_path: Path, missing: str) -> None:
     sources = tmp_path / "sources.toml"
     write_sources(sources)
-    settings = {
-        "TACTUS_SOURCES": str(sources),
-        "TACTUS_HASH_KEY": "k" * 40,
-        "PATH": os.environ["PATH"],
-    }
+    settings = {"TACTUS_SOURCES": str(sources), "TACTUS_HASH_KEY": "k" * 40, "PATH": os.environ["PATH"]}
     del settings[missing]
 
     ended = subprocess.run(
-        [sys.executable, "-m", "services.ingest"],
-        env=settings,
-        capture_output=True,
-        timeout=60,
-        check=False,
+        [sys.executable, "-m", "services.ingest"], env=settings, capture_output=True, timeout=60, check=False
     )
 
     assert ended.returncode == 2
@@ -279,9 +233,7 @@ HALF_A_BODY = (
 
 
 @pytest.mark.parametrize(
-    ("sent", "limit_s"),
-    [(b"", 5), (HALF_A_HEAD, 5), (HALF_A_BODY, 10)],
-    ids=["nothing", "half-a-head", "half-a-body"],
+    ("sent", "limit_s"), [(b"", 5), (HALF_A_HEAD, 5), (HALF_A_BODY, 10)], ids=["nothing", "half-a-head", "half-a-body"]
 )
 def test_a_sender_that_stops_in_the_middle_is_told_so_and_cut_off(
     ingest: IngestProcess, sent: bytes, limit_s: float
@@ -313,13 +265,9 @@ def test_a_head_without_end_is_cut_off_by_its_size(ingest: IngestProcess) -> Non
     assert ingest.post(event()).status_code == 202
 
 
-def test_a_sender_that_leaves_in_the_middle_fails_nothing(
-    ingest: IngestProcess,
-) -> None:
+def test_a_sender_that_leaves_in_the_middle_fails_nothing(ingest: IngestProcess) -> None:
     for _ in range(20):
-        with socket.create_connection(
-            ("127.0.0.1", ingest.port), timeout=20
-        ) as connection:
+        with socket.create_connection(("127.0.0.1", ingest.port), timeout=20) as connection:
             connection.sendall(HALF_A_BODY)
 
     assert ingest.post(event()).status_code == 202

@@ -43,17 +43,10 @@ def contents(paths: list[Path]) -> dict[str, bytes]:
     return {path.name.removesuffix("-1.0.jar"): path.read_bytes() for path in paths}
 
 
-def test_missing_jars_are_fetched_once_and_counted(
-    repository: Repository, lock: Path, cache: Path
-) -> None:
+def test_missing_jars_are_fetched_once_and_counted(repository: Repository, lock: Path, cache: Path) -> None:
     told: list[tuple[int, int]] = []
 
-    first = ensure_jars(
-        cache,
-        lock=lock,
-        source=online(repository),
-        advance=lambda *done: told.append(done),
-    )
+    first = ensure_jars(cache, lock=lock, source=online(repository), advance=lambda *done: told.append(done))
     second = ensure_jars(cache, lock=lock, source=Source(offline=True))
 
     assert contents(first) == JARS
@@ -62,9 +55,7 @@ def test_missing_jars_are_fetched_once_and_counted(
     assert told == [(1, 4), (2, 4), (3, 4), (4, 4)]
 
 
-def test_a_truncated_jar_is_fetched_again(
-    repository: Repository, lock: Path, cache: Path
-) -> None:
+def test_a_truncated_jar_is_fetched_again(repository: Repository, lock: Path, cache: Path) -> None:
     paths = ensure_jars(cache, lock=lock, source=online(repository))
     paths[2].write_bytes(paths[2].read_bytes()[:100])
 
@@ -87,10 +78,7 @@ def test_offline_a_bad_jar_is_refused_by_name_with_the_fix(
         case _:
             bad.unlink()
 
-    with pytest.raises(
-        ConfigurationError,
-        match=r"org\.example:part-1:1\.0 .*start once with a network",
-    ):
+    with pytest.raises(ConfigurationError, match=r"org\.example:part-1:1\.0 .*start once with a network"):
         ensure_jars(cache, lock=lock, source=Source(offline=True))
 
 
@@ -107,43 +95,28 @@ def test_what_does_not_match_the_lock_never_gets_its_name(
     assert [path.name for path in cache.iterdir() if path.is_dir()] == []
 
 
-def test_without_a_network_the_jar_and_the_fix_are_named(
-    lock: Path, cache: Path
-) -> None:
+def test_without_a_network_the_jar_and_the_fix_are_named(lock: Path, cache: Path) -> None:
     with jar_server() as gone:
         source = online(gone)
 
-    with pytest.raises(
-        UnavailableError, match=r"org\.example:part-\d:1\.0 .*check the network"
-    ):
+    with pytest.raises(UnavailableError, match=r"org\.example:part-\d:1\.0 .*check the network"):
         ensure_jars(cache, lock=lock, source=source)
 
 
-def test_two_starts_at_once_fetch_each_jar_once(
-    repository: Repository, lock: Path, cache: Path
-) -> None:
+def test_two_starts_at_once_fetch_each_jar_once(repository: Repository, lock: Path, cache: Path) -> None:
     with ThreadPoolExecutor(2) as starts:
-        both = [
-            starts.submit(ensure_jars, cache, lock=lock, source=online(repository))
-            for _ in range(2)
-        ]
+        both = [starts.submit(ensure_jars, cache, lock=lock, source=online(repository)) for _ in range(2)]
 
     assert [contents(start.result()) for start in both] == [JARS, JARS]
     assert set(repository.asked.values()) == {1}
 
 
-def test_a_fetch_can_be_given_up(
-    repository: Repository, lock: Path, cache: Path
-) -> None:
+def test_a_fetch_can_be_given_up(repository: Repository, lock: Path, cache: Path) -> None:
     stop = threading.Event()
     stop.set()
 
     with pytest.raises(UnavailableError):
-        ensure_jars(
-            cache,
-            lock=lock,
-            source=Source(repositories={"here": repository.url}, stop=stop),
-        )
+        ensure_jars(cache, lock=lock, source=Source(repositories={"here": repository.url}, stop=stop))
 
     assert not repository.asked
 
@@ -156,14 +129,10 @@ def test_the_committed_lock_names_46_jars_and_no_host() -> None:
     assert "://" not in LOCK.read_text()
 
 
-def test_the_programs_we_start_by_name_are_in_the_locked_jars(
-    kafka: EmbeddedKafka,
-) -> None:
+def test_the_programs_we_start_by_name_are_in_the_locked_jars(kafka: EmbeddedKafka) -> None:
     classes: set[str] = set()
     for jar in kafka.jars:
         with zipfile.ZipFile(jar) as file:
             classes |= set(file.namelist())
 
-    assert {
-        f"{name.replace('.', '/')}.class" for name in (MAIN, STORAGE_TOOL)
-    } <= classes
+    assert {f"{name.replace('.', '/')}.class" for name in (MAIN, STORAGE_TOOL)} <= classes

@@ -110,13 +110,7 @@ def _append(bootstrap: str, values: list[bytes]) -> None:
 
 
 def _read(bootstrap: str, count: int) -> list[bytes | None]:
-    consumer = Consumer(
-        {
-            "bootstrap.servers": bootstrap,
-            "group.id": "reader",
-            "enable.auto.commit": False,
-        }
-    )
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "reader", "enable.auto.commit": False})
     consumer.assign([TopicPartition("kept", 0, 0)])
     records = consumer.consume(count, timeout=30)
     consumer.close()
@@ -138,13 +132,9 @@ async def test_each_test_gets_an_empty_migrated_database(postgres_dsn: str) -> N
     assert await run(postgres_dsn, "SELECT count(*) FROM touchpoint") == 0
 
 
-async def test_a_connection_without_the_password_is_refused(
-    postgres: EmbeddedPostgres,
-) -> None:
+async def test_a_connection_without_the_password_is_refused(postgres: EmbeddedPostgres) -> None:
     with pytest.raises(asyncpg.InvalidPasswordError):
-        await asyncpg.connect(
-            f"postgresql://tactus:guess@{LOOPBACK}:{postgres.port}/tactus"
-        )
+        await asyncpg.connect(f"postgresql://tactus:guess@{LOOPBACK}:{postgres.port}/tactus")
 
 
 @pytest.mark.parametrize("name", ["fsync", "synchronous_commit", "full_page_writes"])
@@ -154,16 +144,10 @@ def test_durability_cannot_be_switched_off(name: str, tmp_path: Path) -> None:
 
 
 async def test_settings_reach_the_server() -> None:
-    with (
-        data_directory() as folder,
-        ended(EmbeddedPostgres(folder, settings={"shared_buffers": "16MB"})) as server,
-    ):
+    with data_directory() as folder, ended(EmbeddedPostgres(folder, settings={"shared_buffers": "16MB"})) as server:
         server.start()
 
-        buffers = await run(
-            server.dsn,
-            "SELECT current_setting('shared_buffers') || current_setting('fsync')",
-        )
+        buffers = await run(server.dsn, "SELECT current_setting('shared_buffers') || current_setting('fsync')")
 
         server.stop()
     assert buffers == "16MBon"
@@ -173,15 +157,11 @@ async def test_commits_outlive_a_killed_postmaster_and_its_busy_backend() -> Non
     with data_directory() as folder, ended(EmbeddedPostgres(folder)) as server:
         server.start()
         pid, dsn = server.pid, server.dsn
-        await run(
-            dsn, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)", "SELECT 1"
-        )
+        await run(dsn, "CREATE TABLE kept (n int)", "INSERT INTO kept VALUES (7)", "SELECT 1")
         busy = await asyncpg.connect(dsn)
         backend = psutil.Process(busy.get_server_pid())
         # A loop inside one statement does not look whether the postmaster lives.
-        endless = asyncio.create_task(
-            busy.execute("SELECT count(*) FROM generate_series(1, 100000000000)")
-        )
+        endless = asyncio.create_task(busy.execute("SELECT count(*) FROM generate_series(1, 100000000000)"))
         await eventually(lambda: _is_busy(backend), what="the backend computes")
 
         server.kill()
@@ -273,18 +253,11 @@ def closed_folder() -> Iterator[Path]:
 
 
 def test_a_server_that_cannot_start_says_where_to_look() -> None:
-    with (
-        data_directory() as folder,
-        ended(
-            EmbeddedPostgres(folder, settings={"shared_buffers": "nonsense"})
-        ) as server,
-    ):
+    with data_directory() as folder, ended(EmbeddedPostgres(folder, settings={"shared_buffers": "nonsense"})) as server:
         server.prepare()
         server.launch()
 
-        with pytest.raises(
-            UnavailableError, match=r"postgres\.log ends:(.|\n)*nonsense"
-        ):
+        with pytest.raises(UnavailableError, match=r"postgres\.log ends:(.|\n)*nonsense"):
             server.wait_ready()
 
         wait_until(lambda: server.poll() is not None, what="the server has ended")

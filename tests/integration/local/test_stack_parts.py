@@ -26,20 +26,14 @@ from services.local.processes import LOG_BYTES_MAX, last_lines, rotate, trim
 pytestmark = pytest.mark.integration
 
 
-def test_keys_are_made_once_private_and_known_to_the_sources_file(
-    tmp_path: Path,
-) -> None:
+def test_keys_are_made_once_private_and_known_to_the_sources_file(tmp_path: Path) -> None:
     keys = ensure_keys(tmp_path)
 
     again = ensure_keys(tmp_path)
     sources = load_sources(tmp_path / SOURCES)
 
     assert again == keys
-    kinds = {
-        name: found.kind
-        for name in ("server", "browser", "till")
-        if (found := sources.source(keys.public[name]))
-    }
+    kinds = {name: found.kind for name in ("server", "browser", "till") if (found := sources.source(keys.public[name]))}
     assert kinds == {"server": "server", "browser": "browser", "till": "till"}
     backfill, server = sources.source(keys.backfill), sources.source(keys.server)
     assert backfill is not None
@@ -49,16 +43,12 @@ def test_keys_are_made_once_private_and_known_to_the_sources_file(
     assert sources.reader(keys.server) is None
     assert "hash_key" not in keys.public
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
-    assert not any(
-        key in (tmp_path / SOURCES).read_text() for key in keys.public.values()
-    )
+    assert not any(key in (tmp_path / SOURCES).read_text() for key in keys.public.values())
 
 
 def test_a_source_that_an_operator_added_stays(tmp_path: Path) -> None:
     ensure_keys(tmp_path)
-    added = (
-        f'\n[[source]]\nname = "crm"\nkeys_sha256 = ["{"ab" * 32}"]\nkind = "server"\n'
-    )
+    added = f'\n[[source]]\nname = "crm"\nkeys_sha256 = ["{"ab" * 32}"]\nkind = "server"\n'
     path = tmp_path / SOURCES
     path.write_text(path.read_text() + added)
 
@@ -116,9 +106,7 @@ def test_ports_that_nobody_set_are_free_and_all_different() -> None:
 def test_a_usual_port_that_is_busy_is_replaced_and_named() -> None:
     said: list[str] = []
     with busy_port() as port:
-        usual = IngestSettings.model_construct(
-            _fields_set=set(), port=port, metrics_port=free_port()
-        )
+        usual = IngestSettings.model_construct(_fields_set=set(), port=port, metrics_port=free_port())
         settings = Settings.model_construct(**{**dict(Settings()), "ingest": usual})
 
         ports = choose_ports(settings, workers=0, usual=True, say=said.append)
@@ -130,20 +118,11 @@ def test_a_usual_port_that_is_busy_is_replaced_and_named() -> None:
 def test_a_port_that_was_set_is_taken_or_refused_with_the_fix() -> None:
     wanted = free_port()
 
-    taken = choose_ports(
-        Settings(ingest=IngestSettings(port=wanted)), workers=0, usual=False, say=print
-    )
+    taken = choose_ports(Settings(ingest=IngestSettings(port=wanted)), workers=0, usual=False, say=print)
 
     assert taken.ingest == wanted
-    with (
-        busy_port() as port,
-        pytest.raises(
-            ConfigurationError, match=f"port {port}, set for ingest, is in use"
-        ),
-    ):
-        choose_ports(
-            Settings(ingest=IngestSettings(port=port)), workers=0, usual=True, say=print
-        )
+    with busy_port() as port, pytest.raises(ConfigurationError, match=f"port {port}, set for ingest, is in use"):
+        choose_ports(Settings(ingest=IngestSettings(port=port)), workers=0, usual=True, say=print)
 
 
 def test_a_broker_elsewhere_cannot_be_started_here() -> None:
@@ -178,9 +157,7 @@ def test_what_a_killed_up_left_running_is_ended(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("difference", ["command", "started"])
-def test_a_stranger_with_a_remembered_pid_is_left_alone(
-    tmp_path: Path, difference: str
-) -> None:
+def test_a_stranger_with_a_remembered_pid_is_left_alone(tmp_path: Path, difference: str) -> None:
     with sleeper() as (process, command):
         described = record("ingest", process.pid, command)
         assert described is not None

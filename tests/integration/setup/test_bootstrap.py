@@ -53,24 +53,10 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
 """
 
 
-def bootstrap(
-    folder: Path, *, python: str = sys.executable
-) -> subprocess.CompletedProcess[str]:
+def bootstrap(folder: Path, *, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": os.environ["PATH"], "PYTHON": python, "PIP_NO_INDEX": "1"}
-    command = (
-        "sh",
-        str(folder / "scripts" / "bootstrap.sh"),
-        ".venv",
-        "requirements.txt",
-    )
-    return subprocess.run(
-        command,
-        capture_output=True,
-        text=True,
-        env=environment,
-        check=False,
-        timeout=300,
-    )
+    command = ("sh", str(folder / "scripts" / "bootstrap.sh"), ".venv", "requirements.txt")
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
 
 
 def test_the_second_start_does_nothing(made: Path) -> None:
@@ -91,9 +77,7 @@ def test_a_sound_environment_that_somebody_else_made_is_kept(made: Path) -> None
 
 def test_requirements_that_cannot_be_had_cost_nothing_that_is_there(made: Path) -> None:
     sound = (made / "requirements.txt").read_text()
-    (made / "requirements.txt").write_text(
-        f"absent==1.0 \\\n    --hash=sha256:{'0' * 64}\n"
-    )
+    (made / "requirements.txt").write_text(f"absent==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
     (made / ".venv" / "mine").touch()
 
     failed = bootstrap(made)

@@ -8,14 +8,8 @@ from services.aggregator.chain import OUT_MAX, Chain
 lengths = st.lists(st.integers(min_value=1, max_value=7000), min_size=1, max_size=12)
 
 
-@given(
-    start=st.integers(min_value=0, max_value=2**53),
-    lengths=lengths,
-    order=st.randoms(use_true_random=False),
-)
-def test_acks_in_any_order_never_commit_past_a_chunk_that_is_out(
-    start: int, lengths: list[int], order: object
-) -> None:
+@given(start=st.integers(min_value=0, max_value=2**53), lengths=lengths, order=st.randoms(use_true_random=False))
+def test_acks_in_any_order_never_commit_past_a_chunk_that_is_out(start: int, lengths: list[int], order: object) -> None:
     chain = Chain(start)
     spans: list[tuple[int, int]] = []
     for length in lengths:
@@ -34,9 +28,7 @@ def test_acks_in_any_order_never_commit_past_a_chunk_that_is_out(
 
 
 @given(start=st.integers(min_value=0, max_value=2**53), lengths=lengths)
-def test_chunks_follow_each_other_without_gap_or_overlap(
-    start: int, lengths: list[int]
-) -> None:
+def test_chunks_follow_each_other_without_gap_or_overlap(start: int, lengths: list[int]) -> None:
     chain, expected = Chain(start), start
 
     for length in lengths:
@@ -51,9 +43,7 @@ def test_chunks_follow_each_other_without_gap_or_overlap(
 def test_a_hole_in_the_log_belongs_to_the_chunk_that_follows_it() -> None:
     chain = Chain(100)
 
-    first = chain.hand_out(
-        last=259
-    )  # retention removed 100 to 249: the run begins at 250
+    first = chain.hand_out(last=259)  # retention removed 100 to 249: the run begins at 250
 
     assert first == 100
     assert chain.next == 260

@@ -43,9 +43,7 @@ class Bench:
 
     async def _process(self, one: Chunk) -> None:
         self.begun.append(one)
-        gate = self.gates[one.part, one.first] = (
-            asyncio.get_running_loop().create_future()
-        )
+        gate = self.gates[one.part, one.first] = asyncio.get_running_loop().create_future()
         await gate
 
     def _fail(self, error: Exception) -> None:
@@ -106,14 +104,8 @@ async def test_a_busy_partition_leaves_the_turn_to_those_that_wait() -> None:
     await bench.lanes.settle(within_s=0)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [FencedError("another owns it"), ValueError("a bug")],
-    ids=["fenced", "bug"],
-)
-async def test_a_failed_chunk_is_not_told_stored_and_nothing_is_begun_after_it(
-    error: Exception,
-) -> None:
+@pytest.mark.parametrize("error", [FencedError("another owns it"), ValueError("a bug")], ids=["fenced", "bug"])
+async def test_a_failed_chunk_is_not_told_stored_and_nothing_is_begun_after_it(error: Exception) -> None:
     bench = Bench(lanes=1)
     for part in range(3):
         bench.put(chunk(part, 0))
@@ -145,9 +137,7 @@ async def test_settling_ends_what_has_begun_and_drops_what_waits() -> None:
     assert bench.begun == [chunk(0, 0)]
 
 
-async def test_a_chunk_that_does_not_end_in_time_is_cancelled_and_not_told_stored() -> (
-    None
-):
+async def test_a_chunk_that_does_not_end_in_time_is_cancelled_and_not_told_stored() -> None:
     bench = Bench(lanes=1)
     bench.put(chunk(0, 0))
     await bench.settle_down()
@@ -184,9 +174,7 @@ def test_every_chunk_is_stored_once_and_in_order_whatever_ends_first(
     asyncio.run(_work_off(parts, lanes, pick.choice))  # type: ignore[attr-defined] # typed as object
 
 
-async def _work_off(
-    parts: list[int], lanes: int, choice: Callable[[list[Chunk]], Chunk]
-) -> None:
+async def _work_off(parts: list[int], lanes: int, choice: Callable[[list[Chunk]], Chunk]) -> None:
     bench = Bench(lanes)
     work = [chunk(part, number) for number, part in enumerate(parts)]
     for one in work:
@@ -200,6 +188,4 @@ async def _work_off(
 
     assert sorted(bench.stored) == sorted(work)
     for part in set(parts):
-        assert [one for one in bench.stored if one.part == part] == [
-            one for one in work if one.part == part
-        ]
+        assert [one for one in bench.stored if one.part == part] == [one for one in work if one.part == part]

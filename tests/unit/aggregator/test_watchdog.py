@@ -6,14 +6,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from services.aggregator.watchdog import (
-    EXIT_STUCK,
-    Ends,
-    Look,
-    Outside,
-    start_watchdog,
-    until_stuck,
-)
+from services.aggregator.watchdog import EXIT_STUCK, Ends, Look, Outside, start_watchdog, until_stuck
 from services.infra.errors import UnavailableError
 
 PARTITION = ("t", 0)
@@ -51,17 +44,13 @@ class World:
         return Outside(self.log_ends, self.database)
 
 
-def still(
-    position: int | None = 10, *, busy: bool = False, moved: int = 5
-) -> Callable[[], Look]:
+def still(position: int | None = 10, *, busy: bool = False, moved: int = 5) -> Callable[[], Look]:
     return lambda: Look(moved=moved, busy=busy, positions={PARTITION: position})
 
 
 async def verdict(world: World) -> str | None:
     """What the watchdog says, or None when it kept still over ENOUGH looks outside."""
-    watching = asyncio.ensure_future(
-        until_stuck(world.looks, world.outside, within_s=WITHIN_S)
-    )
+    watching = asyncio.ensure_future(until_stuck(world.looks, world.outside, within_s=WITHIN_S))
     enough = asyncio.ensure_future(world.enough.wait())
     async with asyncio.timeout(10):
         await asyncio.wait({watching, enough}, return_when=asyncio.FIRST_COMPLETED)
@@ -129,9 +118,7 @@ async def test_the_time_a_worker_is_allowed_begins_anew_after_an_outage() -> Non
 
 async def test_any_step_forward_begins_the_count_anew() -> None:
     moves: Iterator[int] = iter([1, 1, 1, 2, 2, 2, 3, *[3] * 100])
-    world = World(
-        lambda: Look(moved=next(moves), busy=False, positions={PARTITION: 10})
-    )
+    world = World(lambda: Look(moved=next(moves), busy=False, positions={PARTITION: 10}))
 
     assert await verdict(world) is not None
     assert world.probes == 2 + 2 + 3

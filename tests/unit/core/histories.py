@@ -21,16 +21,8 @@ from tests.unit.core.reference import MICRO, Event, Leaf, Model
 NOW = 500_000
 """An hour of the year 2027."""
 
-WEIGHTS = {
-    "web.viewed": 0.02,
-    "call.answered": 0.8,
-    "order.placed": 1.0,
-    "delivery.missed": 3.0,
-    "link.made": 0.0,
-}
-LEAVES: tuple[Leaf, ...] = tuple(
-    product(WEIGHTS, ("web", "any"), ("", "store/2", "store/10"))
-)
+WEIGHTS = {"web.viewed": 0.02, "call.answered": 0.8, "order.placed": 1.0, "delivery.missed": 3.0, "link.made": 0.0}
+LEAVES: tuple[Leaf, ...] = tuple(product(WEIGHTS, ("web", "any"), ("", "store/2", "store/10")))
 FREQUENT = (*[LEAVES[20]] * 10, *[LEAVES[21]] * 4, *LEAVES[::2], *LEAVES[1:7:2])
 """Where events happen: half of them in two leaves, so that tallies merge and saturate; 32."""
 MODELS = (
@@ -48,16 +40,7 @@ AGES = (
     *(-30, -1, 2, 3, 23, 24, 167, 168, 719, 720, 2159, 2160, 9598, 9599, 9600, 9700),
     *range(48, 4088, 68)[:60],
 )
-VALENCES = (
-    0,
-    1,
-    -1,
-    MICRO,
-    -MICRO,
-    500_000,
-    -500_000,
-    *range(-MICRO + 7, MICRO, 16_529)[:121],
-)
+VALENCES = (0, 1, -1, MICRO, -MICRO, 500_000, -500_000, *range(-MICRO + 7, MICRO, 16_529)[:121])
 STAKES = (MICRO, MICRO, 2 * MICRO, 0, 1, 333_333, 999_999, 1_500_001)
 """Edges, and between them numbers that are not round; 128, 128 and 8 of them. Half of the events share their hour."""
 
@@ -67,12 +50,7 @@ def event_of(octets: bytes) -> Event:
     code, leaf = divmod(int.from_bytes(octets), 32)
     code, age = divmod(code, len(AGES))
     code, valence = divmod(code, len(VALENCES))
-    return Event(
-        LEAVES[leaf % len(LEAVES)],
-        NOW - AGES[age],
-        VALENCES[valence],
-        STAKES[code % len(STAKES)],
-    )
+    return Event(LEAVES[leaf % len(LEAVES)], NOW - AGES[age], VALENCES[valence], STAKES[code % len(STAKES)])
 
 
 def history_of(octets: bytes) -> list[Event]:
@@ -87,12 +65,7 @@ HISTORY_OCTETS = 1 + 4 * EVENTS_MAX
 
 def parameters_of(model: Model) -> Parameters:
     return Parameters(
-        lambda_=model.lam,
-        beta=model.beta,
-        kappa=model.kappa,
-        prior=model.p,
-        cap=model.cap,
-        half_life_days=model.h,
+        lambda_=model.lam, beta=model.beta, kappa=model.kappa, prior=model.p, cap=model.cap, half_life_days=model.h
     )
 
 
@@ -117,22 +90,12 @@ LEAVES_OF = {id(model): Leaves.of(catalogue_of(model), LEAVES) for model in MODE
 UNSORTED = tuple(reversed(LEAVES[1:])) + LEAVES[:1]
 
 
-def tallied(
-    history: Sequence[Event], *, numbering: Sequence[Leaf] = LEAVES, owner: int = 0
-) -> Tallies:
+def tallied(history: Sequence[Event], *, numbering: Sequence[Leaf] = LEAVES, owner: int = 0) -> Tallies:
     """Fold a history with the product's code."""
     number = {leaf: i for i, leaf in enumerate(numbering)}
-    columns = np.array(
-        [(number[e.leaf], e.hour, e.v, e.q) for e in history], dtype=np.int64
-    ).reshape(-1, 4)
+    columns = np.array([(number[e.leaf], e.hour, e.v, e.q) for e in history], dtype=np.int64).reshape(-1, 4)
     leaf, hour, v, q = columns.T
-    return fold(
-        owner=np.full(len(history), owner, dtype=np.int64),
-        leaf=leaf,
-        hour=hour,
-        v=v,
-        q=q,
-    )
+    return fold(owner=np.full(len(history), owner, dtype=np.int64), leaf=leaf, hour=hour, v=v, q=q)
 
 
 @dataclass(frozen=True)
@@ -224,9 +187,5 @@ histories = octets_of(HISTORY_OCTETS).map(history_of)
 persons = octets_of(HISTORY_OCTETS + 1).map(person_of)
 situations = octets_of(HISTORY_OCTETS + 9).map(situation_of)
 families = octets_of(2 + 3 * HISTORY_OCTETS).map(family_of)
-shuffled_persons = octets_of(HISTORY_OCTETS + 2).map(
-    lambda octets: (person_of(octets[1:]), Random(octets[0]))
-)
-three_events = octets_of(12).map(
-    lambda octets: [event_of(octets[i : i + 4]) for i in (0, 4, 8)]
-)
+shuffled_persons = octets_of(HISTORY_OCTETS + 2).map(lambda octets: (person_of(octets[1:]), Random(octets[0])))
+three_events = octets_of(12).map(lambda octets: [event_of(octets[i : i + 4]) for i in (0, 4, 8)])

@@ -71,12 +71,8 @@ def score(tallies: State, model: Model, at: int, window: int | None = None) -> S
         delta = model.weights[leaf[0]]
         if window is None:
             delta *= 2.0 ** (-age / (24 * model.h))
-        good += delta * min(
-            (1 - model.beta) * (pos / MICRO) + model.beta * (pos2 / MICRO), model.cap
-        )
-        bad += delta * min(
-            (1 - model.beta) * (neg / MICRO) + model.beta * (neg2 / MICRO), model.cap
-        )
+        good += delta * min((1 - model.beta) * (pos / MICRO) + model.beta * (pos2 / MICRO), model.cap)
+        bad += delta * min((1 - model.beta) * (neg / MICRO) + model.beta * (neg2 / MICRO), model.cap)
         seen += delta * min(q / MICRO, model.cap)
     a = model.kappa * model.p + good
     b = model.kappa * (1 - model.p) + model.lam * bad

@@ -5,20 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from services.core.columns import (
-    BEST,
-    NEG,
-    NEG2,
-    POS,
-    POS2,
-    WIDTH,
-    WORST,
-    N,
-    Q,
-    Tallies,
-    fold,
-    merge,
-)
+from services.core.columns import BEST, NEG, NEG2, POS, POS2, WIDTH, WORST, N, Q, Tallies, fold, merge
 from services.core.tally import MICRO, Tally
 
 
@@ -28,34 +15,12 @@ def folded(*impressions: tuple[int, int, int, int, int]) -> Tallies:
 
 
 def test_impressions_of_one_key_become_one_row_of_exact_sums() -> None:
-    tallies = folded(
-        (0, 3, 9, 333_333, MICRO), (0, 3, 9, -999_999, 1_500_001), (0, 3, 9, MICRO, 0)
-    )
+    tallies = folded((0, 3, 9, 333_333, MICRO), (0, 3, 9, -999_999, 1_500_001), (0, 3, 9, MICRO, 0))
 
     row = tallies.rows[0]
     assert len(tallies.rows) == 1
-    assert row.tolist() == [
-        3,
-        9,
-        3,
-        2_500_001,
-        333_333,
-        1_499_999,
-        111_110,
-        1_499_997,
-        333_333,
-        999_999,
-    ]
-    assert [2 + Tally._fields.index(name) for name in Tally._fields] == [
-        N,
-        Q,
-        POS,
-        NEG,
-        POS2,
-        NEG2,
-        BEST,
-        WORST,
-    ]
+    assert row.tolist() == [3, 9, 3, 2_500_001, 333_333, 1_499_999, 111_110, 1_499_997, 333_333, 999_999]
+    assert [2 + Tally._fields.index(name) for name in Tally._fields] == [N, Q, POS, NEG, POS2, NEG2, BEST, WORST]
 
 
 def test_products_round_down_one_after_the_other() -> None:
@@ -70,10 +35,7 @@ def test_rows_are_sorted_by_owner_leaf_and_hour() -> None:
 
     tallies = folded(*((*key, 0, MICRO) for key in keys))
 
-    found = [
-        (int(o), int(r[0]), int(r[1]))
-        for o, r in zip(tallies.owner, tallies.rows, strict=True)
-    ]
+    found = [(int(o), int(r[0]), int(r[1])) for o, r in zip(tallies.owner, tallies.rows, strict=True)]
     assert found == sorted(keys)
 
 
@@ -96,12 +58,7 @@ def test_nothing_merges_to_nothing() -> None:
 
 def test_the_largest_key_is_kept_apart_from_its_neighbours() -> None:
     most = (2**20 - 1, 2**23 - 1, 2**20 - 1)
-    neighbours = [
-        most,
-        (most[0] - 1, *most[1:]),
-        (most[0], most[1] - 1, most[2]),
-        (*most[:2], most[2] - 1),
-    ]
+    neighbours = [most, (most[0] - 1, *most[1:]), (most[0], most[1] - 1, most[2]), (*most[:2], most[2] - 1)]
 
     tallies = folded(*((*key, MICRO, MICRO) for key in neighbours))
 
@@ -110,13 +67,8 @@ def test_the_largest_key_is_kept_apart_from_its_neighbours() -> None:
     assert tallies.rows[-1, :2].tolist() == [most[1], most[2]]
 
 
-@pytest.mark.parametrize(
-    "key",
-    [(2**20, 0, 0), (0, 2**23, 0), (0, 0, 2**20), (-1, 0, 0), (0, -1, 0), (0, 0, -1)],
-)
-def test_a_key_past_its_limit_is_an_error_not_a_collision(
-    key: tuple[int, int, int],
-) -> None:
+@pytest.mark.parametrize("key", [(2**20, 0, 0), (0, 2**23, 0), (0, 0, 2**20), (-1, 0, 0), (0, -1, 0), (0, 0, -1)])
+def test_a_key_past_its_limit_is_an_error_not_a_collision(key: tuple[int, int, int]) -> None:
     with pytest.raises(ValueError, match="20 bits of owner, 23 of leaf and 20 of hour"):
         folded((0, 0, 0, 0, 0), (*key, 0, 0))
 

@@ -35,9 +35,7 @@ class Happened(NamedTuple):
     wait_seconds: float | None = None
 
 
-def told(
-    v: float, *, weight: float = 1.0, minutes_ago: int = 0, stake: float | None = None
-) -> Happened:
+def told(v: float, *, weight: float = 1.0, minutes_ago: int = 0, stake: float | None = None) -> Happened:
     return Happened("told", Const(v), weight, minutes_ago, stake)
 
 
@@ -80,9 +78,7 @@ class Story:
     def tallies(self) -> Tallies:
         impressions = [self.impression(event) for event in self.events]
         names = list(self.catalogue.entries)
-        leaf = [
-            names.index(f"{e.touchpoint}.{e.weight}.{e.valence}") for e in self.events
-        ]
+        leaf = [names.index(f"{e.touchpoint}.{e.weight}.{e.valence}") for e in self.events]
         hour = [(NOW * HOUR - event.minutes_ago) // HOUR for event in self.events]
         return fold(
             owner=np.zeros(len(leaf), dtype=np.int64),
@@ -93,10 +89,7 @@ class Story:
         )
 
     def impression(self, event: Happened) -> Impression:
-        properties = {
-            "hours_late": event.hours_late,
-            "wait_seconds": event.wait_seconds,
-        }
+        properties = {"hours_late": event.hours_late, "wait_seconds": event.wait_seconds}
         judged = self.catalogue.impression(
             f"{event.touchpoint}.{event.weight}.{event.valence}",
             Arguments(
@@ -112,9 +105,7 @@ class Story:
     def read(self, window_h: int | None = None) -> Reading[float]:
         return self.read_tallies(self.tallies(), window_h)
 
-    def read_tallies(
-        self, tallies: Tallies, window_h: int | None = None
-    ) -> Reading[float]:
+    def read_tallies(self, tallies: Tallies, window_h: int | None = None) -> Reading[float]:
         (reading,) = read(
             tallies,
             owners=1,
@@ -127,10 +118,7 @@ class Story:
 
 
 TEN_GOOD_DAYS = tuple(told(0.5, minutes_ago=i * DAY) for i in range(10))
-TEN_GOOD_DAYS_THEN_A_BAD_ONE = (
-    *(told(0.5, minutes_ago=i * DAY) for i in range(1, 11)),
-    told(-1, weight=3),
-)
+TEN_GOOD_DAYS_THEN_A_BAD_ONE = (*(told(0.5, minutes_ago=i * DAY) for i in range(1, 11)), told(-1, weight=3))
 MANY_PAGES_AND_ONE_LOSS = (
     *(told(0.05, weight=0.05, minutes_ago=i) for i in range(200)),
     told(-1, weight=3, minutes_ago=DAY),
@@ -142,53 +130,23 @@ UP_THEN_DOWN = (told(1, minutes_ago=HOUR), told(-1))
     ("events", "expected"),
     [
         pytest.param((), (50, 0, 25), id="no events"),
-        pytest.param(
-            (told(1, stake=0), told(-1, stake=0)), (50, 0, 25), id="only q = 0"
-        ),
+        pytest.param((told(1, stake=0), told(-1, stake=0)), (50, 0, 25), id="only q = 0"),
         pytest.param((told(0),), (50, 0.25, 25), id="one v = 0 now"),
         pytest.param((told(1),), (62.5, 0.25, 21.650635), id="one +1 now"),
         pytest.param((told(-1),), (30, 0.25, 18.708287), id="one -1 now"),
-        pytest.param(
-            (told(-1, stake=2),), (21.428571, 0.4, 14.507211), id="one -1 now, stake 2"
-        ),
+        pytest.param((told(-1, stake=2),), (21.428571, 0.4, 14.507211), id="one -1 now, stake 2"),
         pytest.param((told(0.5),), (55.555556, 0.25, 23.756555), id="one +.5 now"),
-        pytest.param(
-            UP_THEN_DOWN, (41.657310, 0.399885, 18.634583), id="+1 at T-1h, -1 at T"
-        ),
-        pytest.param(
-            UP_THEN_DOWN[::-1],
-            (41.657310, 0.399885, 18.634583),
-            id="the same, the other way round",
-        ),
-        pytest.param(
-            (told(-1, minutes_ago=30 * DAY),),
-            (37.5, 0.142857, 21.650635),
-            id="one -1 aged 30 d",
-        ),
-        pytest.param(
-            (told(-1, minutes_ago=90 * DAY),),
-            (46.153846, 0.04, 24.181700),
-            id="one -1 aged 90 d",
-        ),
-        pytest.param(
-            TEN_GOOD_DAYS, (76.515297, 0.750672, 15.596552), id="ten +.5, one a day"
-        ),
-        pytest.param(
-            TEN_GOOD_DAYS_THEN_A_BAD_ONE,
-            (39.072806, 0.797654, 13.373884),
-            id="then -1, weight 3",
-        ),
-        pytest.param(
-            MANY_PAGES_AND_ONE_LOSS,
-            (19.309230, 0.529819, 12.405059),
-            id="200 page views and a loss",
-        ),
+        pytest.param(UP_THEN_DOWN, (41.657310, 0.399885, 18.634583), id="+1 at T-1h, -1 at T"),
+        pytest.param(UP_THEN_DOWN[::-1], (41.657310, 0.399885, 18.634583), id="the same, the other way round"),
+        pytest.param((told(-1, minutes_ago=30 * DAY),), (37.5, 0.142857, 21.650635), id="one -1 aged 30 d"),
+        pytest.param((told(-1, minutes_ago=90 * DAY),), (46.153846, 0.04, 24.181700), id="one -1 aged 90 d"),
+        pytest.param(TEN_GOOD_DAYS, (76.515297, 0.750672, 15.596552), id="ten +.5, one a day"),
+        pytest.param(TEN_GOOD_DAYS_THEN_A_BAD_ONE, (39.072806, 0.797654, 13.373884), id="then -1, weight 3"),
+        pytest.param(MANY_PAGES_AND_ONE_LOSS, (19.309230, 0.529819, 12.405059), id="200 page views and a loss"),
         pytest.param(ORDER, (37.210345, 0.704906, 15.640955), id="an order"),
     ],
 )
-def test_a_history_has_its_score(
-    events: tuple[Happened, ...], expected: tuple[float, float, float]
-) -> None:
+def test_a_history_has_its_score(events: tuple[Happened, ...], expected: tuple[float, float, float]) -> None:
     reading = Story(events).read()
 
     assert reading == pytest.approx(expected, abs=TOLERANCE)
@@ -204,9 +162,7 @@ def test_a_history_has_its_score(
         (50, 27.777778, 0.285714),
     ],
 )
-def test_repeats_within_an_hour_saturate(
-    times: int, score: float, confidence: float
-) -> None:
+def test_repeats_within_an_hour_saturate(times: int, score: float, confidence: float) -> None:
     reading = Story((told(-0.5, weight=0.6),) * times).read()
 
     assert reading[:2] == pytest.approx((score, confidence), abs=TOLERANCE)
@@ -216,10 +172,7 @@ def test_an_orders_points_say_what_moved_it() -> None:
     story = Story(ORDER)
 
     lines = receipt(
-        story.tallies(),
-        leaves=Leaves.of(story.catalogue, story.leaf_names()),
-        at_hour=NOW,
-        parameters=story.parameters,
+        story.tallies(), leaves=Leaves.of(story.catalogue, story.leaf_names()), at_hour=NOW, parameters=story.parameters
     )
 
     points = {ORDER[line.leaf].touchpoint: line.points for line in lines.leaves}
@@ -232,10 +185,7 @@ def test_an_orders_points_say_what_moved_it() -> None:
     }
     assert points == pytest.approx(expected, abs=TOLERANCE)
     assert sum(points.values()) == pytest.approx(-12.789655, abs=TOLERANCE)
-    assert all(
-        abs(before.points) >= abs(after.points)
-        for before, after in pairwise(lines.leaves)
-    )
+    assert all(abs(before.points) >= abs(after.points) for before, after in pairwise(lines.leaves))
     assert [line.events for line in lines.leaves] == [1] * 5
 
 
@@ -243,9 +193,7 @@ def test_an_orders_points_say_what_moved_it() -> None:
     ("window_h", "score", "confidence"),
     [(24, 66.442953, 0.538462), (168, 35.002559, 0.684211), (720, 37.078895, 0.714286)],
 )
-def test_a_window_reads_its_hours_without_decay(
-    window_h: int, score: float, confidence: float
-) -> None:
+def test_a_window_reads_its_hours_without_decay(window_h: int, score: float, confidence: float) -> None:
     reading = Story(ORDER).read(window_h)
 
     assert reading[:2] == pytest.approx((score, confidence), abs=TOLERANCE)
@@ -256,9 +204,7 @@ def test_a_window_reads_its_hours_without_decay(
     [
         pytest.param(replace(DEFAULTS, lambda_=1.0), 48.089914, id="lambda 1"),
         pytest.param(replace(DEFAULTS, beta=0.0), 38.637527, id="beta 0"),
-        pytest.param(
-            replace(DEFAULTS, half_life_days=7.0), 37.995415, id="half-life 7 d"
-        ),
+        pytest.param(replace(DEFAULTS, half_life_days=7.0), 37.995415, id="half-life 7 d"),
         pytest.param(replace(DEFAULTS, prior=0.7), 44.227494, id="prior .7"),
     ],
 )

@@ -27,15 +27,7 @@ PAIRS = tuple((a, b) for a in IDENTITIES for b in IDENTITIES if a != b)
 LINKS_MAX = 9
 
 
-def link(
-    a: str,
-    b: str,
-    at: int = 0,
-    *,
-    event_id: str = "1",
-    source: str = "shop",
-    alias: bool = False,
-) -> Link:
+def link(a: str, b: str, at: int = 0, *, event_id: str = "1", source: str = "shop", alias: bool = False) -> Link:
     return Link(a, b, at, event_id, source, alias)
 
 
@@ -59,10 +51,7 @@ links_sets = st.binary(min_size=SIZE, max_size=SIZE).map(links_of)
 
 def groups(named: dict[str, str]) -> list[set[str]]:
     by_person = sorted(named, key=lambda identity: named[identity])
-    return [
-        set(group)
-        for _, group in groupby(by_person, key=lambda identity: named[identity])
-    ]
+    return [set(group) for _, group in groupby(by_person, key=lambda identity: named[identity])]
 
 
 def slow_persons(links: list[Link]) -> list[set[str]]:
@@ -78,37 +67,22 @@ def slow_persons(links: list[Link]) -> list[set[str]]:
 
     def turn(one: Link) -> tuple[object, ...]:
         phase = 0 if one.alias else 1 + weak(one.a) + weak(one.b)
-        return (
-            phase,
-            one.occurred_at_us,
-            one.event_id,
-            one.source,
-            *sorted((one.a, one.b)),
-        )
+        return (phase, one.occurred_at_us, one.event_id, one.source, *sorted((one.a, one.b)))
 
     for one in sorted(links, key=turn):
         left = next(person for person in people if one.a in person)
         right = next(person for person in people if one.b in person)
-        if left is not right and (
-            one.alias or not (customers(left) and customers(right))
-        ):
+        if left is not right and (one.alias or not (customers(left) and customers(right))):
             left |= right
             people.remove(right)
     return people
 
 
 @given(links_sets, st.integers(0, 2**16))
-def test_any_order_and_direction_of_links_and_any_repeats_give_the_same_persons(
-    links: list[Link], seed: int
-) -> None:
+def test_any_order_and_direction_of_links_and_any_repeats_give_the_same_persons(links: list[Link], seed: int) -> None:
     random = Random(seed)
-    shuffled = (
-        random.choices(links, k=3) + random.sample(links, len(links)) if links else []
-    )
-    turned = [
-        one._replace(a=one.b, b=one.a) if random.random() < 0.5 else one
-        for one in shuffled
-    ]
+    shuffled = random.choices(links, k=3) + random.sample(links, len(links)) if links else []
+    turned = [one._replace(a=one.b, b=one.a) if random.random() < 0.5 else one for one in shuffled]
 
     assert persons(turned) == persons(links)
 
@@ -125,19 +99,12 @@ def test_customers_never_merge_but_by_alias(links: list[Link]) -> None:
     joined_by_alias = persons([one for one in links if one.alias])
 
     for person in groups(persons(links)):
-        customers = {
-            identity for identity in person if identity.startswith("customer:")
-        }
-        assert (
-            len({joined_by_alias.get(customer, customer) for customer in customers})
-            <= 1
-        )
+        customers = {identity for identity in person if identity.startswith("customer:")}
+        assert len({joined_by_alias.get(customer, customer) for customer in customers}) <= 1
 
 
 @given(links_sets)
-def test_a_person_is_named_by_its_strongest_then_smallest_identity(
-    links: list[Link],
-) -> None:
+def test_a_person_is_named_by_its_strongest_then_smallest_identity(links: list[Link]) -> None:
     named = persons(links)
 
     for person in groups(named):
@@ -145,32 +112,22 @@ def test_a_person_is_named_by_its_strongest_then_smallest_identity(
 
 
 @given(links_sets)
-def test_keeping_only_a_sources_earliest_link_of_a_pair_changes_no_person(
-    links: list[Link],
-) -> None:
+def test_keeping_only_a_sources_earliest_link_of_a_pair_changes_no_person(links: list[Link]) -> None:
     earliest: dict[tuple[object, ...], Link] = {}
     for one in links:
         key = (frozenset((one.a, one.b)), one.source, one.alias)
         kept = earliest.get(key, one)
-        earliest[key] = min(
-            kept, one, key=lambda each: (each.occurred_at_us, each.event_id)
-        )
+        earliest[key] = min(kept, one, key=lambda each: (each.occurred_at_us, each.event_id))
 
     assert persons(earliest.values()) == persons(links)
 
 
-@given(
-    st.permutations([(1, "1"), (1, "2"), (2, "1"), (3, "0")]),
-    st.sampled_from(["anonymous:x", "device:x"]),
-)
+@given(st.permutations([(1, "1"), (1, "2"), (2, "1"), (3, "0")]), st.sampled_from(["anonymous:x", "device:x"]))
 def test_a_weak_identity_belongs_to_the_customer_with_the_least_time_and_id(
     moments: list[tuple[int, str]], weak: str
 ) -> None:
     customers = [f"customer:{i}" for i in range(len(moments))]
-    links = [
-        link(weak, c, at, event_id=i)
-        for c, (at, i) in zip(customers, moments, strict=True)
-    ]
+    links = [link(weak, c, at, event_id=i) for c, (at, i) in zip(customers, moments, strict=True)]
 
     named = persons(links)
 
@@ -179,14 +136,10 @@ def test_a_weak_identity_belongs_to_the_customer_with_the_least_time_and_id(
 
 
 @pytest.mark.parametrize("turned", [False, True])
-def test_a_tie_in_every_respect_is_settled_by_the_identities_whatever_the_direction(
-    *, turned: bool
-) -> None:
+def test_a_tie_in_every_respect_is_settled_by_the_identities_whatever_the_direction(*, turned: bool) -> None:
     links = [link("anonymous:a", "customer:c2"), link("customer:c1", "anonymous:a")]
 
-    named = persons(
-        [one._replace(a=one.b, b=one.a) for one in links] if turned else links
-    )
+    named = persons([one._replace(a=one.b, b=one.a) for one in links] if turned else links)
 
     assert named["anonymous:a"] == "customer:c1"
 
@@ -196,19 +149,11 @@ def test_removing_a_link_splits_a_person_exactly() -> None:
     bridge = link("email_hash:e1", "loyalty:l1", 5)
 
     assert len(groups(persons([*kept, bridge]))) == 1
-    assert groups(persons(kept)) == [
-        {"customer:c1", "email_hash:e1"},
-        {"loyalty:l1", "device:d1"},
-    ]
+    assert groups(persons(kept)) == [{"customer:c1", "email_hash:e1"}, {"loyalty:l1", "device:d1"}]
 
 
 def test_an_alias_joins_two_customers_and_the_smaller_one_names_them() -> None:
-    named = persons(
-        [
-            link("customer:c2", "customer:c1", alias=True),
-            link("anonymous:a", "customer:c2", 1),
-        ]
-    )
+    named = persons([link("customer:c2", "customer:c1", alias=True), link("anonymous:a", "customer:c2", 1)])
 
     assert set(named.values()) == {"customer:c1"}
 
@@ -241,9 +186,7 @@ def test_no_links_name_nobody() -> None:
     assert persons([]) == {}
 
 
-def test_identities_rank_customer_loyalty_email_phone_extensions_anonymous_device() -> (
-    None
-):
+def test_identities_rank_customer_loyalty_email_phone_extensions_anonymous_device() -> None:
     ranked = [
         "customer:b",
         "loyalty:a",
@@ -296,9 +239,6 @@ def test_a_placeholder_never_names_anyone(value: str) -> None:
     assert reason.startswith("customer")
 
 
-@pytest.mark.parametrize(
-    "value",
-    ["c1", "10", "zero", "nobody", "Null Island", "0a", "Jan Nowak", "ü", "x" * 256],
-)
+@pytest.mark.parametrize("value", ["c1", "10", "zero", "nobody", "Null Island", "0a", "Jan Nowak", "ü", "x" * 256])
 def test_an_ordinary_value_may_name_somebody(value: str) -> None:
     assert refusal("customer", value) is None

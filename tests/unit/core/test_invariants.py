@@ -45,15 +45,11 @@ VALUE_OF: dict[str, Callable[[Leaf], str]] = {
 
 
 def same(one: Tallies, other: Tallies) -> bool:
-    return np.array_equal(one.owner, other.owner) and np.array_equal(
-        one.rows, other.rows
-    )
+    return np.array_equal(one.owner, other.owner) and np.array_equal(one.rows, other.rows)
 
 
 @given(shuffled_persons)
-def test_any_order_and_any_grouping_of_events_gives_the_same_state(
-    shuffled_person: tuple[Person, Random],
-) -> None:
+def test_any_order_and_any_grouping_of_events_gives_the_same_state(shuffled_person: tuple[Person, Random]) -> None:
     history, random = shuffled_person[0].history, shuffled_person[1]
     size = random.randint(1, 5)
     shuffled = random.sample(history, len(history))
@@ -82,17 +78,13 @@ def test_any_order_of_events_and_any_numbering_of_leaves_gives_the_same_bits(
         windows_h=WINDOWS_H,
     )
 
-    assert [tuple(float(column[0]) for column in row) for row in read_other] == [
-        person.read(w) for w in WINDOWS_H
-    ]
+    assert [tuple(float(column[0]) for column in row) for row in read_other] == [person.read(w) for w in WINDOWS_H]
 
 
 @given(families)
 def test_the_score_equals_an_independent_reading_bit_for_bit(family: Family) -> None:
     several, model = family
-    tallies_of_all = merge(
-        [tallied(h, numbering=UNSORTED, owner=i) for i, h in enumerate(several)]
-    )
+    tallies_of_all = merge([tallied(h, numbering=UNSORTED, owner=i) for i, h in enumerate(several)])
 
     readings = read(
         tallies_of_all,
@@ -105,15 +97,11 @@ def test_the_score_equals_an_independent_reading_bit_for_bit(family: Family) -> 
 
     for window_h, reading in zip(WINDOWS_H, readings, strict=True):
         expected = [score(state(history), model, NOW, window_h) for history in several]
-        assert [
-            tuple(row) for row in zip(*(c.tolist() for c in reading), strict=True)
-        ] == expected
+        assert [tuple(row) for row in zip(*(c.tolist() for c in reading), strict=True)] == expected
 
 
 @given(three_events)
-def test_tallies_merge_in_any_order_and_grouping_and_zero_adds_nothing(
-    events: History,
-) -> None:
+def test_tallies_merge_in_any_order_and_grouping_and_zero_adds_nothing(events: History) -> None:
     a, b, c = (Tally.of(v_micro=event.v, q_micro=event.q) for event in events)
 
     assert a.merge(b).merge(c) == a.merge(b.merge(c))
@@ -122,12 +110,8 @@ def test_tallies_merge_in_any_order_and_grouping_and_zero_adds_nothing(
 
 
 @given(families)
-def test_columns_merge_in_any_order_and_grouping_and_nothing_adds_nothing(
-    family: Family,
-) -> None:
-    several = [
-        tallied(history, owner=i % 2) for i, history in enumerate(family.histories)
-    ]
+def test_columns_merge_in_any_order_and_grouping_and_nothing_adds_nothing(family: Family) -> None:
+    several = [tallied(history, owner=i % 2) for i, history in enumerate(family.histories)]
 
     whole = merge(several)
 
@@ -136,29 +120,21 @@ def test_columns_merge_in_any_order_and_grouping_and_nothing_adds_nothing(
 
 
 @given(histories)
-def test_columns_hold_the_same_integers_as_one_tally_at_a_time(
-    history: History,
-) -> None:
+def test_columns_hold_the_same_integers_as_one_tally_at_a_time(history: History) -> None:
     expected: dict[tuple[int, int], Tally] = {}
     for event in history:
         key = LEAVES.index(event.leaf), event.hour
-        expected[key] = expected.get(key, ZERO).merge(
-            Tally.of(v_micro=event.v, q_micro=event.q)
-        )
+        expected[key] = expected.get(key, ZERO).merge(Tally.of(v_micro=event.v, q_micro=event.q))
 
     rows = tallied(history).rows.tolist()
 
     assert {(row[0], row[1]): Tally(*row[2:]) for row in rows} == expected
-    assert expected.keys() == {
-        (LEAVES.index(leaf), hour) for leaf, hour in state(history)
-    }
+    assert expected.keys() == {(LEAVES.index(leaf), hour) for leaf, hour in state(history)}
     assert [list(tally) for tally in expected.values()] == list(state(history).values())
 
 
 @given(situations)
-def test_a_score_stays_between_0_and_100_and_confidence_below_1(
-    situation: Situation,
-) -> None:
+def test_a_score_stays_between_0_and_100_and_confidence_below_1(situation: Situation) -> None:
     person, _, _, window_h, _ = situation
 
     reading = person.read(window_h)
@@ -169,9 +145,7 @@ def test_a_score_stays_between_0_and_100_and_confidence_below_1(
 
 
 @given(situations)
-def test_a_good_event_never_lowers_the_score_and_a_bad_one_never_raises_it(
-    situation: Situation,
-) -> None:
+def test_a_good_event_never_lowers_the_score_and_a_bad_one_never_raises_it(situation: Situation) -> None:
     person, event, _, window_h, _ = situation
     before = person.read(window_h)
 
@@ -182,9 +156,7 @@ def test_a_good_event_never_lowers_the_score_and_a_bad_one_never_raises_it(
 
 
 @given(situations)
-def test_a_neutral_event_leaves_the_score_bit_equal_and_never_lowers_confidence(
-    situation: Situation,
-) -> None:
+def test_a_neutral_event_leaves_the_score_bit_equal_and_never_lowers_confidence(situation: Situation) -> None:
     person, event, _, window_h, _ = situation
     before = person.read(window_h)
 
@@ -205,9 +177,7 @@ def test_an_event_without_stake_changes_nothing(situation: Situation) -> None:
 
 
 @given(situations)
-def test_raising_one_events_valence_never_lowers_the_score(
-    situation: Situation,
-) -> None:
+def test_raising_one_events_valence_never_lowers_the_score(situation: Situation) -> None:
     person, event, v, *_ = situation
     low, high = sorted((event.v, v))
 
@@ -218,9 +188,7 @@ def test_raising_one_events_valence_never_lowers_the_score(
 
 
 @given(situations)
-def test_shifting_all_times_by_whole_hours_changes_nothing(
-    situation: Situation,
-) -> None:
+def test_shifting_all_times_by_whole_hours_changes_nothing(situation: Situation) -> None:
     person, _, _, window_h, hours = situation
     hours -= HOURS_MAX // 2
     moved = [event._replace(hour=event.hour + hours) for event in person.history]
@@ -238,10 +206,7 @@ def test_silence_only_moves_a_score_toward_neutral(situation: Situation) -> None
     person = replace(person, history=known)
     neutral = 100 * person.model.p
 
-    before, after = (
-        person.read().score - neutral,
-        person.later(hours).read().score - neutral,
-    )
+    before, after = (person.read().score - neutral, person.later(hours).read().score - neutral)
 
     assert abs(after) <= abs(before) + 1e-12
     assert after * before >= 0 or abs(after) < 1e-12
@@ -261,13 +226,7 @@ def test_after_400_days_of_silence_a_person_is_unknown_again(person: Person) -> 
 def test_points_add_up_to_the_distance_from_the_prior(person: Person) -> None:
     receipt = person.receipt()
 
-    assert (
-        abs(
-            sum(line.points for line in receipt.leaves)
-            - (receipt.score - receipt.prior)
-        )
-        < 1e-9
-    )
+    assert abs(sum(line.points for line in receipt.leaves) - (receipt.score - receipt.prior)) < 1e-9
     assert (receipt.score, receipt.confidence, receipt.se) == person.read()
 
 
@@ -278,9 +237,7 @@ def test_a_leafs_points_have_the_sign_of_its_balance(person: Person) -> None:
         neutral = 100 * person.model.p
         balance = score(state(alone), person.model, NOW).score - neutral
 
-        assert line.points * balance > 0 or (
-            abs(line.points) < 1e-9 and abs(balance) < 1e-9
-        )
+        assert line.points * balance > 0 or (abs(line.points) < 1e-9 and abs(balance) < 1e-9)
 
 
 @given(persons)
@@ -291,9 +248,7 @@ def test_a_receipt_recomputes_its_score(person: Person) -> None:
     b = model.kappa * (1 - model.p) + sum(line.bad for line in receipt.leaves)
 
     assert abs(100 * a / (a + b) - receipt.score) < 1e-9
-    assert sum(line.events for line in receipt.leaves) == sum(
-        0 <= NOW - e.hour < 9600 for e in person.history
-    )
+    assert sum(line.events for line in receipt.leaves) == sum(0 <= NOW - e.hour < 9600 for e in person.history)
 
 
 @given(persons)
@@ -304,16 +259,12 @@ def test_longer_windows_hold_at_least_as_many_events(person: Person) -> None:
     ]
 
     ages = [NOW - event.hour for event in person.history]
-    assert held == [
-        sum(0 <= age < hours for age in ages) for hours in (24, 168, 720, 2160, 9600)
-    ]
+    assert held == [sum(0 <= age < hours for age in ages) for hours in (24, 168, 720, 2160, 9600)]
     assert held == sorted(held)
 
 
 @given(situations)
-def test_a_dimensions_cell_is_the_score_of_its_events_alone(
-    situation: Situation,
-) -> None:
+def test_a_dimensions_cell_is_the_score_of_its_events_alone(situation: Situation) -> None:
     person, _, _, window_h, hours = situation
     dimension = sorted(VALUE_OF)[hours % len(VALUE_OF)]
     value_of = VALUE_OF[dimension]
@@ -324,15 +275,11 @@ def test_a_dimensions_cell_is_the_score_of_its_events_alone(
         alone = [event for event in person.history if value_of(event.leaf) == value]
         assert cell[:3] == score(state(alone), person.model, NOW, window_h)
     limit = window_h or 9600
-    assert cells.keys() == {
-        value_of(e.leaf) for e in person.history if 0 <= NOW - e.hour < limit
-    } - {""}
+    assert cells.keys() == {value_of(e.leaf) for e in person.history if 0 <= NOW - e.hour < limit} - {""}
 
 
 @given(situations)
-def test_two_model_versions_each_read_the_same_history_the_same_way_every_time(
-    situation: Situation,
-) -> None:
+def test_two_model_versions_each_read_the_same_history_the_same_way_every_time(situation: Situation) -> None:
     history, one = situation.person.history, situation.person.model
     other = MODELS[situation.hours % len(MODELS)]
     first = Person(history, one).read()
@@ -345,9 +292,7 @@ def test_two_model_versions_each_read_the_same_history_the_same_way_every_time(
 
 
 @given(families)
-def test_a_merged_person_is_the_union_and_splitting_gives_each_part_back(
-    family: Family,
-) -> None:
+def test_a_merged_person_is_the_union_and_splitting_gives_each_part_back(family: Family) -> None:
     several = family.histories
     parts_of_all = [tallied(history) for history in several]
 
@@ -355,7 +300,4 @@ def test_a_merged_person_is_the_union_and_splitting_gives_each_part_back(
 
     union = [event for history in several for event in history]
     assert same(merged, tallied(union))
-    assert all(
-        same(merge([part]), tallied(h))
-        for part, h in zip(parts_of_all, several, strict=True)
-    )
+    assert all(same(merge([part]), tallied(h)) for part, h in zip(parts_of_all, several, strict=True))

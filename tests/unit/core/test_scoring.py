@@ -37,9 +37,7 @@ from tests.unit.core.reference import MICRO, Event
         (80, 0.5, "great"),
     ],
 )
-def test_a_score_is_in_the_band_it_reaches(
-    score: float, confidence: float, name: str
-) -> None:
+def test_a_score_is_in_the_band_it_reaches(score: float, confidence: float, name: str) -> None:
     assert band(score, confidence) == name
     assert BANDS[int(bands(np.array([score]), np.array([confidence]))[0])] == name
 
@@ -60,10 +58,7 @@ def test_a_person_of_three_events_is_read_along_every_dimension() -> None:
     cells = person.dimensions()
 
     assert cells.keys() == DIMENSIONS.keys()
-    events = {
-        name: {value: cell.events for value, cell in cells[name].items()}
-        for name in cells
-    }
+    events = {name: {value: cell.events for value, cell in cells[name].items()} for name in cells}
     assert events == {
         "touchpoint": {"call.answered": 1, "order.placed": 2},
         "channel": {"any": 2, "web": 1},
@@ -77,14 +72,8 @@ def test_a_person_of_three_events_is_read_along_every_dimension() -> None:
 
 
 def test_events_of_the_future_and_of_401_days_ago_do_not_count() -> None:
-    inside = [
-        Event(LEAVES[20], NOW, MICRO),
-        Event(LEAVES[20], NOW - HOURS_KEPT + 1, MICRO),
-    ]
-    outside = [
-        Event(LEAVES[20], NOW + 1, -MICRO),
-        Event(LEAVES[20], NOW - HOURS_KEPT, -MICRO),
-    ]
+    inside = [Event(LEAVES[20], NOW, MICRO), Event(LEAVES[20], NOW - HOURS_KEPT + 1, MICRO)]
+    outside = [Event(LEAVES[20], NOW + 1, -MICRO), Event(LEAVES[20], NOW - HOURS_KEPT, -MICRO)]
 
     assert Person(inside + outside).read() == Person(inside).read()
     assert Person(outside).dimensions() == {name: {} for name in DIMENSIONS}
@@ -126,12 +115,7 @@ def test_a_change_is_significant_past_twice_the_error_of_the_difference() -> Non
 
 
 def test_leaves_rank_in_text_order_of_touchpoint_channel_and_place() -> None:
-    triples = [
-        ("b.a", "web", ""),
-        ("a.b", "web", "store/2"),
-        ("a.b", "web", "store/10"),
-        ("a.b", "any", "ż"),
-    ]
+    triples = [("b.a", "web", ""), ("a.b", "web", "store/2"), ("a.b", "web", "store/10"), ("a.b", "any", "ż")]
 
     leaves = Leaves.of(Catalogue({}, Parameters()), triples)
 
@@ -140,9 +124,7 @@ def test_leaves_rank_in_text_order_of_touchpoint_channel_and_place() -> None:
     assert Leaves.of(Catalogue({}, Parameters()), sorted(triples)).ranked
 
 
-def test_a_touchpoint_outside_the_catalogue_counts_a_tenth_and_is_called_unknown() -> (
-    None
-):
+def test_a_touchpoint_outside_the_catalogue_counts_a_tenth_and_is_called_unknown() -> None:
     catalogue = Catalogue({}, Parameters())
 
     leaves = Leaves.of(catalogue, [("x.new_thing", "web", "")])
@@ -158,13 +140,7 @@ def test_a_touchpoint_outside_the_catalogue_may_carry_its_own_valence() -> None:
 
     def judged(valence: float | None) -> object:
         return catalogue.impression(
-            "x.new_thing",
-            Arguments(
-                occurred_at_us=0,
-                valence=valence,
-                rating_value=4,
-                properties={"minutes": 3},
-            ),
+            "x.new_thing", Arguments(occurred_at_us=0, valence=valence, rating_value=4, properties={"minutes": 3})
         )
 
     assert judged(0.25) == Impression(v=250_000, q=MICRO, overridden=False)
@@ -174,21 +150,14 @@ def test_a_touchpoint_outside_the_catalogue_may_carry_its_own_valence() -> None:
 
 def test_a_machines_signal_is_counted_without_a_stake() -> None:
     person = catalogue_of(MODELS[0])
-    arguments = Arguments(
-        occurred_at_us=0, valence=0.5, properties={"machine_made": True}
-    )
+    arguments = Arguments(occurred_at_us=0, valence=0.5, properties={"machine_made": True})
 
-    assert person.impression("x.opened", arguments) == Impression(
-        v=500_000, q=0, overridden=False
-    )
+    assert person.impression("x.opened", arguments) == Impression(v=500_000, q=0, overridden=False)
 
 
 def test_a_changed_weight_or_parameter_is_another_model() -> None:
     versions = {catalogue_of(model).model_version for model in MODELS}
 
     assert len(versions) == len(MODELS)
-    assert (
-        Catalogue({}, Parameters()).model_version
-        == Catalogue({}, Parameters()).model_version
-    )
+    assert Catalogue({}, Parameters()).model_version == Catalogue({}, Parameters()).model_version
     assert all(len(version) == 12 for version in versions)

@@ -64,59 +64,21 @@ def judge(
     [
         pytest.param(Const(-0.5), {}, -0.5, id="const"),
         pytest.param(Scale("stars5"), {"rating": 4}, 0.5, id="the catalogue's scale"),
-        pytest.param(
-            Scale("stars5"),
-            {"rating": 4, "scale": "nps"},
-            -0.533333,
-            id="the event's nps wins",
-        ),
-        pytest.param(
-            Scale("nps"),
-            {"rating": 4, "scale": "csat5"},
-            0.5,
-            id="the event's csat wins over nps",
-        ),
-        pytest.param(
-            Scale("stars5"),
-            {"rating": 75, "scale": (0.0, 50.0, 100.0)},
-            0.5,
-            id="the event's own points",
-        ),
+        pytest.param(Scale("stars5"), {"rating": 4, "scale": "nps"}, -0.533333, id="the event's nps wins"),
+        pytest.param(Scale("nps"), {"rating": 4, "scale": "csat5"}, 0.5, id="the event's csat wins over nps"),
+        pytest.param(Scale("stars5"), {"rating": 75, "scale": (0.0, 50.0, 100.0)}, 0.5, id="the event's own points"),
         pytest.param(Wait(20, 120), {"wait_seconds": 60}, 0.116056, id="wait"),
         pytest.param(RESOLVED, {"wait_seconds": 3600}, 0.6, id="resolved at once"),
+        pytest.param(RESOLVED, {"wait_seconds": 259_200}, 0.3, id="resolved in adequate time"),
+        pytest.param(Resolved(Wait(1, 2), 0.9), {"wait_seconds": 0}, 1, id="a bonus stops at 1"),
+        pytest.param(Late("promised_at"), {"hours_late": 24}, -0.393469, id="hours late"),
+        pytest.param(Late("promised_at"), {"promised_at": "2026-11-16T23:06:40+12:00"}, -0.632121, id="promised"),
+        pytest.param(Late("promised_at"), {"promised_at": "2026-11-20t11:06:40.000z"}, 0.189636, id="early"),
+        pytest.param(Late("ship_by"), {"ship_by": "2026-11-18T11:06:40Z"}, 0, id="on the dot"),
         pytest.param(
-            RESOLVED, {"wait_seconds": 259_200}, 0.3, id="resolved in adequate time"
+            Late("ship_by"), {"ship_by": "2020-01-01T00:00:00Z", "hours_late": 0}, 0, id="hours late say it better"
         ),
-        pytest.param(
-            Resolved(Wait(1, 2), 0.9), {"wait_seconds": 0}, 1, id="a bonus stops at 1"
-        ),
-        pytest.param(
-            Late("promised_at"), {"hours_late": 24}, -0.393469, id="hours late"
-        ),
-        pytest.param(
-            Late("promised_at"),
-            {"promised_at": "2026-11-16T23:06:40+12:00"},
-            -0.632121,
-            id="promised",
-        ),
-        pytest.param(
-            Late("promised_at"),
-            {"promised_at": "2026-11-20t11:06:40.000z"},
-            0.189636,
-            id="early",
-        ),
-        pytest.param(
-            Late("ship_by"), {"ship_by": "2026-11-18T11:06:40Z"}, 0, id="on the dot"
-        ),
-        pytest.param(
-            Late("ship_by"),
-            {"ship_by": "2020-01-01T00:00:00Z", "hours_late": 0},
-            0,
-            id="hours late say it better",
-        ),
-        pytest.param(
-            Per("minutes", -1 / 240, -1), {"minutes": 60}, -0.25, id="per minute"
-        ),
+        pytest.param(Per("minutes", -1 / 240, -1), {"minutes": 60}, -0.25, id="per minute"),
         pytest.param(Per("hops", -0.3, -1), {"hops": 9}, -1, id="down to a floor"),
         pytest.param(Sentiment(), {"sentiment": 0.4}, 0.4, id="sentiment"),
         pytest.param(Sentiment(), {"sentiment": -7}, -1, id="clamped below"),
@@ -126,9 +88,7 @@ def judge(
         pytest.param(SEARCH, {}, 0.05, id="who knows what was found"),
     ],
 )
-def test_an_event_feels_as_the_catalogue_says(
-    valence: Valence, arguments: dict[str, object], v: float
-) -> None:
+def test_an_event_feels_as_the_catalogue_says(valence: Valence, arguments: dict[str, object], v: float) -> None:
     judged = judge(valence, **arguments)  # type: ignore[arg-type]  # rows of a table
 
     assert isinstance(judged, Impression)
@@ -151,144 +111,43 @@ def test_an_event_feels_as_the_catalogue_says(
     ids=str,
 )
 def test_a_missing_argument_keeps_the_event_without_a_stake(valence: Valence) -> None:
-    assert judge(valence, own=0.7, stake=2, promised=1) == Impression(
-        v=0, q=0, overridden=True
-    )
-    assert judge(
-        valence, minutes=None, wait_seconds=None, sentiment=None
-    ) == Impression(v=0, q=0, overridden=False)
+    assert judge(valence, own=0.7, stake=2, promised=1) == Impression(v=0, q=0, overridden=True)
+    assert judge(valence, minutes=None, wait_seconds=None, sentiment=None) == Impression(v=0, q=0, overridden=False)
 
 
 @pytest.mark.parametrize(
     ("valence", "arguments", "field"),
     [
-        pytest.param(
-            Scale("stars5"), {"rating": 6}, "rating.value", id="above its scale"
-        ),
-        pytest.param(
-            Scale("stars5"), {"rating": 0.99}, "rating.value", id="below its scale"
-        ),
+        pytest.param(Scale("stars5"), {"rating": 6}, "rating.value", id="above its scale"),
+        pytest.param(Scale("stars5"), {"rating": 0.99}, "rating.value", id="below its scale"),
         pytest.param(Scale("nps"), {"rating": 11}, "rating.value", id="nps of 11"),
         pytest.param(Scale("nps"), {"rating": -1}, "rating.value", id="nps of -1"),
-        pytest.param(
-            Scale("nps"), {"rating": math.nan}, "rating.value", id="not a number"
-        ),
-        pytest.param(
-            Scale("stars5"),
-            {"rating": 4, "scale": "stars10"},
-            "rating.scale",
-            id="unknown scale",
-        ),
-        pytest.param(
-            Scale("stars5"),
-            {"rating": 4, "scale": (5.0, 3.0, 1.0)},
-            "rating.scale",
-            id="upside down",
-        ),
-        pytest.param(
-            Scale("stars5"),
-            {"rating": 4, "scale": (1.0, 1.0, 5.0)},
-            "rating.scale",
-            id="no lower half",
-        ),
-        pytest.param(
-            Scale("stars5"),
-            {"rating": 4, "scale": (1.0, 3.0, math.inf)},
-            "rating.scale",
-            id="endless",
-        ),
-        pytest.param(
-            Const(0.1),
-            {"rating": 6, "scale": "stars5"},
-            "rating.value",
-            id="even where it is not read",
-        ),
-        pytest.param(
-            Wait(20, 120),
-            {"wait_seconds": -1},
-            "properties.wait_seconds",
-            id="negative wait",
-        ),
-        pytest.param(
-            Wait(20, 120), {"wait_seconds": "60"}, "properties.wait_seconds", id="text"
-        ),
-        pytest.param(
-            Wait(20, 120), {"wait_seconds": True}, "properties.wait_seconds", id="true"
-        ),
-        pytest.param(
-            RESOLVED,
-            {"wait_seconds": math.inf},
-            "properties.wait_seconds",
-            id="infinite",
-        ),
-        pytest.param(
-            Per("minutes", -0.1, -1),
-            {"minutes": -5},
-            "properties.minutes",
-            id="negative minutes",
-        ),
-        pytest.param(
-            Per("minutes", -0.1, -1),
-            {"minutes": 10**400},
-            "properties.minutes",
-            id="past all floats",
-        ),
-        pytest.param(
-            SEARCH, {"results": -1}, "properties.results", id="negative results"
-        ),
-        pytest.param(
-            SEARCH, {"results": []}, "properties.results", id="a list of results"
-        ),
-        pytest.param(
-            Late("ship_by"),
-            {"hours_late": math.nan},
-            "properties.hours_late",
-            id="late by NaN",
-        ),
-        pytest.param(
-            Late("ship_by"), {"ship_by": "tomorrow"}, "properties.ship_by", id="no time"
-        ),
-        pytest.param(
-            Late("ship_by"),
-            {"ship_by": 1795000000},
-            "properties.ship_by",
-            id="a number for a time",
-        ),
-        pytest.param(
-            Sentiment(),
-            {"sentiment": "good"},
-            "properties.sentiment",
-            id="sentiment in words",
-        ),
-        pytest.param(
-            Sentiment(),
-            {"sentiment": 1, "confidence": -0.1},
-            "properties.confidence",
-            id="negative trust",
-        ),
-        pytest.param(
-            Sentiment(),
-            {"sentiment": 1, "confidence": 80},
-            "properties.confidence",
-            id="trust in percent",
-        ),
-        pytest.param(
-            Sentiment(),
-            {"confidence": "high"},
-            "properties.confidence",
-            id="trust in words",
-        ),
+        pytest.param(Scale("nps"), {"rating": math.nan}, "rating.value", id="not a number"),
+        pytest.param(Scale("stars5"), {"rating": 4, "scale": "stars10"}, "rating.scale", id="unknown scale"),
+        pytest.param(Scale("stars5"), {"rating": 4, "scale": (5.0, 3.0, 1.0)}, "rating.scale", id="upside down"),
+        pytest.param(Scale("stars5"), {"rating": 4, "scale": (1.0, 1.0, 5.0)}, "rating.scale", id="no lower half"),
+        pytest.param(Scale("stars5"), {"rating": 4, "scale": (1.0, 3.0, math.inf)}, "rating.scale", id="endless"),
+        pytest.param(Const(0.1), {"rating": 6, "scale": "stars5"}, "rating.value", id="even where it is not read"),
+        pytest.param(Wait(20, 120), {"wait_seconds": -1}, "properties.wait_seconds", id="negative wait"),
+        pytest.param(Wait(20, 120), {"wait_seconds": "60"}, "properties.wait_seconds", id="text"),
+        pytest.param(Wait(20, 120), {"wait_seconds": True}, "properties.wait_seconds", id="true"),
+        pytest.param(RESOLVED, {"wait_seconds": math.inf}, "properties.wait_seconds", id="infinite"),
+        pytest.param(Per("minutes", -0.1, -1), {"minutes": -5}, "properties.minutes", id="negative minutes"),
+        pytest.param(Per("minutes", -0.1, -1), {"minutes": 10**400}, "properties.minutes", id="past all floats"),
+        pytest.param(SEARCH, {"results": -1}, "properties.results", id="negative results"),
+        pytest.param(SEARCH, {"results": []}, "properties.results", id="a list of results"),
+        pytest.param(Late("ship_by"), {"hours_late": math.nan}, "properties.hours_late", id="late by NaN"),
+        pytest.param(Late("ship_by"), {"ship_by": "tomorrow"}, "properties.ship_by", id="no time"),
+        pytest.param(Late("ship_by"), {"ship_by": 1795000000}, "properties.ship_by", id="a number for a time"),
+        pytest.param(Sentiment(), {"sentiment": "good"}, "properties.sentiment", id="sentiment in words"),
+        pytest.param(Sentiment(), {"sentiment": 1, "confidence": -0.1}, "properties.confidence", id="negative trust"),
+        pytest.param(Sentiment(), {"sentiment": 1, "confidence": 80}, "properties.confidence", id="trust in percent"),
+        pytest.param(Sentiment(), {"confidence": "high"}, "properties.confidence", id="trust in words"),
         pytest.param(Const(0.1), {"stake": 2.01}, "stake", id="too much at stake"),
-        pytest.param(
-            Const(0.1), {"stake": -0.01}, "stake", id="less than nothing at stake"
-        ),
-        pytest.param(
-            Const(0.1), {"stake": math.nan}, "stake", id="a stake that is no number"
-        ),
+        pytest.param(Const(0.1), {"stake": -0.01}, "stake", id="less than nothing at stake"),
+        pytest.param(Const(0.1), {"stake": math.nan}, "stake", id="a stake that is no number"),
         pytest.param(Const(0.1), {"own": math.inf}, "valence", id="an endless valence"),
-        pytest.param(
-            NoValence(), {"stake": 3}, "stake", id="even where nothing is scored"
-        ),
+        pytest.param(NoValence(), {"stake": 3}, "stake", id="even where nothing is scored"),
     ],
 )
 def test_a_wrong_argument_refuses_the_event_and_names_the_field(
@@ -308,16 +167,7 @@ def test_confidence_scales_the_stake() -> None:
 
 
 @pytest.mark.parametrize(
-    ("stake", "q"),
-    [
-        (None, MICRO),
-        (0, 0),
-        (0.5e-6, 0),
-        (1.5e-6, 2),
-        (2.5e-6, 2),
-        (0.1234567, 123_457),
-        (2, 2 * MICRO),
-    ],
+    ("stake", "q"), [(None, MICRO), (0, 0), (0.5e-6, 0), (1.5e-6, 2), (2.5e-6, 2), (0.1234567, 123_457), (2, 2 * MICRO)]
 )
 def test_stakes_round_half_to_even_millionths(stake: float | None, q: int) -> None:
     judged = judge(Const(0.1), stake=stake)
@@ -326,10 +176,7 @@ def test_stakes_round_half_to_even_millionths(stake: float | None, q: int) -> No
     assert judged.q == q
 
 
-@pytest.mark.parametrize(
-    ("v", "micro"),
-    [(0.5e-6, 0), (-1.5e-6, -2), (2.5e-6, 2), (-3, -MICRO), (1 / 3, 333_333)],
-)
+@pytest.mark.parametrize(("v", "micro"), [(0.5e-6, 0), (-1.5e-6, -2), (2.5e-6, 2), (-3, -MICRO), (1 / 3, 333_333)])
 def test_valences_round_half_to_even_millionths(v: float, micro: int) -> None:
     judged = judge(Const(v))
 

@@ -18,9 +18,7 @@ def test_nothing_passes_before_the_log_was_reached() -> None:
     assert not Breaker().admits()
 
 
-def test_some_misses_in_a_row_open_it_and_a_success_between_them_forgives(
-    breaker: Breaker,
-) -> None:
+def test_some_misses_in_a_row_open_it_and_a_success_between_them_forgives(breaker: Breaker) -> None:
     for _ in range(MISSES_MAX - 1):
         breaker.missed("late")
     breaker.succeeded()
@@ -30,11 +28,7 @@ def test_some_misses_in_a_row_open_it_and_a_success_between_them_forgives(
 
     breaker.missed("late")
 
-    assert (breaker.admits(), breaker.state, breaker.reason) == (
-        False,
-        State.OPEN,
-        "late",
-    )
+    assert (breaker.admits(), breaker.state, breaker.reason) == (False, State.OPEN, "late")
 
 
 def test_once_the_log_is_seen_one_try_passes_at_a_time(breaker: Breaker) -> None:
@@ -47,9 +41,7 @@ def test_once_the_log_is_seen_one_try_passes_at_a_time(breaker: Breaker) -> None
     assert breaker.admits()
 
 
-def test_a_try_that_succeeds_closes_it_and_one_that_misses_opens_it_again(
-    breaker: Breaker,
-) -> None:
+def test_a_try_that_succeeds_closes_it_and_one_that_misses_opens_it_again(breaker: Breaker) -> None:
     breaker.trip("away")
     breaker.seen()
     breaker.missed("late")

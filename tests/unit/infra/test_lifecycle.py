@@ -17,10 +17,7 @@ class Slow:
         self.let_go = asyncio.Event()
 
     async def __call__(
-        self,
-        _scope: object,
-        _receive: object,
-        send: Callable[[dict[str, object]], Awaitable[None]],
+        self, _scope: object, _receive: object, send: Callable[[dict[str, object]], Awaitable[None]]
     ) -> None:
         self.asked.release()
         await self.let_go.wait()
@@ -29,9 +26,7 @@ class Slow:
 
 
 @asynccontextmanager
-async def served(
-    app: Slow, *, requests_max: int | None
-) -> AsyncIterator[httpx.AsyncClient]:
+async def served(app: Slow, *, requests_max: int | None) -> AsyncIterator[httpx.AsyncClient]:
     stop = asyncio.Event()
     limits = Limits(backlog=16, requests_max=requests_max, idle_s=5, finish_s=5)
     listener = bind(host="127.0.0.1", port=0, backlog=limits.backlog)

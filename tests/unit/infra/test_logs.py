@@ -78,10 +78,7 @@ def test_faust_says_nothing_of_itself_under_our_names_but_its_warnings() -> None
     ours.warning("[^%sApp]: Crashed", "-")
     get_logger("services.aggregator.app").info("partitions_owned", partitions=3)
 
-    assert [line["event"] for line in lines(stream)] == [
-        "[^-App]: Crashed",
-        "partitions_owned",
-    ]
+    assert [line["event"] for line in lines(stream)] == ["[^-App]: Crashed", "partitions_owned"]
 
 
 def test_below_the_level_nothing_is_written() -> None:

@@ -11,13 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.infra import metrics
-from services.infra.collectors import (
-    LABEL_VALUES_MAX,
-    Distribution,
-    Means,
-    ScoreHistogram,
-    Totals,
-)
+from services.infra.collectors import LABEL_VALUES_MAX, Distribution, Means, ScoreHistogram, Totals
 
 VALUES_MAX = {
     "channel": 32,  # the catalogue's and `other`
@@ -35,9 +29,7 @@ UNITLESS = {"tactus_scores", "tactus_touchpoint_valence"}
 DECLARED = {
     name: metric
     for name, metric in vars(metrics).items()
-    if isinstance(
-        metric, MetricWrapperBase | Totals | Distribution | ScoreHistogram | Means
-    )
+    if isinstance(metric, MetricWrapperBase | Totals | Distribution | ScoreHistogram | Means)
 }
 
 
@@ -53,9 +45,7 @@ def public_name(metric: object) -> str:
 
 
 @pytest.mark.parametrize("name", sorted(DECLARED))
-def test_a_metric_has_a_prefix_help_a_base_unit_and_only_allowed_labels(
-    name: str,
-) -> None:
+def test_a_metric_has_a_prefix_help_a_base_unit_and_only_allowed_labels(name: str) -> None:
     metric = DECLARED[name]
     family = next(iter(metric.describe()))
 
@@ -67,25 +57,15 @@ def test_a_metric_has_a_prefix_help_a_base_unit_and_only_allowed_labels(
 
 
 def test_every_metric_of_the_process_is_declared_in_one_file() -> None:
-    ours = {
-        name for name in REGISTRY._names_to_collectors if name.startswith("tactus_")
-    }
-    declared = {
-        name
-        for metric in DECLARED.values()
-        for name in REGISTRY._collector_to_names[metric]
-    }
+    ours = {name for name in REGISTRY._names_to_collectors if name.startswith("tactus_")}
+    declared = {name for metric in DECLARED.values() for name in REGISTRY._collector_to_names[metric]}
 
     assert ours == declared
 
 
 def test_no_other_module_declares_a_metric() -> None:
     root = Path(metrics.__file__).parents[1]
-    allowed = {
-        root / "infra" / "metrics.py",
-        root / "infra" / "collectors.py",
-        root / "infra" / "operations.py",
-    }
+    allowed = {root / "infra" / "metrics.py", root / "infra" / "collectors.py", root / "infra" / "operations.py"}
     elsewhere = [
         str(path.relative_to(root))
         for path in root.rglob("*.py")
@@ -106,10 +86,7 @@ def imports_declarations(node: ast.AST) -> bool:
             modules = [module]
         case _:
             return False
-    return any(
-        module.split(".")[0] == "prometheus_client" and not module.endswith(".parser")
-        for module in modules
-    )
+    return any(module.split(".")[0] == "prometheus_client" and not module.endswith(".parser") for module in modules)
 
 
 def test_one_process_cannot_show_more_series_than_the_cap() -> None:
@@ -149,17 +126,13 @@ def test_a_mean_is_the_sum_over_all_additions_by_their_count() -> None:
     means.add({"order.delivered": (1.5, 2), "survey.nps": (0.0, 0)})
     means.add({"order.delivered": (-0.5, 2)})
 
-    assert registry.get_sample_value("tactus_m", {"touchpoint": "order.delivered"}) == (
-        0.25
-    )
+    assert registry.get_sample_value("tactus_m", {"touchpoint": "order.delivered"}) == (0.25)
     assert registry.get_sample_value("tactus_m", {"touchpoint": "survey.nps"}) is None
 
 
 def test_a_distribution_counts_a_value_on_a_bound_in_that_bucket() -> None:
     registry = CollectorRegistry()
-    lag = Distribution(
-        "tactus_d_seconds", "Help.", buckets=(1.0, 2.0), registry=registry
-    )
+    lag = Distribution("tactus_d_seconds", "Help.", buckets=(1.0, 2.0), registry=registry)
 
     lag.observe_many(np.array([0.5, 1.0, 1.5, 7.0]))
     lag.observe(2.0)
@@ -174,9 +147,7 @@ def test_a_distribution_counts_a_value_on_a_bound_in_that_bucket() -> None:
 
 def test_scores_add_up_by_dimension() -> None:
     registry = CollectorRegistry()
-    scores = ScoreHistogram(
-        "tactus_s", "Help.", bounds=(50.0, 100.0), registry=registry
-    )
+    scores = ScoreHistogram("tactus_s", "Help.", bounds=(50.0, 100.0), registry=registry)
 
     scores.add("overall", np.array([1, 2, 0]), 190.0)
     scores.add("overall", np.array([1, 0, 0]), 10.0)
@@ -189,9 +160,7 @@ def test_scores_add_up_by_dimension() -> None:
 
 
 def test_scores_in_the_wrong_number_of_buckets_are_refused() -> None:
-    scores = ScoreHistogram(
-        "tactus_s", "Help.", bounds=(50.0, 100.0), registry=CollectorRegistry()
-    )
+    scores = ScoreHistogram("tactus_s", "Help.", bounds=(50.0, 100.0), registry=CollectorRegistry())
 
     with pytest.raises(ValueError, match="expected 3 buckets, got 2"):
         scores.add("overall", np.array([1, 2]), 3.0)
@@ -209,10 +178,7 @@ def test_totals_show_the_last_ones_set_and_no_others() -> None:
 
 
 def test_the_exposition_is_read_back_by_the_librarys_own_parser() -> None:
-    families = {
-        family.name
-        for family in text_string_to_metric_families(generate_latest(REGISTRY).decode())
-    }
+    families = {family.name for family in text_string_to_metric_families(generate_latest(REGISTRY).decode())}
 
     assert "tactus_ingest_requests" in families
     assert "tactus_event_time_lag_seconds" in families

@@ -6,11 +6,7 @@ import signal
 import httpx
 import pytest
 
-from services.infra.operations import (
-    HEAD_BYTES_MAX,
-    OperationsServer,
-    serve_operations,
-)
+from services.infra.operations import HEAD_BYTES_MAX, OperationsServer, serve_operations
 
 
 @pytest.fixture
@@ -20,9 +16,7 @@ async def server() -> OperationsServer:
 
 async def get(server: OperationsServer, path: str, **headers: str) -> httpx.Response:
     async with httpx.AsyncClient(trust_env=False) as client:
-        return await client.get(
-            f"http://127.0.0.1:{server.port}{path}", headers=headers
-        )
+        return await client.get(f"http://127.0.0.1:{server.port}{path}", headers=headers)
 
 
 async def raw(server: OperationsServer, sent: bytes) -> bytes:
@@ -43,9 +37,7 @@ async def test_a_process_is_alive_and_ready(server: OperationsServer) -> None:
 
 
 async def test_a_process_that_is_not_ready_says_why() -> None:
-    server = await serve_operations(
-        host="127.0.0.1", port=0, ready=lambda: "waiting for Kafka"
-    )
+    server = await serve_operations(host="127.0.0.1", port=0, ready=lambda: "waiting for Kafka")
 
     ready = await get(server, "/readyz")
     await server.close()
@@ -55,22 +47,16 @@ async def test_a_process_that_is_not_ready_says_why() -> None:
 
 async def test_metrics_speak_openmetrics_when_asked(server: OperationsServer) -> None:
     plain = await get(server, "/metrics")
-    openmetrics = await get(
-        server, "/metrics", Accept="application/openmetrics-text; version=1.0.0"
-    )
+    openmetrics = await get(server, "/metrics", Accept="application/openmetrics-text; version=1.0.0")
     await server.close()
 
     assert plain.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert "tactus_build_info{" in plain.text
-    assert openmetrics.headers["content-type"].startswith(
-        "application/openmetrics-text; version=1.0.0"
-    )
+    assert openmetrics.headers["content-type"].startswith("application/openmetrics-text; version=1.0.0")
     assert openmetrics.text.endswith("# EOF\n")
 
 
-async def test_a_path_nobody_serves_names_those_that_are(
-    server: OperationsServer,
-) -> None:
+async def test_a_path_nobody_serves_names_those_that_are(server: OperationsServer) -> None:
     answer = await get(server, "/")
     await server.close()
 

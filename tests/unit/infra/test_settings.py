@@ -47,9 +47,7 @@ def test_a_wrong_setting_is_named_with_what_it_must_be_and_without_its_value(
         ("TACTUS_POSTGRES__DSN", "postgresql://h"),
     ],
 )
-def test_every_usual_way_to_write_an_address_is_taken(
-    name: str, value: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_usual_way_to_write_an_address_is_taken(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, value)
 
     settings = read_settings()

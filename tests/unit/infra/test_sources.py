@@ -41,20 +41,14 @@ def test_a_key_opens_its_own_source_and_no_other_table(path: Path) -> None:
     assert reader.scopes == ("scores:read",)
 
 
-def test_two_keys_of_a_source_are_valid_at_once_so_that_they_can_be_changed(
-    path: Path,
-) -> None:
+def test_two_keys_of_a_source_are_valid_at_once_so_that_they_can_be_changed(path: Path) -> None:
     sources = load_sources(path)
 
     assert sources.source(SERVER_KEY) == sources.source(SPARE_KEY)
 
 
-@pytest.mark.parametrize(
-    "key", [REVOKED_KEY, "unknown", "", "x" * 10_000, "\udcff", digest(SERVER_KEY)]
-)
-def test_keys_that_are_revoked_unknown_or_malformed_are_nobodys(
-    path: Path, key: str
-) -> None:
+@pytest.mark.parametrize("key", [REVOKED_KEY, "unknown", "", "x" * 10_000, "\udcff", digest(SERVER_KEY)])
+def test_keys_that_are_revoked_unknown_or_malformed_are_nobodys(path: Path, key: str) -> None:
     sources = load_sources(path)
 
     assert sources.source(key) is None
@@ -86,9 +80,7 @@ ROW = f'[[source]]\nname = "shop"\nkind = "server"\nkeys_sha256 = ["{digest("k")
         (ROW.replace("kind", "kine"), "source[0].kind"),
     ],
 )
-def test_a_file_that_cannot_be_used_is_refused_by_the_place_of_the_fault(
-    tmp_path: Path, text: str, named: str
-) -> None:
+def test_a_file_that_cannot_be_used_is_refused_by_the_place_of_the_fault(tmp_path: Path, text: str, named: str) -> None:
     file = tmp_path / "sources.toml"
     file.write_text(text)
 
@@ -106,9 +98,7 @@ def test_a_missing_file_is_refused_with_the_setting_to_change(tmp_path: Path) ->
             SourcesFile(missing)
 
 
-def test_a_reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad(
-    path: Path,
-) -> None:
+def test_a_reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad(path: Path) -> None:
     sources = SourcesFile(path)
     write_sources(path, revoked=(SPARE_KEY,))
     sources.reload()

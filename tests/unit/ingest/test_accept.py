@@ -18,17 +18,7 @@ from services.infra.sources import Source
 from services.infra.topics import EVENTS, LATE
 from services.ingest.accept import Accepted, arrival
 from services.ingest.refusal import Reason, Rejected
-from tests.support.senders import (
-    ANONYMOUS,
-    BACKFILL,
-    BROWSER,
-    HASH_KEY,
-    PATIENT,
-    SERVER,
-    data,
-    event,
-    judge_of_test,
-)
+from tests.support.senders import ANONYMOUS, BACKFILL, BROWSER, HASH_KEY, PATIENT, SERVER, data, event, judge_of_test
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
 KEY = HASH_KEY.encode()
@@ -59,9 +49,7 @@ def reason(sent: object, source: Source = SERVER) -> Reason:
     return outcome.reason
 
 
-def named(
-    *identities: tuple[str, str], subject: str | None = None
-) -> dict[str, object]:
+def named(*identities: tuple[str, str], subject: str | None = None) -> dict[str, object]:
     listed = [{"kind": kind, "value": value} for kind, value in identities]
     sent = event() | {"data": data(identities=listed or None)}
     return sent if subject is None else sent | {"subject": subject}
@@ -90,11 +78,7 @@ def test_the_log_gets_the_whole_event_in_one_canonical_form() -> None:
         b'"source":"shop/till-3","specversion":"1.0","subject":"customer:c1","time":"2026-03-01T11:30:00.500000Z",'
         b'"type":"tactus.touchpoint.v1"}'
     )
-    assert (written.topic, written.key, written.event_id) == (
-        EVENTS,
-        b"customer:c1",
-        "sale 7",
-    )
+    assert (written.topic, written.key, written.event_id) == (EVENTS, b"customer:c1", "sale 7")
     RECORD.validate_json(written.value)
 
 
@@ -119,11 +103,7 @@ def test_the_strongest_identity_takes_the_event() -> None:
 
 
 def test_mail_and_phone_never_reach_the_log() -> None:
-    sent = named(
-        ("email", "Ann@Example.com"),
-        ("phone", "600 100 200"),
-        subject="email:ann.two@example.com",
-    )
+    sent = named(("email", "Ann@Example.com"), ("phone", "600 100 200"), subject="email:ann.two@example.com")
 
     value = accepted(sent).value.lower()
 
@@ -144,9 +124,7 @@ def test_mail_and_phone_never_reach_the_log() -> None:
         ("x-" + "a" * 31 + ":9", "customer:x-" + "a" * 31 + ":9"),
     ],
 )
-def test_a_subject_names_the_person_and_a_bare_one_the_customer(
-    subject: str, expected: str
-) -> None:
+def test_a_subject_names_the_person_and_a_bare_one_the_customer(subject: str, expected: str) -> None:
     assert record(named(subject=subject))["subject"] == expected
 
 
@@ -158,14 +136,7 @@ def test_a_subject_beside_identities_is_one_more_identity() -> None:
 
 
 def test_an_identity_named_twice_counts_once() -> None:
-    assert (
-        len(
-            record(named(("customer", "c1"), ("customer", "c1"), subject="c1"))["data"][
-                "identities"
-            ]
-        )
-        == 1
-    )
+    assert len(record(named(("customer", "c1"), ("customer", "c1"), subject="c1"))["data"]["identities"]) == 1
 
 
 def test_two_customers_in_one_event_are_refused() -> None:
@@ -190,22 +161,15 @@ def test_two_customers_in_one_event_are_refused() -> None:
 @pytest.mark.parametrize("kind", ["customer", "loyalty", "device", "x-crm"])
 def test_a_value_that_must_never_name_anyone_is_refused(kind: str, value: str) -> None:
     assert reason(named((kind, value))) is Reason.IDENTITY
-    assert (
-        reason(named(("customer", "c1"), subject=f"{kind}:{value}")) is Reason.IDENTITY
-    )
+    assert reason(named(("customer", "c1"), subject=f"{kind}:{value}")) is Reason.IDENTITY
 
 
-@pytest.mark.parametrize(
-    ("kind", "value"),
-    [("email", "ann"), ("email", "a@"), ("phone", "12"), ("phone", "call me")],
-)
+@pytest.mark.parametrize(("kind", "value"), [("email", "ann"), ("email", "a@"), ("phone", "12"), ("phone", "call me")])
 def test_what_is_no_address_or_number_is_refused(kind: str, value: str) -> None:
     assert reason(named((kind, value))) is Reason.IDENTITY
 
 
-@pytest.mark.parametrize(
-    "kind", ["email_hash", "phone_hash", "cookie", "Customer", "x-", ""]
-)
+@pytest.mark.parametrize("kind", ["email_hash", "phone_hash", "cookie", "Customer", "x-", ""])
 def test_other_kinds_are_refused(kind: str) -> None:
     assert reason(named((kind, "v"))) is Reason.INVALID
 
@@ -284,9 +248,7 @@ def test_what_is_no_instant_is_refused(time: object) -> None:
         {"properties": [1]}, {"properties": {"a": "\ud800"}}, {"identities": [{"kind": "customer"}]},
     ],
 )  # fmt: skip
-def test_what_the_schema_or_the_catalogue_forbids_is_refused(
-    fields: dict[str, object],
-) -> None:
+def test_what_the_schema_or_the_catalogue_forbids_is_refused(fields: dict[str, object]) -> None:
     assert reason({"id": "e1", "data": data(**fields)}) is Reason.INVALID
 
 
@@ -297,9 +259,7 @@ def test_what_the_schema_or_the_catalogue_forbids_is_refused(
      {"subject": ""}, {"subject": "email_hash:abc"}, {"data": "{}"}, {"data": None}, {"data": []},
      {"datacontenttype": "text/xml"}],
 )  # fmt: skip
-def test_an_envelope_that_does_not_fit_is_refused(
-    attributes: dict[str, object],
-) -> None:
+def test_an_envelope_that_does_not_fit_is_refused(attributes: dict[str, object]) -> None:
     assert reason(event() | attributes) is Reason.INVALID
 
 
@@ -315,13 +275,7 @@ def test_what_is_no_event_is_refused(sent: object) -> None:
 )  # fmt: skip
 def test_hostile_values_are_kept_inert(value: str) -> None:
     written = record(
-        event()
-        | {
-            "data": data(
-                identities=[{"kind": "customer", "value": value}],
-                properties={value: value},
-            )
-        }
+        event() | {"data": data(identities=[{"kind": "customer", "value": value}], properties={value: value})}
     )
 
     assert written["subject"] == f"customer:{value}"
@@ -330,12 +284,7 @@ def test_hostile_values_are_kept_inert(value: str) -> None:
 
 def test_extension_attributes_are_dropped_and_none_can_forge_ours() -> None:
     written = record(
-        event(
-            traceparent="00-x",
-            receivedat="1999-01-01T00:00:00Z",
-            timeorigin="clamped",
-            partitionkey="p",
-        )
+        event(traceparent="00-x", receivedat="1999-01-01T00:00:00Z", timeorigin="clamped", partitionkey="p")
     )
 
     assert written["receivedat"] == write_instant(NOW)
@@ -344,9 +293,7 @@ def test_extension_attributes_are_dropped_and_none_can_forge_ours() -> None:
 
 
 def test_an_unknown_touchpoint_is_kept_under_its_own_name() -> None:
-    outcome = accepted(
-        {"id": "e1", "data": data(touchpoint="x.new_thing", channel=None)}
-    )
+    outcome = accepted({"id": "e1", "data": data(touchpoint="x.new_thing", channel=None)})
 
     assert not outcome.known
     assert outcome.channel == "any"
@@ -355,26 +302,15 @@ def test_an_unknown_touchpoint_is_kept_under_its_own_name() -> None:
 
 
 def test_a_browser_key_cannot_forge_a_delivery_or_a_till() -> None:
-    for touchpoint in (
-        "delivery.lost_or_returned",
-        "pos.sale_completed",
-        "identity.linked",
-        "case.resolved",
-    ):
-        assert (
-            reason({"id": "e1", "data": data(touchpoint=touchpoint)}, BROWSER)
-            is Reason.NOT_ALLOWED
-        )
+    for touchpoint in ("delivery.lost_or_returned", "pos.sale_completed", "identity.linked", "case.resolved"):
+        assert reason({"id": "e1", "data": data(touchpoint=touchpoint)}, BROWSER) is Reason.NOT_ALLOWED
     for touchpoint in ("web.page_viewed", "x.anything", "product.activated"):
         accepted({"id": "e1", "data": data(touchpoint=touchpoint)}, BROWSER)
 
 
 def test_an_anonymous_source_cannot_name_a_customer() -> None:
     assert reason(event(), ANONYMOUS) is Reason.NOT_ALLOWED
-    assert (
-        reason(named(("anonymous", "a1"), subject="email:ann@example.com"), ANONYMOUS)
-        is Reason.NOT_ALLOWED
-    )
+    assert reason(named(("anonymous", "a1"), subject="email:ann@example.com"), ANONYMOUS) is Reason.NOT_ALLOWED
     accepted(named(("anonymous", "a1"), ("device", "d1")), ANONYMOUS)
 
 
@@ -404,15 +340,8 @@ def test_a_refusal_never_repeats_the_input(sent: object) -> None:
 
 
 JSON = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    ),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=10,
 )
 FIELDS = ("id", "source", "time", "subject", "type", "specversion", "touchpoint", "channel", "place", "identities",

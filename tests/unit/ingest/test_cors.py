@@ -17,19 +17,12 @@ from tests.support.memory_log import MemoryLog
 from tests.support.senders import BROWSER_KEY, SERVER_KEY, digest, event, judge_of_test
 
 SHOP = "https://shop.example"
-SITE = Source(
-    name="site", kind="browser", keys_sha256=(digest(BROWSER_KEY),), origins=(SHOP,)
-)
+SITE = Source(name="site", kind="browser", keys_sha256=(digest(BROWSER_KEY),), origins=(SHOP,))
 SERVER = Source(name="shop", kind="server", keys_sha256=(digest(SERVER_KEY),))
-ASKING = {
-    "Access-Control-Request-Method": "POST",
-    "Access-Control-Request-Headers": "authorization",
-}
+ASKING = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
 
 
-def page(
-    origin: str, *sources: Source, log: MemoryLog | None = None
-) -> httpx.AsyncClient:
+def page(origin: str, *sources: Source, log: MemoryLog | None = None) -> httpx.AsyncClient:
     known = Sources(sources=sources or (SITE, SERVER))
     log = log or MemoryLog()
     door = Door(
@@ -72,9 +65,7 @@ async def test_refusals_and_outages_can_be_read_with_when_to_try_again() -> None
         answers = [
             await client.post("/v1/events", json={"id": "e1"}),
             await client.post("/v1/events", content=b"{"),
-            await client.post(
-                "/v1/events", json=event("e1"), headers={"Authorization": "Bearer no"}
-            ),
+            await client.post("/v1/events", json=event("e1"), headers={"Authorization": "Bearer no"}),
             await client.get("/v1/events"),
             await client.post("/v1/nothing"),
         ]
@@ -87,12 +78,8 @@ async def test_refusals_and_outages_can_be_read_with_when_to_try_again() -> None
     assert int(answers[-1].headers["retry-after"]) > 0
 
 
-@pytest.mark.parametrize(
-    "origin", ["https://evil.example", "null", "http://shop.example", f"{SHOP}:8443"]
-)
-async def test_a_page_of_another_origin_can_use_no_key_and_read_nothing(
-    origin: str,
-) -> None:
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://shop.example", f"{SHOP}:8443"])
+async def test_a_page_of_another_origin_can_use_no_key_and_read_nothing(origin: str) -> None:
     async with page(origin) as client:
         asked = await client.options("/v1/events", headers=ASKING)
         sent = await client.post("/v1/events", json=event("e1"))
@@ -119,11 +106,7 @@ async def test_without_a_list_pages_of_every_known_origin_are_served() -> None:
 async def test_a_servers_key_is_no_reason_to_let_pages_in() -> None:
     async with page(SHOP, SERVER) as client:
         asked = await client.options("/v1/events", headers=ASKING)
-        sent = await client.post(
-            "/v1/events",
-            json=event("e1"),
-            headers={"Authorization": f"Bearer {SERVER_KEY}"},
-        )
+        sent = await client.post("/v1/events", json=event("e1"), headers={"Authorization": f"Bearer {SERVER_KEY}"})
 
     assert not readable(asked)
     assert not readable(sent)
@@ -139,9 +122,7 @@ async def test_who_is_no_page_notices_nothing() -> None:
     assert "vary" not in sent.headers
 
 
-@pytest.mark.parametrize(
-    "origin", ["shop.example", "https://shop.example/", "https://*.example", ""]
-)
+@pytest.mark.parametrize("origin", ["shop.example", "https://shop.example/", "https://*.example", ""])
 def test_what_is_no_origin_is_refused_in_the_sources(origin: str) -> None:
     with pytest.raises(ValidationError, match="origins"):
         Source(name="site", kind="browser", keys_sha256=(), origins=(origin,))

@@ -39,9 +39,7 @@ def test_the_media_type_chooses_the_form(content_type: str, expected: Form) -> N
         ("application/cloudevents-batch+json", Form.MANY),
     ],
 )
-def test_event_headers_mean_the_binary_form_but_for_a_structured_body(
-    content_type: str | None, expected: Form
-) -> None:
+def test_event_headers_mean_the_binary_form_but_for_a_structured_body(content_type: str | None, expected: Form) -> None:
     assert form_of(content_type, binary=True) is expected
 
 
@@ -57,10 +55,7 @@ def test_other_media_types_are_refused(content_type: str | None) -> None:
 def test_an_event_keeps_the_bytes_it_came_in() -> None:
     body = b' [ {"id" : "a"} ,\n{"id":1.50} ]'
 
-    assert events_of(body, Form.ANY) == [
-        Incoming(b'{"id" : "a"}', {"id": "a"}),
-        Incoming(b'{"id":1.50}', {"id": 1.5}),
-    ]
+    assert events_of(body, Form.ANY) == [Incoming(b'{"id" : "a"}', {"id": "a"}), Incoming(b'{"id":1.50}', {"id": 1.5})]
 
 
 @pytest.mark.parametrize(
@@ -76,10 +71,7 @@ def test_what_is_not_json_is_refused_whole(body: bytes) -> None:
 def reasons(body: bytes, form: Form = Form.ANY) -> list[Reason | None]:
     incoming = events_of(body, form)
     assert not isinstance(incoming, Refused)
-    return [
-        one.event.reason if isinstance(one.event, Rejected) else None
-        for one in incoming
-    ]
+    return [one.event.reason if isinstance(one.event, Rejected) else None for one in incoming]
 
 
 def test_one_unreadable_event_of_a_batch_spares_the_others() -> None:
@@ -100,9 +92,7 @@ def test_an_event_of_exactly_the_limit_is_read() -> None:
     frame = len(b'{"a":""}')
 
     assert reasons(b'{"a":"' + b"x" * (EVENT_BYTES_MAX - frame) + b'"}') == [None]
-    assert reasons(b'{"a":"' + b"x" * (EVENT_BYTES_MAX - frame + 1) + b'"}') == [
-        Reason.TOO_LARGE
-    ]
+    assert reasons(b'{"a":"' + b"x" * (EVENT_BYTES_MAX - frame + 1) + b'"}') == [Reason.TOO_LARGE]
 
 
 def test_a_batch_of_the_limit_is_read_and_one_more_is_refused() -> None:
@@ -156,15 +146,7 @@ def test_headers_are_percent_decoded_and_lose_the_older_quotes() -> None:
         [*HEADERS, ("ce-", "x")],
         [*HEADERS, ("ce-not_a_name", "x")],
     ],
-    ids=[
-        "missing",
-        "twice",
-        "no-utf8",
-        "raw-bytes",
-        "datacontenttype",
-        "nameless",
-        "bad-name",
-    ],
+    ids=["missing", "twice", "no-utf8", "raw-bytes", "datacontenttype", "nameless", "bad-name"],
 )
 def test_headers_that_make_no_event_are_refused(headers: list[tuple[str, str]]) -> None:
     assert cloudevents.attributes(headers) == Refused("malformed-event")
@@ -174,11 +156,7 @@ def test_a_binary_event_is_kept_in_the_structured_form() -> None:
     incoming = event_of_headers({"id": "a"}, b'{"touchpoint":"x"}')
 
     assert isinstance(incoming, Incoming)
-    assert incoming.event == {
-        "id": "a",
-        "datacontenttype": "application/json",
-        "data": {"touchpoint": "x"},
-    }
+    assert incoming.event == {"id": "a", "datacontenttype": "application/json", "data": {"touchpoint": "x"}}
     assert msgspec.json.decode(incoming.original) == incoming.event
 
 
@@ -195,9 +173,7 @@ def test_random_bytes_never_crash_decoding(body: bytes) -> None:
 
 @PATIENT
 @given(st.binary(max_size=40), st.integers(0, 200), st.integers(0, 200))
-def test_a_damaged_event_never_crashes_decoding(
-    junk: bytes, start: int, length: int
-) -> None:
+def test_a_damaged_event_never_crashes_decoding(junk: bytes, start: int, length: int) -> None:
     good = json.dumps([event(), event("e2")]).encode()
 
     events_of(good[:start] + junk + good[start + length :], Form.ANY)

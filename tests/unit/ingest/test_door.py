@@ -16,16 +16,7 @@ from services.ingest.door import DEAD_BYTES_MAX, Door, Posted
 from services.ingest.limits import Budget
 from services.ingest.metering import Meter
 from tests.support.memory_log import MemoryLog
-from tests.support.senders import (
-    BROWSER_KEY,
-    READ_KEY,
-    REVOKED_KEY,
-    SERVER_KEY,
-    SOURCES,
-    data,
-    event,
-    judge_of_test,
-)
+from tests.support.senders import BROWSER_KEY, READ_KEY, REVOKED_KEY, SERVER_KEY, SOURCES, data, event, judge_of_test
 
 IN_FLIGHT_BYTES = 3 * 1024 * 1024
 
@@ -55,15 +46,9 @@ class Visitor:
             meter=Meter(frozenset({"web"})),
         )
 
-    async def post(
-        self, body: object, *, key: str | None = SERVER_KEY, **headers: str
-    ) -> Answer:
+    async def post(self, body: object, *, key: str | None = SERVER_KEY, **headers: str) -> Answer:
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
-        listed = (
-            [("content-type", "application/json")]
-            if "content_type" not in headers
-            else []
-        )
+        listed = [("content-type", "application/json")] if "content_type" not in headers else []
         listed += [(name.replace("_", "-"), value) for name, value in headers.items()]
         if key is not None and "authorization" not in headers:
             listed.append(("authorization", f"Bearer {key}"))
@@ -87,9 +72,7 @@ def problem(answer: Answer) -> tuple[int, str]:
     return answer.status, told["type"].removeprefix("urn:tactus:problem:")
 
 
-async def test_an_accepted_event_is_in_the_log_when_the_answer_says_so(
-    visitor: Visitor,
-) -> None:
+async def test_an_accepted_event_is_in_the_log_when_the_answer_says_so(visitor: Visitor) -> None:
     answer = await visitor.post(event("a"))
 
     assert (answer.status, body_of(answer)) == (
@@ -98,14 +81,10 @@ async def test_an_accepted_event_is_in_the_log_when_the_answer_says_so(
     )
     (record,) = visitor.log.records
     assert (record.topic, record.key) == (EVENTS, b"customer:c1")
-    assert record.headers == (
-        ("content-type", b"application/cloudevents+json; charset=UTF-8"),
-    )
+    assert record.headers == (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
 
-async def test_good_events_of_a_batch_are_kept_and_bad_ones_named(
-    visitor: Visitor,
-) -> None:
+async def test_good_events_of_a_batch_are_kept_and_bad_ones_named(visitor: Visitor) -> None:
     answer = await visitor.post([event("a"), {"id": "b"}, event("c"), {"id": 7}])
 
     results = body_of(answer)["results"]
@@ -117,21 +96,12 @@ async def test_good_events_of_a_batch_are_kept_and_bad_ones_named(
     assert "durable" not in results[1]
 
 
-async def test_a_refused_event_is_a_dead_letter_with_its_own_bytes(
-    visitor: Visitor,
-) -> None:
-    await visitor.post(
-        b'[{"id" : "b", "subject":"c7", "x_y": 1.50}, '
-        + json.dumps(event()).encode()
-        + b"]"
-    )
+async def test_a_refused_event_is_a_dead_letter_with_its_own_bytes(visitor: Visitor) -> None:
+    await visitor.post(b'[{"id" : "b", "subject":"c7", "x_y": 1.50}, ' + json.dumps(event()).encode() + b"]")
 
     (letter,) = visitor.log.of_topic(DLQ)
     headers = dict(letter.headers)
-    assert (letter.value, letter.key) == (
-        b'{"id" : "b", "subject":"c7", "x_y": 1.50}',
-        b"c7",
-    )
+    assert (letter.value, letter.key) == (b'{"id" : "b", "subject":"c7", "x_y": 1.50}', b"c7")
     assert (headers["reason"], headers["source"]) == (b"invalid-event", b"shop")
     assert headers["receivedat"] == b"2026-03-01T12:00:00Z"
     assert headers["detail"]
@@ -153,16 +123,11 @@ async def test_a_dead_letter_is_cut_at_its_limit_and_says_so(visitor: Visitor) -
     assert dict(letter.headers)["truncated"] == str(2 * DEAD_BYTES_MAX + 2).encode()
 
 
-async def test_when_all_are_refused_the_answer_is_422_with_the_same_results(
-    visitor: Visitor,
-) -> None:
+async def test_when_all_are_refused_the_answer_is_422_with_the_same_results(visitor: Visitor) -> None:
     answer = await visitor.post([{"id": "a"}, 1])
 
     assert problem(answer) == (422, "invalid-event")
-    assert [one["status"] for one in body_of(answer)["results"]] == [
-        "rejected",
-        "rejected",
-    ]
+    assert [one["status"] for one in body_of(answer)["results"]] == ["rejected", "rejected"]
 
 
 async def test_no_events_are_no_good_events(visitor: Visitor) -> None:
@@ -195,9 +160,7 @@ async def test_an_event_over_its_limit_is_too_large(visitor: Visitor) -> None:
         "Bearer " + "x" * 5000,
     ],
 )
-async def test_every_key_that_is_not_valid_gets_the_same_answer(
-    visitor: Visitor, authorization: str
-) -> None:
+async def test_every_key_that_is_not_valid_gets_the_same_answer(visitor: Visitor, authorization: str) -> None:
     nameless = await visitor.post(event(), key=None)
 
     answer = await visitor.post(event(), authorization=authorization)
@@ -209,35 +172,21 @@ async def test_every_key_that_is_not_valid_gets_the_same_answer(
 
 
 @pytest.mark.parametrize("scheme", ["Bearer {}", "bearer  {}", "Basic {}"])
-async def test_a_key_comes_as_bearer_or_as_the_user_of_basic(
-    visitor: Visitor, scheme: str
-) -> None:
-    key = (
-        SERVER_KEY
-        if "earer" in scheme
-        else base64.b64encode(f"{SERVER_KEY}:".encode()).decode()
-    )
+async def test_a_key_comes_as_bearer_or_as_the_user_of_basic(visitor: Visitor, scheme: str) -> None:
+    key = SERVER_KEY if "earer" in scheme else base64.b64encode(f"{SERVER_KEY}:".encode()).decode()
 
     assert (await visitor.post(event(), authorization=scheme.format(key))).status == 202
 
 
 async def test_two_keys_are_none(visitor: Visitor) -> None:
     answer = await visitor.door.post_events(
-        Posted(
-            [
-                ("authorization", f"Bearer {SERVER_KEY}"),
-                ("authorization", f"Bearer {BROWSER_KEY}"),
-            ],
-            pieces(b"{}"),
-        )
+        Posted([("authorization", f"Bearer {SERVER_KEY}"), ("authorization", f"Bearer {BROWSER_KEY}")], pieces(b"{}"))
     )
 
     assert answer.status == 401
 
 
-async def test_a_key_that_is_withdrawn_is_refused_from_then_on(
-    visitor: Visitor,
-) -> None:
+async def test_a_key_that_is_withdrawn_is_refused_from_then_on(visitor: Visitor) -> None:
     assert (await visitor.post(event())).status == 202
 
     visitor.sources = Sources()
@@ -245,9 +194,7 @@ async def test_a_key_that_is_withdrawn_is_refused_from_then_on(
     assert (await visitor.post(event())).status == 401
 
 
-async def test_while_the_log_is_away_the_answer_is_503_with_retry_after_and_then_all_is_well(
-    visitor: Visitor,
-) -> None:
+async def test_while_the_log_is_away_the_answer_is_503_with_retry_after_and_then_all_is_well(visitor: Visitor) -> None:
     visitor.log.leave()
     bodies: tuple[object, ...] = (event(), b"{", [{}])
     for body in bodies:
@@ -260,18 +207,14 @@ async def test_while_the_log_is_away_the_answer_is_503_with_retry_after_and_then
     assert (await visitor.post(event())).status == 202
 
 
-async def test_a_log_that_fails_in_the_middle_is_never_called_a_success(
-    visitor: Visitor,
-) -> None:
+async def test_a_log_that_fails_in_the_middle_is_never_called_a_success(visitor: Visitor) -> None:
     visitor.log.leave()
     visitor.log.unready = lambda: None  # type: ignore[method-assign]  # it went away after the door looked
 
     assert problem(await visitor.post([event(), {"id": "b"}])) == (503, "unavailable")
 
 
-async def test_bodies_over_the_budget_are_503_and_the_budget_comes_back(
-    visitor: Visitor,
-) -> None:
+async def test_bodies_over_the_budget_are_503_and_the_budget_comes_back(visitor: Visitor) -> None:
     hold = visitor.budget.share()
     hold.__enter__().take(IN_FLIGHT_BYTES)
     assert problem(await visitor.post(event())) == (503, "unavailable")
@@ -286,34 +229,19 @@ async def test_headers_beyond_their_limits_are_refused(visitor: Visitor) -> None
     many = {f"x_{number}": "1" for number in range(65)}
 
     assert problem(await visitor.post(event(), **many)) == (431, "headers-too-large")
-    assert problem(await visitor.post(event(), cookie="x" * 17_000)) == (
-        431,
-        "headers-too-large",
-    )
+    assert problem(await visitor.post(event(), cookie="x" * 17_000)) == (431, "headers-too-large")
 
 
-@pytest.mark.parametrize(
-    "encoding", ["br", "zstd", "deflate", "gzip, gzip", "identity, gzip", "unknown"]
-)
+@pytest.mark.parametrize("encoding", ["br", "zstd", "deflate", "gzip, gzip", "identity, gzip", "unknown"])
 async def test_other_encodings_are_refused(visitor: Visitor, encoding: str) -> None:
-    assert problem(await visitor.post(event(), content_encoding=encoding)) == (
-        415,
-        "unsupported-media-type",
-    )
+    assert problem(await visitor.post(event(), content_encoding=encoding)) == (415, "unsupported-media-type")
 
 
 SECRET = "sEcReT-7391"
 
 
 @pytest.mark.parametrize(
-    "body",
-    [
-        b'{"' + SECRET.encode(),
-        [{SECRET: 1}],
-        {"id": SECRET + "\n"},
-        SECRET,
-        {"data": {SECRET: SECRET}},
-    ],
+    "body", [b'{"' + SECRET.encode(), [{SECRET: 1}], {"id": SECRET + "\n"}, SECRET, {"data": {SECRET: SECRET}}]
 )
 async def test_no_answer_repeats_the_input(visitor: Visitor, body: object) -> None:
     assert SECRET.encode() not in (await visitor.post(body)).body

@@ -49,26 +49,16 @@ def slug(outcome: bytes | Refused) -> str:
 async def test_a_body_of_exactly_the_limit_is_taken() -> None:
     whole = b"x" * BODY_BYTES_MAX
     with Budget(PLENTY).share() as share:
-        taken = await read_body(
-            Sender([whole[:1000], whole[1000:]]),
-            announced=None,
-            waits=False,
-            share=share,
-        )
+        taken = await read_body(Sender([whole[:1000], whole[1000:]]), announced=None, waits=False, share=share)
 
     assert taken == whole
 
 
-async def test_a_body_one_byte_over_the_limit_is_refused_whether_or_not_it_is_announced() -> (
-    None
-):
+async def test_a_body_one_byte_over_the_limit_is_refused_whether_or_not_it_is_announced() -> None:
     for announced in (None, str(BODY_BYTES_MAX + 1)):
         with Budget(PLENTY).share() as share:
             outcome = await read_body(
-                Sender([b"x" * BODY_BYTES_MAX, b"x"]),
-                announced=announced,
-                waits=False,
-                share=share,
+                Sender([b"x" * BODY_BYTES_MAX, b"x"]), announced=announced, waits=False, share=share
             )
         assert outcome == TOO_LARGE
 
@@ -100,19 +90,9 @@ async def test_an_endless_body_is_cut_off_and_holds_no_memory() -> None:
 async def test_bodies_together_never_pass_the_budget_and_give_it_back() -> None:
     budget = Budget(1000)
     with budget.share() as first:
-        assert (
-            await read_body(
-                Sender([b"x" * 900]), announced=None, waits=False, share=first
-            )
-            == b"x" * 900
-        )
+        assert await read_body(Sender([b"x" * 900]), announced=None, waits=False, share=first) == b"x" * 900
         with budget.share() as second:
-            assert (
-                await read_body(
-                    Sender([b"x" * 101]), announced=None, waits=False, share=second
-                )
-                == BUSY
-            )
+            assert await read_body(Sender([b"x" * 101]), announced=None, waits=False, share=second) == BUSY
         assert budget.held_bytes == 900
 
     assert budget.held_bytes == 0
@@ -120,13 +100,9 @@ async def test_bodies_together_never_pass_the_budget_and_give_it_back() -> None:
 
 @PATIENT
 @given(st.lists(st.binary(max_size=2000), min_size=1, max_size=5))
-def test_gzip_of_several_members_inflates_to_their_joined_text(
-    parts: list[bytes],
-) -> None:
+def test_gzip_of_several_members_inflates_to_their_joined_text(parts: list[bytes]) -> None:
     with Budget(PLENTY).share() as share:
-        assert inflate(
-            b"".join(gzip.compress(part) for part in parts), share=share
-        ) == b"".join(parts)
+        assert inflate(b"".join(gzip.compress(part) for part in parts), share=share) == b"".join(parts)
 
 
 @pytest.mark.parametrize(
@@ -136,14 +112,8 @@ def test_gzip_of_several_members_inflates_to_their_joined_text(
         pytest.param(gzip.compress(b"\0" * 500_000), "body-too-large", id="ratio"),
         pytest.param(gzip.compress(b"") * 10_000, "body-too-large", id="members"),
         pytest.param(gzip.compress(b"hello")[:-5], "malformed-encoding", id="cut-off"),
-        pytest.param(
-            gzip.compress(b"hello") + b"junk", "malformed-encoding", id="junk-behind"
-        ),
-        pytest.param(
-            gzip.compress(b"hello")[:-8] + b"\0" * 8,
-            "malformed-encoding",
-            id="wrong-checksum",
-        ),
+        pytest.param(gzip.compress(b"hello") + b"junk", "malformed-encoding", id="junk-behind"),
+        pytest.param(gzip.compress(b"hello")[:-8] + b"\0" * 8, "malformed-encoding", id="wrong-checksum"),
         pytest.param(zlib.compress(b"hello"), "malformed-encoding", id="deflate"),
         pytest.param(b"", "malformed-encoding", id="empty"),
         pytest.param(b"{}", "malformed-encoding", id="plain"),
@@ -199,26 +169,19 @@ def test_the_scan_counts_the_depth_that_the_parser_would_meet(depth: int) -> Non
     st.recursive(
         st.text(alphabet='"\\[]{}a', max_size=5) | st.none(),
         lambda inner: (
-            st.lists(inner, max_size=3)
-            | st.dictionaries(st.text(alphabet='"\\[]{', max_size=3), inner, max_size=3)
+            st.lists(inner, max_size=3) | st.dictionaries(st.text(alphabet='"\\[]{', max_size=3), inner, max_size=3)
         ),
         max_leaves=30,
     ),
     st.integers(0, 5),
 )
-def test_brackets_and_quotes_inside_strings_count_for_nothing(
-    value: object, depth_max: int
-) -> None:
+def test_brackets_and_quotes_inside_strings_count_for_nothing(value: object, depth_max: int) -> None:
     text = json.dumps(value).encode()
 
     assert nests_too_deep(text, depth_max=depth_max) is (depth_of(value) > depth_max)
 
 
-@pytest.mark.parametrize(
-    "text",
-    [b"[" * 1_000_000, b"{" * 32_768, b'{"a":' * 100],
-    ids=["lists", "objects", "names"],
-)
+@pytest.mark.parametrize("text", [b"[" * 1_000_000, b"{" * 32_768, b'{"a":' * 100], ids=["lists", "objects", "names"])
 def test_brackets_that_never_close_are_too_deep(text: bytes) -> None:
     assert nests_too_deep(text)
 

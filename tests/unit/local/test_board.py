@@ -16,39 +16,20 @@ LABELS = {"payment.failed": "Payment failed", "order.completed": "Order placed"}
 VERSIONS = count(1)
 
 
-def read(
-    board: Board,
-    score: float,
-    *lines: tuple[str, float, int],
-    customer: str = "customer:a",
-) -> None:
+def read(board: Board, score: float, *lines: tuple[str, float, int], customer: str = "customer:a") -> None:
     receipt = Receipt(
         score=score,
         prior=50.0,
-        leaves=[
-            ReceiptLine(touchpoint=name, points=points, events=events)
-            for name, points, events in lines
-        ],
+        leaves=[ReceiptLine(touchpoint=name, points=points, events=events) for name, points, events in lines],
     )
-    board.see(
-        Score(customer, score, confidence=0.5, band="fair", version=next(VERSIONS)),
-        receipt,
-    )
+    board.see(Score(customer, score, confidence=0.5, band="fair", version=next(VERSIONS)), receipt)
 
 
-def test_the_cause_is_the_touchpoint_with_new_events_that_moved_the_score_most() -> (
-    None
-):
+def test_the_cause_is_the_touchpoint_with_new_events_that_moved_the_score_most() -> None:
     board = Board()
     read(board, 60.0, ("order.completed", 12.0, 3), ("web.page_viewed", -2.0, 9))
 
-    read(
-        board,
-        47.0,
-        ("order.completed", 5.0, 3),
-        ("payment.failed", -6.0, 1),
-        ("web.page_viewed", -2.0, 10),
-    )
+    read(board, 47.0, ("order.completed", 5.0, 3), ("payment.failed", -6.0, 1), ("web.page_viewed", -2.0, 10))
 
     (row,) = board.rows(10)
     assert row.change == -13.0
@@ -59,13 +40,7 @@ def test_places_of_one_touchpoint_count_together() -> None:
     board = Board()
     read(board, 50.0)
 
-    read(
-        board,
-        44.0,
-        ("payment.failed", -3.0, 1),
-        ("payment.failed", -3.0, 1),
-        ("web.error_shown", -4.0, 1),
-    )
+    read(board, 44.0, ("payment.failed", -3.0, 1), ("payment.failed", -3.0, 1), ("web.error_shown", -4.0, 1))
 
     assert board.rows(10)[0].cause == Cause("payment.failed", -6.0)
 
@@ -86,9 +61,7 @@ def test_a_phase_is_told_by_those_it_reached() -> None:
     board.begin(Phase.OUTAGE)
     read(board, 40.0, customer="customer:a")
 
-    told = board.told(
-        Phase.OUTAGE, ["customer:a", "customer:unseen"], now=board.scores()
-    )
+    told = board.told(Phase.OUTAGE, ["customer:a", "customer:unseen"], now=board.scores())
 
     assert (told.customers, told.points) == (1, -20.0)
     assert board.told(Phase.RECOVERY, ["customer:a"], now=board.scores()).customers == 0
@@ -104,21 +77,9 @@ def test_the_customers_that_moved_last_come_first_and_no_more_than_fit() -> None
 
 
 def shown(*, terminal: bool) -> str:
-    console = Console(
-        file=io.StringIO(),
-        force_terminal=terminal,
-        width=100,
-        height=12,
-        color_system="standard",
-    )
+    console = Console(file=io.StringIO(), force_terminal=terminal, width=100, height=12, color_system="standard")
     board = Board()
-    status = Status(
-        phase=Phase.OUTAGE,
-        accepted=1234,
-        events_per_s=20.0,
-        latency_ms=48.4,
-        address="http://127.0.0.1:1",
-    )
+    status = Status(phase=Phase.OUTAGE, accepted=1234, events_per_s=20.0, latency_ms=48.4, address="http://127.0.0.1:1")
     screen = open_screen(console, board=board, status=status, labels=LABELS)
     with screen:
         for name in "abcdefghijklm":
@@ -135,15 +96,7 @@ def shown(*, terminal: bool) -> str:
 def test_a_terminal_shows_a_table_in_the_bands_colours() -> None:
     text = shown(terminal=True)
 
-    for part in (
-        "outage",
-        "1234 accepted",
-        "20 events/s",
-        "48 ms",
-        "customer:a",
-        "▼ -20.0",
-        "Payment failed -20.0",
-    ):
+    for part in ("outage", "1234 accepted", "20 events/s", "48 ms", "customer:a", "▼ -20.0", "Payment failed -20.0"):
         assert part in text
     assert "\x1b[33mfair" in text
 
@@ -151,6 +104,4 @@ def test_a_terminal_shows_a_table_in_the_bands_colours() -> None:
 def test_elsewhere_a_move_is_one_plain_line() -> None:
     text = shown(terminal=False)
 
-    assert text.splitlines() == [
-        "outage   customer:a                40.0 fair     ▼ -20.0  Payment failed -20.0"
-    ]
+    assert text.splitlines() == ["outage   customer:a                40.0 fair     ▼ -20.0  Payment failed -20.0"]

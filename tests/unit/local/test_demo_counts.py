@@ -11,20 +11,12 @@ EXPECTED = Expected(applied=95, duplicate=3, conflict=2, refused=4)
 
 
 def counts(
-    *,
-    accepted: int = 100,
-    in_log: int = 100,
-    applied: int = 95,
-    duplicate: int = 3,
-    conflict: int = 2,
-    dead: int = 0,
+    *, accepted: int = 100, in_log: int = 100, applied: int = 95, duplicate: int = 3, conflict: int = 2, dead: int = 0
 ) -> Counts:
     return Counts(
         accepted=accepted,
         in_log=in_log,
-        outcomes=Outcomes(
-            applied=applied, duplicate=duplicate, conflict=conflict, dead=dead, erased=0
-        ),
+        outcomes=Outcomes(applied=applied, duplicate=duplicate, conflict=conflict, dead=dead, erased=0),
     )
 
 
@@ -53,9 +45,7 @@ def test_counts_that_are_what_was_sent_have_no_finding() -> None:
     ],
 )
 def test_a_count_that_differs_is_a_finding(found: Counts, finding: str) -> None:
-    assert any(
-        line.startswith(finding) for line in found.findings(EXPECTED, repeated=0)
-    )
+    assert any(line.startswith(finding) for line in found.findings(EXPECTED, repeated=0))
 
 
 def test_what_had_to_be_sent_again_may_be_in_the_log_twice_and_no_more() -> None:

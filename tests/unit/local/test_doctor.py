@@ -8,13 +8,7 @@ import pytest
 
 from services.infra.errors import UnavailableError
 from services.local.checks import Finding, Level, judge_disk
-from services.local.checks_database import (
-    Position,
-    judge_clock,
-    judge_conservation,
-    judge_position,
-    judge_progress,
-)
+from services.local.checks_database import Position, judge_clock, judge_conservation, judge_position, judge_progress
 from services.local.doctor import away, table_of
 
 ROW = {
@@ -45,10 +39,7 @@ def test_a_record_in_no_count_breaks_the_law() -> None:
     (finding,) = judge_position(position(applied=89))
 
     assert finding.level is Level.ERROR
-    assert (
-        finding.text
-        == "cx.touchpoints.v1/3: 100 records passed, 99 accounted for, difference 1"
-    )
+    assert finding.text == "cx.touchpoints.v1/3: 100 records passed, 99 accounted for, difference 1"
     assert "ConservationBroken" in finding.fix
     assert judge_conservation([position(applied=89)]).level is Level.ERROR
 
@@ -66,10 +57,7 @@ def test_records_that_retention_removed_are_an_error_until_accepted() -> None:
 
     (finding,) = judge_position(noted)
 
-    assert (
-        finding.text
-        == "cx.touchpoints.v1/3: retention removed 20 records before they were read"
-    )
+    assert finding.text == "cx.touchpoints.v1/3: retention removed 20 records before they were read"
     assert "tactus topics accept cx.touchpoints.v1/3" in finding.fix
     assert judge_position(accepted) == []
 
@@ -95,35 +83,21 @@ def test_partitions_nobody_ever_read_are_an_error() -> None:
 
 @pytest.mark.parametrize(
     ("ahead_s", "level"),
-    [
-        (0.2, Level.OK),
-        (-0.9, Level.OK),
-        (-2.0, Level.WARNING),
-        (61.0, Level.ERROR),
-        (-61.0, Level.ERROR),
-    ],
+    [(0.2, Level.OK), (-0.9, Level.OK), (-2.0, Level.WARNING), (61.0, Level.ERROR), (-61.0, Level.ERROR)],
 )
-def test_a_clock_that_differs_by_a_minute_is_an_error(
-    ahead_s: float, level: Level
-) -> None:
+def test_a_clock_that_differs_by_a_minute_is_an_error(ahead_s: float, level: Level) -> None:
     assert judge_clock(ahead_s, "").level is level
 
 
-@pytest.mark.parametrize(
-    ("gib", "level"), [(50, Level.OK), (3, Level.WARNING), (0.5, Level.ERROR)]
-)
+@pytest.mark.parametrize(("gib", "level"), [(50, Level.OK), (3, Level.WARNING), (0.5, Level.ERROR)])
 def test_a_disk_that_runs_full_is_told_early(gib: float, level: Level) -> None:
     assert judge_disk(int(gib * (1 << 30)), Path("/data")).level is level
 
 
 def test_a_part_that_is_away_is_a_finding_with_a_fix() -> None:
-    finding = away(
-        "Postgres", UnavailableError("Postgres does not answer; check that it runs")
-    )
+    finding = away("Postgres", UnavailableError("Postgres does not answer; check that it runs"))
 
-    assert finding == Finding(
-        Level.ERROR, "Postgres", "Postgres does not answer", "check that it runs"
-    )
+    assert finding == Finding(Level.ERROR, "Postgres", "Postgres does not answer", "check that it runs")
 
 
 def test_the_table_has_a_line_a_finding() -> None:

@@ -32,9 +32,7 @@ def test_a_stacks_own_keys_open_its_doors(tmp_path: Path) -> None:
     assert find_api(data) == Door("http://127.0.0.1:2", "r", data)
 
 
-def test_without_a_data_directory_the_settings_name_the_doors(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_data_directory_the_settings_name_the_doors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name, value in {
         "TACTUS_WRITE_KEY": "own-write",
@@ -52,9 +50,7 @@ def test_without_a_data_directory_the_settings_name_the_doors(
     assert ingest.data == tmp_path / ".tactus"
 
 
-def test_where_a_stack_tells_no_keys_the_settings_do(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_where_a_stack_tells_no_keys_the_settings_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     data = stack_in(tmp_path, keys={})
     monkeypatch.setenv("TACTUS_WRITE_KEY", "own-write")
     monkeypatch.setenv("TACTUS_READ_KEY", "own-read")
@@ -72,9 +68,7 @@ def test_a_stack_without_keys_is_said_with_the_setting_to_use(tmp_path: Path) ->
         find_api(data)
 
 
-def test_without_a_stack_and_a_key_both_ways_out_are_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_a_stack_and_a_key_both_ways_out_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(ConfigurationError, match=r"tactus up.*TACTUS_WRITE_KEY"):

@@ -44,8 +44,7 @@ def sent_ids(request: httpx.Request) -> list[str]:
 
 def all_accepted(request: httpx.Request) -> httpx.Response:
     results = [
-        {"index": i, "id": id_, "status": "accepted", "durable": "log"}
-        for i, id_ in enumerate(sent_ids(request))
+        {"index": i, "id": id_, "status": "accepted", "durable": "log"} for i, id_ in enumerate(sent_ids(request))
     ]
     return httpx.Response(202, json={"results": results})
 
@@ -59,9 +58,7 @@ class Door:
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.requests.append(request)
-        answerer = (
-            self.answerers.pop(0) if len(self.answerers) > 1 else self.answerers[0]
-        )
+        answerer = self.answerers.pop(0) if len(self.answerers) > 1 else self.answerers[0]
         return answerer(request)
 
 
@@ -78,16 +75,12 @@ def waits() -> Waits:
 
 
 def client_of(door: Door, waits: Waits, *, compress: bool = False) -> EventsClient:
-    http = httpx.AsyncClient(
-        base_url="http://door.example", transport=httpx.MockTransport(door)
-    )
+    http = httpx.AsyncClient(base_url="http://door.example", transport=httpx.MockTransport(door))
     return EventsClient(http=http, compress=compress, pause=waits)
 
 
 def unavailable(retry_after: str) -> Answerer:
-    return lambda _: httpx.Response(
-        503, json={"title": "the log is away"}, headers={"Retry-After": retry_after}
-    )
+    return lambda _: httpx.Response(503, json={"title": "the log is away"}, headers={"Retry-After": retry_after})
 
 
 def unanswered(request: httpx.Request) -> httpx.Response:
@@ -98,24 +91,18 @@ def unreachable(request: httpx.Request) -> httpx.Response:
     raise httpx.ConnectError("refused", request=request)
 
 
-async def test_a_busy_door_gets_the_same_events_again_when_it_asked_for_them(
-    waits: Waits,
-) -> None:
+async def test_a_busy_door_gets_the_same_events_again_when_it_asked_for_them(waits: Waits) -> None:
     door = Door(unavailable("3"), unavailable("600"), all_accepted)
 
     async with client_of(door, waits) as sender:
         verdicts = await sender.send([event(1), event(2)])
 
     assert [verdict.id for verdict in verdicts if verdict.accepted] == ["e1", "e2"]
-    assert [request.content for request in door.requests] == [
-        door.requests[0].content
-    ] * 3
+    assert [request.content for request in door.requests] == [door.requests[0].content] * 3
     assert waits == [3.0, client.WAIT_S_MAX]
 
 
-async def test_an_unanswered_request_is_sent_again_and_counted_as_perhaps_there_twice(
-    waits: Waits,
-) -> None:
+async def test_an_unanswered_request_is_sent_again_and_counted_as_perhaps_there_twice(waits: Waits) -> None:
     door = Door(unanswered, all_accepted)
 
     async with client_of(door, waits) as sender:
@@ -125,9 +112,7 @@ async def test_an_unanswered_request_is_sent_again_and_counted_as_perhaps_there_
     assert sender.repeated == 2
 
 
-async def test_a_request_that_never_left_is_not_counted_as_repeated(
-    waits: Waits,
-) -> None:
+async def test_a_request_that_never_left_is_not_counted_as_repeated(waits: Waits) -> None:
     door = Door(unreachable, all_accepted)
 
     async with client_of(door, waits) as sender:
@@ -182,29 +167,21 @@ async def test_verdicts_come_in_the_order_of_the_events(waits: Waits) -> None:
     assert waits == []
 
 
-async def test_a_batch_refused_as_a_whole_costs_only_the_event_at_fault(
-    waits: Waits,
-) -> None:
+async def test_a_batch_refused_as_a_whole_costs_only_the_event_at_fault(waits: Waits) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         if "e3" in sent_ids(request):
-            return httpx.Response(
-                400, json={"title": "malformed", "detail": "the body is not JSON"}
-            )
+            return httpx.Response(400, json={"title": "malformed", "detail": "the body is not JSON"})
         return all_accepted(request)
 
     async with client_of(Door(answer), waits) as sender:
         verdicts = await sender.send([event(number) for number in range(7)])
 
     assert [v.id for v in verdicts] == [f"e{number}" for number in range(7)]
-    assert [(v.id, v.reason) for v in verdicts if not v.accepted] == [
-        ("e3", "the body is not JSON")
-    ]
+    assert [(v.id, v.reason) for v in verdicts if not v.accepted] == [("e3", "the body is not JSON")]
     assert waits == []
 
 
-async def test_an_answer_that_forgets_an_event_is_not_taken_for_a_verdict(
-    waits: Waits,
-) -> None:
+async def test_an_answer_that_forgets_an_event_is_not_taken_for_a_verdict(waits: Waits) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
         ids = sent_ids(request)
         results = [{"index": 0, "id": ids[0], "status": "accepted"}]
@@ -217,9 +194,7 @@ async def test_an_answer_that_forgets_an_event_is_not_taken_for_a_verdict(
     assert waits == []
 
 
-async def test_large_bodies_are_packed_for_a_distant_door_only(
-    waits: Waits,
-) -> None:
+async def test_large_bodies_are_packed_for_a_distant_door_only(waits: Waits) -> None:
     far, near = Door(all_accepted), Door(all_accepted)
 
     async with client_of(far, waits, compress=True) as sender:
@@ -228,28 +203,19 @@ async def test_large_bodies_are_packed_for_a_distant_door_only(
     async with client_of(near, waits) as sender:
         await sender.send([event(3, size=5000)])
 
-    assert [
-        r.headers.get("Content-Encoding") for r in far.requests + near.requests
-    ] == ["gzip", None, None]
+    assert [r.headers.get("Content-Encoding") for r in far.requests + near.requests] == ["gzip", None, None]
     assert waits == []
 
 
-@pytest.mark.parametrize(
-    ("url", "compress"),
-    [("http://127.0.0.1:8080", False), ("https://in.shop.example", True)],
-)
+@pytest.mark.parametrize(("url", "compress"), [("http://127.0.0.1:8080", False), ("https://in.shop.example", True)])
 async def test_compression_follows_the_distance(url: str, *, compress: bool) -> None:
     async with open_client(url=url, key="k", connections=1) as sender:
         assert sender.compress is compress
 
 
 @given(st.lists(st.integers(0, 300_000), max_size=30), st.integers(0, 1200))
-def test_batches_keep_every_event_in_order_and_within_limits(
-    sizes: list[int], small: int
-) -> None:
-    events = [
-        Outgoing(f"e{i}", b"x" * size) for i, size in enumerate([*sizes, *[9] * small])
-    ]
+def test_batches_keep_every_event_in_order_and_within_limits(sizes: list[int], small: int) -> None:
+    events = [Outgoing(f"e{i}", b"x" * size) for i, size in enumerate([*sizes, *[9] * small])]
 
     cut = list(batches(events))
 

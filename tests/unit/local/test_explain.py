@@ -9,31 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from schemas.readapi import (
-    Change,
-    CustomerAnswer,
-    LatestEvent,
-    ReceiptAnswer,
-    ReceiptLeaf,
-)
+from schemas.readapi import Change, CustomerAnswer, LatestEvent, ReceiptAnswer, ReceiptLeaf
 from schemas.score import Cell, Windows
-from services.local.explain import (
-    EVENTS_MAX,
-    LEAVES_MAX,
-    Explained,
-    add_up,
-    show,
-    signed,
-    sum_line,
-)
+from services.local.explain import EVENTS_MAX, LEAVES_MAX, Explained, add_up, show, signed, sum_line
 
 AT = "2026-03-01T12:00:00Z"
 CELL = Cell(score=50.0, confidence=0.0)
 
 
-def explained(
-    points: list[float], *, customer: str = "customer:c1", events: int = 1
-) -> Explained:
+def explained(points: list[float], *, customer: str = "customer:c1", events: int = 1) -> Explained:
     total = 50 + sum(points)
     leaves = [
         ReceiptLeaf(
@@ -43,13 +27,7 @@ def explained(
             points=each,
             events=events,
             latest=[
-                LatestEvent(
-                    source="shop/orders",
-                    id=f"event-{n}-{k}",
-                    occurred_at=AT,
-                    valence=-1.0,
-                    stake=1.0,
-                )
+                LatestEvent(source="shop/orders", id=f"event-{n}-{k}", occurred_at=AT, valence=-1.0, stake=1.0)
                 for k in range(min(events, 10))
             ],
         )
@@ -71,23 +49,14 @@ def explained(
         at=AT,
     )
     receipt = ReceiptAnswer(
-        customer=customer,
-        score=total,
-        prior=50.0,
-        leaves=leaves,
-        model_version="m1",
-        version=7,
-        at=AT,
+        customer=customer, score=total, prior=50.0, leaves=leaves, model_version="m1", version=7, at=AT
     )
     return Explained(score, receipt)
 
 
 def printed(what: Explained, *, width: int = 80) -> list[str]:
     stream = io.StringIO()
-    show(
-        Console(file=stream, width=width, highlight=False, markup=False, emoji=False),
-        what,
-    )
+    show(Console(file=stream, width=width, highlight=False, markup=False, emoji=False), what)
     return stream.getvalue().splitlines()
 
 
@@ -97,27 +66,13 @@ def test_rounded_points_add_up_to_the_rounded_score(points: list[float]) -> None
 
     hundredths = add_up(points, start=50, total=total)
 
-    assert (5000 + sum(hundredths)) / 100 == pytest.approx(
-        float(f"{total:.2f}"), abs=1e-9
-    )
-    assert all(
-        abs(each - 100 * exact) <= 1.01
-        for each, exact in zip(hundredths, points, strict=True)
-    )
+    assert (5000 + sum(hundredths)) / 100 == pytest.approx(float(f"{total:.2f}"), abs=1e-9)
+    assert all(abs(each - 100 * exact) <= 1.01 for each, exact in zip(hundredths, points, strict=True))
 
 
 def test_the_sum_is_written_out() -> None:
-    assert (
-        sum_line(50, [133, -1365, 0, 50], 38.18)
-        == "50.00 + 1.33 − 13.65 + 0.50 = 38.18"
-    )
-    assert [signed(each) for each in (1.005, -2, 0.001, -0.004, 0)] == [
-        "+1.00",
-        "−2.00",
-        "0.00",
-        "0.00",
-        "0.00",
-    ]
+    assert sum_line(50, [133, -1365, 0, 50], 38.18) == "50.00 + 1.33 − 13.65 + 0.50 = 38.18"
+    assert [signed(each) for each in (1.005, -2, 0.001, -0.004, 0)] == ["+1.00", "−2.00", "0.00", "0.00", "0.00"]
 
 
 def test_an_explanation_names_score_windows_reasons_and_the_events_behind() -> None:
@@ -136,9 +91,7 @@ def test_an_explanation_names_score_windows_reasons_and_the_events_behind() -> N
 
 @pytest.mark.parametrize("width", [60, 80, 200])
 def test_nothing_is_wider_than_the_screen(width: int) -> None:
-    lines = printed(
-        explained([-1.0] * 20, customer=f"customer:{'a' * 250}"), width=width
-    )
+    lines = printed(explained([-1.0] * 20, customer=f"customer:{'a' * 250}"), width=width)
 
     assert max(map(len, lines)) <= width
 
@@ -155,6 +108,4 @@ def test_a_customer_of_whom_nothing_is_seen_is_said_so() -> None:
 
 
 def test_ids_are_printed_as_they_are() -> None:
-    assert "customer:[red]:smile:[/red]" in printed(
-        explained([1.0], customer="customer:[red]:smile:[/red]")
-    )
+    assert "customer:[red]:smile:[/red]" in printed(explained([1.0], customer="customer:[red]:smile:[/red]"))

@@ -28,11 +28,7 @@ TICKET = {
     "customer_id": "caller-1",
     "type": "ticket_opened",
     "ticket_id": "INC1",
-    "attributes": {
-        "priority": "1 - Critical",
-        "channel": "Self service",
-        "category": "Category 9",
-    },
+    "attributes": {"priority": "1 - Critical", "channel": "Self service", "category": "Category 9"},
 }
 
 HEAD = """\
@@ -91,35 +87,17 @@ def test_a_line_becomes_an_event_with_its_own_id_time_and_person() -> None:
 @pytest.mark.parametrize(
     ("type_", "attributes", "touchpoint", "properties"),
     [
-        (
-            "ticket_reassigned",
-            {"count": 3},
-            "call.transferred",
-            {"hops": 1, "hops_so_far": 3},
-        ),
-        (
-            "ticket_resolved",
-            {"hours_open": 1.5},
-            "case.resolved",
-            {"wait_seconds": 5400.0},
-        ),
+        ("ticket_reassigned", {"count": 3}, "call.transferred", {"hops": 1, "hops_so_far": 3}),
+        ("ticket_resolved", {"hours_open": 1.5}, "case.resolved", {"wait_seconds": 5400.0}),
         ("ticket_reopened", {"count": 1}, "case.reopened", {"times_reopened": 1}),
         ("sla_breached", {"hours_open": 80.5}, "x.sla_breached", {"hours_open": 80.5}),
         ("ticket_waiting_on_customer", {}, "x.ticket_waiting_on_customer", None),
-        (
-            "ticket_closed",
-            {"closed_code": "code 6"},
-            "x.ticket_closed",
-            {"closed_code": "code 6"},
-        ),
+        ("ticket_closed", {"closed_code": "code 6"}, "x.ticket_closed", {"closed_code": "code 6"}),
         ("Ticket  Put-aside!", {}, "x.ticket_put_aside", None),
     ],
 )
 def test_every_type_of_a_service_desk_is_a_touchpoint(
-    type_: str,
-    attributes: dict[str, object],
-    touchpoint: str,
-    properties: dict[str, object] | None,
+    type_: str, attributes: dict[str, object], touchpoint: str, properties: dict[str, object] | None
 ) -> None:
     read = body(support(), {**TICKET, "type": type_, "attributes": attributes})
 
@@ -136,12 +114,7 @@ def test_purchases_and_returns_are_mapped_with_the_country_as_place() -> None:
         "customer_id": "17850",
         "type": "items_returned",
         "order_id": 536365,
-        "attributes": {
-            "lines": 2,
-            "units": 6,
-            "value_gbp": 7.5,
-            "country": "United Kingdom",
-        },
+        "attributes": {"lines": 2, "units": 6, "value_gbp": 7.5, "country": "United Kingdom"},
     }
 
     read = body(retail, line)
@@ -165,15 +138,10 @@ def test_purchases_and_returns_are_mapped_with_the_country_as_place() -> None:
         ({"event_id": None}, "has no id: the field event_id is missing"),
         ({"type": None}, "has no type: the field type is missing"),
         ({"occurred_at": "yesterday"}, "must be an RFC 3339 time"),
-        (
-            {"type": "ticket_resolved", "attributes": {"hours_open": "long"}},
-            "has no number in attributes.hours_open",
-        ),
+        ({"type": "ticket_resolved", "attributes": {"hours_open": "long"}}, "has no number in attributes.hours_open"),
     ],
 )
-def test_a_line_that_cannot_be_an_event_says_why(
-    changes: dict[str, object], reason: str
-) -> None:
+def test_a_line_that_cannot_be_an_event_says_why(changes: dict[str, object], reason: str) -> None:
     read = support().read({**TICKET, **changes})
 
     assert isinstance(read, Unreadable)
@@ -183,15 +151,11 @@ def test_a_line_that_cannot_be_an_event_says_why(
 def test_a_rating_and_its_scale_are_read(tmp_path: Path) -> None:
     line_map = loaded(
         tmp_path,
-        HEAD
-        + "types:\n  asked:\n    touchpoint: survey.csat\n    rating: {scale: csat5, value: {field: stars}}\n"
+        HEAD + "types:\n  asked:\n    touchpoint: survey.csat\n    rating: {scale: csat5, value: {field: stars}}\n"
         "otherwise:\n  touchpoint: x.other\n",
     )
 
-    assert body(line_map, {**TICKET, "type": "asked", "stars": 4})["rating"] == {
-        "scale": "csat5",
-        "value": 4.0,
-    }
+    assert body(line_map, {**TICKET, "type": "asked", "stars": 4})["rating"] == {"scale": "csat5", "value": 4.0}
     assert "rating" not in body(line_map, {**TICKET, "type": "asked"})
 
 
@@ -201,75 +165,28 @@ def test_a_rating_and_its_scale_are_read(tmp_path: Path) -> None:
         ("", 1, "is empty"),
         ("id: [", 2, "is not YAML"),
         ("- a list\n", 1, "must hold `key: value` pairs"),
-        (
-            HEAD + "chanel: desk\n" + TAIL,
-            7,
-            "chanel: is not a known key; did you mean 'channel'?",
-        ),
-        (
-            HEAD + "channel: desk\n" + TAIL,
-            7,
-            "channel: stands twice; remove one of the two",
-        ),
+        (HEAD + "chanel: desk\n" + TAIL, 7, "chanel: is not a known key; did you mean 'channel'?"),
+        (HEAD + "channel: desk\n" + TAIL, 7, "channel: stands twice; remove one of the two"),
         (HEAD, 1, "lacks `types`; add it"),
-        (
-            HEAD.replace("{field: event_id}", "abc") + TAIL,
-            1,
-            "must come from the line; write {field: its_name}",
-        ),
-        (
-            HEAD.replace("kind: customer", "kind: client") + TAIL,
-            5,
-            "'client' is no kind",
-        ),
-        (
-            HEAD.replace("channel: desk", "channel: Help desk") + TAIL,
-            6,
-            "'Help desk' is no channel",
-        ),
+        (HEAD.replace("{field: event_id}", "abc") + TAIL, 1, "must come from the line; write {field: its_name}"),
+        (HEAD.replace("kind: customer", "kind: client") + TAIL, 5, "'client' is no kind"),
+        (HEAD.replace("channel: desk", "channel: Help desk") + TAIL, 6, "'Help desk' is no channel"),
         (HEAD.replace("channel: desk\n", "") + TAIL, 7, "has no channel"),
-        (
-            HEAD + TAIL.replace("case.opened", "case.open"),
-            9,
-            "did you mean case.opened?",
-        ),
-        (
-            HEAD + TAIL.replace("case.opened", "Case opened"),
-            9,
-            "is no name of a touchpoint",
-        ),
+        (HEAD + TAIL.replace("case.opened", "case.open"), 9, "did you mean case.opened?"),
+        (HEAD + TAIL.replace("case.opened", "Case opened"), 9, "is no name of a touchpoint"),
         (
             HEAD + TAIL.replace("before: x.", "sluge: x."),
             11,
             "otherwise.touchpoint.sluge: is not a known key; did you mean 'slug'?",
         ),
-        (
-            HEAD + TAIL.replace("slug: true", "slug: perhaps"),
-            11,
-            "slug: must be true or false",
-        ),
-        (
-            HEAD + TAIL.replace("slug: true", "times: many"),
-            11,
-            "times: must be a number",
-        ),
-        (
-            HEAD + TAIL.replace("case.opened", "2016-03-01"),
-            9,
-            "put quotes around dates",
-        ),
+        (HEAD + TAIL.replace("slug: true", "slug: perhaps"), 11, "slug: must be true or false"),
+        (HEAD + TAIL.replace("slug: true", "times: many"), 11, "times: must be a number"),
+        (HEAD + TAIL.replace("case.opened", "2016-03-01"), 9, "put quotes around dates"),
         (HEAD + "identities: []\n" + TAIL, 7, "stands twice"),
-        (
-            HEAD.replace("  - {kind: customer, value: {field: customer_id}}\n", "")
-            + TAIL,
-            4,
-            "a list of {kind, value}",
-        ),
+        (HEAD.replace("  - {kind: customer, value: {field: customer_id}}\n", "") + TAIL, 4, "a list of {kind, value}"),
     ],
 )
-def test_a_bad_map_file_is_told_its_line_and_the_fix(
-    tmp_path: Path, text: str, line: int, message: str
-) -> None:
+def test_a_bad_map_file_is_told_its_line_and_the_fix(tmp_path: Path, text: str, line: int, message: str) -> None:
     path = written(tmp_path, text)
 
     with pytest.raises(ConfigurationError) as error:
@@ -287,19 +204,13 @@ def test_a_map_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
         load_map(path, touchpoints=KNOWN)
 
 
-@pytest.mark.parametrize(
-    "name", ["support_incident_events.ndjson.gz", "support_incident_events.ndjson"]
-)
+@pytest.mark.parametrize("name", ["support_incident_events.ndjson.gz", "support_incident_events.ndjson"])
 def test_a_map_is_found_by_the_files_name(tmp_path: Path, name: str) -> None:
     assert stem(Path(name)) == "support_incident_events"
-    assert (
-        find_map(tmp_path / name, chosen=None) == MAPS / "support_incident_events.yaml"
-    )
+    assert find_map(tmp_path / name, chosen=None) == MAPS / "support_incident_events.yaml"
 
 
-def test_a_chosen_map_wins_and_a_missing_one_says_how_to_get_one(
-    tmp_path: Path,
-) -> None:
+def test_a_chosen_map_wins_and_a_missing_one_says_how_to_get_one(tmp_path: Path) -> None:
     own = written(tmp_path, HEAD + TAIL)
 
     assert find_map(Path("support_incident_events.ndjson"), chosen=own) == own

@@ -14,23 +14,14 @@ from hypothesis import strategies as st
 from services.infra.errors import ConfigurationError
 from services.local.mapping import Unreadable
 from services.local.mapping_file import MAPS, load_map
-from services.local.recording import (
-    HOUR,
-    LINE_BYTES_MAX,
-    Recorded,
-    Recording,
-    kept_shift,
-    shift_to,
-)
+from services.local.recording import HOUR, LINE_BYTES_MAX, Recorded, Recording, kept_shift, shift_to
 
 MAP = load_map(
     MAPS / "support_incident_events.yaml",
     touchpoints={"case.opened", "case.resolved", "case.reopened", "call.transferred"},
 )
 NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
-instants = st.integers(946_684_800, 4_102_444_800).map(
-    lambda s: datetime.fromtimestamp(s, UTC)
-)
+instants = st.integers(946_684_800, 4_102_444_800).map(lambda s: datetime.fromtimestamp(s, UTC))
 
 
 def line(number: int, *, at: str = "2016-03-01T10:00:00Z") -> str:
@@ -52,9 +43,7 @@ def recording(path: Path, text: str) -> Recording:
 
 
 @given(newest=instants, now=instants)
-def test_the_newest_event_is_less_than_an_hour_ago_and_never_in_the_future(
-    newest: datetime, now: datetime
-) -> None:
+def test_the_newest_event_is_less_than_an_hour_ago_and_never_in_the_future(newest: datetime, now: datetime) -> None:
     moved = newest + shift_to(newest, now=now) * HOUR
 
     assert timedelta(0) <= now - moved < HOUR
@@ -66,9 +55,7 @@ def test_the_shift_of_the_first_run_holds_for_every_later_one(tmp_path: Path) ->
 
     first = kept_shift(tmp_path, scan=scan, source="a", now=NOW)
     later = kept_shift(tmp_path, scan=scan, source="a", now=NOW + timedelta(days=40))
-    elsewhere = kept_shift(
-        tmp_path / "other", scan=scan, source="a", now=NOW + timedelta(days=40)
-    )
+    elsewhere = kept_shift(tmp_path / "other", scan=scan, source="a", now=NOW + timedelta(days=40))
 
     assert first == later
     assert elsewhere == first + 40 * 24
@@ -95,9 +82,7 @@ def test_one_mistyped_year_moves_no_other_event(tmp_path: Path) -> None:
 
     scan = file.scan(now=NOW)
     shift = kept_shift(tmp_path, scan=scan, source="a", now=NOW)
-    good, typo = (
-        file.event(one, source="a", shift_hours=shift) for one in file.lines()
-    )
+    good, typo = (file.event(one, source="a", shift_hours=shift) for one in file.lines())
 
     assert isinstance(good, Recorded)
     assert timedelta(0) <= NOW - good.occurred_at < HOUR
@@ -105,9 +90,7 @@ def test_one_mistyped_year_moves_no_other_event(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("bad", [b'{"a": "\xff"}', b"[" * 100_000, b'{"a":' * 50_000])
-def test_a_line_that_is_no_text_or_never_ends_is_unreadable(
-    tmp_path: Path, bad: bytes
-) -> None:
+def test_a_line_that_is_no_text_or_never_ends_is_unreadable(tmp_path: Path, bad: bytes) -> None:
     path = tmp_path / "a.ndjson"
     path.write_bytes(bad + b"\n" + line(1).encode() + b"\n")
     file = Recording(path=path, map=MAP)
@@ -139,9 +122,7 @@ def test_packed_and_plain_are_the_same_file(tmp_path: Path) -> None:
     assert scan.lines == 50
 
 
-def test_a_scan_tells_the_newest_time_and_does_not_stumble_over_bad_lines(
-    tmp_path: Path,
-) -> None:
+def test_a_scan_tells_the_newest_time_and_does_not_stumble_over_bad_lines(tmp_path: Path) -> None:
     text = "\n".join(
         [
             line(1),
@@ -169,18 +150,12 @@ def test_an_event_keeps_its_id_and_moves_by_the_shift(tmp_path: Path) -> None:
 
     assert isinstance(event, Recorded)
     sent = json.loads(event.event.encoded)
-    assert (sent["id"], sent["source"], sent["time"]) == (
-        "e1",
-        "replay/a",
-        "2016-03-02T10:00:00Z",
-    )
+    assert (sent["id"], sent["source"], sent["time"]) == ("e1", "replay/a", "2016-03-02T10:00:00Z")
     assert (bad.number, refused) == (2, Unreadable("is not a JSON object"))
 
 
 @pytest.mark.parametrize("cut", [3, 30, -4])
-def test_a_file_that_breaks_off_is_told_and_not_taken_for_whole(
-    tmp_path: Path, cut: int
-) -> None:
+def test_a_file_that_breaks_off_is_told_and_not_taken_for_whole(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "a.ndjson.gz"
     path.write_bytes(gzip.compress((line(1) + "\n").encode() * 10)[:cut])
 

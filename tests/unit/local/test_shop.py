@@ -18,15 +18,7 @@ from services.core.leaves import Leaves
 from services.core.scoring import read
 from services.infra.catalogue import load_catalogue
 from services.local.personas import PERSONAS
-from services.local.shop import (
-    CYCLE_S,
-    HISTORY_DAYS,
-    Happening,
-    Phase,
-    Shop,
-    open_shop,
-    phase_at,
-)
+from services.local.shop import CYCLE_S, HISTORY_DAYS, Happening, Phase, Shop, open_shop, phase_at
 from services.local.stories import STORIES
 from services.local.traffic import Traffic
 
@@ -43,18 +35,11 @@ def shop(seed: int = 7, customers: int = CUSTOMERS) -> Shop:
     return open_shop(rng=random.Random(seed), customers=customers)
 
 
-def told(
-    shop_: Shop, *, events: int, phase: Phase, start: datetime = NOW
-) -> list[Happening]:
-    return [
-        shop_.next(now=start + timedelta(milliseconds=50 * i), phase=phase)
-        for i in range(events)
-    ]
+def told(shop_: Shop, *, events: int, phase: Phase, start: datetime = NOW) -> list[Happening]:
+    return [shop_.next(now=start + timedelta(milliseconds=50 * i), phase=phase) for i in range(events)]
 
 
-def scores(
-    happenings: Iterable[Happening], *, catalogue: Catalogue, now: datetime = NOW
-) -> Mapping[str, float]:
+def scores(happenings: Iterable[Happening], *, catalogue: Catalogue, now: datetime = NOW) -> Mapping[str, float]:
     """Every customer's score, read by the core alone; each customer's names count as one person."""
     owners: dict[str, int] = {}
     leaves: dict[tuple[str, str, str], int] = {}
@@ -77,18 +62,13 @@ def scores(
         columns.append(
             (
                 owners.setdefault(happening.customer.name, len(owners)),
-                leaves.setdefault(
-                    (body["touchpoint"], body["channel"], body.get("place", "")),
-                    len(leaves),
-                ),
+                leaves.setdefault((body["touchpoint"], body["channel"], body.get("place", "")), len(leaves)),
                 int(happening.at.timestamp()) // 3600,
                 impression.v,
                 impression.q,
             )
         )
-    owner, leaf, hour, v, q = (
-        np.array(column, dtype=np.int64) for column in zip(*columns, strict=True)
-    )
+    owner, leaf, hour, v, q = (np.array(column, dtype=np.int64) for column in zip(*columns, strict=True))
     reading = read(
         fold(owner=owner, leaf=leaf, hour=hour, v=v, q=q),
         owners=len(owners),
@@ -114,37 +94,25 @@ def test_the_same_seed_gives_the_same_events() -> None:
     assert first != third.history(now=NOW) + told(third, events=300, phase=Phase.OUTAGE)
 
 
-def test_every_story_names_only_touchpoints_of_the_catalogue(
-    catalogue: Catalogue,
-) -> None:
+def test_every_story_names_only_touchpoints_of_the_catalogue(catalogue: Catalogue) -> None:
     for name, steps in STORIES.items():
         for step in steps:
             assert step.touchpoint in catalogue.entries, name
 
 
 def test_every_story_is_somebodys() -> None:
-    told_by = {
-        story
-        for persona in PERSONAS
-        for story in (*persona.stories, persona.introduction)
-    }
+    told_by = {story for persona in PERSONAS for story in (*persona.stories, persona.introduction)}
 
-    assert {
-        name for name in STORIES if not name.startswith(("outage_", "made_good_"))
-    } == told_by
+    assert {name for name in STORIES if not name.startswith(("outage_", "made_good_"))} == told_by
 
 
 def test_the_history_lies_in_the_past_and_reaches_everybody() -> None:
     past = shop().history(now=NOW)
 
-    assert all(
-        NOW - timedelta(days=HISTORY_DAYS) <= happening.at < NOW for happening in past
-    )
+    assert all(NOW - timedelta(days=HISTORY_DAYS) <= happening.at < NOW for happening in past)
     assert all(one.at <= other.at for one, other in pairwise(past))
     assert len({happening.customer.name for happening in past}) == CUSTOMERS
-    assert {persona_of(happening.customer.name) for happening in past} == {
-        persona.name for persona in PERSONAS
-    }
+    assert {persona_of(happening.customer.name) for happening in past} == {persona.name for persona in PERSONAS}
     assert any(NOW - happening.at < timedelta(hours=24) for happening in past)
     assert any(NOW - happening.at > timedelta(hours=24) for happening in past)
 
@@ -154,38 +122,26 @@ def test_the_shop_has_every_channel_and_every_way_to_know_somebody() -> None:
     bodies: list[Mapping[str, Any]] = [happening.body for happening in past]
 
     channels = {body["channel"] for body in bodies}
-    named = {
-        tuple(identity["kind"] for identity in body["identities"]) for body in bodies
-    }
+    named = {tuple(identity["kind"] for identity in body["identities"]) for body in bodies}
 
     assert {"web", "pos", "delivery", "contact_centre", "survey"} <= channels
     assert {("anonymous",), ("customer",), ("loyalty",), ("email",)} <= named
-    assert {
-        ("customer", "anonymous"),
-        ("customer", "loyalty"),
-        ("customer", "email"),
-    } <= named
+    assert {("customer", "anonymous"), ("customer", "loyalty"), ("customer", "email")} <= named
 
 
 def test_even_five_customers_are_five_personas() -> None:
     people = shop(customers=5).customers
 
-    assert {customer.persona.name for customer in people} == {
-        persona.name for persona in PERSONAS
-    }
+    assert {customer.persona.name for customer in people} == {persona.name for persona in PERSONAS}
 
 
 def test_personas_differ_in_how_they_fare(catalogue: Catalogue) -> None:
     by_persona: dict[str, list[float]] = defaultdict(list)
     for seed in range(3):
-        for name, score in scores(
-            shop(seed).history(now=NOW), catalogue=catalogue
-        ).items():
+        for name, score in scores(shop(seed).history(now=NOW), catalogue=catalogue).items():
             by_persona[persona_of(name)].append(score)
 
-    mean = {
-        persona: sum(values) / len(values) for persona, values in by_persona.items()
-    }
+    mean = {persona: sum(values) / len(values) for persona, values in by_persona.items()}
 
     assert mean["regular"] > 75
     assert mean["unlucky"] < 40
@@ -193,9 +149,7 @@ def test_personas_differ_in_how_they_fare(catalogue: Catalogue) -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_outage_drops_those_it_touches_and_the_recovery_lifts_them(
-    catalogue: Catalogue, seed: int
-) -> None:
+def test_the_outage_drops_those_it_touches_and_the_recovery_lifts_them(catalogue: Catalogue, seed: int) -> None:
     trade = shop(seed)
     events = [*trade.history(now=NOW), *told(trade, events=60, phase=Phase.NORMAL)]
     before = scores(events, catalogue=catalogue)
@@ -236,11 +190,7 @@ def test_a_recovery_speaks_of_the_case_that_the_outage_opened() -> None:
     broken = told(trade, events=100, phase=Phase.OUTAGE)
     mended = told(trade, events=100, phase=Phase.RECOVERY)
 
-    opened = {
-        (h.customer.name, h.body["case"])
-        for h in broken
-        if h.body["touchpoint"] == "case.opened"
-    }
+    opened = {(h.customer.name, h.body["case"]) for h in broken if h.body["touchpoint"] == "case.opened"}
     resolved = {
         (h.customer.name, h.body["case"])
         for h in mended

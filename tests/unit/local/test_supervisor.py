@@ -20,9 +20,7 @@ class Scripted:
     command = ("child",)
     pid = os.getpid()
 
-    def __init__(
-        self, log: Path, codes: list[int | None], *, ready: bool = True
-    ) -> None:
+    def __init__(self, log: Path, codes: list[int | None], *, ready: bool = True) -> None:
         self.log = log
         self.launches = 0
         self._codes = codes
@@ -57,9 +55,7 @@ def log(tmp_path: Path) -> Path:
 async def kept(child: Scripted, until: Callable[[], bool]) -> list[str]:
     """Supervise the child until the condition holds, or it is given up; return what was said."""
     said: list[str] = []
-    supervised = Supervised(
-        "api", child, tell=lambda: None, say=said.append, first_pause_s=0.01
-    )
+    supervised = Supervised("api", child, tell=lambda: None, say=said.append, first_pause_s=0.01)
     keeping = asyncio.create_task(supervised.keep())
 
     async def over() -> bool:
@@ -85,16 +81,10 @@ async def test_pauses_grow(log: Path) -> None:
 
     said = await kept(child, lambda: child.launches == 4)
 
-    assert [line.rpartition(" in ")[2] for line in said] == [
-        "0.01 s",
-        "0.02 s",
-        "0.04 s",
-    ]
+    assert [line.rpartition(" in ")[2] for line in said] == ["0.01 s", "0.02 s", "0.04 s"]
 
 
-async def test_a_child_that_refuses_its_configuration_again_and_again_ends_with_its_words(
-    log: Path,
-) -> None:
+async def test_a_child_that_refuses_its_configuration_again_and_again_ends_with_its_words(log: Path) -> None:
     child = Scripted(log, [2])
 
     with pytest.raises(ConfigurationError, match="set TACTUS_THIS to that"):

@@ -25,9 +25,7 @@ from schemas.instant import parse_instant, write_instant
         ("0001-01-01T00:00:00Z", "0001-01-01T00:00:00Z"),
     ],
 )
-def test_an_instant_is_read_whatever_its_offset_and_written_in_utc(
-    text: str, written: str
-) -> None:
+def test_an_instant_is_read_whatever_its_offset_and_written_in_utc(text: str, written: str) -> None:
     assert write_instant(parse_instant(text)) == written
 
 
@@ -69,9 +67,7 @@ def test_writing_and_reading_an_instant_loses_nothing(moment: datetime) -> None:
 
 
 @given(st.datetimes(min_value=datetime(1000, 1, 1)), st.integers(-1439, 1439))  # noqa: DTZ001 - hypothesis wants it naive
-def test_an_offset_changes_the_writing_and_not_the_instant(
-    local: datetime, minutes: int
-) -> None:
+def test_an_offset_changes_the_writing_and_not_the_instant(local: datetime, minutes: int) -> None:
     sign = "-" if minutes < 0 else "+"
     offset = f"{sign}{abs(minutes) // 60:02d}:{abs(minutes) % 60:02d}"
     try:

@@ -65,18 +65,12 @@ def test_what_is_no_object_is_no_event(value: object) -> None:
 )
 def test_nothing_is_converted_into_a_number(given_value: object, reason: str) -> None:
     assert fault(event(valence=given_value)) == Fault("data.valence", reason)
-    assert fault(event(rating={"value": given_value})) == Fault(
-        "data.rating.value", reason
-    )
+    assert fault(event(rating={"value": given_value})) == Fault("data.rating.value", reason)
 
 
 @pytest.mark.parametrize("valence", [-7, 7.5, 2**64])
-def test_a_valence_beyond_its_range_is_taken_because_the_score_clamps_it(
-    valence: float,
-) -> None:
-    assert (
-        TouchpointEvent.model_validate(event(valence=valence)).data.valence == valence
-    )
+def test_a_valence_beyond_its_range_is_taken_because_the_score_clamps_it(valence: float) -> None:
+    assert TouchpointEvent.model_validate(event(valence=valence)).data.valence == valence
 
 
 def test_properties_are_kept_as_they_come() -> None:
@@ -135,21 +129,12 @@ def test_properties_up_to_the_limits_are_taken() -> None:
         (":c1", ("customer", ":c1")),
     ],
 )
-def test_a_subject_is_kind_and_value_or_a_customer(
-    subject: str, identity: tuple[str, str]
-) -> None:
+def test_a_subject_is_kind_and_value_or_a_customer(subject: str, identity: tuple[str, str]) -> None:
     assert identity_of_subject(subject) == identity
 
 
 def test_only_extension_attributes_are_taken_off_an_event() -> None:
-    sent = {
-        **event(),
-        "partitionkey": "p",
-        "traceparent": "00-1",
-        "Time": "x",
-        "extra": {"a": 1},
-        "a-b": 1,
-    }
+    sent = {**event(), "partitionkey": "p", "traceparent": "00-1", "Time": "x", "extra": {"a": 1}, "a-b": 1}
 
     assert set(without_extensions(sent)) == {"id", "data", "Time", "extra", "a-b"}
 
@@ -184,9 +169,7 @@ def patterns(model: type[BaseModel]) -> set[str]:
     def walk(tree: object) -> None:
         if isinstance(tree, dict):
             # A `not` is ours to explain, and is.
-            found.update(
-                [tree["pattern"]] if isinstance(tree.get("pattern"), str) else []
-            )
+            found.update([tree["pattern"]] if isinstance(tree.get("pattern"), str) else [])
             for name, below in tree.items():
                 if name != "not":
                     walk(below)
@@ -205,52 +188,27 @@ def test_every_pattern_has_its_meaning_in_words(model: type[BaseModel]) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.text(max_size=8), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=8,
 )
-FIELDS = st.sampled_from(
-    [
-        *TouchpointData.model_fields,
-        "id",
-        "time",
-        "subject",
-        "source",
-        "type",
-        "specversion",
-    ]
-)
+FIELDS = st.sampled_from([*TouchpointData.model_fields, "id", "time", "subject", "source", "type", "specversion"])
 
 
 @given(field=FIELDS, value=JSON)
-def test_whatever_is_sent_is_taken_or_refused_with_a_field_and_a_reason(
-    field: str, value: object
-) -> None:
-    sent = (
-        event(**{field: value})
-        if field in TouchpointData.model_fields
-        else {**event(), field: value}
-    )
+def test_whatever_is_sent_is_taken_or_refused_with_a_field_and_a_reason(field: str, value: object) -> None:
+    sent = event(**{field: value}) if field in TouchpointData.model_fields else {**event(), field: value}
 
     try:
         TouchpointEvent.model_validate(sent)
     except ValidationError as error:
         found = fault_of(error)
-        assert found.field.startswith(
-            ("data", "id", "time", "subject", "source", "type", "specversion")
-        )
+        assert found.field.startswith(("data", "id", "time", "subject", "source", "type", "specversion"))
         assert found.reason
 
 
 @given(field=FIELDS, value=JSON)
 def test_what_the_model_takes_its_json_schema_takes(field: str, value: object) -> None:
-    sent = (
-        event(**{field: value})
-        if field in TouchpointData.model_fields
-        else {**event(), field: value}
-    )
+    sent = event(**{field: value}) if field in TouchpointData.model_fields else {**event(), field: value}
 
     try:
         TouchpointEvent.model_validate(sent)
