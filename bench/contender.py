@@ -6,10 +6,10 @@ import asyncio
 import gc
 from collections.abc import Iterable, Mapping
 
-from services.aggregator.pipeline import Pipeline
-from services.aggregator.ports import Bounds, Chunk, Partition, Record
+from schemas.topics import EVENTS
+from services.aggregator.counting.pipeline import Pipeline
+from services.aggregator.processor import Bounds, Chunk, Partition, Record
 from services.infra.settings import Settings
-from services.infra.topics import EVENTS
 
 
 def settle_garbage() -> None:

@@ -13,8 +13,8 @@ import psutil
 
 from bench.latency import event
 from bench.report import publish, working_directory
-from services.local.connection import Connection
-from services.local.stack import LocalStack
+from services.client.connection import Connection
+from services.embedded.stack import LocalStack
 
 CONNECTIONS: Final = 8
 

@@ -14,8 +14,8 @@ from typing import Final
 import httpx
 
 from bench.report import publish, working_directory
-from services.local.connection import Connection
-from services.local.stack import LocalStack
+from services.client.connection import Connection
+from services.embedded.stack import LocalStack
 
 SEED: Final = 7
 BATCH: Final = 20

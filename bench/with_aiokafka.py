@@ -7,8 +7,8 @@ import asyncio
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bench.contender import Lanes, cut, open_pipeline, settle_garbage
+from schemas.topics import EVENTS
 from services.infra.settings import Settings
-from services.infra.topics import EVENTS
 
 
 async def run(settings: Settings) -> None:

@@ -12,10 +12,10 @@ from quixstreams import Application
 from quixstreams.sinks import BatchingSink, SinkBatch
 
 from bench.contender import Lanes, cut, open_pipeline, settle_garbage
-from services.aggregator.pipeline import Pipeline
+from schemas.topics import EVENTS
+from services.aggregator.counting.pipeline import Pipeline
 from services.infra.kafka import log_ends
 from services.infra.settings import Settings
-from services.infra.topics import EVENTS
 
 
 class Written:

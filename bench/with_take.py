@@ -10,10 +10,10 @@ import faust
 from faust.types import EventT, StreamT
 
 from bench.contender import Lanes, cut, open_pipeline, settle_garbage
-from services.aggregator.ports import Record
+from schemas.topics import EVENTS
+from services.aggregator.processor import Record
 from services.infra.kafka import log_ends
 from services.infra.settings import Settings
-from services.infra.topics import EVENTS
 
 WITHIN_S = 0.2
 

@@ -22,12 +22,12 @@ from confluent_kafka import Producer
 
 from bench.load import events
 from bench.report import publish, working_directory
-from services.aggregator.migrations import migrate
+from schemas.topics import EVENTS
+from services.embedded.kafka import EmbeddedKafka
+from services.embedded.postgres import EmbeddedPostgres
 from services.infra.kafka import apply_topics
 from services.infra.settings import KafkaSettings
-from services.infra.topics import EVENTS
-from services.local.kafka import EmbeddedKafka
-from services.local.postgres import EmbeddedPostgres
+from services.state.migrations import migrate
 
 CONTENDERS: Final[Mapping[str, str]] = {
     "tactus": "services.aggregator",

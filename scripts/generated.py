@@ -15,8 +15,8 @@ from pydantic.fields import FieldInfo
 ROOT: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from schemas.generate import GENERATED, documents  # noqa: E402 - the checkout's own packages, once they can be found
-from schemas.problem_page import problems_page  # noqa: E402
+from schemas.documents.generate import GENERATED, documents  # noqa: E402 - the checkout's own packages, once they can be found
+from schemas.documents.problem_page import problems_page  # noqa: E402
 from services.infra import metrics  # noqa: E402
 from services.infra.collectors import (  # noqa: E402
     Distribution,

@@ -42,7 +42,7 @@ Override = Annotated[Path | None, typer.Option(help="A YAML file that overrides 
 @app.command()
 def up(data: Data = None, workers: Annotated[int, typer.Option(min=0, max=16, help="Aggregators to run.")] = 1) -> None:
     """Run the whole stack here: Kafka, Postgres and the services. Ctrl-C ends it."""
-    from services.local import up as command
+    from services.embedded import up as command
 
     raise SystemExit(command.run(data, workers))
 
@@ -55,7 +55,7 @@ def demo(
     browser: Annotated[bool, typer.Option(help="Open what there is to see in a browser.")] = True,
 ) -> None:
     """Run the stack with a simulated shop, and watch scores move."""
-    from services.local import demo as command
+    from services.demo import command
 
     raise SystemExit(command.run(seconds, customers, rate, browser))
 
@@ -87,8 +87,8 @@ def api() -> None:
 @app.command()
 def migrate() -> None:
     """Bring the database to this version's schema."""
-    from services.aggregator.migrations import migrate as command
     from services.infra.settings import read_settings
+    from services.state.migrations import migrate as command
 
     applied = asyncio.run(command(read_settings().postgres.dsn.get_secret_value()))
     typer.echo("\n".join(applied) or "nothing to do: the database is up to date")
@@ -97,7 +97,7 @@ def migrate() -> None:
 @app.command()
 def doctor(data: Data = None) -> None:
     """Look for what is wrong with a running stack, and name each fix."""
-    from services.local import doctor as command
+    from services.commands import doctor as command
 
     raise SystemExit(command.run(data))
 
@@ -114,7 +114,7 @@ def send(  # noqa: PLR0913, PLR0917 - one for each option of the command
     data: Data = None,
 ) -> None:
     """Send an event, and show what became of it."""
-    from services.local import send as command
+    from services.commands import send as command
 
     described = None
     if touchpoint and customer:
@@ -136,7 +136,7 @@ def replay(
     data: Data = None,
 ) -> None:
     """Send a recording through the HTTP door, its newest event at the present."""
-    from services.local import replay as command
+    from services.commands import replay as command
 
     raise SystemExit(command.run(file, speed=speed, source=source, map_file=map_file, as_is=as_is, data=data))
 
@@ -148,7 +148,7 @@ def explain(
     data: Data = None,
 ) -> None:
     """Show a customer's score and the reasons for it."""
-    from services.local import explain as command
+    from services.commands import explain as command
 
     raise SystemExit(command.run(customer, at=at, data=data))
 
@@ -188,7 +188,7 @@ def topics_accept(
 
     Kafka and Postgres must run, the workers not: `tactus up --workers 0` does that.
     """
-    from services.local import accept as command
+    from services.commands import topics as command
 
     raise SystemExit(command.run(partition, data=data))
 
@@ -196,7 +196,7 @@ def topics_accept(
 @catalogue.command("check")
 def catalogue_check(override: Override = None) -> None:
     """Check the catalogue, with a deployment's overrides: those of TACTUS_CATALOGUE when no file is named."""
-    from services.infra.catalogue import check
+    from services.infra.catalogue.reading import check
     from services.infra.settings import read_settings
 
     typer.echo(check(override or read_settings().catalogue))
@@ -205,7 +205,7 @@ def catalogue_check(override: Override = None) -> None:
 @catalogue.command("show")
 def catalogue_show(override: Override = None, language: Annotated[str, typer.Option(help="en or pl.")] = "en") -> None:
     """Print the touchpoints with their weights."""
-    from services.infra.catalogue import show
+    from services.infra.catalogue.reading import show
     from services.infra.settings import read_settings
 
     chosen = override or read_settings().catalogue

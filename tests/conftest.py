@@ -7,9 +7,9 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from services.local.connection import Connection
-from services.local.kafka import EmbeddedKafka
-from services.local.postgres import EmbeddedPostgres
+from services.client.connection import Connection
+from services.embedded.kafka import EmbeddedKafka
+from services.embedded.postgres import EmbeddedPostgres
 from tests.support.databases import Databases
 from tests.support.places import data_directory
 from tests.support.stacks import running_stack

@@ -7,7 +7,8 @@ import secrets
 import sys
 from pathlib import Path
 
-from services.local.keys import ensure_keys, write_private
+from services.client.keys import ensure_keys
+from services.infra.files import write_private
 
 
 def ensure_secrets(folder: Path) -> None:

@@ -12,18 +12,18 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
-from services.aggregator.app import TOPICS, AggregatorApp, create_app
-from services.aggregator.chunks import positions
-from services.aggregator.pipeline import Pipeline
-from services.aggregator.ports import Processor
-from services.aggregator.watchdog import Ends, Look, Outside, start_watchdog
+from services.aggregator.counting.pipeline import Pipeline
+from services.aggregator.processor import Processor
+from services.aggregator.stream.app import TOPICS, AggregatorApp, create_app
+from services.aggregator.stream.chunks import positions
+from services.aggregator.stream.watchdog import Ends, Look, Outside, start_watchdog
 from services.infra.errors import ConfigurationError, FencedError, UnavailableError
+from services.infra.http.operations import serve_operations
 from services.infra.kafka import log_ends
 from services.infra.logs import configure_logs, get_logger
 from services.infra.metrics import FENCED
-from services.infra.operations import serve_operations
-from services.infra.postgres import connect
 from services.infra.settings import Settings, read_settings
+from services.state.pool import connect
 
 log = get_logger(__name__)
 

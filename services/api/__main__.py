@@ -6,16 +6,16 @@ import asyncio
 from typing import Final
 
 from services.api.app import Parts, create_app
-from services.api.store import CustomerStore
 from services.api.watch import Watch
-from services.infra.catalogue import load_catalogue
+from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
+from services.infra.http.operations import serve_operations
 from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http, until
 from services.infra.logs import get_logger
-from services.infra.operations import serve_operations
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings
 from services.infra.sources import SourcesFile
+from services.state.snapshot import CustomerStore
 
 log = get_logger(__name__)
 

@@ -18,10 +18,9 @@ from schemas.readapi import (
     ReceiptLeaf,
 )
 from schemas.score import Cell, Windows
-from services.api.store import Alert, Event, Experience, Latest, Person
 from services.core.catalogue import Catalogue
+from services.core.dimensions import Leaves
 from services.core.identity import strength
-from services.core.leaves import Leaves
 from services.core.scoring import (
     HOURS_KEPT,
     WINDOWS,
@@ -33,6 +32,7 @@ from services.core.scoring import (
     receipt,
 )
 from services.core.tally import MICRO
+from services.state.snapshot import Alert, Event, Experience, Latest, Person
 
 WEEK_HOURS: Final = 7 * 24
 """The span over which a change is told."""

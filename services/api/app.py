@@ -31,13 +31,13 @@ from services.api.requests import (
     parameters_of,
     place_of,
 )
-from services.api.store import CustomerStore, Person, Place, Reading
 from services.core.catalogue import Catalogue
 from services.core.scoring import HOURS_KEPT
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
 from services.infra.sources import Sources
+from services.state.snapshot import CustomerStore, Person, Place, Reading
 
 SCOPE: Final = "scores:read"
 RETRY_AFTER_S: Final = 2

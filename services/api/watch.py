@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from services.api.store import CustomerStore
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
 from services.infra.metrics import CONSERVATION_GAP, EVENTS
+from services.state.snapshot import CustomerStore
 
 EVERY_S: Final = 2.0
 """A scrape comes every 5 to 15 s; the question takes under a millisecond."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from services.core.columns import HOUR, LEAF, NEG, NEG2, POS, POS2, N, Q, sort_key
+from services.core.tallies import HOUR, LEAF, NEG, NEG2, POS, POS2, N, Q, sort_key
 from services.core.tally import MICRO
 
 if TYPE_CHECKING:
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from services.core.catalogue import Entry, Parameters
-    from services.core.columns import Tallies
-    from services.core.leaves import Leaf, Leaves
+    from services.core.dimensions import Leaf, Leaves
+    from services.core.tallies import Tallies
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]

@@ -14,8 +14,8 @@ import uvicorn
 import uvloop
 
 from services.infra.errors import ConfigurationError
+from services.infra.http.protocol import Application, DeadlineProtocol, bounded
 from services.infra.logs import configure_logs, get_logger
-from services.infra.protocol import Application, DeadlineProtocol, bounded
 from services.infra.settings import Settings, read_settings
 
 EXIT_CONFIGURATION: Final = 2

@@ -8,24 +8,24 @@ from typing import Final
 
 import structlog
 
-from services.infra.catalogue import load_catalogue
+from schemas.topics import DLQ, EVENT_TOPICS
+from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
+from services.infra.http.operations import serve_operations
 from services.infra.kafka import LogProducer, LogWatch
 from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http
 from services.infra.metrics import KAFKA_ACK_SECONDS
-from services.infra.operations import serve_operations
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings
 from services.infra.sources import SourcesFile
-from services.infra.topics import DLQ, EVENT_TOPICS
-from services.ingest.accept import Judge
 from services.ingest.app import build_app
 from services.ingest.cors import with_cors
 from services.ingest.door import Door
+from services.ingest.event_log import EventLog
+from services.ingest.judge import Judge
 from services.ingest.lag import watch_lag
 from services.ingest.limits import Budget
 from services.ingest.metering import Meter
-from services.ingest.ports import EventLog
 
 log = structlog.get_logger(__name__)
 

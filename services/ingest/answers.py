@@ -10,7 +10,7 @@ import msgspec
 
 from schemas.problem import MEDIA_TYPE, PROBLEMS
 from schemas.touchpoint import ID_PATTERN
-from services.ingest.accept import Accepted
+from services.ingest.judge import Accepted
 from services.ingest.refusal import Reason, Refused, Rejected
 
 RETRY_AFTER_S: Final = 2

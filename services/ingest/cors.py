@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, Final
 
-from services.infra.protocol import Application
+from services.infra.http.protocol import Application
 
 Scope = dict[str, Any]
 """An ASGI scope; its values are of many types."""

@@ -10,20 +10,20 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from schemas.topics import DLQ
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.kafka import LogRecord
 from services.infra.sources import Source, Sources
-from services.infra.topics import DLQ
 from services.ingest import answers, cloudevents
-from services.ingest.accept import Accepted, Arrival, Judge, arrival
 from services.ingest.answers import Answer, Verdict, valid_id
 from services.ingest.auth import source_of
 from services.ingest.decode import Form, Incoming, event_of_headers, events_of, form_of
+from services.ingest.event_log import EventLog
+from services.ingest.judge import Accepted, Arrival, Judge, arrival
 from services.ingest.limits import Budget, Share, inflate, read_body
 from services.ingest.masking import masked, names_by_contact
 from services.ingest.metering import Meter
-from services.ingest.ports import EventLog
 from services.ingest.refusal import Refused, Rejected
 
 log = structlog.get_logger(__name__)

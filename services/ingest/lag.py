@@ -9,9 +9,9 @@ from typing import Final, Protocol
 
 import structlog
 
+from schemas.topics import DLQ, EVENT_TOPICS, GROUP
 from services.infra.errors import UnavailableError
 from services.infra.metrics import CONSUMER_LAG, LOG_RECORDS
-from services.infra.topics import DLQ, EVENT_TOPICS, GROUP
 
 log = structlog.get_logger(__name__)
 

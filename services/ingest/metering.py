@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from services.infra.metrics import INGEST_EVENTS, INGEST_REQUEST_SECONDS, INGEST_REQUESTS, UNKNOWN_TOUCHPOINTS, label_of
-from services.ingest.accept import Accepted
 from services.ingest.answers import Answer, Verdict
+from services.ingest.judge import Accepted
 
 
 class Meter:

@@ -10,8 +10,8 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_plain
 
+from services.client.connection import Connection
 from services.infra import metrics
-from services.local.connection import Connection
 from tests.support.prometheus import promtool, running_prometheus
 from tests.support.waiting import wait_until
 

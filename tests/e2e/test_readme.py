@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import httpx
 import pytest
 
-from services.local.connection import Connection
+from services.client.connection import Connection
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e

@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 from services.aggregator.__main__ import serve
-from services.aggregator.app import create_app
-from services.aggregator.watchdog import Ends, Outside
+from services.aggregator.stream.app import create_app
+from services.aggregator.stream.watchdog import Ends, Outside
 from services.infra.kafka import log_ends
 from services.infra.logs import configure_logs
 from services.infra.settings import Settings

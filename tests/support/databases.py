@@ -7,8 +7,8 @@ import itertools
 
 import asyncpg
 
-from services.aggregator.migrations import migrate
-from services.local.postgres import EmbeddedPostgres
+from services.embedded.postgres import EmbeddedPostgres
+from services.state.migrations import migrate
 
 TEMPLATE = "tactus_template"
 

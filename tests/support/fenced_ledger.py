@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from services.aggregator.ports import Bounds, Chunk, Partition
+from services.aggregator.processor import Bounds, Chunk, Partition
 from services.infra.errors import ConfigurationError, FencedError
 
 SCHEMA = """

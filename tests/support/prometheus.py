@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 import yaml
 
-from services.local.ports import free_port
+from services.embedded.free_ports import free_port
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]

@@ -12,11 +12,11 @@ from pydantic import SecretStr
 from starlette.types import ASGIApp
 
 from services.api.app import Parts, create_app
-from services.api.store import CustomerStore
 from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.valence import NoValence
 from services.infra.settings import PostgresSettings
 from services.infra.sources import Reader, Sources
+from services.state.snapshot import CustomerStore
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 """The hour at which the worked examples are read."""

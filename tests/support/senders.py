@@ -8,9 +8,9 @@ from pathlib import Path
 
 from hypothesis import HealthCheck, settings
 
-from services.infra.catalogue import load_catalogue
+from services.infra.catalogue.reading import load_catalogue
 from services.infra.sources import Source, Sources
-from services.ingest.accept import Judge
+from services.ingest.judge import Judge
 
 SERVER_KEY = "server-key-of-a-test"
 BROWSER_KEY = "browser-key-of-a-test"

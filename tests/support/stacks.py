@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from services.client.connection import Connection, find_connection
 from services.infra.errors import ConfigurationError
-from services.local.connection import Connection, find_connection
 from tests.support.places import data_directory
 from tests.support.waiting import wait_until
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from schemas.topics import ALERTS, DLQ, EVENTS, LATE, SCORES
 from services.infra.settings import KafkaSettings
-from services.infra.topics import ALERTS, DLQ, EVENTS, LATE, SCORES
 
 DAY_MS: Final = 24 * 60 * 60 * 1000
 

@@ -11,8 +11,8 @@ from jsonschema import Draft202012Validator
 from pydantic import ValidationError
 
 import schemas
+from schemas.documents.generate import GENERATED, MODELS
 from schemas.faults import faults_of
-from schemas.generate import GENERATED, MODELS
 
 EXAMPLES = Path(schemas.__file__).parent / "examples"
 OK = sorted(path.name for path in EXAMPLES.glob("ok-*.json"))

@@ -11,11 +11,11 @@ import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
 
-from schemas.generate import GENERATED, documents
-from schemas.openapi_ingest import openapi_ingest
+from schemas.documents.generate import GENERATED, documents
+from schemas.documents.openapi_ingest import openapi_ingest
 from schemas.problem import PROBLEMS
+from schemas.topics import ALERTS, DLQ, EVENTS, GROUP, LATE, SCORES
 from services.infra.kafka.specs import TOPIC_SPECS
-from services.infra.topics import ALERTS, DLQ, EVENTS, GROUP, LATE, SCORES
 
 ASYNCAPI: dict[str, Any] = yaml.safe_load((GENERATED / "asyncapi.yaml").read_text())
 
@@ -41,7 +41,7 @@ def resolve(document: dict[str, Any], pointer: str) -> object:
 def test_the_generated_files_are_what_the_models_say_now() -> None:
     on_disk = {path.name: path.read_text() for path in GENERATED.iterdir()}
 
-    assert on_disk == documents(), "run `python -m schemas.generate`"
+    assert on_disk == documents(), "run `python -m schemas.documents.generate`"
 
 
 @pytest.mark.parametrize("name", ["openapi-read.json", "openapi-ingest.json"])

@@ -8,7 +8,7 @@ import json
 import httpx
 import pytest
 
-from schemas.openapi_ingest import EVENTS_MAX
+from schemas.documents.openapi_ingest import EVENTS_MAX
 from services.infra.clock import SystemClock
 from services.ingest import limits
 from services.ingest.app import build_app

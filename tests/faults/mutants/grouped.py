@@ -6,7 +6,7 @@ import os
 from functools import partial
 
 from services.aggregator import __main__ as worker
-from services.aggregator.app import create_app
+from services.aggregator.stream.app import create_app
 
 
 def join_group() -> None:

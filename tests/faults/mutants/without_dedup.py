@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from services.aggregator import __main__ as worker
-from services.aggregator.transaction import Known, Transaction
+from services.state.transaction import Known, Transaction
 
 insert = Transaction.add_touchpoints
 

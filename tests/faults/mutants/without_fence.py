@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from services.aggregator import __main__ as worker
-from services.aggregator.ports import Chunk
-from services.aggregator.transaction import Counts, Transaction
+from services.aggregator.processor import Chunk
+from services.state.transaction import Counts, Transaction
 from tests.faults.mutants.grouped import join_group
 
 UNFENCED = """

@@ -17,7 +17,7 @@ import asyncpg
 import httpx
 import pytest
 
-from services.local.postgres import EmbeddedPostgres
+from services.embedded.postgres import EmbeddedPostgres
 from tests.support.apiprocess import ApiProcess, api_process, write_sources
 from tests.support.corpus import framings
 from tests.support.customers import Lived, store_person

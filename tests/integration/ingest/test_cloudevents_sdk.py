@@ -13,7 +13,7 @@ from cloudevents.v1.conversion import to_binary as to_binary_of_v1
 from cloudevents.v1.conversion import to_structured as to_structured_of_v1
 from cloudevents.v1.http import CloudEvent as CloudEventOfV1
 
-from services.infra.topics import EVENTS
+from schemas.topics import EVENTS
 from tests.support.independent_log import read_log
 from tests.support.ingestprocess import IngestProcess
 from tests.support.senders import SERVER_KEY

@@ -17,10 +17,10 @@ import httpx
 import psutil
 import pytest
 
+from schemas.topics import EVENTS
+from services.embedded.kafka import EmbeddedKafka
 from services.infra.kafka import apply_topics
 from services.infra.settings import KafkaSettings
-from services.infra.topics import EVENTS
-from services.local.kafka import EmbeddedKafka
 from tests.support.independent_log import read_log
 from tests.support.ingestprocess import IngestProcess, ingest_process
 from tests.support.places import data_directory

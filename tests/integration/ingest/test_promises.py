@@ -11,7 +11,7 @@ import confluent_kafka
 import httpx
 import pytest
 
-from services.infra.topics import DLQ, EVENTS, LATE
+from schemas.topics import DLQ, EVENTS, LATE
 from tests.support.independent_log import Read, read_log
 from tests.support.ingestprocess import IngestProcess
 from tests.support.senders import SERVER_KEY, data, event

@@ -12,9 +12,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from services.core.catalogue import Catalogue, Entry, Parameters
-from services.core.columns import Tallies, fold
-from services.core.leaves import Leaves
+from services.core.dimensions import Leaves
 from services.core.scoring import Cell, Reading, Receipt, read, read_dimensions, receipt
+from services.core.tallies import Tallies, fold
 from services.core.valence import NoValence
 from tests.unit.core.reference import MICRO, Event, Leaf, Model
 

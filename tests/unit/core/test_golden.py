@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from services.core.catalogue import Arguments, Catalogue, Entry, Impression, Parameters
-from services.core.columns import Tallies, fold, merge
-from services.core.leaves import Leaves
+from services.core.dimensions import Leaves
 from services.core.scoring import Reading, read, receipt
+from services.core.tallies import Tallies, fold, merge
 from services.core.valence import Const, Late, Scale, Valence, Wait
 
 NOW = 500_000

@@ -9,9 +9,9 @@ from random import Random
 import numpy as np
 from hypothesis import given
 
-from services.core.columns import Tallies, merge
-from services.core.leaves import Leaves
+from services.core.dimensions import Leaves
 from services.core.scoring import read
+from services.core.tallies import Tallies, merge
 from services.core.tally import ZERO, Tally
 from tests.unit.core.histories import (
     HOURS_MAX,

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.core.catalogue import Arguments, Catalogue, Impression, Parameters
-from services.core.leaves import Leaves
+from services.core.dimensions import Leaves
 from services.core.scoring import (
     BANDS,
     DIMENSIONS,

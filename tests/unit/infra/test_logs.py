@@ -72,11 +72,11 @@ def test_libraries_log_through_the_same_stream_but_only_their_warnings() -> None
 def test_faust_says_nothing_of_itself_under_our_names_but_its_warnings() -> None:
     stream = io.StringIO()
     configure_logs("info", stream=stream)
-    ours = logging.getLogger("services.aggregator.app")
+    ours = logging.getLogger("services.aggregator.stream.app")
 
     ours.info("[^%sApp]: Starting...", "-")
     ours.warning("[^%sApp]: Crashed", "-")
-    get_logger("services.aggregator.app").info("partitions_owned", partitions=3)
+    get_logger("services.aggregator.stream.app").info("partitions_owned", partitions=3)
 
     assert [line["event"] for line in lines(stream)] == ["[^-App]: Crashed", "partitions_owned"]
 

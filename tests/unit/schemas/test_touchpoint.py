@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from pydantic import BaseModel, ValidationError
 
+from schemas.documents.generate import json_schema
 from schemas.faults import Fault, fault_of, faults_of
 from schemas.freeform import PROPERTIES_MAX, PROPERTY_DEPTH_MAX, PROPERTY_VALUES_MAX
-from schemas.generate import json_schema
 from schemas.touchpoint import (
     MEANING,
     TouchpointData,

@@ -1,0 +1,1 @@
+"""Generators of JSON Schema, AsyncAPI, OpenAPI and the pages made from them."""

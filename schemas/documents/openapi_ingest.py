@@ -1,0 +1,138 @@
+"""The OpenAPI document of the door that takes events."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from schemas.documents.openapi import (
+    HEALTH_PATHS,
+    LICENSE,
+    VERSION,
+    Json,
+    json_answer,
+    problem_answers,
+    ref,
+    schemas_of,
+)
+from schemas.ingestapi import EventsProblem, Verdicts
+from schemas.problem import MEDIA_TYPE
+from schemas.touchpoint import TouchpointData, TouchpointEvent
+
+EVENTS_MAX: Final = 500
+"""Events in one request."""
+
+_REFUSALS: Final = (
+    "malformed-json",
+    "malformed-event",
+    "malformed-encoding",
+    "unauthorized",
+    "forbidden",
+    "method-not-allowed",
+    "timeout",
+    "body-too-large",
+    "unsupported-media-type",
+    "invalid-event",
+    "headers-too-large",
+    "internal",
+    "unavailable",
+)
+
+_EXAMPLE: Final[Json] = {
+    "id": "order-1001-completed",
+    "time": "2026-03-01T12:00:00Z",
+    "data": {
+        "touchpoint": "order.completed",
+        "channel": "web",
+        "identities": [{"kind": "customer", "value": "c1"}],
+        "order": "1001",
+    },
+}
+
+_CLOUDEVENTS_HEADERS: Final = (
+    ("ce-specversion", "The CloudEvents version: 1.0."),
+    ("ce-id", "The event's id."),
+    ("ce-source", "A part of the sender's own."),
+    ("ce-type", "The event's type: tactus.touchpoint.v1."),
+    ("ce-time", "When it happened, RFC 3339."),
+    ("ce-subject", "One more identity, kind:value."),
+)
+"""Binary mode: the attributes stand in headers, percent-encoded, and the body is `data`."""
+
+
+def openapi_ingest() -> Json:
+    """Return the document."""
+    one = ref(TouchpointEvent)
+    many: Json = {"type": "array", "items": one, "minItems": 1, "maxItems": EVENTS_MAX}
+    data = ref(TouchpointData)
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tactus ingest",
+            "version": VERSION,
+            "summary": "The door for touchpoint events.",
+            "description": (
+                "A 2xx is sent only when the log has the event. Sending an event again under its source, id and time "
+                "changes nothing, so every answer but 2xx and 4xx may be retried as it is."
+            ),
+            "license": LICENSE,
+        },
+        "servers": [{"url": "http://127.0.0.1:8080"}],
+        "security": [{"writeKey": []}, {"writeKeyAsUser": []}],
+        "paths": {
+            "/v1/events": {
+                "post": {
+                    "operationId": "postEvents",
+                    "summary": "One event or many, native or CloudEvents",
+                    "parameters": [
+                        {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+                        for name, description in _CLOUDEVENTS_HEADERS
+                    ],
+                    "requestBody": {
+                        "required": True,
+                        "description": (
+                            "At most 1 MiB, plain or gzip (4 MiB inflated), 500 events, 32 KiB an event, JSON 16 deep."
+                        ),
+                        "content": {
+                            "application/json": {
+                                "schema": {"anyOf": [one, many, data]},
+                                "examples": {"native": {"value": _EXAMPLE}},
+                            },
+                            "application/cloudevents+json": {"schema": one},
+                            "application/cloudevents-batch+json": {"schema": many},
+                        },
+                    },
+                    "responses": _responses(),
+                }
+            },
+            **HEALTH_PATHS,
+        },
+        "components": {
+            "securitySchemes": {
+                "writeKey": {"type": "http", "scheme": "bearer", "description": "A source's key."},
+                "writeKeyAsUser": {
+                    "type": "http",
+                    "scheme": "basic",
+                    "description": "A source's key as the user, with an empty password.",
+                },
+            },
+            "schemas": schemas_of(
+                [
+                    (TouchpointEvent, "validation"),
+                    (TouchpointData, "validation"),
+                    (Verdicts, "validation"),
+                    (EventsProblem, "validation"),
+                ]
+            ),
+        },
+    }
+
+
+def _responses() -> Json:
+    answers: Json = {
+        "202": json_answer("The log has at least one of the events.", Verdicts),
+        **problem_answers(_REFUSALS, model=EventsProblem),
+    }
+    # All events of a request may be too large one by one; then the verdicts say so.
+    for status in ("413", "422"):
+        answers[status]["content"][MEDIA_TYPE]["schema"] = ref(EventsProblem)
+    return answers

@@ -1,0 +1,160 @@
+"""The OpenAPI document of the read API."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import BaseModel
+
+from schemas.documents.openapi import HEALTH_PATHS, LICENSE, VERSION, Json, json_answer, problem_answers, schemas_of
+from schemas.problem import Problem
+from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
+from schemas.touchpoint import IDENTITY_CHARS_MAX, PRINTABLE
+
+_REFUSALS: Final = (
+    "bad-parameter",
+    "unauthorized",
+    "forbidden",
+    "unknown-customer",
+    "method-not-allowed",
+    "not-acceptable",
+    "invalid-identity",
+    "internal",
+    "unavailable",
+)
+
+_VERSION_TAG: Final[Json] = {
+    "ETag": {"description": "The customer's version.", "schema": {"type": "string"}, "required": True}
+}
+
+_IDENTITY: Final[Json] = {
+    "name": "identity",
+    "in": "path",
+    "required": True,
+    "description": (
+        "Any identity of the customer as kind:value, percent-encoded. An e-mail address or a phone number is turned "
+        "into its keyed hash on arrival."
+    ),
+    "schema": {
+        "type": "string",
+        "anyOf": [
+            {
+                "pattern": (
+                    r"^(customer|loyalty|email_hash|phone_hash|anonymous|device|x-[a-z0-9][a-z0-9_-]{0,29}):"
+                    rf"{PRINTABLE}{{1,{IDENTITY_CHARS_MAX}}}$"
+                )
+            },
+            {"pattern": r"^email:[!-?A-~]{1,64}@[!-?A-~]{1,189}$"},
+            {"pattern": r"^phone:\+?[0-9]([ ()./-]?[0-9]){4,30}$"},
+        ],
+    },
+    "examples": {"customer": {"value": "customer:c1"}, "email": {"value": "email:name@example.com"}},
+}
+
+_AT: Final[Json] = {
+    "name": "at",
+    "in": "query",
+    "description": "The moment to read at, RFC 3339 with an offset; now when left out.",
+    "schema": {"type": "string", "format": "date-time"},
+    "example": "2026-03-01T12:00:00Z",
+}
+
+_LIMIT: Final[Json] = {
+    "name": "limit",
+    "in": "query",
+    "description": "Touchpoints in the page.",
+    "schema": {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT},
+}
+
+_CURSOR: Final[Json] = {
+    "name": "cursor",
+    "in": "query",
+    "description": "`next` of the page before.",
+    "schema": {"type": "string", "pattern": CURSOR_PATTERN},
+}
+
+_IF_NONE_MATCH: Final[Json] = {
+    "name": "If-None-Match",
+    "in": "header",
+    "description": "The ETag of a copy; when it still holds, the answer is 304 without a body.",
+    "schema": {"type": "string"},
+}
+
+
+def openapi_read() -> Json:
+    """Return the document."""
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Tactus read API",
+            "version": VERSION,
+            "summary": "Live, explainable experience scores of customers.",
+            "description": (
+                "Every number is read from integer tallies at the asked moment and is not rounded. Errors are "
+                "RFC 9457 problems whose `type` does not change."
+            ),
+            "license": LICENSE,
+        },
+        "servers": [{"url": "http://127.0.0.1:8081"}],
+        "security": [{"readKey": []}],
+        "paths": {
+            "/v1/customers/{identity}": _operation(
+                "readCustomer", "A customer's score along every dimension and window", CustomerAnswer, parameters=[_AT]
+            ),
+            "/v1/customers/{identity}/receipt": _operation(
+                "readReceipt",
+                "The reasons of a score: prior + the sum of the points = score",
+                ReceiptAnswer,
+                parameters=[_AT],
+            ),
+            "/v1/customers/{identity}/journey": _operation(
+                "readJourney",
+                "A customer's touchpoints in time, page by page from the newest back",
+                JourneyAnswer,
+                parameters=[_LIMIT, _CURSOR],
+            ),
+            "/v1/openapi.json": {
+                "get": {
+                    "operationId": "readOpenapi",
+                    "summary": "This document",
+                    "security": [],
+                    "responses": {
+                        "200": {
+                            "description": "OpenAPI 3.1.",
+                            "content": {"application/json": {"schema": {"type": "object"}}},
+                        }
+                    },
+                }
+            },
+            **HEALTH_PATHS,
+        },
+        "components": {
+            "securitySchemes": {
+                "readKey": {"type": "http", "scheme": "bearer", "description": "A read key with the scope scores:read."}
+            },
+            "schemas": schemas_of(
+                [
+                    (CustomerAnswer, "serialization"),
+                    (ReceiptAnswer, "serialization"),
+                    (JourneyAnswer, "serialization"),
+                    (Problem, "serialization"),
+                ]
+            ),
+        },
+    }
+
+
+def _operation(name: str, summary: str, answer: type[BaseModel], *, parameters: list[Json]) -> Json:
+    return {
+        "parameters": [_IDENTITY],
+        "get": {
+            "operationId": name,
+            "summary": summary,
+            "parameters": [*parameters, _IF_NONE_MATCH],
+            "responses": {
+                "200": json_answer("The answer.", answer, _VERSION_TAG),
+                "304": {"description": "The copy still holds.", "headers": _VERSION_TAG},
+                **problem_answers(_REFUSALS),
+            },
+        },
+    }

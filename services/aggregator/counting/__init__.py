@@ -1,0 +1,1 @@
+"""Chunks to rows: decode, recognise, link, tally and score in one transaction."""

@@ -1,0 +1,53 @@
+"""What a committed chunk tells the metrics."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from services.aggregator.counting.batch import Dead
+from services.aggregator.counting.event_rows import EventColumns, Floats
+from services.aggregator.processor import Chunk
+from services.core.catalogue import UNKNOWN
+from services.core.dimensions import Leaves
+from services.core.tally import MICRO
+from services.infra import metrics
+
+_EDGES = np.asarray(metrics.SCORE_BOUNDS, dtype=np.float64)
+
+
+def chunk_counted(chunk: Chunk, *, started_us: int, now_us: int) -> None:
+    """How large the chunk was and how long it took, from the first attempt to the commit."""
+    metrics.CHUNK_EVENTS.observe(len(chunk.records))
+    metrics.CHUNK_SECONDS.observe((now_us - started_us) / 1_000_000)
+
+
+def events_counted(events: EventColumns, *, chunk: Chunk, leaves: Leaves, now_us: int) -> None:
+    """How old the events were, and how the touchpoints felt."""
+    appended_us = np.array([record.timestamp for record in chunk.records], dtype=np.float64) * 1000
+    metrics.ACK_TO_SCORE_SECONDS.observe_many((now_us - appended_us) / 1_000_000)
+    metrics.EVENT_TIME_LAG_SECONDS.observe_many((now_us - events.occurred_us) / 1_000_000)
+    counts = np.bincount(events.leaf, minlength=len(leaves))
+    sums = np.bincount(events.leaf, weights=events.v / MICRO, minlength=len(leaves))
+    by_touchpoint: dict[str, tuple[float, int]] = {}
+    for leaf in np.flatnonzero(counts).tolist():
+        touchpoint = leaves.triples[leaf].touchpoint
+        if leaves.entries[leaf].stage == UNKNOWN:
+            continue  # a name of the sender's own; the catalogue's names are the only labels
+        total, count = by_touchpoint.get(touchpoint, (0.0, 0))
+        by_touchpoint[touchpoint] = (total + float(sums[leaf]), count + int(counts[leaf]))
+    metrics.TOUCHPOINT_VALENCE.add(by_touchpoint)
+
+
+def scores_written(scores: Floats) -> None:
+    """Where the scores lie that were written."""
+    places = np.searchsorted(_EDGES, scores, side="left")
+    counts = np.bincount(places, minlength=len(_EDGES) + 1)
+    metrics.SCORES.add("overall", counts, float(scores.sum()))
+
+
+def dead_lettered(dead: list[Dead]) -> None:
+    """Why records could not be counted."""
+    for reason, count in Counter(one.poison.reason for one in dead).items():
+        metrics.DEAD_LETTERS.labels(reason=reason).inc(count)

@@ -1,0 +1,224 @@
+"""From a chunk's new events to tallies and scores, under the locks of the persons they touch."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.aggregator.counting.cache import PersonCache, State
+from services.aggregator.counting.event_rows import EventColumns, score_copy
+from services.aggregator.counting.linking import Move
+from services.core import scoring
+from services.core import tallies as columns
+from services.core.catalogue import Parameters
+from services.core.dimensions import Leaves
+from services.core.tallies import Tallies
+from services.state.transaction import Transaction
+
+Integers = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+WINDOWS_H: Final = (None, *scoring.WINDOWS.values())
+
+ALONE: Final[frozenset[int]] = frozenset()
+
+
+class StaleNamesError(Exception):
+    """Identities moved to other persons since they were looked up: run the chunk again with fresh names."""
+
+
+class Scored(NamedTuple):
+    """What a transaction leaves for the caches and the metrics once it has committed."""
+
+    states: Mapping[int, State]
+    overall: scoring.Reading[Floats]
+
+
+class Model(NamedTuple):
+    """What turns tallies into scores, and its number in the database."""
+
+    cover: Callable[[Integers], Awaitable[Leaves]]
+    """Gives the leaves, among them those numbered so."""
+    parameters: Parameters
+    number: int
+
+
+async def keep_scores(
+    transaction: Transaction,
+    events: EventColumns,
+    *,
+    moves: Sequence[Move],
+    cache: PersonCache,
+    model: Model,
+    at_hour: int,
+) -> Scored:
+    """Add the events to the tallies and score every person they or the moves touch.
+
+    Raises StaleNamesError when an identity no longer belongs to the person it was counted for.
+    """
+    identities, position = np.unique(events.identity, return_inverse=True)
+    folded = columns.fold(owner=position, leaf=events.leaf, hour=events.hour, v=events.v, q=events.q)
+    person_of = _persons(events, moves)
+    shaken = {person for move in moves for person in (move.before, move.after)}
+    held = await _lock(transaction, {*person_of.values(), *shaken}, shaken=shaken, cache=cache)
+    _check_members(person_of, held)
+    # A chunk that lagged behind, or came by the late lane, must not take a score back to before a neighbour's events.
+    at_hour = max(at_hour, held.as_of)
+    persons = held.persons()
+    place_of = {person: place for place, person in enumerate(persons)}
+    places = [place_of[person_of[one]] for one in identities.tolist()]
+    owner = np.array(places, dtype=np.int64)[folded.owner]
+    added = Tallies(owner, folded.rows)
+    remembered = _remembered(held, place_of, added)
+    fresh = _fresh(added, remembered, held, persons)
+    await transaction.add_tallies(identities[folded.owner], folded.rows, fresh=fresh)
+    read = await _read(transaction, held.unknown, person_of=person_of)
+
+    whole = _whole(remembered, read.tallies, place_of)
+    readings = scoring.read(
+        whole,
+        owners=len(persons),
+        leaves=await model.cover(whole.rows[:, columns.LEAF]),
+        at_hour=at_hour,
+        parameters=model.parameters,
+        windows_h=WINDOWS_H,
+    )
+    version = await transaction.next_version()
+    rows = score_copy(np.array(persons, dtype=np.int64), readings, version=version, model=model.number, at_hour=at_hour)
+    await transaction.write_scores(rows)
+    return Scored(_states(persons, whole, held, read.members, version=version), readings[0])
+
+
+class _Held(NamedTuple):
+    """The locked persons that will be scored: versions, what the cache knows, and whom it does not know."""
+
+    locked: frozenset[int]
+    cached: Mapping[int, State]
+    unknown: frozenset[int]
+    """Persons whose tallies must be read; who is neither cached nor unknown has none yet."""
+    as_of: int
+    """The latest hour that any of their stored scores was read at."""
+
+    def persons(self) -> list[int]:
+        """Everybody, those to be read last."""
+        return [*sorted(self.locked - self.unknown), *sorted(self.unknown)]
+
+
+class _Read(NamedTuple):
+    tallies: Tallies
+    members: Mapping[int, frozenset[int]]
+
+
+def _persons(events: EventColumns, moves: Iterable[Move]) -> dict[int, int]:
+    """The person of every touched identity, after the moves."""
+    person_of = dict(zip(events.identity.tolist(), events.person.tolist(), strict=True))
+    person_of.update({move.identity: move.after for move in moves if move.identity in person_of})
+    return person_of
+
+
+async def _lock(transaction: Transaction, touched: set[int], *, shaken: set[int], cache: PersonCache) -> _Held:
+    # Rows are made before any is locked, and both in the order of the numbers: no two transactions wait in a circle.
+    await transaction.add_persons(person for person in touched if person not in cache)
+    locked = await transaction.lock_persons(touched)
+    if shaken:
+        await transaction.point_persons(shaken)
+        merged = {person for person, row in (await transaction.lock_persons(shaken)).items() if row.merged}
+        locked = {person: row for person, row in locked.items() if person not in merged}
+    if any(row.merged for person, row in locked.items() if person not in shaken):
+        raise StaleNamesError
+    cached: dict[int, State] = {}
+    unknown: set[int] = set()
+    for person, row in locked.items():
+        state = None if person in shaken else cache.get(person, version=row.version)
+        if state is not None:
+            cached[person] = state
+        elif row.version or person in shaken:
+            unknown.add(person)
+    return _Held(frozenset(locked), cached, frozenset(unknown), max((row.as_of for row in locked.values()), default=0))
+
+
+def _check_members(person_of: Mapping[int, int], held: _Held) -> None:
+    """A valid state tells its members; an identity that is not among them was moved behind our back."""
+    for identity, person in person_of.items():
+        if identity == person or person in held.unknown:
+            continue
+        state = held.cached.get(person)
+        if state is None or identity not in state.members:
+            raise StaleNamesError
+
+
+async def _read(transaction: Transaction, unknown: frozenset[int], *, person_of: Mapping[int, int]) -> _Read:
+    """Read, after this chunk's tallies were added, the persons that the cache does not know."""
+    if not unknown:
+        return _Read(columns.merge([]), {})
+    members: dict[int, set[int]] = {person: set() for person in unknown}
+    for number, _, person in await transaction.members(unknown):
+        members[person].add(number)
+    for identity, person in person_of.items():
+        if person in unknown and identity not in members[person]:
+            raise StaleNamesError
+    stored = await transaction.read_tallies(sorted(unknown))
+    several = {person: frozenset(numbers) for person, numbers in members.items() if len(numbers) > 1}
+    return _Read(stored, several)
+
+
+def _remembered(held: _Held, place_of: Mapping[int, int], added: Tallies) -> Tallies:
+    """The tallies of everybody but the unknown: what the cache holds, and what this chunk adds."""
+    known = added.owner < len(held.locked) - len(held.unknown)
+    parts = [Tallies(added.owner[known], added.rows[known])]
+    if held.cached:
+        rows = [state.rows for state in held.cached.values()]
+        owners = [place_of[person] for person in held.cached]
+        lengths = [len(one) for one in rows]
+        parts.append(Tallies(np.repeat(owners, lengths), np.concatenate(rows)))
+    return columns.merge(parts)
+
+
+def _fresh(added: Tallies, remembered: Tallies, held: _Held, persons: Sequence[int]) -> NDArray[np.bool_]:
+    """Which of the added rows the database cannot have yet.
+
+    Only of a person with one identity do the merged rows tell what is stored of that identity.
+    """
+    alone = np.array(
+        [
+            person not in held.unknown and (person not in held.cached or not held.cached[person].members)
+            for person in persons
+        ],
+        dtype=np.bool_,
+    )
+    fresh = alone[added.owner]
+    wanted = np.flatnonzero(fresh)
+    found = np.searchsorted(_keys(remembered), _keys(added)[wanted])
+    stored = remembered.rows[found, columns.N] != added.rows[wanted, columns.N]
+    fresh[wanted[stored]] = False
+    return fresh
+
+
+def _keys(tallies: Tallies) -> Integers:
+    leaf, hour = tallies.rows[:, columns.LEAF], tallies.rows[:, columns.HOUR]
+    return columns.sort_key(owner=tallies.owner, middle=leaf, hour=hour)
+
+
+def _whole(remembered: Tallies, read: Tallies, place_of: Mapping[int, int]) -> Tallies:
+    """Everybody's tallies; the unknown stand last, so the two parts follow each other."""
+    if not len(read.owner):
+        return remembered
+    owner = np.array([place_of[one] for one in read.owner.tolist()], dtype=np.int64)
+    rest = columns.merge([Tallies(owner, read.rows)])
+    return Tallies(np.concatenate([remembered.owner, rest.owner]), np.concatenate([remembered.rows, rest.rows]))
+
+
+def _states(
+    persons: Sequence[int], whole: Tallies, held: _Held, members: Mapping[int, frozenset[int]], *, version: int
+) -> dict[int, State]:
+    edges = np.searchsorted(whole.owner, np.arange(len(persons) + 1)).tolist()
+    states = {}
+    for position, person in enumerate(persons):
+        cached = held.cached.get(person)
+        known = cached.members if cached else members.get(person, ALONE)
+        # A copy: a slice would keep the whole chunk's rows in memory for as long as one person stays cached.
+        states[person] = State(version, whole.rows[edges[position] : edges[position + 1]].copy(), known)
+    return states

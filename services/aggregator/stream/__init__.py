@@ -1,0 +1,1 @@
+"""Kafka to chunks: Faust, lanes and the watchdog; nothing of what a record means."""

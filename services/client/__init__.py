@@ -1,0 +1,1 @@
+"""How commands and the demo speak to a running product."""

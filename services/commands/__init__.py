@@ -1,0 +1,1 @@
+"""The commands of `tactus` that speak to a running product."""

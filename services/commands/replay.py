@@ -1,0 +1,213 @@
+"""`tactus replay`: send a file of recorded events through the door, at its own pace or as fast as it goes."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import sys
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from services.client.endpoints import Door, find_ingest
+from services.client.events import BATCH_EVENTS_MAX, EventsClient, Outgoing, batches, open_client
+from services.client.outcome import Outcome
+from services.commands.line_map import Unreadable
+from services.commands.line_map_file import find_map, load_map, stem
+from services.commands.recording import HOUR, Recorded, Recording, Scan, instant, kept_shift
+from services.infra.catalogue.reading import load_catalogue
+from services.infra.clock import SystemClock
+from services.infra.errors import ConfigurationError, TactusError
+from services.infra.settings import read_settings
+
+REQUESTS_AT_ONCE: Final = 4
+"""The door writes one batch to the log while it reads the next; more of them only wait."""
+
+SHOWN_EVERY_S: Final = 0.2
+"""How often the bar moves."""
+
+LINE_EVERY_S: Final = 5.0
+"""How often a line tells the progress when there is no terminal."""
+
+SLICE_S: Final = 0.2
+"""At a chosen speed, events that are due this close together share a request."""
+
+INTERRUPTED: Final = 130
+"""What a shell expects of a program ended by Ctrl-C."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What is to be sent, where to, and how."""
+
+    recording: Recording
+    scan: Scan
+    source: str
+    shift_hours: int
+    speed: float | None
+    url: str
+    key: str
+
+    def announcement(self) -> str:
+        """What will happen, in a line."""
+        newest = self.scan.newest
+        when = f", newest {(newest + self.shift_hours * HOUR):%Y-%m-%d %H:%M} UTC" if newest else ""
+        moved = f"times moved by {self.shift_hours} hours" if self.shift_hours else "times as they are"
+        return f"{self.recording.path.name}: {self.scan.lines} events ({moved}{when}) to {self.url} from {self.source}"
+
+
+def run(file: Path, *, speed: str, source: str | None, map_file: Path | None, as_is: bool, data: Path | None) -> int:
+    """Replay the file; 0 when every line was accepted, 1 when not, 130 after Ctrl-C. Counts come last, on stdout."""
+    outcome = Outcome()
+    plan: Plan | None = None
+    code = 0
+    try:
+        pace = _pace(speed)
+        recording = _recording(file, map_file=map_file)
+        door = find_ingest(data, key="backfill" if as_is else "server")
+        plan = _plan(recording, speed=pace, source=source, as_is=as_is, door=door)
+        _say(plan.announcement())
+        outcome.started_s = time.monotonic()
+        asyncio.run(_replay(plan, outcome))
+    except KeyboardInterrupt:
+        _say("interrupted; the same command goes on from here: what is in the log is not counted twice")
+        code = INTERRUPTED
+    except (TactusError, ExceptionGroup) as error:
+        _say(_reason(error))
+        code = 1
+    if plan is None:
+        return code
+    sys.stdout.write("\n".join(outcome.lines()) + "\n")
+    return code or (1 if outcome.rejected else 0)
+
+
+def _pace(speed: str) -> float | None:
+    """How many times faster than the events came; None is as fast as it goes."""
+    if speed == "max":
+        return None
+    try:
+        pace = float(speed)
+    except ValueError:
+        pace = math.nan
+    if not 0 < pace < math.inf:
+        raise ConfigurationError(
+            f"--speed {speed}: write max, or how many times faster than the events came, such as 60"
+        )
+    return pace
+
+
+def _recording(file: Path, *, map_file: Path | None) -> Recording:
+    if not file.exists():
+        raise ConfigurationError(f"there is no file {file}")
+    catalogue = load_catalogue(read_settings().catalogue)
+    line_map = load_map(find_map(file, chosen=map_file), touchpoints=catalogue.entries.keys())
+    return Recording(path=file, map=line_map)
+
+
+def _plan(recording: Recording, *, speed: float | None, source: str | None, as_is: bool, door: Door) -> Plan:
+    _say(f"reading {recording.path} …")
+    now = instant(SystemClock().now_us())
+    scan = recording.scan(now=now)
+    source = source or f"replay/{stem(recording.path)}"
+    return Plan(
+        recording=recording,
+        scan=scan,
+        source=source,
+        shift_hours=0 if as_is else kept_shift(door.data, scan=scan, source=source, now=now),
+        speed=speed,
+        url=door.url,
+        key=door.key,
+    )
+
+
+async def _replay(plan: Plan, outcome: Outcome) -> None:
+    """Send everything with a few requests at once; raises when the door stays away or refuses the key."""
+    queue: asyncio.Queue[list[Outgoing]] = asyncio.Queue(maxsize=REQUESTS_AT_ONCE)
+    async with (
+        open_client(url=plan.url, key=plan.key, connections=REQUESTS_AT_ONCE) as client,
+        asyncio.TaskGroup() as group,
+    ):
+        shown = group.create_task(_show(plan, outcome))
+        senders = [group.create_task(_send_all(queue, client, outcome)) for _ in range(REQUESTS_AT_ONCE)]
+        async for batch in _paced(_events(plan, outcome), speed=plan.speed):
+            await queue.put(batch)
+        for _ in senders:
+            await queue.put([])
+        await asyncio.gather(*senders)
+        shown.cancel()
+
+
+async def _send_all(queue: asyncio.Queue[list[Outgoing]], client: EventsClient, outcome: Outcome) -> None:
+    while batch := await queue.get():
+        outcome.sent += len(batch)
+        outcome.judge(await client.send(batch))
+
+
+def _events(plan: Plan, outcome: Outcome) -> Iterator[Recorded]:
+    """Every line as an event; a line that cannot be one is counted, with its number."""
+    for line in plan.recording.lines():
+        read = plan.recording.event(line, source=plan.source, shift_hours=plan.shift_hours)
+        if isinstance(read, Unreadable):
+            outcome.reject(read.reason, which=f"line {line.number}")
+        else:
+            yield read
+
+
+async def _paced(events: Iterator[Recorded], *, speed: float | None) -> AsyncIterator[list[Outgoing]]:
+    """Batches of events, each given out when its events are due."""
+    if speed is None:
+        for batch in batches(recorded.event for recorded in events):
+            yield batch
+        return
+    due: list[Outgoing] = []
+    started_s = time.monotonic()
+    first = None
+    for recorded in events:
+        first = first or recorded.occurred_at
+        due_s = (recorded.occurred_at - first).total_seconds() / speed
+        ahead_s = due_s - (time.monotonic() - started_s)
+        if ahead_s > SLICE_S or len(due) == BATCH_EVENTS_MAX:
+            for batch in batches(due):
+                yield batch
+            due = []
+            await asyncio.sleep(max(ahead_s, 0.0))
+        due.append(recorded.event)
+    for batch in batches(due):
+        yield batch
+
+
+async def _show(plan: Plan, outcome: Outcome) -> None:
+    """Show how far it is until cancelled: a bar on a terminal, a line now and then elsewhere."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        while True:
+            await asyncio.sleep(LINE_EVERY_S)
+            _say(f"{outcome.judged} of {plan.scan.lines}, {outcome.rate:.0f} events/s")
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console) as bar:
+        task = bar.add_task(plan.recording.path.name, total=plan.scan.lines)
+        try:
+            while True:
+                bar.update(task, completed=outcome.judged, description=f"{outcome.rate:.0f} events/s")
+                await asyncio.sleep(SHOWN_EVERY_S)
+        finally:
+            bar.update(task, completed=outcome.judged)
+
+
+def _reason(error: BaseException) -> str:
+    """What to tell a person: our own errors say what to do; of a group, the first."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, TactusError):
+        raise error
+    return str(error)
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()

@@ -1,0 +1,161 @@
+"""`tactus send`: put one event, or a few from a file, through the door and print the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Final
+
+import msgspec
+
+from schemas.instant import write_instant
+from schemas.touchpoint import TYPE, identity_of_subject
+from services.client.endpoints import Door, find_ingest
+from services.client.events import Outgoing, Verdict, batches, open_client
+from services.commands.recording import UNREADABLE, instant
+from services.infra.clock import SystemClock
+from services.infra.errors import ConfigurationError, InvalidEventError, TactusError
+
+SOURCE: Final = "command-line"
+"""What the command calls itself in an event that names no source."""
+
+INPUT_BYTES_MAX: Final = 16 * 1024 * 1024
+"""Whoever has more to send has a recording: `tactus replay` shows its progress and can be resumed."""
+
+EXAMPLE: Final[Mapping[str, object]] = {
+    "touchpoint": "survey.csat",
+    "channel": "survey",
+    "identities": [{"kind": "customer", "value": "c-1001"}],
+    "rating": {"scale": "csat5", "value": 5},
+    "text": "It simply worked.",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Described:
+    """An event in the words of the command line."""
+
+    touchpoint: str
+    customer: str
+    channel: str | None = None
+    rating: str | None = None
+    properties: Sequence[str] = ()
+
+
+def run(what: Described | Path | None, *, data: Path | None) -> int:
+    """Send what is described, or the JSON of a file (`-` is stdin), or the example; 0 when all was accepted."""
+    try:
+        verdicts = asyncio.run(_send(events_of(what), find_ingest(data, key="server")))
+    except KeyboardInterrupt:
+        return 130
+    except TactusError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    sys.stdout.writelines(_told(verdict) for verdict in verdicts)
+    return 0 if all(verdict.accepted for verdict in verdicts) else 1
+
+
+def events_of(what: Described | Path | None) -> list[Outgoing]:
+    """The events to send; the example is printed, too. Raises InvalidEventError with what to write instead."""
+    if isinstance(what, Path):
+        return _read(what)
+    if what is not None:
+        return [_event({"data": _body(what)})]
+    example = _event({"data": EXAMPLE})
+    sys.stdout.write(msgspec.json.format(example.encoded, indent=2).decode() + "\n")
+    return [example]
+
+
+async def _send(events: Sequence[Outgoing], door: Door) -> list[Verdict]:
+    async with open_client(url=door.url, key=door.key, connections=1) as client:
+        return [verdict for batch in batches(events) for verdict in await client.send(batch)]
+
+
+def _told(verdict: Verdict) -> str:
+    if verdict.accepted:
+        return f"accepted {verdict.id}: durable in the {verdict.durable or 'log'}\n"
+    return f"rejected {verdict.id}: {verdict.reason}\n"
+
+
+def _body(described: Described) -> dict[str, object]:
+    """The event's data; the door judges it, not we."""
+    body: dict[str, object] = {
+        "touchpoint": described.touchpoint,
+        "identities": [identity_of_subject(described.customer)._asdict()],
+    }
+    if described.channel is not None:
+        body["channel"] = described.channel
+    if described.rating is not None:
+        body["rating"] = _rating(described.rating)
+    if described.properties:
+        body["properties"] = dict(_property(text) for text in described.properties)
+    return body
+
+
+def _rating(text: str) -> dict[str, object]:
+    """`4`, or `csat5=4` with the scale's name."""
+    scale, _, value = text.rpartition("=")
+    try:
+        number = float(value)
+    except ValueError as error:
+        raise InvalidEventError(f"--rating {text}: write a number, or scale=number such as csat5=4") from error
+    return {"scale": scale, "value": number} if scale else {"value": number}
+
+
+def _property(text: str) -> tuple[str, object]:
+    """`wait_seconds=420`; the value is JSON if it can be, else text."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise InvalidEventError(f"--property {text}: write name=value")
+    try:
+        return name, msgspec.json.decode(value)
+    except msgspec.DecodeError:
+        return name, value
+
+
+def _read(file: Path) -> list[Outgoing]:
+    """One event, a list of them, or one a line."""
+    stream: BinaryIO = sys.stdin.buffer if str(file) == "-" else _opened(file)
+    with stream:
+        text = stream.read(INPUT_BYTES_MAX + 1)
+    if len(text) > INPUT_BYTES_MAX:
+        raise InvalidEventError(f"{file}: is larger than {INPUT_BYTES_MAX} bytes; use `tactus replay`")
+    events = [_event(event) for event in _objects(text, file)]
+    if not events:
+        raise InvalidEventError(f"{file}: holds no event; write at least one")
+    return events
+
+
+def _opened(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise ConfigurationError(f"cannot read {file}: {error.strerror}") from error
+
+
+def _objects(text: bytes, file: Path) -> list[dict[str, object]]:
+    try:
+        found = msgspec.json.decode(text, type=dict[str, object] | list[dict[str, object]])
+    except UNREADABLE:
+        try:
+            return [msgspec.json.decode(line, type=dict[str, object]) for line in text.splitlines() if line.strip()]
+        except UNREADABLE as error:
+            raise InvalidEventError(f"{file}: must be a JSON event, a list of them, or one a line ({error})") from error
+    return [found] if isinstance(found, dict) else found
+
+
+def _event(fields: Mapping[str, object]) -> Outgoing:
+    """An event with what CloudEvents asks for where the sender left it out; the time is this moment."""
+    event = {
+        "specversion": "1.0",
+        "id": str(uuid.uuid4()),
+        "source": SOURCE,
+        "type": TYPE,
+        "time": write_instant(instant(SystemClock().now_us())),
+        **fields,
+    }
+    return Outgoing(str(event["id"]), msgspec.json.encode(event))

@@ -1,0 +1,55 @@
+"""`tactus topics accept`: an operator's word that a partition may go on without what the log lost."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from schemas.topics import DLQ, EVENT_TOPICS
+from services.client.connection import find_connection
+from services.infra.errors import ConfigurationError
+from services.infra.kafka import log_ends
+from services.infra.settings import Settings, read_settings
+from services.state.store import Store
+
+
+def run(partition: str, *, data: Path | None) -> int:
+    """Move the stored position into what the log holds; 0 when it moved, 1 when there was nothing to accept."""
+    topic, _, part = partition.rpartition("/")
+    if topic not in {*EVENT_TOPICS, DLQ} or not (part.isascii() and part.isdigit()):
+        raise ConfigurationError("name the partition as the worker's message does, such as cx.touchpoints.v1/3")
+    moved, start = asyncio.run(_accept((topic, int(part)), settings=_settings(data)))
+    if moved:
+        sys.stdout.write(f"{partition} goes on at {start}; start the workers again\n")
+    else:
+        sys.stdout.write(f"{partition}: its stored position lies inside the log, nothing to accept\n")
+    return 0 if moved else 1
+
+
+def _settings(data: Path | None) -> Settings:
+    settings = read_settings()
+    if data is None:
+        return settings
+    connection = find_connection(data)
+    return settings.model_copy(
+        update={
+            "kafka": settings.kafka.model_copy(update={"bootstrap": connection.kafka}),
+            "postgres": settings.postgres.model_copy(update={"dsn": SecretStr(connection.postgres)}),
+        }
+    )
+
+
+async def _accept(partition: tuple[str, int], *, settings: Settings) -> tuple[bool, int]:
+    ends = await log_ends(settings.kafka.bootstrap, [partition[0]])
+    if partition not in ends:
+        raise ConfigurationError(f"the log has no partition {partition[0]}/{partition[1]}")
+    earliest, end = ends[partition]
+    store = await Store.open(settings.postgres, lanes=1)
+    try:
+        moved = await store.accept_lost(partition, earliest=earliest, end=end)
+    finally:
+        await store.close()
+    return moved, earliest

@@ -1,0 +1,202 @@
+"""`tactus demo`: the whole product for as long as you watch, with a simulated shop, an outage and a recovery."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import signal
+import sys
+import tempfile
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+import httpx
+from rich.console import Console
+
+from services.client.connection import Connection
+from services.client.events import open_client
+from services.client.scores import open_reader
+from services.demo.board import Board
+from services.demo.counts import Counts
+from services.demo.demonstration import Demonstration
+from services.demo.screen import Status, open_screen
+from services.demo.shop import open_shop
+from services.embedded.stack import LocalStack
+from services.infra.catalogue.reading import labels
+from services.infra.clock import SystemClock
+from services.infra.errors import ConfigurationError, TactusError
+
+SEED: Final = 2026
+"""Every demo tells the same story, so that two people can speak of the same customer."""
+
+DIRECTORY_MODE: Final = 0o711
+"""Started by root, Postgres runs as another user, who must be able to pass through."""
+
+FAILED: Final = 1
+REFUSED: Final = 2
+INTERRUPTED: Final = 130
+"""Ctrl-C: the run ended in order, but before its time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the person asked for."""
+
+    seconds: int | None
+    customers: int
+    rate: float
+    browser: bool
+
+
+@dataclass(slots=True)
+class Ending:
+    """What a run leaves for its last lines."""
+
+    counts: Counts | None = None
+    findings: list[str] = field(default_factory=list)
+
+
+def run(seconds: int | None, customers: int, rate: float, browser: bool) -> int:  # noqa: FBT001 - the command's own flag
+    """Run the demo; without seconds until Ctrl-C.
+
+    0: nothing is lost and the counts are what the shop knows it sent. 1: they are not, or the stack failed.
+    2: an operator must act. 130: ended by Ctrl-C, in order. The counts are the last line on stdout, unless the
+    run ended before its first event.
+    """
+    console = Console(soft_wrap=True)
+    options = Options(seconds, customers, rate, browser)
+    ending = Ending()
+    try:
+        # The directory outlives the loop, which ends only when threads that still write into it have ended.
+        with _temporary_data() as data:
+            code = asyncio.run(_demo(options, data, console, ending))
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    except (TactusError, ExceptionGroup) as error:
+        reason = _first(error)
+        console.print(f"tactus demo: {reason}", markup=False, highlight=False)
+        code = REFUSED if isinstance(reason, ConfigurationError) else FAILED
+    for finding in ending.findings:
+        console.print(f"The counts do not add up: {finding}", markup=False, highlight=False)
+        code = FAILED
+    if ending.counts is not None:
+        sys.stdout.write(f"{ending.counts.line()}\n")
+        sys.stdout.flush()
+    return code
+
+
+async def _demo(options: Options, data: Path, console: Console, ending: Ending) -> int:
+    began_s = time.monotonic()
+    stack = LocalStack(data, workers=1, console=console)
+    signals = _Signals(stack)
+    signals.listen()
+    try:
+        async with stack as connection:
+            signals.showing = True
+            await _show(options, connection, console=console, stop=signals.stop, began_s=began_s, ending=ending)
+            console.print("Stopping …")
+    except asyncio.CancelledError:
+        if not signals.told:
+            raise
+    return INTERRUPTED if signals.told else 0
+
+
+class _Signals:
+    """The first signal ends the show in order, or the start at once; a second one ends the children at once."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self.told = False
+        self.showing = False
+        self.stop = asyncio.Event()
+        self._stack = stack
+        self._task = asyncio.current_task()
+
+    def listen(self) -> None:
+        """Take over the signals that ask a program to end."""
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            asyncio.get_running_loop().add_signal_handler(number, self._hear)
+
+    def _hear(self) -> None:
+        if self.told:
+            self._stack.kill()
+        if self._task is not None and (self.told or not self.showing):
+            self._task.cancel()
+        self.told = True
+        self.stop.set()
+
+
+async def _show(
+    options: Options, connection: Connection, *, console: Console, stop: asyncio.Event, began_s: float, ending: Ending
+) -> None:
+    address = await _page(connection, browser=options.browser and console.is_terminal)
+    console.print(f"Open {address}", markup=False, highlight=False)
+    board, status = Board(), Status(address=address)
+    screen = open_screen(console, board=board, status=status, labels=labels("en").touchpoints)
+    async with (
+        open_client(url=connection.ingest, key=_key_of(connection, "server"), connections=2) as client,
+        open_reader(url=connection.api, key=_key_of(connection, "read")) as reader,
+    ):
+        demonstration = Demonstration(
+            connection=connection,
+            shop=open_shop(rng=random.Random(SEED), customers=options.customers),
+            clock=SystemClock(),
+            client=client,
+            reader=reader,
+            screen=screen,
+            board=board,
+            status=status,
+            rate=options.rate,
+            seconds=options.seconds,
+            began_s=began_s,
+            stop=stop,
+        )
+        with screen:
+            ending.counts = await demonstration.run()
+        ending.findings = demonstration.findings(ending.counts)
+
+
+def _key_of(connection: Connection, name: str) -> str:
+    """The stack's key of this name; raises ConfigurationError when TACTUS_SOURCES has replaced them."""
+    key = connection.keys.get(name)
+    if key is None:
+        raise ConfigurationError(
+            f"this stack tells no {name} key, because TACTUS_SOURCES names its sources: unset it and start the demo again"
+        )
+    return key
+
+
+async def _page(connection: Connection, *, browser: bool) -> str:
+    """The address to open: the API's page if it has one, which is then opened, else what it can be asked."""
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answer = await http.get(connection.api)
+    if not answer.headers.get("Content-Type", "").startswith("text/html"):
+        return f"{connection.api}/v1/openapi.json"
+    if browser:
+        webbrowser.open(connection.api)
+    return connection.api
+
+
+@contextmanager
+def _temporary_data() -> Iterator[Path]:
+    """A data directory of this run's own, gone afterwards."""
+    data = Path(tempfile.mkdtemp(prefix="tactus-demo-"))
+    try:
+        data.chmod(DIRECTORY_MODE)
+        yield data
+    finally:
+        shutil.rmtree(data, ignore_errors=True)
+
+
+def _first(error: BaseException) -> TactusError:
+    """Our own error, which says what to do; of a group, the first. Anything else is a surprise and goes on."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    if not isinstance(error, TactusError):
+        raise error
+    return error

@@ -1,0 +1,1 @@
+"""Real Kafka and Postgres without Docker, supervised: `tactus up`."""

@@ -1,0 +1,209 @@
+"""Judge one event: the record that goes into the log, or why it is refused. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final, NamedTuple
+
+import msgspec
+from pydantic import ValidationError
+
+from schemas.faults import fault_of
+from schemas.instant import parse_instant, write_instant
+from schemas.topics import EVENTS, LATE
+from schemas.touchpoint import (
+    TYPE,
+    CustomScale,
+    TouchpointData,
+    TouchpointEvent,
+    identity_of_subject,
+    without_extensions,
+)
+from services.core.catalogue import Arguments, Catalogue, Refusal
+from services.core.identity import CUSTOMER, WEAK, refusal, strength
+from services.infra.errors import InvalidEventError
+from services.infra.pseudonyms import HASHED_KINDS, pseudonym
+from services.infra.sources import Source
+from services.ingest.refusal import Reason, Rejected
+
+AHEAD_MAX: Final = timedelta(minutes=5)
+"""Clocks kept by NTP differ by milliseconds, neglected ones by minutes; beyond this it is no drift."""
+
+LATE_AFTER: Final = timedelta(hours=24)
+"""Older events take the lane beside, so that a backfill never delays a live score."""
+
+KEPT: Final = timedelta(days=400)
+"""What the score reads and the store keeps; older events could not be recognised when they come again."""
+
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND: Final = timedelta(microseconds=1)
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+
+
+class Accepted(NamedTuple):
+    """What goes into the log for an event, and what the metrics say about it."""
+
+    event_id: str
+    topic: str
+    key: bytes
+    value: bytes
+    channel: str
+    known: bool
+
+
+class Arrival(NamedTuple):
+    """When a request's events came, once for all of them."""
+
+    at: datetime
+    text: str
+
+
+def arrival(time_us: int) -> Arrival:
+    """Make the arrival of so many microseconds since 1970."""
+    at = EPOCH + timedelta(microseconds=time_us)
+    return Arrival(at, write_instant(at))
+
+
+class _Moment(NamedTuple):
+    """When it happened, and where that time comes from."""
+
+    at: datetime
+    text: str
+    marks: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judge:
+    """Everything that a verdict depends on, besides the event, its source and the time of arrival."""
+
+    catalogue: Catalogue
+    hash_key: bytes
+
+    def judge(self, event: object, *, source: Source, received: Arrival) -> Accepted | Rejected:
+        """Return the record of a good event, or why it is refused."""
+        try:
+            parsed = TouchpointEvent.model_validate(without_extensions(event) if isinstance(event, dict) else event)
+        except ValidationError as error:
+            fault = fault_of(error)
+            return Rejected(Reason.INVALID, f"{fault.field}: {fault.reason}")
+        if not source.may_send(parsed.data.touchpoint):
+            return Rejected(Reason.NOT_ALLOWED, "data.touchpoint: this key may not send it")
+        identities = self._identities(parsed, source)
+        if isinstance(identities, Rejected):
+            return identities
+        moment = _moment(parsed.time, received)
+        too_old = _too_old(moment.at, received, source)
+        if too_old is not None:
+            return too_old
+        refused = self._refused_valence(parsed.data, moment.at)
+        if refused is not None:
+            return Rejected(Reason.INVALID, f"data.{refused.field}: {refused.reason}")
+        return self._accepted(parsed, identities, moment, received, source)
+
+    def _identities(self, event: TouchpointEvent, source: Source) -> list[tuple[str, str]] | Rejected:
+        """Return who the event is about, each once, the strongest first."""
+        found: dict[tuple[str, str], None] = {}
+        for field, kind, value in _named(event):
+            if source.identity != "claimed" and kind not in WEAK:
+                return Rejected(Reason.NOT_ALLOWED, f"{field}: this key may name only anonymous and device")
+            if refusal(kind, value) is not None:
+                return Rejected(
+                    Reason.IDENTITY,
+                    f"{field}: names nobody: leave out what is empty or a placeholder, such as null, 0 or anonymous",
+                )
+            try:
+                found[self._stored(kind, value)] = None
+            except InvalidEventError as error:
+                return Rejected(Reason.IDENTITY, f"{field}: {error}")
+        if sum(kind == CUSTOMER for kind, _ in found) > 1:
+            return Rejected(Reason.TWO_CUSTOMERS, "data.identities: names two customers; an event is about one")
+        return sorted(found, key=lambda identity: strength(":".join(identity)))
+
+    def _stored(self, kind: str, value: str) -> tuple[str, str]:
+        hashed = HASHED_KINDS.get(kind)
+        return (kind, value) if hashed is None else (hashed, pseudonym(self.hash_key, kind, value))
+
+    def _refused_valence(self, data: TouchpointData, at: datetime) -> Refusal | None:
+        plain = data.rating is None and data.stake is None and data.valence is None
+        if plain and data.touchpoint in self.catalogue.constants:
+            return None
+        judged = self.catalogue.impression(data.touchpoint, _arguments(data, at))
+        return judged if isinstance(judged, Refusal) else None
+
+    def _accepted(
+        self,
+        event: TouchpointEvent,
+        identities: list[tuple[str, str]],
+        moment: _Moment,
+        received: Arrival,
+        source: Source,
+    ) -> Accepted:
+        subject = ":".join(identities[0])
+        data = event.data.model_dump(exclude_none=True)
+        marks = dict(moment.marks)
+        if "channel" not in event.data.model_fields_set:
+            data["channel"] = self.catalogue.entry(event.data.touchpoint).channel
+            marks["channelorigin"] = "catalogue"
+        data["identities"] = [{"kind": kind, "value": value} for kind, value in identities]
+        record = {
+            "specversion": "1.0",
+            "id": event.id,
+            "source": source.name if event.source is None else f"{source.name}/{event.source}",
+            "type": TYPE,
+            "time": moment.text,
+            "subject": subject,
+            "datacontenttype": "application/json",
+            "receivedat": received.text,
+            **marks,
+            "data": data,
+        }
+        return Accepted(
+            event_id=event.id,
+            topic=LATE if received.at - moment.at > LATE_AFTER else EVENTS,
+            key=subject.encode(),
+            value=_ENCODER.encode(record),
+            channel=data["channel"],
+            known=event.data.touchpoint in self.catalogue.entries,
+        )
+
+
+def _named(event: TouchpointEvent) -> Iterator[tuple[str, str, str]]:
+    """Tell every field that names the person, with the kind and the value."""
+    for index, identity in enumerate(event.data.identities or ()):
+        yield f"data.identities[{index}]", identity.kind, identity.value
+    if event.subject is not None:
+        yield "subject", *identity_of_subject(event.subject)
+
+
+def _moment(time: str | None, received: Arrival) -> _Moment:
+    if time is None:
+        return _Moment(*received, {"timeorigin": "arrival"})
+    at = parse_instant(time)
+    text = write_instant(at)
+    if at - received.at > AHEAD_MAX:
+        return _Moment(*received, {"timeorigin": "clamped", "clienttime": text})
+    return _Moment(at, text, {})
+
+
+def _too_old(at: datetime, received: Arrival, source: Source) -> Rejected | None:
+    if at < EPOCH:
+        return Rejected(Reason.TOO_OLD, "time: is before 1970, where hours begin to count")
+    if received.at - at > KEPT and not source.backfill:
+        return Rejected(Reason.TOO_OLD, f"time: is more than {KEPT.days} days ago; a backfill key may send it")
+    return None
+
+
+def _arguments(data: TouchpointData, at: datetime) -> Arguments:
+    scale: Any = data.rating.scale if data.rating is not None else None
+    if isinstance(scale, CustomScale):
+        scale = (scale.lo, scale.mid, scale.hi)
+    return Arguments(
+        occurred_at_us=(at - EPOCH) // _MICROSECOND,
+        rating_scale=scale,
+        rating_value=data.rating.value if data.rating is not None else None,
+        valence=data.valence,
+        stake=data.stake,
+        properties=data.properties or {},
+    )

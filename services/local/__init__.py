@@ -1,1 +1,0 @@
-"""The whole product on one machine: embedded Kafka and Postgres, demo, tools."""

@@ -1,0 +1,1 @@
+"""The database, one room: schema, queries, pool, and a file for each subject."""

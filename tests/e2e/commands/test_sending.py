@@ -1,0 +1,289 @@
+"""`tactus send` and `tactus replay`: every event is stored once, however often and however brokenly it is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import json
+import os
+import random
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import pytest
+
+from schemas.topics import EVENT_TOPICS
+from services.client.connection import Connection
+from services.demo.demonstration import read_outcomes
+from services.infra.kafka import log_ends
+from tests.support.waiting import eventually
+
+pytestmark = pytest.mark.e2e
+
+REAL = Path(__file__).parents[4] / "shared" / "data" / "support_incident_events.ndjson.gz"
+"""A real service desk's events, where somebody has put them beside the checkout."""
+
+TYPES = {
+    "ticket_opened": {"priority": "2 - High", "channel": "phone", "category": "Category 7"},
+    "ticket_reassigned": {"count": 1},
+    "ticket_waiting_on_customer": {},
+    "sla_breached": {"hours_open": 71.5},
+    "ticket_reopened": {"count": 1},
+    "ticket_resolved": {"hours_open": 30.25},
+    "ticket_closed": {"closed_code": "code 6"},
+}
+
+
+def tickets(
+    count: int, *, customers: int, start: datetime = datetime(2016, 2, 29, 1, 16, tzinfo=UTC)
+) -> Iterator[dict[str, Any]]:
+    """Events of the shape and the types of the real file."""
+    rng = random.Random(count)
+    for number in range(count):
+        type_ = rng.choice(list(TYPES))
+        yield {
+            "event_id": f"{rng.getrandbits(128):032x}",
+            "occurred_at": (start + timedelta(minutes=7 * number)).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            "customer_id": f"caller-{rng.randrange(customers)}",
+            "type": type_,
+            "ticket_id": f"INC{number // 5:07d}",
+            "attributes": TYPES[type_],
+        }
+
+
+def written(path: Path, events: Iterable[Mapping[str, Any]]) -> Path:
+    path.write_bytes(gzip.compress("".join(json.dumps(event) + "\n" for event in events).encode()))
+    return path
+
+
+def replay(file: Path, connection: Connection, *options: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(file, connection, *options), capture_output=True, text=True, timeout=300, check=False)
+
+
+def command(file: Path, connection: Connection, *options: str) -> tuple[str, ...]:
+    tactus = Path(sys.executable).with_name("tactus")
+    return (str(tactus), "replay", str(file), "--data", str(connection.data), *options)
+
+
+async def settled(connection: Connection) -> int:
+    """The log's length, once every record in it has been dealt with."""
+
+    async def length() -> int | None:
+        ends = await log_ends(connection.kafka, EVENT_TOPICS)
+        in_log = sum(end - earliest for earliest, end in ends.values())
+        outcomes = await read_outcomes(connection.metrics["api"][0])
+        return in_log if outcomes.total == in_log else None
+
+    return await eventually(length, what="every record is dealt with", timeout_s=120)
+
+
+async def stored(connection: Connection, source: str) -> list[asyncpg.Record]:
+    database = await asyncpg.connect(connection.postgres)
+    try:
+        return await database.fetch(
+            "SELECT event_id, identity, touchpoint, occurred_at FROM touchpoint WHERE source = $1", source
+        )
+    finally:
+        await database.close()
+
+
+async def tallies(connection: Connection) -> list[asyncpg.Record]:
+    """The whole tally view, and every score."""
+    database = await asyncpg.connect(connection.postgres)
+    try:
+        rows = await database.fetch("SELECT * FROM tally ORDER BY identity, touchpoint, channel, place, hour")
+        scores = await database.fetch("SELECT person_id, score, confidence FROM customer_score ORDER BY person_id")
+    finally:
+        await database.close()
+    return rows + scores
+
+
+def test_counts_end_the_output(stack: Connection, tmp_path: Path) -> None:
+    file = written(tmp_path / "support_incident_events.ndjson.gz", tickets(40, customers=5))
+
+    done = replay(file, stack)
+
+    assert done.returncode == 0, done.stderr
+    assert re.fullmatch(r"sent 40, accepted 40, rejected 0, \d+ events/s", done.stdout.splitlines()[-1])
+
+
+async def test_every_event_of_a_service_desk_is_stored_once_under_its_caller(stack: Connection, tmp_path: Path) -> None:
+    file = REAL if REAL.exists() else written(tmp_path / REAL.name, tickets(5000, customers=300))
+    with gzip.open(file) as lines:
+        events = [json.loads(line) for line in lines]
+
+    first = replay(file, stack, "--speed", "max", "--source", "desk")
+    in_log = await settled(stack)
+    rows = await stored(stack, "shop/desk")
+    before = await tallies(stack)
+    second = replay(file, stack, "--speed", "max", "--source", "desk")
+    twice = await settled(stack)
+
+    assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
+    assert f"accepted {len(events)}, rejected 0" in first.stdout
+    assert Counter(row["event_id"] for row in rows) == Counter(event["event_id"] for event in events)
+    assert Counter(row["identity"] for row in rows) == Counter(f"customer:{event['customer_id']}" for event in events)
+    assert {row["touchpoint"] for row in rows} >= {
+        "case.opened",
+        "case.resolved",
+        "call.transferred",
+        "x.ticket_closed",
+    }
+    newest = max(row["occurred_at"] for row in rows)
+    assert timedelta(0) <= datetime.now(UTC) - newest < timedelta(hours=2)
+    assert twice == in_log + len(events)
+    assert await tallies(stack) == before
+    assert len(await stored(stack, "shop/desk")) == len(events)
+
+
+async def test_a_replay_that_was_interrupted_goes_on_where_it_was(stack: Connection, tmp_path: Path) -> None:
+    events = list(tickets(3000, customers=50))
+    file = written(tmp_path / "broken_off.ndjson.gz", events)
+    options = ("--map", str(maps() / "support_incident_events.yaml"))
+    slow = await asyncio.create_subprocess_exec(
+        *command(file, stack, "--speed", "60000", *options), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    # Far more than what is asserted below: an event is stored before its verdict has come back and is counted.
+    await stored_at_least(500, stack, "shop/replay/broken_off")
+    slow.send_signal(signal.SIGINT)
+    said, told = (output.decode() for output in await slow.communicate())
+
+    rest = replay(file, stack, *options)
+    await settled(stack)
+
+    assert slow.returncode == 130, told
+    assert "the same command goes on from here" in told
+    assert 50 <= int(re.findall(r"accepted (\d+)", said)[-1]) < 3000
+    assert rest.returncode == 0, rest.stderr
+    rows = await stored(stack, "shop/replay/broken_off")
+    assert Counter(row["event_id"] for row in rows) == Counter(event["event_id"] for event in events)
+
+
+async def test_as_is_keeps_the_times_of_long_ago(stack: Connection, tmp_path: Path) -> None:
+    events = list(tickets(30, customers=3))
+    file = written(tmp_path / "support_incident_events.ndjson.gz", events)
+
+    done = replay(file, stack, "--as-is", "--source", "long-ago")
+    await settled(stack)
+
+    assert done.returncode == 0, done.stderr
+    rows = await stored(stack, "backfill/long-ago")
+    times = {row["event_id"]: row["occurred_at"] for row in rows}
+    assert times == {event["event_id"]: datetime.fromisoformat(event["occurred_at"]) for event in events}
+
+
+async def test_lines_that_cannot_be_events_are_told_and_cost_no_other(stack: Connection, tmp_path: Path) -> None:
+    good = list(tickets(20, customers=3))
+    nobody = {**good[0], "event_id": "nobody", "customer_id": None}
+    unheard = {**good[1], "event_id": "unheard", "type": "Ticket cloned"}
+    negative = {**good[2], "event_id": "negative", "type": "ticket_resolved", "attributes": {"hours_open": -1}}
+    file = tmp_path / "support_incident_events.ndjson"
+    lines = [json.dumps(event) for event in (*good, nobody, unheard, negative)]
+    file.write_text("\n".join([*lines, "{broken", ""]))
+
+    done = replay(file, stack, "--source", "mixed")
+    await settled(stack)
+
+    assert done.returncode == 1
+    assert "rejected 1: names nobody: it has no customer_id (first: line 21)" in done.stdout
+    assert "rejected 1: is not a JSON object (first: line 24)" in done.stdout
+    assert re.search(r"rejected 1: .*wait_seconds.* \(first: event negative\)", done.stdout)
+    assert "sent 22, accepted 21, rejected 3" in done.stdout
+    rows = {row["event_id"]: row["touchpoint"] for row in await stored(stack, "shop/mixed")}
+    assert rows.keys() == {event["event_id"] for event in good} | {"unheard"}
+    assert rows["unheard"] == "x.ticket_cloned"
+
+
+def test_a_file_without_a_map_says_how_to_write_one(stack: Connection, tmp_path: Path) -> None:
+    file = written(tmp_path / "unheard_of.ndjson.gz", tickets(1, customers=1))
+
+    done = replay(file, stack)
+
+    assert done.returncode == 1
+    assert "--map" in done.stderr
+
+
+def send(connection: Connection, *options: str) -> subprocess.CompletedProcess[str]:
+    tactus = Path(sys.executable).with_name("tactus")
+    return subprocess.run(
+        (str(tactus), "send", *options, "--data", str(connection.data)),
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+async def test_one_event_is_sent_from_arguments_and_from_the_example(stack: Connection) -> None:
+    described = ("--touchpoint", "call.answered", "--customer", "c-7")
+
+    call = send(stack, *described, "--property", "wait_seconds=420")
+    example = send(stack, "--example")
+    await settled(stack)
+
+    assert (call.returncode, example.returncode) == (0, 0), call.stderr + example.stderr
+    assert re.fullmatch(r"accepted \S+: durable in the log\n", call.stdout)
+    rows = {(row["identity"], row["touchpoint"]) for row in await stored(stack, "shop/command-line")}
+    assert rows >= {("customer:c-7", "call.answered"), ("customer:c-1001", "survey.csat")}
+
+
+async def test_a_stack_that_only_settings_name_is_reached(stack: Connection, tmp_path: Path) -> None:
+    file = written(tmp_path / "support_incident_events.ndjson.gz", tickets(9, customers=2))
+    ingest, api = httpx.URL(stack.ingest), httpx.URL(stack.api)
+    named = {
+        "TACTUS_INGEST__PORT": str(ingest.port),
+        "TACTUS_API__PORT": str(api.port),
+        "TACTUS_WRITE_KEY": stack.keys["server"],
+        "TACTUS_READ_KEY": stack.keys["read"],
+    }
+
+    def tactus(*arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            (str(Path(sys.executable).with_name("tactus")), *arguments),
+            env=os.environ | named,
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    sent = tactus("send", "--touchpoint", "case.opened", "--customer", "c-elsewhere")
+    replays = [tactus("replay", str(file), "--source", "elsewhere") for _ in "12"]
+    await settled(stack)
+    explained = tactus("explain", "c-elsewhere")
+
+    runs = (sent, *replays, explained)
+    assert [run.returncode for run in runs] == [0] * 4, [run.stderr for run in runs]
+    assert len(await stored(stack, "shop/elsewhere")) == 9
+    assert explained.stdout.startswith("customer:c-elsewhere\n")
+    assert explained.stdout.endswith(" = 30.49\n")
+
+
+def test_a_refused_event_is_told_why(stack: Connection) -> None:
+    described = ("--touchpoint", "survey.csat", "--customer", "c-7")
+
+    done = send(stack, *described, "--rating", "csat5=9")
+
+    assert done.returncode == 1
+    assert re.match(r"rejected \S+: .*rating", done.stdout)
+
+
+def maps() -> Path:
+    return Path(__file__).parents[3] / "services" / "commands" / "maps"
+
+
+async def stored_at_least(least: int, connection: Connection, source: str) -> None:
+    async def enough() -> bool:
+        return len(await stored(connection, source)) >= least
+
+    await eventually(enough, what=f"{least} events of {source} are stored", timeout_s=60)

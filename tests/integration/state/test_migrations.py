@@ -1,0 +1,86 @@
+"""Migrations: forward only, any number of migrators, equal to schema.sql."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from importlib import resources
+
+import asyncpg
+import pytest
+
+from services.infra.errors import ConfigurationError
+from services.state.migrations import migrate, migrations, pending
+from tests.support.databases import Databases
+
+pytestmark = pytest.mark.integration
+
+SHAPE = """
+SELECT 'column', table_name, column_name, data_type, coalesce(column_default, ''), is_nullable
+FROM information_schema.columns WHERE table_schema = 'public' AND table_name <> 'schema_migration'
+UNION ALL
+SELECT 'index', tablename, indexname, indexdef, '', '' FROM pg_indexes
+WHERE schemaname = 'public' AND tablename <> 'schema_migration'
+UNION ALL
+SELECT 'view', viewname, definition, '', '', '' FROM pg_views WHERE schemaname = 'public'
+UNION ALL
+SELECT 'constraint', conrelid::regclass::text, conname, pg_get_constraintdef(oid), '', '' FROM pg_constraint
+WHERE connamespace = 'public'::regnamespace AND conrelid::regclass::text <> 'schema_migration'
+ORDER BY 1, 2, 3
+"""
+
+
+@pytest.fixture
+async def empty_dsn(databases: Databases) -> AsyncIterator[str]:
+    """A database without a schema."""
+    name = "tactus_empty"
+    server = await asyncpg.connect(databases.server.dsn)
+    await server.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    yield databases.server.dsn_of(name)
+    await server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await server.close()
+
+
+async def shape(dsn: str) -> list[tuple[object, ...]]:
+    connection = await asyncpg.connect(dsn)
+    rows = await connection.fetch(SHAPE)
+    await connection.close()
+    return [tuple(row) for row in rows]
+
+
+async def test_eight_migrators_at_once_apply_each_migration_once(empty_dsn: str) -> None:
+    results = await asyncio.gather(*(migrate(empty_dsn) for _ in range(8)))
+
+    assert sorted(len(result) for result in results) == [0] * 7 + [len(migrations())]
+    assert await pending(empty_dsn) == []
+
+
+async def test_an_empty_database_is_told_what_it_lacks(empty_dsn: str) -> None:
+    assert await pending(empty_dsn) == [migration.name for migration in migrations()]
+
+
+async def test_the_migrations_leave_the_schema_that_schema_sql_shows(empty_dsn: str, postgres_dsn: str) -> None:
+    text = resources.files("services.state").joinpath("sql", "schema.sql").read_text(encoding="utf-8")
+    connection = await asyncpg.connect(empty_dsn)
+    await connection.execute(text)
+    await connection.close()
+
+    assert await shape(empty_dsn) == await shape(postgres_dsn)
+
+
+async def test_an_edited_migration_is_refused_with_what_to_do(postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute("UPDATE schema_migration SET sha256 = 'edited' WHERE version = 1")
+    await connection.close()
+
+    with pytest.raises(ConfigurationError, match="was changed after it was applied"):
+        await migrate(postgres_dsn)
+
+
+async def test_a_database_ahead_of_the_code_is_refused(postgres_dsn: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute("INSERT INTO schema_migration (version, name, sha256) VALUES (9999, '9999_later.sql', '')")
+    await connection.close()
+
+    with pytest.raises(ConfigurationError, match="run the newer version"):
+        await migrate(postgres_dsn)

@@ -1,0 +1,60 @@
+"""The demo's last line: what it says, and when it does not add up."""
+
+from __future__ import annotations
+
+import pytest
+
+from services.demo.counts import Counts, Outcomes
+from services.demo.traffic import Expected
+
+EXPECTED = Expected(applied=95, duplicate=3, conflict=2, refused=4)
+
+
+def counts(
+    *, accepted: int = 100, in_log: int = 100, applied: int = 95, duplicate: int = 3, conflict: int = 2, dead: int = 0
+) -> Counts:
+    return Counts(
+        accepted=accepted,
+        in_log=in_log,
+        outcomes=Outcomes(applied=applied, duplicate=duplicate, conflict=conflict, dead=dead, erased=0),
+    )
+
+
+def test_the_line_names_every_count() -> None:
+    assert counts().line() == (
+        "accepted 100, in log 100, applied 95, duplicate 3, conflict 2, dead-lettered 0, erased 0, lost 0"
+    )
+
+
+def test_counts_that_are_what_was_sent_have_no_finding() -> None:
+    assert counts().settled
+    assert counts().findings(EXPECTED, repeated=0) == []
+
+
+@pytest.mark.parametrize(
+    ("found", "finding"),
+    [
+        (counts(in_log=99, applied=94), "lost is 1"),
+        (counts(applied=94), "lost is 1"),
+        (counts(applied=94, duplicate=4), "applied is 94"),
+        (counts(applied=96, duplicate=2), "applied is 96"),
+        (counts(duplicate=4, conflict=1), "conflict is 1"),
+        (counts(applied=94, dead=1), "dead-lettered is 1"),
+        (counts(accepted=99), "accepted is 99"),
+        (counts(in_log=101, duplicate=4), "records beyond those accepted is 1"),
+    ],
+)
+def test_a_count_that_differs_is_a_finding(found: Counts, finding: str) -> None:
+    assert any(line.startswith(finding) for line in found.findings(EXPECTED, repeated=0))
+
+
+def test_what_had_to_be_sent_again_may_be_in_the_log_twice_and_no_more() -> None:
+    twice = counts(in_log=105, duplicate=7, conflict=3)
+
+    assert twice.findings(EXPECTED, repeated=5) == []
+    assert twice.findings(EXPECTED, repeated=4) != []
+
+
+def test_what_nobody_has_dealt_with_yet_is_not_settled() -> None:
+    assert not counts(applied=94).settled
+    assert not counts(in_log=99, applied=94).settled

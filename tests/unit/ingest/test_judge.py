@@ -1,0 +1,364 @@
+"""Which events are good, and what the log gets of them."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import TypeAdapter
+
+from schemas.instant import write_instant
+from schemas.topics import EVENTS, LATE
+from schemas.touchpoint import TouchpointRecord
+from services.infra.pseudonyms import pseudonym
+from services.infra.sources import Source
+from services.ingest.judge import Accepted, arrival
+from services.ingest.refusal import Reason, Rejected
+from tests.support.senders import ANONYMOUS, BACKFILL, BROWSER, HASH_KEY, PATIENT, SERVER, data, event, judge_of_test
+
+NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
+KEY = HASH_KEY.encode()
+RECORD = TypeAdapter(TouchpointRecord)
+
+
+def judge(sent: object, source: Source = SERVER) -> Accepted | Rejected:
+    since = NOW - datetime(1970, 1, 1, tzinfo=UTC)
+    received = arrival(since // timedelta(microseconds=1))
+    return judge_of_test().judge(sent, source=source, received=received)
+
+
+def accepted(sent: object, source: Source = SERVER) -> Accepted:
+    outcome = judge(sent, source)
+    assert isinstance(outcome, Accepted), outcome
+    return outcome
+
+
+def record(sent: object, source: Source = SERVER) -> dict[str, Any]:
+    written: dict[str, Any] = json.loads(accepted(sent, source).value)
+    RECORD.validate_python(written)
+    return written
+
+
+def reason(sent: object, source: Source = SERVER) -> Reason:
+    outcome = judge(sent, source)
+    assert isinstance(outcome, Rejected), outcome
+    return outcome.reason
+
+
+def named(*identities: tuple[str, str], subject: str | None = None) -> dict[str, object]:
+    listed = [{"kind": kind, "value": value} for kind, value in identities]
+    sent = event() | {"data": data(identities=listed or None)}
+    return sent if subject is None else sent | {"subject": subject}
+
+
+def test_the_log_gets_the_whole_event_in_one_canonical_form() -> None:
+    sent = {
+        "time": "2026-03-01T12:30:00.5+01:00",
+        "source": "till-3",
+        "id": "sale 7",
+        "data": {
+            "touchpoint": "pos.sale_completed",
+            "properties": {"b": [1, None], "a": {"z": None}},
+            "place": "store/042",
+            "stake": 1,
+            "identities": [{"value": "c1", "kind": "customer"}],
+        },
+    }
+
+    written = accepted(sent)
+
+    assert written.value == (
+        b'{"channelorigin":"catalogue","data":{"channel":"pos","identities":[{"kind":"customer","value":"c1"}],"place":"store/042",'
+        b'"properties":{"a":{"z":null},"b":[1,null]},"stake":1.0,"touchpoint":"pos.sale_completed"},'
+        b'"datacontenttype":"application/json","id":"sale 7","receivedat":"2026-03-01T12:00:00.123456Z",'
+        b'"source":"shop/till-3","specversion":"1.0","subject":"customer:c1","time":"2026-03-01T11:30:00.500000Z",'
+        b'"type":"tactus.touchpoint.v1"}'
+    )
+    assert (written.topic, written.key, written.event_id) == (EVENTS, b"customer:c1", "sale 7")
+    RECORD.validate_json(written.value)
+
+
+def test_the_stored_source_starts_with_the_keys_own() -> None:
+    assert record(event())["source"] == "shop"
+    assert record(event(source="shop"))["source"] == "shop/shop"
+    assert record(event(source="/a/b"), BROWSER)["source"] == "site//a/b"
+
+
+def test_the_strongest_identity_takes_the_event() -> None:
+    sent = named(("device", "d1"), ("anonymous", "a1"), ("x-crm", "7"), ("phone", "+48 600 100 200"),
+                 ("email", " Ann@Example.COM "), ("loyalty", "L1"))  # fmt: skip
+    mail = pseudonym(KEY, "email", "ann@example.com")
+    phone = pseudonym(KEY, "phone", "+48600100200")
+
+    written = record(sent)
+
+    assert written["subject"] == "loyalty:L1"
+    assert [f"{i['kind']}:{i['value']}" for i in written["data"]["identities"]] == [
+        "loyalty:L1", f"email_hash:{mail}", f"phone_hash:{phone}", "x-crm:7", "anonymous:a1", "device:d1",
+    ]  # fmt: skip
+
+
+def test_mail_and_phone_never_reach_the_log() -> None:
+    sent = named(("email", "Ann@Example.com"), ("phone", "600 100 200"), subject="email:ann.two@example.com")
+
+    value = accepted(sent).value.lower()
+
+    assert b"example" not in value
+    assert b"600" not in value
+
+
+@pytest.mark.parametrize(
+    ("subject", "expected"),
+    [
+        ("c9", "customer:c9"),
+        ("customer:c9", "customer:c9"),
+        ("anonymous:a9", "anonymous:a9"),
+        ("urn:people:9", "customer:urn:people:9"),
+        ("loyalty:a:b", "loyalty:a:b"),
+        ("x-shop_7:9", "x-shop_7:9"),
+        ("x--shop:9", "customer:x--shop:9"),
+        ("x-" + "a" * 31 + ":9", "customer:x-" + "a" * 31 + ":9"),
+    ],
+)
+def test_a_subject_names_the_person_and_a_bare_one_the_customer(subject: str, expected: str) -> None:
+    assert record(named(subject=subject))["subject"] == expected
+
+
+def test_a_subject_beside_identities_is_one_more_identity() -> None:
+    written = record(named(("anonymous", "a1"), subject="loyalty:L1"))
+
+    assert written["subject"] == "loyalty:L1"
+    assert len(written["data"]["identities"]) == 2
+
+
+def test_an_identity_named_twice_counts_once() -> None:
+    assert len(record(named(("customer", "c1"), ("customer", "c1"), subject="c1"))["data"]["identities"]) == 1
+
+
+def test_two_customers_in_one_event_are_refused() -> None:
+    assert reason(named(("customer", "c1"), ("customer", "c2"))) is Reason.TWO_CUSTOMERS
+    assert reason(named(("customer", "c1"), subject="c2")) is Reason.TWO_CUSTOMERS
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "null",
+        "undefined",
+        "0",
+        "00000000-0000-0000-0000-000000000000",
+        "anonymous",
+        "[object Object]",
+        "NaN",
+        " ",
+        "N/A",
+    ],
+)
+@pytest.mark.parametrize("kind", ["customer", "loyalty", "device", "x-crm"])
+def test_a_value_that_must_never_name_anyone_is_refused(kind: str, value: str) -> None:
+    assert reason(named((kind, value))) is Reason.IDENTITY
+    assert reason(named(("customer", "c1"), subject=f"{kind}:{value}")) is Reason.IDENTITY
+
+
+@pytest.mark.parametrize(("kind", "value"), [("email", "ann"), ("email", "a@"), ("phone", "12"), ("phone", "call me")])
+def test_what_is_no_address_or_number_is_refused(kind: str, value: str) -> None:
+    assert reason(named((kind, value))) is Reason.IDENTITY
+
+
+@pytest.mark.parametrize("kind", ["email_hash", "phone_hash", "cookie", "Customer", "x-", ""])
+def test_other_kinds_are_refused(kind: str) -> None:
+    assert reason(named((kind, "v"))) is Reason.INVALID
+
+
+@pytest.mark.parametrize("identities", [[], None])
+def test_an_event_about_nobody_is_refused(identities: object) -> None:
+    assert reason({"id": "e1", "data": data(identities=identities)}) is Reason.INVALID
+
+
+def test_an_event_without_a_time_takes_the_time_of_arrival() -> None:
+    written = record(event())
+
+    assert written["time"] == written["receivedat"] == write_instant(NOW)
+    assert written["timeorigin"] == "arrival"
+
+
+def at(offset: timedelta) -> dict[str, object]:
+    return event(time=write_instant(NOW + offset))
+
+
+def test_a_time_up_to_five_minutes_ahead_is_the_clients_own() -> None:
+    written = record(at(timedelta(minutes=5)))
+
+    assert written["time"] == write_instant(NOW + timedelta(minutes=5))
+    assert "timeorigin" not in written
+
+
+def test_a_time_further_ahead_is_clamped_to_arrival_and_marked() -> None:
+    for ahead in (timedelta(minutes=5, microseconds=1), timedelta(days=30_000)):
+        written = record(at(ahead))
+        assert written["time"] == written["receivedat"]
+        assert written["timeorigin"] == "clamped"
+        assert written["clienttime"] == write_instant(NOW + ahead)
+
+
+def test_events_older_than_a_day_take_the_late_lane() -> None:
+    assert accepted(at(-timedelta(hours=24))).topic == EVENTS
+    assert accepted(at(-timedelta(hours=24, microseconds=1))).topic == LATE
+
+
+def test_events_older_than_400_days_need_the_backfill_right() -> None:
+    assert accepted(at(-timedelta(days=400))).topic == LATE
+    assert reason(at(-timedelta(days=400, microseconds=1))) is Reason.TOO_OLD
+    assert accepted(at(-timedelta(days=2000)), BACKFILL).topic == LATE
+
+
+def test_before_1970_no_key_may_send() -> None:
+    assert reason(event(time="1969-12-31T23:59:59.999999Z"), BACKFILL) is Reason.TOO_OLD
+    assert accepted(event(time="1970-01-01T00:00:00Z"), BACKFILL).topic == LATE
+
+
+@pytest.mark.parametrize(
+    "time",
+    ["2026-03-01", "2026-03-01T12:00:00", "2026-03-01 12:00:00Z", "2026-02-30T00:00:00Z", "2026-03-01T24:00:00Z",
+     "2026-03-01T12:00:00+99:99", "10000-01-01T00:00:00Z", "1772366400", "", 1_772_366_400.5, -1, True, "9999-12-31T23:59:59-23:59"],
+)  # fmt: skip
+def test_what_is_no_instant_is_refused(time: object) -> None:
+    assert reason(event(time=time)) is Reason.INVALID
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"touchpoint": "survey.nps", "rating": {"value": 11}},
+        {"touchpoint": "survey.nps", "rating": {"value": -1}},
+        {"touchpoint": "survey.csat", "rating": {"value": 0}},
+        {"touchpoint": "survey.csat", "rating": {"value": 1e300}},
+        {"touchpoint": "survey.csat", "rating": {"value": 3, "scale": {"lo": 1, "mid": 1, "hi": 5}}},
+        {"touchpoint": "survey.csat", "rating": {"value": 3, "scale": "stars9"}},
+        {"touchpoint": "web.page_viewed", "rating": {"value": 9, "scale": "csat5"}},
+        {"stake": 2.1}, {"stake": -0.1}, {"stake": True}, {"stake": "1"}, {"valence": "good"},
+        {"touchpoint": "call.answered", "properties": {"wait_seconds": -1}},
+        {"touchpoint": "Web.Page"}, {"touchpoint": "a" * 300}, {"touchpoint": "a..b"}, {"touchpoint": "a\n"},
+        {"channel": "WEB"}, {"place": "store"}, {"text": "\0"}, {"text": "x" * 10_000}, {"more": 1},
+        {"properties": {"\0": 1}}, {"properties": {"a": {"b": "\0"}}}, {"properties": {"a": 2**64}},
+        {"properties": [1]}, {"properties": {"a": "\ud800"}}, {"identities": [{"kind": "customer"}]},
+    ],
+)  # fmt: skip
+def test_what_the_schema_or_the_catalogue_forbids_is_refused(fields: dict[str, object]) -> None:
+    assert reason({"id": "e1", "data": data(**fields)}) is Reason.INVALID
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"id": ""}, {"id": "x" * 129}, {"id": 7}, {"id": "a\0b"}, {"id": "a\nb"}, {"id": None}, {"source": ""},
+     {"source": "x" * 129}, {"specversion": "0.3"}, {"type": "tactus.touchpoint.v2"}, {"tenant_id": "t"},
+     {"subject": ""}, {"subject": "email_hash:abc"}, {"data": "{}"}, {"data": None}, {"data": []},
+     {"datacontenttype": "text/xml"}],
+)  # fmt: skip
+def test_an_envelope_that_does_not_fit_is_refused(attributes: dict[str, object]) -> None:
+    assert reason(event() | attributes) is Reason.INVALID
+
+
+@pytest.mark.parametrize("sent", [None, 1, "x", [], [[]], True, {}])
+def test_what_is_no_event_is_refused(sent: object) -> None:
+    assert reason(sent) is Reason.INVALID
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["__proto__", "${jndi:ldap://x}", "{{7*7}}", "' OR 1=1--", "../../etc/passwd", "<script>alert(1)</script>",
+     "=cmd|'/c'!A1", "zażółć", "cafe\u0301", "👩‍👩‍👧‍👦"],
+)  # fmt: skip
+def test_hostile_values_are_kept_inert(value: str) -> None:
+    written = record(
+        event() | {"data": data(identities=[{"kind": "customer", "value": value}], properties={value: value})}
+    )
+
+    assert written["subject"] == f"customer:{value}"
+    assert written["data"]["properties"] == {value: value}
+
+
+def test_extension_attributes_are_dropped_and_none_can_forge_ours() -> None:
+    written = record(
+        event(traceparent="00-x", receivedat="1999-01-01T00:00:00Z", timeorigin="clamped", partitionkey="p")
+    )
+
+    assert written["receivedat"] == write_instant(NOW)
+    assert written["timeorigin"] == "arrival"
+    assert not {"traceparent", "partitionkey"} & written.keys()
+
+
+def test_an_unknown_touchpoint_is_kept_under_its_own_name() -> None:
+    outcome = accepted({"id": "e1", "data": data(touchpoint="x.new_thing", channel=None)})
+
+    assert not outcome.known
+    assert outcome.channel == "any"
+    assert json.loads(outcome.value)["data"]["touchpoint"] == "x.new_thing"
+    assert accepted(event()).known
+
+
+def test_a_browser_key_cannot_forge_a_delivery_or_a_till() -> None:
+    for touchpoint in ("delivery.lost_or_returned", "pos.sale_completed", "identity.linked", "case.resolved"):
+        assert reason({"id": "e1", "data": data(touchpoint=touchpoint)}, BROWSER) is Reason.NOT_ALLOWED
+    for touchpoint in ("web.page_viewed", "x.anything", "product.activated"):
+        accepted({"id": "e1", "data": data(touchpoint=touchpoint)}, BROWSER)
+
+
+def test_an_anonymous_source_cannot_name_a_customer() -> None:
+    assert reason(event(), ANONYMOUS) is Reason.NOT_ALLOWED
+    assert reason(named(("anonymous", "a1"), subject="email:ann@example.com"), ANONYMOUS) is Reason.NOT_ALLOWED
+    accepted(named(("anonymous", "a1"), ("device", "d1")), ANONYMOUS)
+
+
+SECRET = "sEcReT-7391"
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        event() | {SECRET: 1},
+        event() | {"id": SECRET + "\n"},
+        event() | {"data": data(**{SECRET: 1})},
+        event() | {"data": data(channel=SECRET)},
+        event() | {"data": data(properties={SECRET: "\0"})},
+        event() | {"data": data(identities=[{"kind": SECRET, "value": SECRET}])},
+        event() | {"data": data(rating={"scale": SECRET, "value": 1})},
+        event(time=SECRET),
+        event(subject="email:" + SECRET),
+        SECRET,
+    ],
+)
+def test_a_refusal_never_repeats_the_input(sent: object) -> None:
+    outcome = judge(sent)
+
+    assert isinstance(outcome, Rejected)
+    assert SECRET.lower() not in outcome.detail.lower()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=10,
+)
+FIELDS = ("id", "source", "time", "subject", "type", "specversion", "touchpoint", "channel", "place", "identities",
+          "kind", "value", "rating", "scale", "valence", "stake", "text", "properties", "data", "account")  # fmt: skip
+
+
+@PATIENT
+@given(
+    st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4),
+    st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4),
+)
+def test_whatever_json_comes_the_verdict_is_a_record_that_fits_or_a_refusal(
+    envelope: dict[str, object], inside: dict[str, object]
+) -> None:
+    for sent in (envelope, event() | envelope, event() | {"data": data(**inside)}):
+        match judge(sent):
+            case Accepted(value=value):
+                RECORD.validate_json(value)
+            case Rejected(detail=detail):
+                assert detail
