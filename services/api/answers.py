@@ -31,7 +31,7 @@ from services.core.scoring import (
     read_dimensions,
     receipt,
 )
-from services.core.tally import MICRO
+from services.core.tallies import MICRO
 from services.state.snapshot import Alert, Event, Experience, Latest, Person
 
 WEEK_HOURS: Final = 7 * 24

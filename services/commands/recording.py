@@ -8,7 +8,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -157,11 +157,6 @@ def _kept(path: Path) -> Shift:
             f"{path} is damaged; it says by how many hours a file's times were moved: write the hours back, "
             "or replay into an empty data directory"
         ) from error
-
-
-def instant(now_us: int) -> datetime:
-    """Microseconds since 1970 as a time in UTC."""
-    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=now_us)
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from services.client.events import BATCH_EVENTS_MAX, EventsClient, Outgoing, bat
 from services.client.outcome import Outcome
 from services.commands.line_map import Unreadable
 from services.commands.line_map_file import find_map, load_map, stem
-from services.commands.recording import HOUR, Recorded, Recording, Scan, instant, kept_shift
+from services.commands.recording import HOUR, Recorded, Recording, Scan, kept_shift
+from services.core.instants import instant_of
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, TactusError
@@ -111,7 +112,7 @@ def _recording(file: Path, *, map_file: Path | None) -> Recording:
 
 def _plan(recording: Recording, *, speed: float | None, source: str | None, as_is: bool, door: Door) -> Plan:
     _say(f"reading {recording.path} …")
-    now = instant(SystemClock().now_us())
+    now = instant_of(SystemClock().now_us())
     scan = recording.scan(now=now)
     source = source or f"replay/{stem(recording.path)}"
     return Plan(

@@ -16,7 +16,8 @@ from schemas.instant import write_instant
 from schemas.touchpoint import TYPE, identity_of_subject
 from services.client.endpoints import Door, find_ingest
 from services.client.events import Outgoing, Verdict, batches, open_client
-from services.commands.recording import UNREADABLE, instant
+from services.commands.recording import UNREADABLE
+from services.core.instants import instant_of
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, InvalidEventError, TactusError
 
@@ -155,7 +156,7 @@ def _event(fields: Mapping[str, object]) -> Outgoing:
         "id": str(uuid.uuid4()),
         "source": SOURCE,
         "type": TYPE,
-        "time": write_instant(instant(SystemClock().now_us())),
+        "time": write_instant(instant_of(SystemClock().now_us())),
         **fields,
     }
     return Outgoing(str(event["id"]), msgspec.json.encode(event))

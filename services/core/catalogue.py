@@ -7,7 +7,7 @@ from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.core.tally import MICRO
+from services.core.tallies import MICRO
 from services.core.valence import Arguments, Const, Felt, NoValence, Refusal, Valence, finite, rated
 
 if TYPE_CHECKING:

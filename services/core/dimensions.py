@@ -1,17 +1,16 @@
-"""Leaves (touchpoint, channel, place) as numbers, with the arrays that reading scores needs."""
+"""What a score can be read along, and leaves (touchpoint, channel, place) as numbers with the arrays for that."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from services.core.scoring import DIMENSIONS
-
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import NDArray
 
@@ -24,6 +23,20 @@ class Leaf(NamedTuple):
     touchpoint: str
     channel: str
     place: str
+
+
+DIMENSIONS: Final[Mapping[str, Callable[[Leaf, Entry], str]]] = MappingProxyType(
+    {
+        "touchpoint": lambda leaf, _: leaf.touchpoint,
+        "channel": lambda leaf, _: leaf.channel,
+        "stage": lambda _, entry: entry.stage,
+        "category": lambda _, entry: entry.category,
+        "driver": lambda _, entry: entry.driver,
+        "control": lambda _, entry: entry.control,
+        "place": lambda leaf, _: leaf.place,
+    }
+)
+"""What a score can be read along: each row is a filter on leaves; an empty value is no value."""
 
 
 @dataclass(frozen=True, eq=False)

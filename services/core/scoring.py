@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
 import numpy as np
 
-from services.core.tallies import HOUR, LEAF, NEG, NEG2, POS, POS2, N, Q, sort_key
-from services.core.tally import MICRO
+from services.core.dimensions import DIMENSIONS
+from services.core.tallies import HOUR, LEAF, MICRO, NEG, NEG2, POS, POS2, N, Q, sort_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    from services.core.catalogue import Entry, Parameters
-    from services.core.dimensions import Leaf, Leaves
+    from services.core.catalogue import Parameters
+    from services.core.dimensions import Leaves
     from services.core.tallies import Tallies
 
     Floats = NDArray[np.float64]
@@ -29,19 +29,6 @@ HOURS_KEPT: Final = 9600
 
 WINDOWS: Final[Mapping[str, int]] = MappingProxyType({"24h": 24, "7d": 168, "30d": 720, "90d": 2160})
 """Windows people look at, in hours; inside a window nothing decays."""
-
-DIMENSIONS: Final[Mapping[str, Callable[[Leaf, Entry], str]]] = MappingProxyType(
-    {
-        "touchpoint": lambda leaf, _: leaf.touchpoint,
-        "channel": lambda leaf, _: leaf.channel,
-        "stage": lambda _, entry: entry.stage,
-        "category": lambda _, entry: entry.category,
-        "driver": lambda _, entry: entry.driver,
-        "control": lambda _, entry: entry.control,
-        "place": lambda leaf, _: leaf.place,
-    }
-)
-"""What a score can be read along: each row is a filter on leaves; an empty value is no value."""
 
 BANDS: Final = ("unknown", "critical", "low", "fair", "good", "great")
 BAND_FROM: Final = (25.0, 40.0, 60.0, 80.0)

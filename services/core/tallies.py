@@ -1,4 +1,4 @@
-"""Many tallies at once, as integer columns: fold impressions into rows, merge rows with rows."""
+"""Integers that merge: tallies as integer columns; fold impressions into rows, merge rows with rows."""
 
 from __future__ import annotations
 
@@ -6,14 +6,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from services.core.tally import MICRO
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
     Integers = NDArray[np.int64]
+
+MICRO: Final = 1_000_000
+"""Valence and stake are kept in millionths, so that sums are exact and any order gives the same state."""
 
 LEAF: Final = 0
 HOUR: Final = 1
@@ -26,7 +27,7 @@ NEG2: Final = 7
 BEST: Final = 8
 WORST: Final = 9
 WIDTH: Final = 10
-"""Columns of a row: two of its key, then the eight of a Tally in its order."""
+"""Columns of a row: two of its key, then what is remembered: n counts, the others are micro-units."""
 
 OWNER_BITS: Final = 20
 """Owners are numbered within one call; a chunk of 20,000 events touches far fewer than a million persons."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from services.core.instants import HOUR_US, micros_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,9 +38,6 @@ PROMPT: Final = 0.3
 LATE_SCALE_HOURS: Final = 48.0
 """Hours of delay that cost 1 − 1/e of all there is to lose."""
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-MICROSECOND: Final = timedelta(microseconds=1)
-HOUR_MICROSECONDS: Final = 3_600_000_000
 RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
@@ -165,7 +164,7 @@ class Late:
         promised_us = instant_us(promised)
         if promised_us is None:
             return Refusal(f"properties.{promise}", "must be an RFC 3339 time with an offset: 2026-11-20T18:00:00Z")
-        return (arguments.occurred_at_us - promised_us) / HOUR_MICROSECONDS
+        return (arguments.occurred_at_us - promised_us) / HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +244,7 @@ def instant_us(text: object) -> int | None:
     if not isinstance(text, str) or not RFC3339.fullmatch(text):
         return None
     try:
-        return (datetime.fromisoformat(text.upper()) - EPOCH) // MICROSECOND
+        return micros_of(datetime.fromisoformat(text.upper()))
     except (ValueError, OverflowError):
         return None
 

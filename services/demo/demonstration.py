@@ -18,7 +18,7 @@ from services.client.connection import Connection
 from services.client.events import EventsClient, Outgoing, batches
 from services.client.outcome import Outcome
 from services.client.scores import ScoresClient
-from services.commands.recording import instant
+from services.core.instants import instant_of
 from services.demo.board import Board
 from services.demo.counts import Counts, Outcomes
 from services.demo.screen import FRAMES_PER_S, Screen, Status
@@ -103,7 +103,7 @@ class Demonstration:
         return findings
 
     async def _send_history(self) -> None:
-        past = self.shop.history(now=instant(self.clock.now_us()))
+        past = self.shop.history(now=instant_of(self.clock.now_us()))
         self.screen.say(f"Sending {len(past)} events of the past 60 days …")
         for first in range(0, len(past), TICK_EVENTS_MAX):
             if self.stop.is_set():
@@ -122,7 +122,7 @@ class Demonstration:
             if phase is not self.status.phase:
                 await self._enter(phase)
             due = min(int(elapsed_s * self.rate) - told, TICK_EVENTS_MAX)
-            now = instant(self.clock.now_us())
+            now = instant_of(self.clock.now_us())
             await self._send([self.shop.next(now=now, phase=phase) for _ in range(due)])
             told += due
             self.status.events_per_s = told / max(elapsed_s, TICK_S)
@@ -198,7 +198,7 @@ class Demonstration:
         """Measure, twice a second, how long after its 2xx an event can be seen in a score."""
         while not self.stop.is_set():
             await _pause(self.stop, PROBE_EVERY_S)
-            happening = self.shop.mystery(now=instant(self.clock.now_us()))
+            happening = self.shop.mystery(now=instant_of(self.clock.now_us()))
             before = await self._version(happening.customer.identity)
             await self._post([self.traffic.plain(happening)])
             acknowledged_s = time.monotonic()

@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from services.core.tally import ZERO, Tally
+from tests.support.tally import ZERO, Tally
 
 MICRO = 1_000_000
 

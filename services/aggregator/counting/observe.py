@@ -11,7 +11,7 @@ from services.aggregator.counting.event_rows import EventColumns, Floats
 from services.aggregator.processor import Chunk
 from services.core.catalogue import UNKNOWN
 from services.core.dimensions import Leaves
-from services.core.tally import MICRO
+from services.core.tallies import MICRO
 from services.infra import metrics
 
 _EDGES = np.asarray(metrics.SCORE_BOUNDS, dtype=np.float64)

@@ -15,7 +15,7 @@ from schemas.touchpoint import RECORD_IDENTITIES_MAX, RECORD_KIND_PATTERN
 from services.aggregator.processor import Record
 from services.core import identity as identities
 from services.core.catalogue import Arguments, Catalogue, Refusal
-from services.core.tally import MICRO
+from services.core.tallies import MICRO
 
 SPEC_VERSION: Final = "1.0"
 EVENT_TYPE: Final = "tactus.touchpoint.v1"

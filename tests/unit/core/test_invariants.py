@@ -12,7 +12,7 @@ from hypothesis import given
 from services.core.dimensions import Leaves
 from services.core.scoring import read
 from services.core.tallies import Tallies, merge
-from services.core.tally import ZERO, Tally
+from tests.support.tally import ZERO, Tally
 from tests.unit.core.histories import (
     HOURS_MAX,
     LEAVES,

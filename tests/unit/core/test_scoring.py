@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from services.core.catalogue import Arguments, Catalogue, Impression, Parameters
-from services.core.dimensions import Leaves
+from services.core.dimensions import DIMENSIONS, Leaves
 from services.core.scoring import (
     BANDS,
-    DIMENSIONS,
     HOURS_KEPT,
     WINDOWS,
     Reading,

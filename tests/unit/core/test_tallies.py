@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.core.tallies import BEST, NEG, NEG2, POS, POS2, WIDTH, WORST, N, Q, Tallies, fold, merge
-from services.core.tally import MICRO, Tally
+from tests.support.tally import MICRO, Tally
 
 
 def folded(*impressions: tuple[int, int, int, int, int]) -> Tallies:

@@ -1,11 +1,10 @@
-"""Integers that merge: what an identity remembers of one leaf in one hour."""
+"""One tally as plain numbers: what the columns of the core must agree with."""
 
 from __future__ import annotations
 
 from typing import Final, NamedTuple
 
 MICRO: Final = 1_000_000
-"""Valence and stake are kept in millionths, so that sums are exact and any order gives the same state."""
 
 
 def product(a_micro: int, b_micro: int) -> int:
