@@ -15,3 +15,6 @@ EVENT_TOPICS: Final = (EVENTS, LATE)
 
 GROUP: Final = "tactus-aggregator"
 """Faust's application id and hence its consumer group."""
+
+Partition = tuple[str, int]
+"""A topic and the number of one of its partitions."""

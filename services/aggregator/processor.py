@@ -1,12 +1,11 @@
-"""The seam between the stream (Faust) and the work on a chunk (pipeline and store)."""
+"""The seam between the stream (Faust) and the work on a chunk (counting)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-Partition = tuple[str, int]
-"""Topic and partition number."""
+from schemas.topics import Partition
 
 
 class Record(Protocol):

@@ -19,6 +19,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from schemas.problem import MEDIA_TYPE, PROBLEMS, Problem
 from schemas.readapi import ALERTS_MAX, LATEST_MAX
 from services.api.answers import Moment, customer_answer, journey_answer, receipt_answer
+from services.api.experience import experience_of, latest_of
 from services.api.requests import (
     RefusedError,
     accepts_json,
@@ -37,7 +38,9 @@ from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
 from services.infra.sources import Sources
-from services.state.snapshot import CustomerStore, Person, Place, Reading
+from services.state.database import ReadDatabase, Snapshot
+from services.state.events import Place
+from services.state.persons import Person
 
 SCOPE: Final = "scores:read"
 RETRY_AFTER_S: Final = 2
@@ -54,7 +57,7 @@ log = get_logger(__name__)
 class Parts:
     """What the door needs; built in __main__."""
 
-    store: CustomerStore
+    database: ReadDatabase
     catalogue: Catalogue
     sources: Callable[[], Sources]
     hash_key: bytes
@@ -71,7 +74,7 @@ class Question(NamedTuple):
     if_none_match: str | None
 
 
-Answerer = Callable[[Question, Reading, Person], Awaitable[BaseModel]]
+Answerer = Callable[[Question, Snapshot, Person], Awaitable[BaseModel]]
 
 
 def problem_response(slug: str, *, detail: str = "", headers: dict[str, str] | None = None) -> Response:
@@ -97,9 +100,11 @@ class Door:
     async def customer(self, request: Request) -> Response:
         """GET /v1/customers/{identity}."""
 
-        async def answer(question: Question, reading: Reading, person: Person) -> BaseModel:
-            experience = await reading.experience(person, **question.moment.hours)
-            alerts = await reading.alerts(person, until=question.moment.at, limit=ALERTS_MAX)
+        async def answer(question: Question, snapshot: Snapshot, person: Person) -> BaseModel:
+            experience = await experience_of(snapshot, person, **question.moment.hours)
+            alerts = await snapshot.alerts.of_identities(
+                [*person.identities], until=question.moment.at, limit=ALERTS_MAX
+            )
             return customer_answer(person, experience, alerts, catalogue=self._parts.catalogue, moment=question.moment)
 
         return await self._answer(request, answer, named=("at",))
@@ -107,10 +112,12 @@ class Door:
     async def receipt(self, request: Request) -> Response:
         """GET /v1/customers/{identity}/receipt."""
 
-        async def answer(question: Question, reading: Reading, person: Person) -> BaseModel:
+        async def answer(question: Question, snapshot: Snapshot, person: Person) -> BaseModel:
             hour = question.moment.hour
-            experience = await reading.experience(person, **question.moment.hours)
-            latest = await reading.latest(person, from_hour=hour - HOURS_KEPT + 1, until_hour=hour, each=LATEST_MAX)
+            experience = await experience_of(snapshot, person, **question.moment.hours)
+            latest = await latest_of(
+                snapshot, person, from_hour=hour - HOURS_KEPT + 1, until_hour=hour, each=LATEST_MAX
+            )
             return receipt_answer(person, experience, latest, catalogue=self._parts.catalogue, moment=question.moment)
 
         return await self._answer(request, answer, named=("at",))
@@ -118,10 +125,10 @@ class Door:
     async def journey(self, request: Request) -> Response:
         """GET /v1/customers/{identity}/journey."""
 
-        async def answer(question: Question, reading: Reading, person: Person) -> BaseModel:
+        async def answer(question: Question, snapshot: Snapshot, person: Person) -> BaseModel:
             limit = limit_of(question.parameters.get("limit"))
             before = place_of(question.parameters.get("cursor"))
-            events = await reading.journey(person, before=before, limit=limit + 1)
+            events = await snapshot.events.journey([*person.identities], before=before, limit=limit + 1)
             page, more = events[:limit], len(events) > limit
             cursor = cursor_of(Place(page[-1].occurred_at, page[-1].key)) if more else None
             return journey_answer(person, page, catalogue=self._parts.catalogue, next_cursor=cursor)
@@ -143,14 +150,14 @@ class Door:
 
     async def _answer(self, request: Request, answer: Answerer, *, named: tuple[str, ...]) -> Response:
         question = self._question(request, named=named)
-        async with self._parts.store.reading() as reading:
-            person = await reading.person(question.identity)
+        async with self._parts.database.snapshot() as snapshot:
+            person = await snapshot.persons.find(question.identity)
             if person is None:
                 raise RefusedError("unknown-customer")
             headers = {**NO_STORE, "ETag": f'"{person.version}"'}
             if self._unchanged(question, person):
                 return Response(status_code=304, headers=headers)
-            body = await answer(question, reading, person)
+            body = await answer(question, snapshot, person)
         return Response(body.model_dump_json(), media_type="application/json", headers=headers)
 
     def _question(self, request: Request, *, named: tuple[str, ...]) -> Question:

@@ -16,7 +16,7 @@ from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX
 from schemas.touchpoint import IDENTITY_PATTERN, KIND_PATTERN, RECORD_KIND_PATTERN
 from services.infra.errors import InvalidEventError, TactusError
 from services.infra.pseudonyms import HASHED_KINDS, pseudonym
-from services.state.snapshot import END, Place
+from services.state.events import END, Place
 
 PARAMETERS_MAX: Final = 16
 """No operation names more than three."""

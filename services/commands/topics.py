@@ -13,7 +13,8 @@ from services.client.connection import find_connection
 from services.infra.errors import ConfigurationError
 from services.infra.kafka import log_ends
 from services.infra.settings import Settings, read_settings
-from services.state.store import Store
+from services.state.pool import connected
+from services.state.progress import ProgressTable
 
 
 def run(partition: str, *, data: Path | None) -> int:
@@ -47,9 +48,6 @@ async def _accept(partition: tuple[str, int], *, settings: Settings) -> tuple[bo
     if partition not in ends:
         raise ConfigurationError(f"the log has no partition {partition[0]}/{partition[1]}")
     earliest, end = ends[partition]
-    store = await Store.open(settings.postgres, lanes=1)
-    try:
-        moved = await store.accept_lost(partition, earliest=earliest, end=end)
-    finally:
-        await store.close()
+    async with connected(settings.postgres.dsn.get_secret_value(), application="tactus-accept") as statements:
+        moved = await ProgressTable(statements).accept_lost(partition, earliest=earliest, end=end)
     return moved, earliest

@@ -20,13 +20,14 @@ from services.client.outcome import Outcome
 from services.client.scores import ScoresClient
 from services.core.instants import instant_of
 from services.demo.board import Board
-from services.demo.counts import Counts, Outcomes
+from services.demo.counts import Counts
 from services.demo.screen import FRAMES_PER_S, Screen, Status
 from services.demo.shop import Happening, Phase, Shop, phase_at
 from services.demo.traffic import Traffic
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.kafka import log_ends
+from services.state.progress import Outcomes
 
 TICK_S: Final = 0.1
 """Live events go out this often, as many as are due."""

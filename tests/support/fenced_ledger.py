@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from services.aggregator.processor import Bounds, Chunk, Partition
+from schemas.topics import Partition
+from services.aggregator.processor import Bounds, Chunk
 from services.infra.errors import ConfigurationError, FencedError
 
 SCHEMA = """

@@ -16,7 +16,7 @@ from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.valence import NoValence
 from services.infra.settings import PostgresSettings
 from services.infra.sources import Reader, Sources
-from services.state.snapshot import CustomerStore
+from services.state.database import ReadDatabase
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 """The hour at which the worked examples are read."""
@@ -74,11 +74,11 @@ def example_sources() -> Sources:
     )
 
 
-def example_app(store: CustomerStore) -> ASGIApp:
+def example_app(store: ReadDatabase) -> ASGIApp:
     """Build the real application around a store."""
     return create_app(
         Parts(
-            store=store,
+            database=store,
             catalogue=example_catalogue(),
             sources=example_sources,
             hash_key=HASH_KEY,
@@ -89,9 +89,9 @@ def example_app(store: CustomerStore) -> ASGIApp:
 
 
 @asynccontextmanager
-async def opened_store(dsn: str) -> AsyncIterator[CustomerStore]:
+async def opened_store(dsn: str) -> AsyncIterator[ReadDatabase]:
     """Open a store on a database."""
-    store = CustomerStore(PostgresSettings(dsn=SecretStr(dsn), connections_max=2))
+    store = ReadDatabase(PostgresSettings(dsn=SecretStr(dsn), connections_max=2), application="tactus-tests")
     await store.open()
     try:
         yield store

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from services.aggregator.counting.records import Event, Poison, read_record
 from services.aggregator.processor import Chunk, Record
 from services.core.catalogue import Catalogue
+from services.state.dead_letters import DeadLetter
 
 
 class Dead(NamedTuple):
@@ -15,6 +16,12 @@ class Dead(NamedTuple):
 
     poison: Poison
     record: Record
+
+    @property
+    def letter(self) -> DeadLetter:
+        """What is kept of it."""
+        record = self.record
+        return DeadLetter(*self.poison, record.offset, record.key, record.value, record.headers)
 
 
 class Batch(NamedTuple):
@@ -64,3 +71,13 @@ def read_chunk(chunk: Chunk, *, catalogue: Catalogue, known: Mapping[str, object
             events.append(event)
     overridden = sum(event.overridden for event in events)
     return Batch(events, twins, dead, overridden)
+
+
+def refused_by_ingest(chunk: Chunk) -> Batch:
+    """What ingest refused, to be kept beside the worker's own dead letters."""
+    return Batch([], [], [Dead(_reason(record), record) for record in chunk.records], 0)
+
+
+def _reason(record: Record) -> Poison:
+    told = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+    return Poison(told.get("reason", "unknown"), told.get("detail", ""), told.get("source"))

@@ -9,10 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.aggregator.counting.batch import Batch, Dead, Sameness, conflict, sameness
-from services.aggregator.counting.event_rows import EventColumns, event_columns, in_order, touchpoint_copy
-from services.aggregator.counting.numbering import Directory, Triple
+from services.aggregator.counting.event_columns import EventColumns, event_columns, in_order
+from services.aggregator.counting.numbering import Directory
+from services.aggregator.counting.ports import EventsPort
 from services.aggregator.counting.records import Event
-from services.state.transaction import EPOCH, Known, Transaction, micros, signed
+from services.core.instants import EPOCH, micros_of
+from services.state.events import Known, signed
+from services.state.leaves import Triple
 
 Refused = tuple[Event, int]
 """An event that is not new, and the hash of the body that is stored."""
@@ -29,21 +32,20 @@ class Sifted(NamedTuple):
 
 
 async def store_new(
-    transaction: Transaction, batch: Batch, *, directory: Directory, leaf_number: Mapping[Triple, int]
+    stored_events: EventsPort, batch: Batch, *, directory: Directory, leaf_number: Mapping[Triple, int]
 ) -> Sifted:
     """Store the events that no transaction has stored; sorted, so that none waits for another in a circle."""
-    seen = await _seen(transaction, batch.events)
+    seen = await _seen(stored_events, batch.events)
     timed, refused = _divided(batch.events, seen)
     timed = in_order(timed)
     columns = event_columns(timed, directory=directory, leaf_number=leaf_number)
     if timed:
-        rows = touchpoint_copy(timed, columns)
-        known = await transaction.add_touchpoints(rows, count=len(timed))
+        known = await stored_events.add(timed, columns.numbers)
         if known:
             keep, stored = _apart(timed, known)
             refused += stored
             timed = [timed[position] for position in keep.tolist()]
-            columns = EventColumns(*(column[keep] for column in columns))
+            columns = columns.among(keep)
     refused += _twins(batch, refused, elders=seen.elders)
     conflicts = [conflict(event) for event, body_hash in refused if body_hash != signed(event.body_hash)]
     return Sifted(timed, columns, len(refused) - len(conflicts), conflicts)
@@ -60,7 +62,7 @@ def _divided(events: Sequence[Event], seen: _Seen) -> tuple[Sequence[Event], lis
 
 def _apart(timed: Sequence[Event], known: Sequence[Known]) -> tuple[NDArray[np.int64], list[Refused]]:
     """The places of the events that this transaction stored, and the events that were there."""
-    stored = {(one.key, micros(one.occurred_at)): one.body_hash for one in known if one.occurred_at}
+    stored = {(one.key, micros_of(one.occurred_at)): one.body_hash for one in known if one.occurred_at}
     hashes = [stored.get((event.key, event.occurred_us)) for event in timed]
     keep = [place for place, body_hash in enumerate(hashes) if body_hash is None]
     refused = [(event, body_hash) for event, body_hash in zip(timed, hashes, strict=True) if body_hash is not None]
@@ -86,33 +88,33 @@ class _Seen(NamedTuple):
     elders: dict[Sameness, Sameness]
 
 
-async def _seen(transaction: Transaction, events: Sequence[Event]) -> _Seen:
+async def _seen(stored_events: EventsPort, events: Sequence[Event]) -> _Seen:
     """Find what was seen in the last 30 days: events without a time of their own, and clamped ones with their retries.
 
     Where a sender's clock runs ahead, or ours behind, the same event is clamped once and believed another time.
     Whichever of the two the log has first is the one that counts.
     """
-    unowned = [event for event in events if not event.own_time]
-    owned = [event for event in events if event.own_time] if unowned else events
-    seen = await _seen_unowned(transaction, unowned, owned) if unowned else _Seen({}, {})
-    retried = await transaction.clamped(owned) if owned else []
+    timeless = [event for event in events if not event.own_time]
+    timed = [event for event in events if event.own_time] if timeless else events
+    seen = await _seen_timeless(stored_events, timeless, timed) if timeless else _Seen({}, {})
+    retried = await stored_events.clamped(timed) if timed else []
     if retried:
-        ours = {sameness(event) for event in owned} - set(seen.elders.values())
+        ours = {sameness(event) for event in timed} - set(seen.elders.values())
         for one in retried:
-            name = (one.key, micros(one.occurred_at or EPOCH))
+            name = (one.key, micros_of(one.occurred_at or EPOCH))
             if name in ours:
                 seen.old[name] = one.body_hash
     return seen
 
 
-async def _seen_unowned(transaction: Transaction, unowned: Sequence[Event], owned: Sequence[Event]) -> _Seen:
-    known = await transaction.add_seen(unowned)
+async def _seen_timeless(stored_events: EventsPort, timeless: Sequence[Event], timed: Sequence[Event]) -> _Seen:
+    known = await stored_events.add_seen(timeless)
     old = {(one.key, -1): one.body_hash for one in known}
-    clamped = [event for event in unowned if event.client_us is not None and sameness(event) not in old]
+    clamped = [event for event in timeless if event.client_us is not None and sameness(event) not in old]
     if not clamped:
         return _Seen(old, {})
-    believed = {one.key: one.body_hash for one in await transaction.believed(clamped)}
-    ours = {sameness(event): event for event in owned}
+    believed = {one.key: one.body_hash for one in await stored_events.believed(clamped)}
+    ours = {sameness(event): event for event in timed}
     elders: dict[Sameness, Sameness] = {}
     for event in clamped:
         elder = ours.get((event.key, event.client_us or 0))
@@ -122,5 +124,5 @@ async def _seen_unowned(transaction: Transaction, unowned: Sequence[Event], owne
             elders[sameness(event)] = sameness(elder)
             believed[event.key] = signed(elder.body_hash)
     if believed:
-        await transaction.correct_seen(believed)
+        await stored_events.correct_seen(believed)
     return _Seen(old, elders)

@@ -15,12 +15,12 @@ from schemas.touchpoint import RECORD_IDENTITIES_MAX, RECORD_KIND_PATTERN
 from services.aggregator.processor import Record
 from services.core import identity as identities
 from services.core.catalogue import Arguments, Catalogue, Refusal
+from services.core.instants import HOUR_US
 from services.core.tallies import MICRO
 
 SPEC_VERSION: Final = "1.0"
 EVENT_TYPE: Final = "tactus.touchpoint.v1"
 
-HOUR_US: Final = 3_600_000_000
 TIME_US_MAX: Final = (1 << 20) * HOUR_US
 """Hours since 1970 are kept in 20 bits of the sort key: until the year 2089."""
 
@@ -103,6 +103,11 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     source: str
     event_id: str
     overridden: bool
+
+    @property
+    def body(self) -> bytes:
+        """The record's value, as it stands in the log."""
+        return self.record.value or b""
 
 
 class Poison(NamedTuple):

@@ -21,7 +21,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from faust.types.tuples import ack_lock
 
-from services.aggregator.processor import Bounds, Chunk, Partition, Processor, Record
+from schemas.topics import Partition
+from services.aggregator.processor import Bounds, Chunk, Processor, Record
 from services.aggregator.stream.chain import Chain
 from services.aggregator.stream.lanes import Lanes
 from services.infra.errors import UnavailableError

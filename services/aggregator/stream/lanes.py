@@ -7,7 +7,8 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import NamedTuple
 
-from services.aggregator.processor import Chunk, Partition
+from schemas.topics import Partition
+from services.aggregator.processor import Chunk
 from services.infra.logs import get_logger
 
 log = get_logger(__name__)

@@ -18,7 +18,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple
 
-from services.aggregator.processor import Partition
+from schemas.topics import Partition
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
 

@@ -11,7 +11,8 @@ from typing import cast
 
 import pytest
 
-from services.aggregator.processor import Bounds, Chunk, Partition
+from schemas.topics import Partition
+from services.aggregator.processor import Bounds, Chunk
 from services.aggregator.stream.app import AggregatorApp, create_app
 from services.aggregator.stream.chain import OUT_MAX
 from services.aggregator.stream.chunks import ChunkConsumer
