@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from schemas.topics import DLQ, EVENT_TOPICS
 from services.client.connection import find_connection
 from services.infra.errors import ConfigurationError
-from services.infra.kafka import log_ends
+from services.infra.kafka import log_ends, read_marks
 from services.infra.settings import Settings, read_settings
 from services.state.pool import connected
 from services.state.progress import ProgressTable
@@ -49,5 +49,12 @@ async def _accept(partition: tuple[str, int], *, settings: Settings) -> tuple[bo
         raise ConfigurationError(f"the log has no partition {partition[0]}/{partition[1]}")
     earliest, end = ends[partition]
     async with connected(settings.postgres.dsn.get_secret_value(), application="tactus-accept") as statements:
-        moved = await ProgressTable(statements).accept_lost(partition, earliest=earliest, end=end)
+        progress = ProgressTable(statements)
+        position = await progress.position(partition)
+        mark = position.mark if position else None
+        foreign = False
+        if mark and earliest <= mark.offset < end:
+            marks = await read_marks(settings.kafka.bootstrap, {partition: mark.offset})
+            foreign = marks[partition] != mark.value
+        moved = await progress.accept_lost(partition, earliest=earliest, end=end, foreign=foreign)
     return moved, earliest

@@ -16,12 +16,13 @@ from services.state import housekeeping, progress
 from services.state.alerts import AlertTable
 from services.state.dead_letters import DeadLetterTable
 from services.state.events import Caution, EventTable
+from services.state.housekeeping import Chores
 from services.state.identities import IdentityTable
 from services.state.leaves import LeafTable
 from services.state.links import LinkTable
 from services.state.models import ModelTable
 from services.state.persons import PersonTable
-from services.state.pool import Statements, open_pool, present
+from services.state.pool import Statements, generation_of, open_pool, present
 from services.state.progress import Position, ProgressTable
 from services.state.scores import ScoreTable
 from services.state.tallies import TallyTable
@@ -31,6 +32,7 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_touchpoint (
     occurred_at timestamptz, received_at timestamptz, key uuid, identity bigint, body_hash bigint, leaf int,
     v int, q int, source text, event_id text, body text
 ) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS incoming_seen (key uuid, body_hash bigint, logged_at timestamptz) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS incoming_tally (
     identity bigint, leaf int, hour int, n int, q bigint, pos bigint, neg bigint, pos2 bigint, neg2 bigint,
     best int, worst int
@@ -56,6 +58,8 @@ ANSWER_S: Final = 5.0
 class Transaction(NamedTuple):
     """The tables as one chunk's transaction changes them."""
 
+    generation: str
+    """Of the database: what was read of another one means nothing here."""
     progress: ProgressTable
     events: EventTable
     identities: IdentityTable
@@ -112,6 +116,7 @@ class Database:
             async with self._pool.acquire(timeout=LEND_S) as connection, connection.transaction():
                 say = Statements(connection)  # type: ignore[arg-type]  # the pool's proxy has its methods
                 yield Transaction(
+                    await generation_of(connection),
                     ProgressTable(say),
                     EventTable(say, self._caution),
                     IdentityTable(say),
@@ -126,8 +131,8 @@ class Database:
         """Own partitions, given the log's first offset of each; whoever owned them before is fenced out."""
         return await progress.take_partitions(self._pool, partitions, owner=owner)
 
-    async def keep_house(self) -> list[str]:
-        """Do the chores; the names of the months that were made."""
+    async def keep_house(self) -> Chores:
+        """Do the chores; see housekeeping.keep_house."""
         return await housekeeping.keep_house(self._pool)
 
 

@@ -11,8 +11,8 @@ import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.instants import EPOCH, instant_of
-from services.state.copying import POSTGRES_EPOCH_US, fixed_rows, length_of, mixed_copy, text_field
+from services.core.instants import EPOCH
+from services.state.copying import POSTGRES_EPOCH_US, fixed_copy, fixed_rows, length_of, mixed_copy, text_field
 from services.state.pool import Statements, present
 
 Integers = NDArray[np.int64]
@@ -26,9 +26,6 @@ TEXT_FIELDS: Final = 3
 CAREFUL_CHUNKS: Final = 50
 """After a duplicate: a wasted copy in fifty chunks costs two per cent."""
 
-CLAMPED_MAX: Final = 1000
-"""Clocks that run ahead are rare; where they are not, the chunk's own keys are cheaper to ask for."""
-
 EVENTS_WALKED_MAX: Final = 10_000
 """Newest events of a person among which those behind a leaf are looked for; their count comes from tallies."""
 
@@ -41,16 +38,12 @@ class Storable(Protocol):
         """16 bytes of the hash of source and id."""
 
     @property
-    def occurred_us(self) -> int:
-        """Its time, in microseconds since 1970."""
-
-    @property
     def received_us(self) -> int:
         """When ingest took it."""
 
     @property
-    def client_us(self) -> int | None:
-        """Of a clamped event: the time its sender named."""
+    def logged_us(self) -> int:
+        """When the log took it."""
 
     @property
     def body_hash(self) -> bytes:
@@ -83,7 +76,6 @@ class Known(NamedTuple):
     """An event that an earlier transaction stored."""
 
     key: bytes
-    occurred_at: datetime | None
     body_hash: int
 
 
@@ -152,22 +144,33 @@ class EventTable:
         self._caution = caution
 
     async def add(self, events: Sequence[Storable], numbers: Numbers) -> list[Known]:
-        """Insert events, which come in the order of (time, key); returns those that an earlier transaction stored."""
-        rows = event_copy(events, numbers)
-        if self._caution.trusts() and await self._all_new(rows):
-            return []
-        await self._say.copy_in("incoming_touchpoint", rows)
-        if await self._say.run("add_touchpoints") == len(events):
-            return []
-        return [_known(row, "occurred_at") for row in await self._say.rows("known_touchpoints")]
+        """Insert events, which come in the order of (time, key); returns those that were stored before.
 
-    async def _all_new(self, rows: bytes) -> bool:
+        An event was stored before when its source and id were within 30 days of log time, or with the same time at all.
+        """
+        rows, seen = event_copy(events, numbers), seen_copy(events)
+        if self._caution.trusts() and await self._all_new(rows, seen):
+            return []
+        await self._say.copy_in("incoming_seen", seen)
+        await self._say.copy_in("incoming_touchpoint", rows)
+        known: list[Known] = []
+        if await self._say.run("add_seen") < len(events):
+            known += [_known(row) for row in await self._say.rows("set_aside_seen")]
+        if await self._say.run("add_touchpoints") < len(events) - len(known):
+            older = [_known(row) for row in await self._say.rows("known_touchpoints")]
+            keys, hashes = [UUID(bytes=one.key) for one in older], [one.body_hash for one in older]
+            await self._say.run("correct_seen", keys, hashes)
+            known += older
+        return known
+
+    async def _all_new(self, rows: bytes, seen: bytes) -> bool:
         """Copy the events straight in; one that was stored before undoes it all, and the slower way finds it."""
         # Released by hand: what followed a mere rollback would still be a subtransaction's, and its rows would not
-        # carry this transaction's number, by which known_touchpoints tells ours from those that were there.
+        # carry this transaction's number, by which the slower way tells ours from those that were there.
         with present():
             await self._say.session.execute("SAVEPOINT straight")
             try:
+                await self._say.copy_in("seen_event", seen)
                 await self._say.copy_in("touchpoint_row", rows, columns=COLUMNS)
             except asyncpg.UniqueViolationError:
                 await self._say.session.execute("ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight")
@@ -175,38 +178,6 @@ class EventTable:
                 return False
             await self._say.session.execute("RELEASE SAVEPOINT straight")
         return True
-
-    async def add_seen(self, events: Sequence[Storable]) -> list[Known]:
-        """Remember events without a time of their own; returns those that were known."""
-        uuids = [UUID(bytes=event.key) for event in events]
-        rows = await self._say.rows(
-            "add_seen",
-            uuids,
-            [signed(event.body_hash) for event in events],
-            [event.client_us and instant_of(event.client_us) for event in events],
-        )
-        fresh = {row["key"] for row in rows}
-        old = [key for key in uuids if key not in fresh]
-        return [_known(row) for row in await self._say.rows("find_seen", old)] if old else []
-
-    async def clamped(self, events: Sequence[Storable]) -> list[Known]:
-        """Clamped events that some of these, by their times, may be again."""
-        times = [event.occurred_us for event in events]
-        span = (instant_of(min(times)), instant_of(max(times)))
-        rows = await self._say.rows("clamped", *span, CLAMPED_MAX)
-        if len(rows) == CLAMPED_MAX:
-            rows = await self._say.rows("clamped_among", *span, [UUID(bytes=event.key) for event in events])
-        return [_known(row, "client_time") for row in rows]
-
-    async def believed(self, events: Sequence[Storable]) -> list[Known]:
-        """Events that were stored with the time that these, which are clamped, had named."""
-        keys = [UUID(bytes=event.key) for event in events]
-        rows = await self._say.rows("believed", keys, [instant_of(event.client_us or 0) for event in events])
-        return [_known(row, "occurred_at") for row in rows]
-
-    async def correct_seen(self, hashes: Mapping[bytes, int]) -> None:
-        """Remember of events, by key, the body that counts."""
-        await self._say.run("correct_seen", [UUID(bytes=key) for key in hashes], list(hashes.values()))
 
     async def journey(self, identities: Sequence[int], *, before: Place, limit: int) -> list[JourneyEvent]:
         """Up to `limit` events of these identities before a place, the newest first."""
@@ -251,10 +222,26 @@ def event_copy(events: Sequence[Storable], numbers: Numbers) -> bytes:
     return mixed_copy(fixed, tails)
 
 
+def seen_copy(events: Sequence[Storable]) -> bytes:
+    """The rows of `seen_event` as a binary COPY, in the order of their keys: two transactions never wait in a circle."""
+    keys = b"".join([event.key for event in events])
+    halves = np.frombuffer(keys, dtype=">u8")
+    order = np.lexsort((halves[1::2], halves[::2]))
+    hashes = np.frombuffer(b"".join([event.body_hash for event in events]), dtype=">i8")
+    logged = np.array([event.logged_us for event in events], dtype=np.int64)
+    return fixed_copy(
+        [
+            ("uuid", np.frombuffer(keys, dtype="V16")[order]),
+            ("bigint", hashes[order]),
+            ("timestamptz", logged[order] - POSTGRES_EPOCH_US),
+        ]
+    )
+
+
 def signed(body_hash: bytes) -> int:
     """A body hash as the bigint that Postgres keeps."""
     return int.from_bytes(body_hash, "big", signed=True)
 
 
-def _known(row: asyncpg.Record, time: str | None = None) -> Known:
-    return Known(row["key"].bytes, row[time] if time else None, row["body_hash"])
+def _known(row: asyncpg.Record) -> Known:
+    return Known(row["key"].bytes, row["body_hash"])

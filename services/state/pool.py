@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import asyncpg
 
-from services.infra.errors import ConfigurationError, UnavailableError
+from services.infra.errors import ConfigurationError, InvalidEventError, UnavailableError
 from services.infra.settings import PostgresSettings
 from services.state.copying import in_pieces
 from services.state.queries import SQL
@@ -61,12 +62,14 @@ Prepare = Callable[[asyncpg.Connection], Awaitable[None]]
 def present() -> Iterator[None]:
     """Raise UnavailableError for what waiting or another try can mend, ConfigurationError for a database without tables.
 
-    Any other error of Postgres is a fault of ours, and passes.
+    InvalidEventError for values that it cannot hold. Any other error of Postgres is a fault of ours, and passes.
     """
     try:
         yield
     except asyncpg.UndefinedTableError as error:
         raise ConfigurationError(NO_TABLES) from error
+    except asyncpg.DataError as error:
+        raise InvalidEventError(f"the database cannot hold it ({type(error).__name__})") from error
     except CROSSED as error:
         raise UnavailableError(f"two transactions met ({type(error).__name__}): run it again") from error
     except ABSENT as error:
@@ -158,3 +161,21 @@ async def connected(dsn: str, *, application: str) -> AsyncIterator[Statements]:
 async def answers(dsn: str, *, application: str) -> None:
     """Return when the server takes a connection; raises UnavailableError when it does not."""
     await (await connect(dsn, application=application)).close(timeout=CONNECT_TIMEOUT_S)
+
+
+GENERATION: Final = """
+SELECT concat_ws('/', pg_postmaster_start_time(), (SELECT oid FROM pg_database WHERE datname = current_database()),
+    'identity'::regclass::oid)
+"""
+"""A server that was restored or failed over was started since, and a database that was made anew has other numbers."""
+
+_GENERATIONS: Final[WeakKeyDictionary[object, str]] = WeakKeyDictionary()
+
+
+async def generation_of(connection: asyncpg.pool.PoolConnectionProxy) -> str:
+    """Tell which database this connection leads to; asked once a connection, because it ends when its server does."""
+    real = connection._con  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy is another object each time
+    if real not in _GENERATIONS:
+        with present():
+            _GENERATIONS[real] = await connection.fetchval(GENERATION)
+    return _GENERATIONS[real]

@@ -17,11 +17,20 @@ HELD_S: Final = 2.0
 """Ten times what a chunk's transaction takes: whoever holds a partition longer against its new owner is frozen."""
 
 
+class Mark(NamedTuple):
+    """The last record that was dealt with, and by what it is known again."""
+
+    offset: int
+    value: int
+
+
 class Position(NamedTuple):
     """A partition's row after it was taken."""
 
     next: int
     epoch: int
+    mark: Mark | None
+    """None before the first record, and for what an earlier version has stored."""
 
 
 class Span(NamedTuple):
@@ -31,6 +40,10 @@ class Span(NamedTuple):
     part: int
     first: int
     next: int
+    skipped: int
+    """How many of the offsets hold no record."""
+    mark: Mark | None
+    """The last record among them."""
 
 
 class Outcomes(NamedTuple):
@@ -72,6 +85,9 @@ class PartitionState(NamedTuple):
     """Records that retention removed before they were read."""
     lost_accepted: int
     """Of these, what an operator has accepted."""
+    skipped: int
+    """Offsets that hold no record."""
+    mark: Mark | None
     outcomes: Outcomes
     still_s: float
     """Since when the position has not moved."""
@@ -79,7 +95,7 @@ class PartitionState(NamedTuple):
     @property
     def account(self) -> Passed:
         """The conservation law of this partition."""
-        return Passed(self.next - self.start - self.lost_accepted, self.outcomes)
+        return Passed(self.next - self.start - self.lost_accepted - self.skipped, self.outcomes)
 
 
 def added_up(states: Sequence[PartitionState]) -> Passed:
@@ -99,9 +115,10 @@ class ProgressTable:
 
     async def fence(self, span: Span, *, epoch: int, outcomes: Outcomes) -> bool:
         """Move the partition's position; False when another worker owns it or moved it."""
-        topic, part, first, next_ = span
+        topic, part, first, next_, skipped, mark = span
         applied, duplicate, conflict, dead, _ = outcomes
-        moved = await self._say.run("fence", topic, part, first, epoch, next_, applied, duplicate, conflict, dead)
+        counts = (applied, duplicate, conflict, dead, skipped)
+        moved = await self._say.run("fence", topic, part, first, epoch, next_, *counts, *(mark or (None, None)))
         return moved == 1
 
     async def recount(self, span: Span, *, duplicate: int, conflict: int) -> None:
@@ -111,15 +128,19 @@ class ProgressTable:
     async def position(self, partition: Partition) -> Position | None:
         """Where a partition stands."""
         row = await self._say.row("progress", *partition)
-        return None if row is None else Position(*row)
+        return None if row is None else _position(row)
 
     async def note_lost(self, partition: Partition, *, records: int) -> None:
         """Write down how many records retention removed before they were read."""
         await self._say.run("note_lost", *partition, records)
 
-    async def accept_lost(self, partition: Partition, *, earliest: int, end: int) -> bool:
-        """Go on from the log's start, on an operator's word; False when the position lies inside the log."""
-        return await self._say.value("accept_lost", *partition, earliest, end) is not None
+    async def accept_lost(self, partition: Partition, *, earliest: int, end: int, foreign: bool) -> bool:
+        """Go on from the log's start, on an operator's word; False when there is nothing to accept.
+
+        `foreign`: the log does not hold the record that was counted last. All that it has is read again then; what was
+        counted before is known by its source and id.
+        """
+        return await self._say.value("accept_lost", *partition, earliest, end, foreign) is not None
 
     async def states(self) -> list[PartitionState]:
         """Every partition that was ever owned, in the order of topic and number."""
@@ -131,6 +152,8 @@ class ProgressTable:
                 start=row["start"],
                 lost=row["lost"],
                 lost_accepted=row["lost_accepted"],
+                skipped=row["skipped"],
+                mark=_mark(row),
                 outcomes=Outcomes(*(row[name] for name in Outcomes._fields)),
                 still_s=row["still_s"],
             )
@@ -155,7 +178,16 @@ async def take_partitions(
             added = say.run("add_partitions", topics, parts, list(partitions.values()))
             await _unhindered(pool, added, server=server)
             rows = await _unhindered(pool, say.rows("own_partitions", topics, parts, owner), server=server)
-    return {(row["topic"], row["part"]): Position(row["next"], row["epoch"]) for row in rows}
+    return {(row["topic"], row["part"]): _position(row) for row in rows}
+
+
+def _position(row: asyncpg.Record) -> Position:
+    return Position(row["next"], row["epoch"], _mark(row))
+
+
+def _mark(row: asyncpg.Record) -> Mark | None:
+    offset, value = row["last_offset"], row["last_mark"]
+    return None if offset is None or value is None else Mark(offset, value)
 
 
 async def _unhindered(pool: asyncpg.Pool, statement: Coroutine[Any, Any, T], *, server: int) -> T:

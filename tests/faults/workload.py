@@ -137,7 +137,7 @@ class Workload:
         return Planned(planned.event | {"data": data | {"properties": properties}}, variant)
 
     def namesake(self, planned: Planned, now: datetime) -> Planned | None:
-        """Another event: the same source and id at another time. None when it has no time of its own in the log."""
+        """The same event with another time, which changes nothing. None when it has no time of its own in the log."""
         time = planned.event.get("time")
         if time is None or datetime.fromisoformat(time) > now:
             return None

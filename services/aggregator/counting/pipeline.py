@@ -2,91 +2,70 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final, NamedTuple, Self
+from collections.abc import Iterable, Mapping
+from typing import Final, Self
 
-from schemas.topics import DLQ, Partition
+from schemas.topics import DLQ, EVENT_TOPICS, Partition
 from services.aggregator.counting import observe
-from services.aggregator.counting.batch import Batch, Dead, read_chunk, refused_by_ingest
-from services.aggregator.counting.cache import NameCache, PersonCache
-from services.aggregator.counting.dedup import Sifted, store_new
-from services.aggregator.counting.event_columns import EventColumns
-from services.aggregator.counting.linking import Linker, follow
-from services.aggregator.counting.numbering import Directory, Numbering
+from services.aggregator.counting.batch import Batch, read_chunk, refused_by_ingest, unforeseen
+from services.aggregator.counting.chores import Chores
+from services.aggregator.counting.counter import Counted, Counter
 from services.aggregator.counting.ownership import Ownership
-from services.aggregator.counting.patience import patiently, pause
-from services.aggregator.counting.ports import ChunkTransaction, Store
-from services.aggregator.counting.scorekeeping import Kept, Model, StaleNamesError, keep_scores
+from services.aggregator.counting.pieces import by_days, halves
+from services.aggregator.counting.ports import Log, Store
 from services.aggregator.processor import Bounds, Chunk
 from services.core.catalogue import Catalogue
 from services.infra import metrics
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import Clock, SystemClock
-from services.infra.errors import FencedError, UnavailableError
+from services.infra.errors import InvalidEventError
+from services.infra.kafka import KafkaLog
 from services.infra.logs import get_logger
 from services.infra.settings import Settings
 from services.state.database import Database
-from services.state.links import LinkRow
-from services.state.progress import Outcomes, Span
 
 log = get_logger(__name__)
 
-STALE_MAX: Final = 20
-"""Names that are stale twenty times in a row are a fault of ours, not a neighbour that links."""
+FOREIGN: Final = (
+    InvalidEventError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
+)  # fmt: skip
+"""What bytes that nobody foresaw may raise on their way, in our code or in the database's."""
 
-HOUSEKEEPING_S: Final = 3600.0
-"""The months are made two ahead, so an hour is often enough."""
-
-HOUR_MS: Final = 3_600_000
-
-
-class _Done(NamedTuple):
-    """A committed chunk."""
-
-    outcomes: Outcomes
-    dead: Sequence[Dead]
-    links: Sequence[LinkRow] = ()
-    columns: EventColumns | None = None
-    kept: Kept | None = None
+UNFORESEEN_MAX: Final = 20
+"""In one chunk; more than these are no strange records but a fault of ours, and setting events aside would lose them."""
 
 
 class Pipeline:
     """The stream's Processor: state in the store, caches in memory, nothing of Kafka or Faust."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, *, model: int, cache_rows_max: int, clock: Clock) -> None:
+    def __init__(self, store: Store, log_: Log, catalogue: Catalogue, counter: Counter, clock: Clock) -> None:
         self._store = store
         self._catalogue = catalogue
-        self._model = model
+        self._counter = counter
         self._clock = clock
-        self._ownership = Ownership(store)
-        self._cache = PersonCache(rows_max=cache_rows_max)
-        self._names_known = NameCache()
-        self._numbering = Numbering(store.identities, store.leaves, catalogue, self._names_known)
-        self._linker = Linker()
-        self._chores: asyncio.Task[None] | None = None
+        self._ownership = Ownership(store, log_)
+        self._chores = Chores(store)
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
         """Connect, number the model, start the chores; raises UnavailableError."""
         store = await Database.open(settings.postgres, lanes=settings.aggregator.lanes)
-        rows_max = settings.aggregator.cache_rows_max
-        return await cls.on(store, load_catalogue(settings.catalogue), cache_rows_max=rows_max, clock=SystemClock())
+        kafka = KafkaLog(settings.kafka.bootstrap, (*EVENT_TOPICS, DLQ))
+        catalogue, rows_max = load_catalogue(settings.catalogue), settings.aggregator.cache_rows_max
+        return await cls.on(store, kafka, catalogue, cache_rows_max=rows_max, clock=SystemClock())
 
     @classmethod
-    async def on(cls, store: Store, catalogue: Catalogue, *, cache_rows_max: int, clock: Clock) -> Self:
+    async def on(cls, store: Store, log_: Log, catalogue: Catalogue, *, cache_rows_max: int, clock: Clock) -> Self:
         """Number the model and start the chores on an open store."""
         model = await store.models.use(catalogue.model_version)
-        pipeline = cls(store, catalogue, model=model, cache_rows_max=cache_rows_max, clock=clock)
-        await store.keep_house()
-        pipeline._chores = asyncio.create_task(pipeline._keep_house())
+        counter = Counter(store, catalogue, model=model, cache_rows_max=cache_rows_max)
+        pipeline = cls(store, log_, catalogue, counter, clock)
+        await pipeline._chores.start()
         return pipeline
 
     async def close(self) -> None:
         """Stop the chores and close the connections."""
-        if self._chores:
-            self._chores.cancel()
-            await asyncio.gather(self._chores, return_exceptions=True)
+        await self._chores.stop()
         await self._store.close()
 
     def forget(self, partitions: Iterable[Partition]) -> None:
@@ -99,92 +78,54 @@ class Pipeline:
 
     async def process(self, chunk: Chunk) -> None:
         """Count the chunk once, whatever happens on the way; see processor.Processor."""
+        if chunk.lost:
+            raise await self._ownership.lost((chunk.topic, chunk.part), records=chunk.lost)
+        strangers = [0]
+        for piece in by_days(chunk):
+            await self._count(piece, strangers)
+
+    async def _count(self, chunk: Chunk, strangers: list[int]) -> None:
+        """Count a piece; a record that ends its counting by an error nobody foresaw is set aside by itself."""
+        stranger = await self._tried(chunk)
+        if stranger is None:
+            return
+        if len(chunk.records) > 1:
+            for half in halves(chunk):
+                await self._count(half, strangers)
+            return
+        strangers[0] += 1
+        if strangers[0] > UNFORESEEN_MAX or not chunk.records:
+            raise stranger
+        # Without the stack: it would show the record, and whom it is about.
+        told = {"topic": chunk.topic, "part": chunk.part, "offset": chunk.first, "error": type(stranger).__name__}
+        log.error("record_set_aside", **told)
+        await self._commit(chunk, unforeseen(chunk.records[0], stranger), origin="aggregator")
+
+    async def _tried(self, chunk: Chunk) -> Exception | None:
+        """Count a piece, or tell what foreign bytes have raised; then nothing of it is counted."""
+        try:
+            batch, origin = self._read(chunk)
+            await self._commit(chunk, batch, origin=origin)
+        except FOREIGN as error:
+            return error
+        return None
+
+    async def _commit(self, chunk: Chunk, batch: Batch, *, origin: str) -> None:
         started_us = self._clock.now_us()
-        if chunk.records[0].offset > chunk.first:
-            lost = chunk.records[0].offset - chunk.first
-            raise await self._ownership.lost((chunk.topic, chunk.part), records=lost)
-        if chunk.topic == DLQ:
-            batch, origin = refused_by_ingest(chunk), "ingest"
-        else:
-            batch, origin = read_chunk(chunk, catalogue=self._catalogue, known=self._names_known.known), "aggregator"
-        done = await self._commit(chunk, batch, origin=origin)
-        self._linker.stored(done.links)
-        if done.kept:
-            for person, state in done.kept.persons.items():
-                self._cache.put(person, state)
-        self._observe(chunk, batch, done, started_us=started_us)
-
-    async def _commit(self, chunk: Chunk, batch: Batch, *, origin: str) -> _Done:
-        failures = stale = 0
-        while True:
-            directory: Directory = {}
-            try:
-                directory = await self._numbering.directory(batch.events)
-                await self._numbering.learn_leaves(batch.events)
-                return await self._transact(chunk, batch, directory=directory, origin=origin, again=failures > 0)
-            except StaleNamesError:
-                stale += 1
-                if stale > STALE_MAX:
-                    raise
-                self._numbering.forget(directory)
-            except UnavailableError as error:
-                log.warning("chunk_retried", topic=chunk.topic, part=chunk.part, because=str(error))
-                await pause(failures)
-                failures += 1
-
-    async def _transact(self, chunk: Chunk, batch: Batch, *, directory: Directory, origin: str, again: bool) -> _Done:
-        # The common case is assumed by the fence and corrected below: every event is new, every twin a duplicate.
-        outcomes = Outcomes(applied=len(batch.events), duplicate=len(batch.twins), dead=len(batch.dead))
-        span = Span(chunk.topic, chunk.part, chunk.first, chunk.next)
         epoch = self._ownership.epoch((chunk.topic, chunk.part))
-        async with self._store.transaction() as transaction:
-            if not await transaction.progress.fence(span, epoch=epoch, outcomes=outcomes):
-                if again and await self._landed(span, epoch=epoch):
-                    return _Done(outcomes, [])
-                raise FencedError(f"{chunk.topic}/{chunk.part} at {chunk.first} belongs to another worker")
-            leaf_number = self._numbering.leaf_number
-            sifted = await store_new(transaction.events, batch, directory=directory, leaf_number=leaf_number)
-            duplicate = sifted.duplicates - outcomes.duplicate
-            if duplicate or sifted.conflicts:
-                await transaction.progress.recount(span, duplicate=duplicate, conflict=len(sifted.conflicts))
-                found = (len(sifted.fresh), sifted.duplicates, len(sifted.conflicts), outcomes.dead)
-                outcomes = Outcomes(*found)
-            dead = [*batch.dead, *sifted.conflicts]
-            if dead:
-                letters = [one.letter for one in dead]
-                await transaction.dead_letters.add((chunk.topic, chunk.part), letters, origin=origin)
-            done = _Done(outcomes, dead)
-            return await self._count(transaction, chunk, sifted, done, directory) if sifted.fresh else done
+        counted = await self._counter.count(chunk, batch, origin=origin, epoch=epoch)
+        self._observe(chunk, batch, counted, started_us=started_us)
 
-    async def _count(
-        self, transaction: ChunkTransaction, chunk: Chunk, sifted: Sifted, done: _Done, directory: Directory
-    ) -> _Done:
-        links = self._linker.news(sifted.fresh, directory)
-        kept = await keep_scores(
-            transaction,
-            sifted.columns,
-            moves=await follow(transaction, links) if links else [],
-            cache=self._cache,
-            model=Model(self._numbering.cover, self._catalogue.parameters, self._model),
-            at_hour=max(record.timestamp for record in chunk.records) // HOUR_MS,
-        )
-        return done._replace(links=links, columns=sifted.columns, kept=kept)
+    def _read(self, chunk: Chunk) -> tuple[Batch, str]:
+        if chunk.topic == DLQ:
+            return refused_by_ingest(chunk), "ingest"
+        return read_chunk(chunk, catalogue=self._catalogue, known=self._counter.known_identities), "aggregator"
 
-    async def _landed(self, span: Span, *, epoch: int) -> bool:
-        # The connection broke at COMMIT: the row itself tells whether the transaction took place.
-        position = await self._store.progress.position((span.topic, span.part))
-        return position is not None and position.epoch == epoch and position.next == span.next
-
-    async def _keep_house(self) -> None:
-        while True:
-            await asyncio.sleep(HOUSEKEEPING_S)
-            await patiently(self._store.keep_house)
-
-    def _observe(self, chunk: Chunk, batch: Batch, done: _Done, *, started_us: int) -> None:
+    def _observe(self, chunk: Chunk, batch: Batch, counted: Counted, *, started_us: int) -> None:
         now_us = self._clock.now_us()
         observe.chunk_counted(chunk, started_us=started_us, now_us=now_us)
-        observe.dead_lettered(done.dead)
+        observe.dead_lettered(counted.dead)
         metrics.VALENCE_IGNORED.inc(batch.overridden)
-        if done.columns and done.kept:
-            observe.events_counted(done.columns, chunk=chunk, leaves=self._numbering.leaves, now_us=now_us)
-            observe.scores_written(done.kept.overall.score)
+        if counted.columns and counted.kept:
+            observe.events_counted(counted.columns, chunk=chunk, leaves=self._counter.leaves, now_us=now_us)
+            observe.scores_written(counted.kept.overall.score)

@@ -13,11 +13,12 @@ from schemas.topics import Partition
 from services.core.tallies import Tallies
 from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, Storable
+from services.state.housekeeping import Chores
 from services.state.identities import IdentityRow
 from services.state.leaves import LeafRow, Triple
 from services.state.links import LinkRow
 from services.state.persons import Locked
-from services.state.progress import Outcomes, Position, Span
+from services.state.progress import Outcomes, PartitionState, Position, Span
 from services.state.scores import Scored
 
 # The statements' contracts stand with their SQL, in services.state; what is promised there is promised here.
@@ -31,10 +32,6 @@ class FencePort(Protocol):
 
 class EventsPort(Protocol):
     async def add(self, events: Sequence[Storable], numbers: Numbers) -> list[Known]: ...
-    async def add_seen(self, events: Sequence[Storable]) -> list[Known]: ...
-    async def clamped(self, events: Sequence[Storable]) -> list[Known]: ...
-    async def believed(self, events: Sequence[Storable]) -> list[Known]: ...
-    async def correct_seen(self, hashes: Mapping[bytes, int]) -> None: ...
 
 
 class MembersPort(Protocol):
@@ -73,6 +70,8 @@ class ChunkTransaction(Protocol):
     """The tables as one chunk changes them."""
 
     @property
+    def generation(self) -> str: ...
+    @property
     def progress(self) -> FencePort: ...
     @property
     def events(self) -> EventsPort: ...
@@ -107,6 +106,7 @@ class ModelsPort(Protocol):
 class PositionsPort(Protocol):
     async def position(self, partition: Partition) -> Position | None: ...
     async def note_lost(self, partition: Partition, *, records: int) -> None: ...
+    async def states(self) -> list[PartitionState]: ...
 
 
 class Store(Protocol):
@@ -127,8 +127,18 @@ class Store(Protocol):
     async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:
         """Own partitions, given the log's first offset of each."""
 
-    async def keep_house(self) -> list[str]:
-        """Do the chores."""
+    async def keep_house(self) -> Chores:
+        """Do the chores; raises UnavailableError when somebody is in their way."""
 
     async def close(self) -> None:
         """Let go of everything."""
+
+
+class Log(Protocol):
+    """What counting asks the log itself, beside the records that it is handed."""
+
+    async def ends(self) -> Mapping[Partition, tuple[int, int]]:
+        """First offset and end of every partition; raises UnavailableError."""
+
+    async def marks(self, offsets: Mapping[Partition, int]) -> Mapping[Partition, int | None]:
+        """By what the records at these offsets are known again; None where there is none. Raises UnavailableError."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from services.infra.kafka.admin import LogWatch, apply_topics, check_topics, group_offsets, log_ends
 from services.infra.kafka.breaker import Breaker
+from services.infra.kafka.marks import KafkaLog, mark_of, read_marks
 from services.infra.kafka.producer import LogProducer, LogRecord
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
 
 __all__ = [
     "TOPIC_SPECS",
     "Breaker",
+    "KafkaLog",
     "LogProducer",
     "LogRecord",
     "LogWatch",
@@ -18,4 +20,6 @@ __all__ = [
     "check_topics",
     "group_offsets",
     "log_ends",
+    "mark_of",
+    "read_marks",
 ]

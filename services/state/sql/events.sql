@@ -1,3 +1,17 @@
+-- add_seen --
+-- The first committed one names the event for 30 days of log time; after that, another may.
+INSERT INTO seen_event AS s (key, body_hash, logged_at)
+SELECT key, body_hash, logged_at FROM incoming_seen ORDER BY key
+ON CONFLICT (key) DO UPDATE SET body_hash = excluded.body_hash, logged_at = excluded.logged_at
+WHERE s.logged_at < excluded.logged_at - interval '30 days'
+
+-- set_aside_seen --
+-- Rows that this transaction did not write: their events were counted before.
+DELETE FROM incoming_touchpoint AS n
+USING seen_event AS s
+WHERE s.key = n.key AND s.xmin <> pg_current_xact_id()::xid
+RETURNING n.key, s.body_hash
+
 -- add_touchpoints --
 -- The insert is the dedup; the rows come sorted, so that two transactions with the same events cannot deadlock.
 INSERT INTO touchpoint_row (
@@ -9,37 +23,13 @@ ON CONFLICT (occurred_at, key) DO NOTHING
 
 -- known_touchpoints --
 -- Rows that this transaction did not write: their events were counted before.
-SELECT r.key, r.occurred_at, r.body_hash
+SELECT r.key, r.body_hash
 FROM incoming_touchpoint AS n
 JOIN touchpoint_row AS r ON r.occurred_at = n.occurred_at AND r.key = n.key
 WHERE r.xmin <> pg_current_xact_id()::xid
 
--- add_seen --
-INSERT INTO seen_event (key, body_hash, client_time)
-SELECT key, body_hash, client_time
-FROM unnest($1::uuid[], $2::bigint[], $3::timestamptz[]) AS n (key, body_hash, client_time) ORDER BY key
-ON CONFLICT (key) DO NOTHING
-RETURNING key
-
--- find_seen --
-SELECT key, body_hash FROM seen_event WHERE key = ANY($1::uuid[])
-
--- clamped --
--- Events whose clock ran ahead when they came; their senders' retries come with the same time, no longer ahead.
-SELECT key, client_time, body_hash FROM seen_event WHERE client_time BETWEEN $1 AND $2 LIMIT $3
-
--- clamped_among --
-SELECT key, client_time, body_hash FROM seen_event
-WHERE client_time BETWEEN $1 AND $2 AND key = ANY($3::uuid[])
-
--- believed --
--- Events whose time was believed when they first came, and is ahead of the clock of whoever took the retry.
-SELECT r.key, r.occurred_at, r.body_hash
-FROM unnest($1::uuid[], $2::timestamptz[]) AS n (key, occurred_at)
-JOIN touchpoint_row AS r ON r.occurred_at = n.occurred_at AND r.key = n.key
-
 -- correct_seen --
--- What is measured against these is the body that counts, not that of the retry which came in between.
+-- What is measured against these is the body that counts, not that of the retry which came after 30 days.
 UPDATE seen_event AS s SET body_hash = n.body_hash
 FROM unnest($1::uuid[], $2::bigint[]) AS n (key, body_hash)
 WHERE s.key = n.key

@@ -14,7 +14,7 @@ FROM (
     ORDER BY q.topic, q.part FOR UPDATE OF q
 ) AS mine
 WHERE p.topic = mine.topic AND p.part = mine.part
-RETURNING p.topic, p.part, p.next, p.epoch
+RETURNING p.topic, p.part, p.next, p.epoch, p.last_offset, p.last_mark
 
 -- end_blockers --
 SELECT pg_terminate_backend(blocker) FROM unnest(pg_blocking_pids($1)) AS blocker
@@ -23,22 +23,28 @@ SELECT pg_terminate_backend(blocker) FROM unnest(pg_blocking_pids($1)) AS blocke
 UPDATE partition_progress SET lost = lost_accepted + $3 WHERE topic = $1 AND part = $2
 
 -- accept_lost --
--- The operator's word: go on behind the records that retention removed, or from the start of a re-created topic.
+-- The operator's word: go on behind the records that retention removed, or from the start of another log.
 -- The gap is measured here again: retention may have gone on since a worker noted it.
 UPDATE partition_progress
-SET next = $3, epoch = epoch + 1,
-    lost = lost_accepted + GREATEST($3 - next, 0), lost_accepted = lost_accepted + GREATEST($3 - next, 0),
-    -- A topic made anew starts a new count; what was counted of the old one stays in the columns.
-    start = CASE WHEN next > $4 THEN $3 - (applied + duplicate + conflict + dead + erased + lost_accepted) ELSE start END
-WHERE topic = $1 AND part = $2 AND (next < $3 OR next > $4)
+SET next = $3, epoch = epoch + 1, last_offset = NULL, last_mark = NULL,
+    lost = lost_accepted + CASE WHEN $5 THEN 0 ELSE GREATEST($3 - next, 0) END,
+    lost_accepted = lost_accepted + CASE WHEN $5 THEN 0 ELSE GREATEST($3 - next, 0) END,
+    -- Another log starts a new count; what was counted of the former one stays in the columns.
+    start = CASE
+        WHEN next > $4 OR $5
+        THEN $3 - (applied + duplicate + conflict + dead + erased + skipped + lost_accepted)
+        ELSE start
+    END
+WHERE topic = $1 AND part = $2 AND (next < $3 OR next > $4 OR $5)
 RETURNING lost
 
 -- progress --
-SELECT next, epoch FROM partition_progress WHERE topic = $1 AND part = $2
+SELECT next, epoch, last_offset, last_mark FROM partition_progress WHERE topic = $1 AND part = $2
 
 -- fence --
 UPDATE partition_progress
 SET next = $5, applied = applied + $6, duplicate = duplicate + $7, conflict = conflict + $8, dead = dead + $9,
+    skipped = skipped + $10, last_offset = coalesce($11, last_offset), last_mark = coalesce($12, last_mark),
     moved_at = now()
 WHERE topic = $1 AND part = $2 AND next = $3 AND epoch = $4
 
@@ -49,7 +55,7 @@ WHERE topic = $1 AND part = $2
 
 -- event_counts --
 -- How many records the positions have passed, then what became of them.
-SELECT coalesce(sum(next - start - lost_accepted), 0)::bigint,
+SELECT coalesce(sum(next - start - lost_accepted - skipped), 0)::bigint,
     coalesce(sum(applied), 0)::bigint, coalesce(sum(duplicate), 0)::bigint, coalesce(sum(conflict), 0)::bigint,
     coalesce(sum(dead), 0)::bigint, coalesce(sum(erased), 0)::bigint
 FROM partition_progress
@@ -57,6 +63,6 @@ WHERE topic = ANY($1::text[])
 
 -- partitions --
 -- Every partition as the doctor looks at it: where it stands, what became of its records, since when it stands still.
-SELECT topic, part, next, start, lost, lost_accepted, applied, duplicate, conflict, dead, erased,
+SELECT topic, part, next, start, lost, lost_accepted, skipped, last_offset, last_mark, applied, duplicate, conflict, dead, erased,
     extract(epoch FROM now() - moved_at)::float8 AS still_s
 FROM partition_progress ORDER BY topic, part

@@ -19,6 +19,8 @@ STATE = PartitionState(
     start=0,
     lost=0,
     lost_accepted=0,
+    skipped=0,
+    mark=None,
     outcomes=Outcomes(applied=90, duplicate=4, conflict=3, dead=2, erased=1),
     still_s=1.0,
 )
