@@ -22,6 +22,7 @@ from faust.types import TP, ConsumerMessage, Message
 from faust.types.tuples import ack_lock
 
 from services.aggregator.processor import Bounds, Chunk, Partition, Processor, Record
+from services.aggregator.stream.assignor import WholeTopics
 from services.aggregator.stream.chain import Chain
 from services.aggregator.stream.lanes import Lanes
 from services.infra.errors import UnavailableError
@@ -84,9 +85,10 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
 
     def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
         consumer = super()._create_worker_consumer(transport)
-        # Read by `start`; Faust has no setting for either.
+        # Read by `start`; Faust has no settings for these.
         consumer._fetch_max_wait_ms = FETCH_WAIT_MS
         consumer._fetch_min_bytes = FETCH_BYTES_MIN
+        consumer._partition_assignment_strategy = (WholeTopics(partitions=self.app.conf.topic_partitions),)
         return consumer
 
     async def on_thread_stop(self) -> None:

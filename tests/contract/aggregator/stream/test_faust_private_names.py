@@ -496,6 +496,12 @@ async def test_the_thread_s_kafka_client_waits_as_long_as_the_latency_allows(app
     assert client._auto_offset_reset == "earliest"
 
 
+def test_the_assignor_is_read_when_the_consumer_starts() -> None:
+    source = inspect.getsource(kafka_consumer.AIOKafkaConsumer.start)
+
+    assert "assignors=self._partition_assignment_strategy" in source
+
+
 class Assignment(SimpleNamespace):
     """An assignment whose partitions stand at given positions."""
 
