@@ -47,6 +47,9 @@ COMMIT_S: Final = 5.0
 LEAVE_S: Final = 5.0
 """A broker that is there answers a farewell within milliseconds."""
 
+HEED_S: Final = 1.0
+"""A worker that has lost its group is noticed long before its session times out."""
+
 OWN_PAUSE_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Between attempts to learn a partition's bounds and position while Kafka or Postgres is away."""
 
@@ -90,6 +93,32 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
         consumer._fetch_min_bytes = FETCH_BYTES_MIN
         consumer._partition_assignment_strategy = (WholeTopics(partitions=self.app.conf.topic_partitions),)
         return consumer
+
+    @faust.Service.task
+    async def _heed_the_background(self) -> None:
+        """End the worker when aiokafka's own tasks have failed.
+
+        They note the error and wait, without a word and without end, until somebody asks; aiokafka's public methods
+        do, Faust's and ours do not. A member whose coordination waits joins no group any more.
+        """
+        app = cast("ChunkApp", self.app)
+        async for _ in self.itertimer(HEED_S, name="heed_the_background"):
+            try:
+                self._raise_background_error()
+            except Exception as error:
+                app.loop.call_soon_threadsafe(app.fail, error)
+                return
+
+    def _raise_background_error(self) -> None:
+        consumer = self._consumer
+        if consumer is None or consumer._closed or consumer._coordinator is None:
+            return
+        for task in (consumer._coordinator._coordination_task, consumer._fetcher._fetch_task):
+            if task.cancelled():
+                raise UnavailableError("a task of the Kafka client was cancelled, though nobody wanted it to end")
+            if task.done():
+                task.result()
+        consumer._coordinator.check_errors()
 
     async def on_thread_stop(self) -> None:
         """Leave the group, unless the broker is away: then it finds out by itself.

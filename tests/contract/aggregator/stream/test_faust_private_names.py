@@ -27,6 +27,7 @@ import pytest
 from aiokafka import TopicPartition
 from aiokafka.consumer import consumer as kafka_consumer
 from aiokafka.consumer import fetcher as kafka_fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import SubscriptionState
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaConnectionError
 from faust.transport import consumer as faust_consumer
@@ -43,6 +44,7 @@ from services.aggregator.stream.app import AggregatorApp, create_app
 from services.aggregator.stream.chain import Chain
 from services.aggregator.stream.chunks import ChunkConsumer, ChunkMessage, ChunkThread, Run
 from services.aggregator.stream.lanes import Lanes
+from services.infra.errors import UnavailableError
 from services.infra.settings import AggregatorSettings, Settings
 from tests.support.fenced_ledger import FencedLedger, opened
 
@@ -90,6 +92,11 @@ SIGNATURES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "driver.ensure_aiokafka_TP": (driver.ensure_aiokafka_TP, "(tp)"),
     "consumer.ensure_TP": (faust_consumer.ensure_TP, "(tp)"),
     "consumer.ensure_TPset": (faust_consumer.ensure_TPset, "(tps)"),
+    "Service.itertimer": (
+        Service.itertimer,
+        "(self, interval, *, max_drift_correction=0.1, sleep=None, clock=<built-in function perf_counter>, name='')",
+    ),
+    "GroupCoordinator.check_errors": (GroupCoordinator.check_errors, "(self)"),
     "Service.add_future": (Service.add_future, "(self, coro)"),
     "Service.add_async_context": (Service.add_async_context, "(self, context)"),
     "Fetcher.fetched_records": (
@@ -500,6 +507,33 @@ def test_the_assignor_is_read_when_the_consumer_starts() -> None:
     source = inspect.getsource(kafka_consumer.AIOKafkaConsumer.start)
 
     assert "assignors=self._partition_assignment_strategy" in source
+
+
+def test_what_fails_in_the_background_waits_until_somebody_asks() -> None:
+    source = inspect.getsource(GroupCoordinator._push_error_to_user)
+
+    assert "[self._error_consumed_fut, self._closing]" in source
+    assert "check_errors" not in inspect.getsource(driver.AIOKafkaConsumerThread)
+    assert "self._coordination_task = create_task(" in inspect.getsource(GroupCoordinator.__init__)
+    assert "self._fetch_task = create_task(" in inspect.getsource(kafka_fetcher.Fetcher.__init__)
+
+
+@pytest.mark.parametrize("task", ["_coordination_task", "_fetch_task"])
+async def test_a_background_task_that_was_cancelled_is_a_failure_too(app: AggregatorApp, task: str) -> None:
+    thread = cast("ChunkConsumer", app.consumer)._thread
+    forever = asyncio.get_running_loop().create_future()
+    tasks = {name: asyncio.ensure_future(asyncio.wait([forever])) for name in ("_coordination_task", "_fetch_task")}
+    coordinator = SimpleNamespace(check_errors=lambda: None, **tasks)
+    thread._consumer = SimpleNamespace(_closed=False, _coordinator=coordinator, _fetcher=SimpleNamespace(**tasks))
+    thread._raise_background_error()
+
+    tasks[task].cancel()
+    await asyncio.wait({tasks[task]})
+
+    with pytest.raises(UnavailableError):
+        thread._raise_background_error()
+    forever.cancel()
+    await asyncio.wait(set(tasks.values()))
 
 
 class Assignment(SimpleNamespace):

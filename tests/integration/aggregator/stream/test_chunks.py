@@ -12,6 +12,8 @@ from typing import cast
 import pytest
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
+from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance
+from aiokafka.errors import KafkaError
 
 from services.aggregator.processor import Bounds, Chunk, Partition
 from services.aggregator.stream.app import AggregatorApp, create_app
@@ -322,6 +324,20 @@ async def test_a_leader_that_missed_the_topics_metadata_hands_out_all_partitions
         await until_stored(ledger, topic, 80)
 
     assert missed == [{topic.name}]
+
+
+async def test_a_worker_that_the_group_refuses_for_a_strange_reason_ends_instead_of_waiting(
+    topic: TestTopic, ledger: FencedLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_join: CoordinatorGroupRebalance) -> None:
+        raise KafkaError("an answer that aiokafka has no plan for")
+
+    monkeypatch.setattr(CoordinatorGroupRebalance, "perform_group_join", refuse)
+
+    async with running(topic, ledger) as app:
+        reason = await until_failed(app)
+
+    assert "an answer that aiokafka has no plan for" in str(reason)
 
 
 async def test_a_failing_chunk_is_never_skipped(topic: TestTopic, tmp_path: Path) -> None:
