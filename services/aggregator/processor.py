@@ -60,6 +60,9 @@ class Processor(Protocol):
         below its start and the loss was not accepted.
         """
 
+    async def troubles(self, bounds: Mapping[Partition, Bounds]) -> Sequence[str]:
+        """What an operator must decide of each of these partitions, whoever reads it; notes what each has lost."""
+
     async def process(self, chunk: Chunk) -> None:
         """Return after the chunk's transaction committed; raises FencedError when another worker owns it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -56,9 +56,18 @@ class FencedLedger:
                     "SELECT next, epoch FROM progress WHERE topic = ? AND part = ?", (topic, part)
                 ).fetchone()
                 if row[0] > bound.end:
-                    raise ConfigurationError(f"{(topic, part)} is stored up to {row[0]}, the log ends at {bound.end}")
+                    raise ConfigurationError(_beyond((topic, part), row[0], bound))
                 starts[topic, part], self.epochs[topic, part] = row
         return starts
+
+    async def troubles(self, bounds: Mapping[Partition, Bounds]) -> Sequence[str]:
+        with self._connected() as connection:
+            stored = {(topic, part): next_ for topic, part, next_, _ in connection.execute("SELECT * FROM progress")}
+        return [
+            _beyond(partition, stored[partition], bound)
+            for partition, bound in sorted(bounds.items())
+            if stored.get(partition, 0) > bound.end
+        ]
 
     async def process(self, chunk: Chunk) -> None:
         partition = (chunk.topic, chunk.part)
@@ -135,6 +144,10 @@ class FencedLedger:
                 yield connection
         finally:
             connection.close()
+
+
+def _beyond(partition: Partition, position: int, bound: Bounds) -> str:
+    return f"{partition} is stored up to {position}, the log ends at {bound.end}"
 
 
 @asynccontextmanager

@@ -6,6 +6,7 @@ import asyncio
 import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Final, NamedTuple, Self, TypeVar
 
 from schemas.topics import DLQ
@@ -108,6 +109,14 @@ class Pipeline:
         for partition, position in positions.items():
             self._epochs[partition] = position.epoch
         return {partition: position.next for partition, position in positions.items()}
+
+    async def troubles(self, bounds: Mapping[Partition, Bounds]) -> Sequence[str]:
+        """What an operator must decide of each partition that was ever read; see processor.Processor."""
+        found = []
+        for partition, bound in sorted(bounds.items()):
+            position = await self._patiently(partial(self._store.position, partition))
+            found.append(position and await self._trouble(partition, bound, position.next))
+        return [trouble for trouble in found if trouble]
 
     async def process(self, chunk: Chunk) -> None:
         """Count the chunk once, whatever happens on the way; see ports.Processor."""

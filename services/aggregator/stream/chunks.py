@@ -25,7 +25,7 @@ from services.aggregator.processor import Bounds, Chunk, Partition, Processor, R
 from services.aggregator.stream.assignor import WholeTopics
 from services.aggregator.stream.chain import Chain
 from services.aggregator.stream.lanes import Lanes
-from services.infra.errors import UnavailableError
+from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.logs import get_logger
 
 log = get_logger(__name__)
@@ -49,6 +49,9 @@ LEAVE_S: Final = 5.0
 
 HEED_S: Final = 1.0
 """A worker that has lost its group is noticed long before its session times out."""
+
+TROUBLES_S: Final = 10.0
+"""A log and a database that are there answer within a second; without them the refusal stands as it is."""
 
 OWN_PAUSE_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Between attempts to learn a partition's bounds and position while Kafka or Postgres is away."""
@@ -144,6 +147,10 @@ class ChunkThread(driver.AIOKafkaConsumerThread):
             self._ensure_consumer().seek(tp, chain.next)
         self._claimed = dict(chains)
 
+    def parts(self, topic: str) -> set[int]:
+        """The numbers of a topic's partitions, as far as the broker has told."""
+        return set(self._ensure_consumer().partitions_for_topic(topic) or ())
+
     def make_room(self) -> None:
         """Wake a poll that found every chain full. Called from Faust's thread."""
         self.thread_loop.call_soon_threadsafe(self._room.set)
@@ -232,6 +239,9 @@ class ChunkConsumer(driver.Consumer):
         app = cast("ChunkApp", self.app)
         try:
             starts = await self._positions(partitions)
+        except ConfigurationError as refusal:
+            app.fail(await self._whole_refusal(refusal, {tp.topic for tp in partitions}))
+            return
         except Exception as error:
             app.fail(error)
             return
@@ -251,15 +261,28 @@ class ChunkConsumer(driver.Consumer):
         processor, attempt = cast("ChunkApp", self.app).processor, 0
         while True:
             try:
-                earliest = await self.earliest_offsets(*partitions)
-                ends = await self.highwaters(*partitions)
-                bounds = {(tp.topic, tp.partition): Bounds(earliest[tp], ends[tp]) for tp in partitions}
-                return await processor.take_ownership(bounds)
+                return await processor.take_ownership(await self._bounds(partitions))
             except (KafkaError, UnavailableError) as error:
                 pause_s = OWN_PAUSE_S[min(attempt, len(OWN_PAUSE_S) - 1)]
                 log.warning("ownership_delayed", error=type(error).__name__, again_in_s=pause_s)
                 await asyncio.sleep(pause_s)
                 attempt += 1
+
+    async def _bounds(self, partitions: Iterable[TP]) -> Mapping[Partition, Bounds]:
+        earliest = await self.earliest_offsets(*partitions)
+        ends = await self.highwaters(*partitions)
+        return {(tp.topic, tp.partition): Bounds(earliest[tp], ends[tp]) for tp in partitions}
+
+    async def _whole_refusal(self, refusal: ConfigurationError, topics: Iterable[str]) -> ConfigurationError:
+        """Name every partition that needs an operator's word, also those that other workers happen to be assigned."""
+        everything = [TP(topic, part) for topic in topics for part in self._thread.parts(topic)]
+        try:
+            async with asyncio.timeout(TROUBLES_S):
+                troubles = await cast("ChunkApp", self.app).processor.troubles(await self._bounds(everything))
+        except (KafkaError, UnavailableError, TimeoutError) as error:
+            log.warning("refusal_not_completed", error=type(error).__name__)
+            return refusal
+        return ConfigurationError("\n".join(troubles)) if troubles else refusal
 
     def _stop_owning(self) -> None:
         if self._owning is not None:

@@ -44,7 +44,7 @@ from services.aggregator.stream.app import AggregatorApp, create_app
 from services.aggregator.stream.chain import Chain
 from services.aggregator.stream.chunks import ChunkConsumer, ChunkMessage, ChunkThread, Run
 from services.aggregator.stream.lanes import Lanes
-from services.infra.errors import UnavailableError
+from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import AggregatorSettings, Settings
 from tests.support.fenced_ledger import FencedLedger, opened
 
@@ -107,6 +107,7 @@ SIGNATURES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "SubscriptionState.fetch_context": (SubscriptionState.fetch_context, "(self)"),
     "AIOKafkaConsumer.seek": (aiokafka.AIOKafkaConsumer.seek, "(self, partition, offset)"),
     "AIOKafkaConsumer.commit": (aiokafka.AIOKafkaConsumer.commit, "(self, offsets=None)"),
+    "AIOKafkaConsumer.partitions_for_topic": (aiokafka.AIOKafkaConsumer.partitions_for_topic, "(self, topic)"),
     "AIOKafkaConsumer.beginning_offsets": (aiokafka.AIOKafkaConsumer.beginning_offsets, "(self, partitions)"),
     "AIOKafkaConsumer.end_offsets": (aiokafka.AIOKafkaConsumer.end_offsets, "(self, partitions)"),
 }
@@ -334,6 +335,9 @@ class FakeKafka:
     async def commit(self, offsets: Mapping[Any, int]) -> None:
         self.committed |= offsets
 
+    def partitions_for_topic(self, _topic: str) -> set[int]:
+        return {0, 1, 2, 3}
+
     async def beginning_offsets(self, partitions: Iterable[TP]) -> dict[TP, int]:
         return dict.fromkeys(partitions, 0)
 
@@ -362,6 +366,44 @@ async def test_owning_seeks_to_the_processor_s_offsets_and_to_no_others(app: Agg
     assert fake.sought == {TP("t", 0): 0, TP("t", 1): 77}
     assert {tp.partition: chain.next for tp, chain in consumer.chains.items()} == {0: 0, 1: 77}
     assert consumer._thread._claimed == consumer.chains
+
+
+async def test_a_refusal_names_every_partition_in_trouble_whoever_is_assigned_it(app: AggregatorApp) -> None:
+    consumer = chunk_consumer(app)
+    ledger = cast("FencedLedger", app.processor)
+    assigned, of_another_worker = ("t", 1), ("t", 3)
+    for partition in (assigned, of_another_worker):
+        ledger.move(partition, position=2000)
+
+    await consumer.perform_seek()
+    await asyncio.wait_for(app.failed.wait(), 5)
+
+    assert isinstance(app.failure, ConfigurationError)
+    assert str(app.failure).splitlines() == [
+        f"{partition} is stored up to 2000, the log ends at 1000" for partition in (assigned, of_another_worker)
+    ]
+
+
+async def test_a_refusal_stands_when_the_log_goes_away_before_it_is_complete(
+    app: AggregatorApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer, asked = chunk_consumer(app), []
+    cast("FencedLedger", app.processor).move(("t", 1), position=2000)
+    ends = consumer.highwaters
+
+    async def away_after_the_first(*partitions: TP) -> Mapping[TP, int]:
+        asked.append(partitions)
+        if len(asked) > 1:
+            raise KafkaConnectionError
+        return await ends(*partitions)
+
+    monkeypatch.setattr(consumer, "highwaters", away_after_the_first)
+
+    await consumer.perform_seek()
+    await asyncio.wait_for(app.failed.wait(), 5)
+
+    assert isinstance(app.failure, ConfigurationError)
+    assert str(app.failure) == f"{('t', 1)} is stored up to 2000, the log ends at 1000"
 
 
 async def test_a_run_that_was_polled_before_the_seek_is_not_delivered(app: AggregatorApp) -> None:

@@ -66,6 +66,26 @@ async def test_every_partition_that_lost_records_is_named_at_once(
     assert [tuple(row) for row in await database.fetch(lost, EVENTS)] == [(0, 7), (1, 3)]
 
 
+async def test_what_all_partitions_lost_is_told_and_noted_whoever_owns_them(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection
+) -> None:
+    await open_pipeline()
+    worker = await open_pipeline()  # owns what the first one owned
+    worker.forget([(EVENTS, 1)])
+
+    told = await worker.troubles({(EVENTS, 0): Bounds(7, 9), (EVENTS, 1): Bounds(3, 9), (EVENTS, 2): Bounds(0, 9)})
+
+    assert [line.split(":")[0] for line in told] == [f"{EVENTS}/0", f"{EVENTS}/1"]
+    lost = "SELECT part, lost FROM partition_progress WHERE topic = $1 AND lost > 0 ORDER BY part"
+    assert [tuple(row) for row in await database.fetch(lost, EVENTS)] == [(0, 7), (1, 3)]
+
+
+async def test_a_partition_that_nobody_ever_read_is_in_no_trouble(open_pipeline: OpenPipeline) -> None:
+    worker = await open_pipeline()
+
+    assert await worker.troubles({(EVENTS, 4711): Bounds(7, 9)}) == []
+
+
 async def test_what_is_lost_is_measured_again_when_it_is_accepted(
     open_pipeline: OpenPipeline, database: asyncpg.Connection, postgres_dsn: str
 ) -> None:
