@@ -1,4 +1,4 @@
-"""What services/aggregator/stream/chunks.py takes for granted of Faust and aiokafka beyond their public interfaces.
+"""What services/aggregator/stream takes for granted of Faust and aiokafka beyond their public interfaces.
 
 Each test holds a private name, or a behaviour that no document promises. When an upgrade breaks one, read what
 became of it before touching the pin: the stream's exactly-once effect stands on these.
@@ -39,11 +39,12 @@ from hypothesis import strategies as st
 from mode import Service
 from mode import threads as mode_threads
 
-from services.aggregator.stream import chunks
+from services.aggregator.stream import polling
 from services.aggregator.stream.app import AggregatorApp, create_app
 from services.aggregator.stream.chain import Chain
-from services.aggregator.stream.chunks import ChunkConsumer, ChunkMessage, ChunkThread, Run
+from services.aggregator.stream.chunks import ChunkConsumer, ChunkMessage
 from services.aggregator.stream.lanes import Lanes
+from services.aggregator.stream.polling import ChunkThread, Run
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import AggregatorSettings, Settings
 from tests.support.fenced_ledger import FencedLedger, opened
@@ -538,8 +539,8 @@ async def test_the_thread_s_kafka_client_waits_as_long_as_the_latency_allows(app
     client = thread._create_worker_consumer(app.transport)
 
     client._closed = True  # it has opened nothing
-    assert client._fetch_max_wait_ms == chunks.FETCH_WAIT_MS
-    assert client._fetch_min_bytes == chunks.FETCH_BYTES_MIN
+    assert client._fetch_max_wait_ms == polling.FETCH_WAIT_MS
+    assert client._fetch_min_bytes == polling.FETCH_BYTES_MIN
     assert client._max_partition_fetch_bytes == AggregatorSettings().fetch_bytes
     assert client._enable_auto_commit is False
     assert client._auto_offset_reset == "earliest"
