@@ -65,6 +65,8 @@ class ChunkConsumer(driver.Consumer):
     def __init__(self, *args: Any, **options: Any) -> None:
         self.chains: dict[TP, Chain] = {}
         self._owning: asyncio.Future[None] | None = None
+        self._leaving = False
+        """Between a revocation and the assignment that follows it."""
         super().__init__(*args, **options)
 
     def _new_consumer_thread(self) -> ChunkThread:
@@ -78,12 +80,18 @@ class ChunkConsumer(driver.Consumer):
         Owning goes on in the background: Faust silently gives up its recovery, and with it the worker, when this
         takes longer than a request's timeout, and a database that is away for minutes must not end in that.
         Until a partition is owned it has no chain, and without a chain nothing of it is read.
+
+        Faust's recovery of one assignment may come this far when the next revocation has begun. What it would own
+        is about to be somebody else's, and chunks of it would be dropped from a queue that nobody reads.
         """
+        if self._leaving:
+            return
         self._stop_owning()
         self._owning = self.add_future(self._own(ensure_TPset(self.assignment())))
 
     async def _own(self, partitions: set[TP]) -> None:
         app = cast("ChunkApp", self.app)
+        await self._end_chains()
         try:
             starts = await self._positions(partitions)
         except ConfigurationError as refusal:
@@ -103,6 +111,12 @@ class ChunkConsumer(driver.Consumer):
             return  # assigned elsewhere meanwhile: the next assignment begins anew
         app.moved += 1
         log.info("partitions_owned", partitions=len(chains))
+
+    async def _end_chains(self) -> None:
+        """Leave nothing under way of an ownership that another is about to take the place of."""
+        for chain in self.chains.values():
+            chain.open = False
+        await cast("ChunkApp", self.app).lanes.settle(within_s=SETTLE_S)
 
     async def _positions(self, partitions: set[TP]) -> Mapping[Partition, int]:
         processor, attempt = cast("ChunkApp", self.app).processor, 0
@@ -179,6 +193,7 @@ class ChunkConsumer(driver.Consumer):
 
     def stop_flow(self) -> None:
         """Close every chain: before a rebalance and at the end, nothing more is handed out or begun."""
+        self._leaving = True
         self._stop_owning()
         for chain in self.chains.values():
             chain.open = False
@@ -190,6 +205,10 @@ class ChunkConsumer(driver.Consumer):
         self._unacked_messages.clear()
         if not self.crashed:  # else the thread is ending by itself, and a call into it would be cancelled
             await self.commit_and_end_transactions()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TP], generation_id: int = 0) -> None:
+        self._leaving = False
+        await super().on_partitions_assigned(ensure_TPset(assigned), generation_id)
 
     async def on_partitions_revoked(self, revoked: Iterable[TP]) -> None:
         partitions = ensure_TPset(revoked)

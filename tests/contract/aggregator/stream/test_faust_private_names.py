@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import aiokafka
 import faust
@@ -43,7 +44,7 @@ from services.aggregator.stream import polling
 from services.aggregator.stream.app import AggregatorApp, create_app
 from services.aggregator.stream.chain import Chain
 from services.aggregator.stream.chunks import ChunkConsumer, ChunkMessage
-from services.aggregator.stream.lanes import Lanes
+from services.aggregator.stream.lanes import Lanes, Work
 from services.aggregator.stream.polling import ChunkThread, Run
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import AggregatorSettings, Settings
@@ -62,6 +63,10 @@ SIGNATURES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "Consumer._new_offset": (driver.Consumer._new_offset, "(self, tp)"),
     "Consumer.stop_flow": (driver.Consumer.stop_flow, "(self)"),
     "Consumer.wait_empty": (driver.Consumer.wait_empty, "(self)"),
+    "Consumer.on_partitions_assigned": (
+        driver.Consumer.on_partitions_assigned,
+        "(self, assigned, generation_id=0)",
+    ),
     "Consumer.on_partitions_revoked": (driver.Consumer.on_partitions_revoked, "(self, revoked)"),
     "Consumer.on_buffer_full": (driver.Consumer.on_buffer_full, "(self, tp)"),
     "Consumer._add_gap": (driver.Consumer._add_gap, "(self, tp, offset_from, offset_to)"),
@@ -367,6 +372,47 @@ async def test_owning_seeks_to_the_processor_s_offsets_and_to_no_others(app: Agg
     assert fake.sought == {TP("t", 0): 0, TP("t", 1): 77}
     assert {tp.partition: chain.next for tp, chain in consumer.chains.items()} == {0: 0, 1: 77}
     assert consumer._thread._claimed == consumer.chains
+
+
+async def test_nothing_is_owned_between_a_revocation_and_the_next_assignment(
+    app: AggregatorApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Faust's recovery of the former assignment may come to its seek only then: nothing in it looks for a revocation.
+    source = inspect.getsource(faust.tables.recovery.Recovery._resume_streams)
+    assert source.index("consumer_generation_id != generation_id") < source.index("consumer.perform_seek()")
+    assert "consumer_generation_id = generation" in inspect.getsource(
+        driver.ConsumerRebalanceListener.on_partitions_assigned
+    )
+    consumer = chunk_consumer(app)
+    monkeypatch.setattr(consumer, "_on_partitions_assigned", AsyncMock())
+
+    consumer.stop_flow()
+    await consumer.perform_seek()
+    assert consumer._owning is None
+    await consumer.on_partitions_assigned({TP("t", 0)})
+    await consumer.perform_seek()
+
+    await asyncio.wait_for(cast("asyncio.Future[None]", consumer._owning), 5)
+    assert set(consumer.chains) == {TP("t", 0), TP("t", 1)}
+
+
+async def test_a_second_ownership_begins_only_when_nothing_of_the_first_is_under_way(app: AggregatorApp) -> None:
+    consumer = chunk_consumer(app)
+    ledger = cast("FencedLedger", app.processor)
+    await consumer.perform_seek()
+    await asyncio.wait_for(cast("asyncio.Future[None]", consumer._owning), 5)
+    first = consumer.chains[TP("t", 0)]
+    under_way = consumer._message(TP("t", 0), run_of(first, length=3))
+    ledger.pause_s = 0.05
+    app.lanes.put(Work(cast("Any", under_way).value, stored=lambda: consumer.ack(under_way)))
+    await asyncio.sleep(0)
+
+    await consumer.perform_seek()
+    await asyncio.wait_for(cast("asyncio.Future[None]", consumer._owning), 5)
+
+    assert not first.open
+    assert consumer.chains[TP("t", 0)].next == 3
+    assert app.failure is None
 
 
 async def test_a_refusal_names_every_partition_in_trouble_whoever_is_assigned_it(app: AggregatorApp) -> None:
