@@ -20,14 +20,14 @@ while time.monotonic() < end and os.getppid() == parent:
 
 
 @contextmanager
-def busy(*, times: int, seconds: float) -> Iterator[list[int]]:
+def loops(*, times: int, seconds: float) -> Iterator[list[int]]:
     """Run `times` endless loops a core, at everybody's priority, for the length of the block and at most so long."""
     command = (sys.executable, "-I", "-S", "-c", LOOP, str(seconds), str(os.getpid()))
-    loops = [subprocess.Popen(command) for _ in range(times * (os.cpu_count() or 1))]
+    started = [subprocess.Popen(command) for _ in range(times * (os.cpu_count() or 1))]
     try:
-        yield [loop.pid for loop in loops]
+        yield [loop.pid for loop in started]
     finally:
-        for loop in loops:
+        for loop in started:
             loop.kill()
-        for loop in loops:
+        for loop in started:
             loop.wait()

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tests.faults.load import busy
+from tests.faults.load import loops
 from tests.faults.storm import QUIET_S, ROOT, chosen_seed
 from tests.faults.watch import percentiles
 
@@ -31,18 +31,20 @@ class Outcome(NamedTuple):
     """None when nothing could be measured: it stood still to the end, or broke off."""
     lost: int | None
     twice: int | None
+    busy: float
+    """How many programs wanted a core at the end, by the kernel's mean over five minutes; others may use the machine."""
     failure: str | None
 
     def __str__(self) -> str:
         recovered = "never" if self.recovered_s is None else f"{self.recovered_s:.1f} s"
-        told = f"seed {self.seed}: recovered {recovered}, lost {self.lost}, twice {self.twice}"
+        told = f"seed {self.seed}: recovered {recovered}, lost {self.lost}, twice {self.twice}, load {self.busy:.0f}"
         return f"{told}  FAILED: {self.failure}" if self.failure else told
 
 
-def judge(seed: int, *, code: int, report: dict[str, Any] | None) -> Outcome:
+def judge(seed: int, *, code: int, report: dict[str, Any] | None, busy: float) -> Outcome:
     """Read a storm's report and exit code."""
     if report is None:
-        return Outcome(seed, None, None, None, f"no report, exit code {code}")
+        return Outcome(seed, None, None, None, busy, f"no report, exit code {code}")
     kinds, recovered_s = report["oracle"]["by_kind"], report["recovered_s"]
     lost, twice = kinds["lost"] + kinds["lost_from_store"], kinds["counted_twice"]
     failure = None
@@ -52,7 +54,7 @@ def judge(seed: int, *, code: int, report: dict[str, Any] | None) -> Outcome:
         failure = f"not all was counted after {QUIET_S:.0f} s"
     elif code:
         failure = f"exit code {code}"
-    return Outcome(seed, recovered_s, lost, twice, failure)
+    return Outcome(seed, recovered_s, lost, twice, busy, failure)
 
 
 def distribution(outcomes: list[Outcome]) -> str:
@@ -71,7 +73,7 @@ def run_storm(seed: int, *, load: int, logs: Path) -> Outcome:
     folder = logs / str(seed)
     folder.mkdir(parents=True)
     environment = {**os.environ, "TACTUS_FAULT_SEED": str(seed), "TACTUS_FAULT_LOGS": str(folder)}
-    with busy(times=load, seconds=STORM_MAX_S), (folder / "storm.log").open("w") as log:
+    with loops(times=load, seconds=STORM_MAX_S), (folder / "storm.log").open("w") as log:
         process = subprocess.Popen(
             (sys.executable, "-m", "tests.faults.storm"), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log
         )
@@ -80,7 +82,8 @@ def run_storm(seed: int, *, load: int, logs: Path) -> Outcome:
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)  # not SIGTERM: the stack must be taken down
             output, _ = process.communicate()
-    return judge(seed, code=process.returncode, report=json.loads(output) if output.strip() else None)
+    report = json.loads(output) if output.strip() else None
+    return judge(seed, code=process.returncode, report=report, busy=os.getloadavg()[1])
 
 
 def main(*, count: int, load: int, seed: int, logs: Path) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.faults.load import busy
+from tests.faults.load import loops
 from tests.faults.storm import QUIET_S
 from tests.faults.storms import Outcome, distribution, judge
 from tests.support.waiting import wait_until
@@ -19,7 +19,7 @@ def report(*, recovered_s: float = 5.0, lost: int = 0, twice: int = 0) -> dict[s
 
 
 def test_a_storm_that_lost_nothing_in_time_has_not_failed() -> None:
-    assert judge(7, code=0, report=report()) == Outcome(7, 5.0, 0, 0, None)
+    assert judge(7, code=0, report=report(), busy=6.0) == Outcome(7, 5.0, 0, 0, 6.0, None)
 
 
 @pytest.mark.parametrize(
@@ -33,13 +33,13 @@ def test_a_storm_that_lost_nothing_in_time_has_not_failed() -> None:
     ],
 )
 def test_every_other_storm_has_failed(told: dict[str, Any] | None, code: int) -> None:
-    assert judge(7, code=code, report=told).failure
+    assert judge(7, code=code, report=told, busy=6.0).failure
 
 
 def test_the_distribution_tells_the_figures_and_the_seeds_that_failed() -> None:
-    outcomes = [judge(seed, code=0, report=report(recovered_s=float(seed))) for seed in range(1, 22)]
+    outcomes = [judge(seed, code=0, report=report(recovered_s=float(seed)), busy=6.0) for seed in range(1, 22)]
 
-    told = distribution([*outcomes, judge(99, code=1, report=None)])
+    told = distribution([*outcomes, judge(99, code=1, report=None, busy=6.0)])
 
     assert told == (
         "22 storms; seconds until all was counted after the last blow: "
@@ -49,11 +49,11 @@ def test_the_distribution_tells_the_figures_and_the_seeds_that_failed() -> None:
 
 
 def test_storms_of_which_none_could_be_measured_are_told_too() -> None:
-    assert distribution([judge(99, code=1, report=None)]).endswith("failures 1: seeds 99")
+    assert distribution([judge(99, code=1, report=None, busy=6.0)]).endswith("failures 1: seeds 99")
 
 
 def test_the_load_ends_with_its_block() -> None:
-    with busy(times=1, seconds=60) as pids:
+    with loops(times=1, seconds=60) as pids:
         assert len(pids) == psutil.cpu_count()
         wait_until(lambda: all(psutil.Process(pid).cpu_times().user > 0 for pid in pids), what="the loops run")
 
@@ -61,7 +61,7 @@ def test_the_load_ends_with_its_block() -> None:
 
 
 def test_the_load_ends_by_itself_in_time() -> None:
-    with busy(times=1, seconds=0.1) as pids:
+    with loops(times=1, seconds=0.1) as pids:
         wait_until(
             lambda: all(psutil.Process(pid).status() == psutil.STATUS_ZOMBIE for pid in pids),
             what="the loops have ended",
