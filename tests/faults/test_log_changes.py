@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.faults, pytest.mark.e2e]
 
 EVENTS: Final = "cx.touchpoints.v1"
 SEED: Final = 7
-LOAD: Final = ("--rate", "400", "--events", "1200", "--seconds", "20")
+LOAD: Final = ("--rate", "400", "--events", "1200", "--seconds", "120")
+"""Three seconds' load; on a busy machine it takes longer and is still whole."""
 CONFIGURATION_EXIT: Final = 2
 PROGRESS: Final = "SELECT part, next, start, applied + duplicate + conflict + dead AS counted, lost FROM partition_progress WHERE topic = $1 ORDER BY part"
 

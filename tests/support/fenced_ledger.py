@@ -107,6 +107,14 @@ class FencedLedger:
         with self._connected() as connection:
             return int(connection.execute("SELECT count(*) FROM record WHERE topic = ?", (topic,)).fetchone()[0])
 
+    def taken(self, topic: str) -> set[int]:
+        """The partitions that somebody has taken."""
+        with self._connected() as connection:
+            return {
+                part
+                for (part,) in connection.execute("SELECT part FROM progress WHERE topic = ? AND epoch > 0", (topic,))
+            }
+
     def move(self, partition: Partition, *, position: int) -> None:
         """Set where a partition stands, as a restored database would."""
         with self._connected() as connection:
