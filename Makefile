@@ -1,6 +1,6 @@
 # Every target does all of its own set-up: Python >= 3.11 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint format bench bench-worker embedded dev bench-environment
+.PHONY: help demo up test storms check lint format bench bench-worker embedded dev bench-environment
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -18,6 +18,9 @@ up: embedded        ## Run the product until Ctrl-C (DATA=folder, WORKERS=2)
 
 test: dev bench-environment ## Run all tests (ARGS="-k words" chooses)
 	@$(BIN)/python -m pytest $(ARGS)
+
+storms: dev         ## Kill everything for hours on a loaded machine (COUNT=40, LOAD=3, SEED=1, LOGS=folder)
+	@$(BIN)/python -m tests.faults.storms $(if $(COUNT),--count $(COUNT)) $(if $(LOAD),--load $(LOAD)) $(if $(SEED),--seed $(SEED)) $(if $(LOGS),--logs $(LOGS))
 
 lint: dev           ## Check style, types, imports, configuration, generated files and requirements
 	@scripts/check.sh
