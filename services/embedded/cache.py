@@ -15,7 +15,10 @@ def cache_directory() -> Path:
 
     Raises ConfigurationError with the setting that names another.
     """
-    folder = Path(platformdirs.user_cache_dir("tactus", appauthor=False))
+    try:
+        folder = Path(platformdirs.user_cache_dir("tactus", appauthor=False))
+    except RuntimeError as error:
+        raise ConfigurationError("this user has no home directory for the cache: set XDG_CACHE_HOME") from error
     fault = _fault(folder)
     if fault is not None:
         raise ConfigurationError(f"{folder} cannot be the cache ({fault}): set XDG_CACHE_HOME to a folder that can")
@@ -23,8 +26,6 @@ def cache_directory() -> Path:
 
 
 def _fault(folder: Path) -> str | None:
-    if not folder.is_absolute():
-        return "it depends on the working directory; HOME is not set"
     if os.pathsep in str(folder):
         return f"Java takes {os.pathsep} for the end of a path"
     try:

@@ -18,6 +18,8 @@ UNPRIVILEGED: Final = ("postgres", "nobody")
 def find_account(tables: Path) -> Account | None:
     """Return who the server of these tables runs as: their owner, else an unprivileged account; None means ourselves."""
     if os.geteuid() != 0:
+        if not tables.exists():
+            _require_name()
         return None
     if not tables.exists():
         return _unprivileged()
@@ -43,6 +45,16 @@ def give(path: Path, account: Account | None) -> None:
             f"({error.strerror}): run as an ordinary user, or name a data directory on another file system"
         ) from error
     _require_access(path)
+
+
+def _require_name() -> None:
+    try:
+        pwd.getpwuid(os.geteuid())
+    except KeyError as error:
+        raise ConfigurationError(
+            f"user {os.geteuid()} has no name in /etc/passwd, which Postgres asks for to create its files: "
+            "add one, or run as a user that has one"
+        ) from error
 
 
 def _require_access(path: Path) -> None:

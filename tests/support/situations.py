@@ -68,21 +68,25 @@ def run_mounted(mounts: str, *command: str, env: Mapping[str, str]) -> Done:
 
 
 def run_servers_as_somebody(data: Path, *, env: Mapping[str, str]) -> Done:
-    """The same as an ordinary user; skips where such a user can reach no Python or not this checkout."""
+    """The same as an ordinary user."""
     if os.geteuid() != 0:
         return run_servers(data, env=env)
-    somebody = pwd.getpwnam("nobody")
+    return run_python_as(pwd.getpwnam("nobody").pw_uid, str(PROGRAM), str(data), env=env)
+
+
+def run_python_as(uid: int, *arguments: str, env: Mapping[str, str]) -> Done:
+    """Run a Python of our version as this user; skips where that user can reach none, or not this checkout."""
     packages = [path for path in sys.path if path.endswith("site-packages")]
     whole = {**env, "PYTHONPATH": os.pathsep.join((str(ROOT), *packages))}
-    rights = {"user": somebody.pw_uid, "group": somebody.pw_gid, "extra_groups": []}
-    wanted = f"import sys, asyncpg; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
+    rights = {"user": uid, "group": uid, "extra_groups": []}
+    wanted = f"import sys, asyncpg, services; sys.exit(sys.version_info[:2] != {sys.version_info[:2]})"
     for python in (sys.executable, "/usr/bin/python3"):
         try:
             probe = _run((python, "-c", wanted), env=whole, **rights)
         except OSError:
             continue
         if probe.code == 0:
-            return _run((python, str(PROGRAM), str(data)), env=whole, **rights)
+            return _run((python, *arguments), env=whole, **rights)
     pytest.skip("an ordinary user can reach no Python of our version, or not this checkout")
 
 

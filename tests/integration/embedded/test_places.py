@@ -25,11 +25,15 @@ from tests.support.situations import (
     give_to_somebody,
     needs_root,
     run_mounted,
+    run_python_as,
     run_servers,
     run_servers_as_somebody,
 )
 
 pytestmark = pytest.mark.integration
+
+NAMELESS = 54_321
+"""A user id that no machine gives a name."""
 
 NOTHING, READ_SEARCH, OVERRIDE = 0, 1 << 2, 1 << 1
 
@@ -160,6 +164,21 @@ def test_a_home_that_cannot_be_written_is_told_with_the_setting_that_names_anoth
     assert f"{home}/.cache/tactus cannot be the cache" in done.said
     assert "set XDG_CACHE_HOME" in done.said
     assert done.said.count("\n") == 1
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("attempt", "fix"),
+    [
+        ("from services.embedded.cache import cache_directory; cache_directory()", "set XDG_CACHE_HOME"),
+        ("from services.embedded.postgres_user import find_account; find_account(pathlib.Path('/x'))", "/etc/passwd"),
+    ],
+)
+def test_a_user_without_a_name_is_told_what_is_missing(attempt: str, fix: str) -> None:
+    done = run_python_as(NAMELESS, "-c", f"import pathlib; {attempt}", env=environment(HOME=None, XDG_CACHE_HOME=None))
+
+    assert done.code == 1
+    assert fix in done.said.splitlines()[-1]
 
 
 def test_without_home_the_users_own_cache_is_found(open_folder: Path) -> None:
