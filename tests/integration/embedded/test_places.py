@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pwd
 import shutil
 import sys
 import tempfile
@@ -16,6 +17,7 @@ import pytest
 
 from services.embedded.cache import cache_directory
 from services.embedded.jvm import LEFT_BEHIND_S, make_room_for_natives
+from services.embedded.processes import ENVIRONMENT, Account, Program, run
 from tests.support.situations import (
     DOCKER_LACKS,
     ROOT,
@@ -74,25 +76,28 @@ def test_in_a_closed_folder_both_run_and_every_folder_stays_closed(closed_folder
 
 
 @needs_root
-@pytest.mark.parametrize(
-    ("folder", "lacking", "holds"),
-    [
-        ("open_folder", (), NOTHING),
-        ("closed_folder", (), READ_SEARCH),
-        ("closed_folder", DOCKER_LACKS, OVERRIDE),
-    ],
-)
-def test_roots_postgres_is_another_user_with_one_capability_where_it_takes_one(
-    folder: str, lacking: tuple[str, ...], holds: int, request: pytest.FixtureRequest
+@pytest.mark.parametrize(("lacking", "holds"), [((), READ_SEARCH), (DOCKER_LACKS, OVERRIDE)])
+def test_roots_postgres_is_another_user_with_one_capability(
+    lacking: tuple[str, ...], holds: int, closed_folder: Path
 ) -> None:
-    data = request.getfixturevalue(folder) / "data"
-    data.mkdir(mode=0o755)
-
-    seen = both_ran(run_servers(data, env=environment(), lacking=lacking))
+    seen = both_ran(run_servers(closed_folder / "data", env=environment(), lacking=lacking))
 
     assert seen["Uid"] != "0"
     assert [int(seen[name], 16) for name in ("CapEff", "CapPrm", "CapAmb")] == [holds] * 3
     assert seen["NoNewPrivs"] == "1"
+
+
+@needs_root
+def test_an_account_that_reaches_everything_keeps_no_capability(open_folder: Path) -> None:
+    account = Account(*pwd.getpwnam("nobody")[2:4])
+    cat = shutil.which("cat", path=os.defpath)
+    assert cat is not None
+
+    said = run(Program((cat, "/proc/self/status"), ENVIRONMENT, account, open_folder))
+
+    status = dict(line.split(":", 1) for line in said.splitlines())
+    assert status["Uid"].split() == [str(account.uid)] * 4
+    assert [int(status[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")] == [NOTHING] * 4
 
 
 @needs_root
