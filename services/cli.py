@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from enum import StrEnum
 from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from services.infra.errors import TactusError
+from services.infra.signals import end_on_sigterm
 
 app = typer.Typer(
     name="tactus",
@@ -25,6 +28,10 @@ topics = typer.Typer(help="The log's topics.", no_args_is_help=True)
 catalogue = typer.Typer(help="The touchpoints and their weights.", no_args_is_help=True)
 app.add_typer(topics, name="topics")
 app.add_typer(catalogue, name="catalogue")
+
+
+STAYING: Final = frozenset({"up", "ingest", "aggregator", "api"})
+"""Commands that run until they are told to stop: for them that is success, for the others what shells say of it."""
 
 
 class Bench(StrEnum):
@@ -214,6 +221,10 @@ def catalogue_show(override: Override = None, language: Annotated[str, typer.Opt
 
 def main() -> None:
     """Run the command line; an error of ours is one line and exit code 1."""
+    end_on_sigterm(0 if STAYING.intersection(sys.argv[1:2]) else 128 + signal.SIGTERM)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no "…" must not end what runs
     try:
         app()
     except TactusError as error:

@@ -35,9 +35,6 @@ from services.infra.errors import ConfigurationError, TactusError
 SEED: Final = 2026
 """Every demo tells the same story, so that two people can speak of the same customer."""
 
-DIRECTORY_MODE: Final = 0o711
-"""Started by root, Postgres runs as another user, who must be able to pass through."""
-
 FAILED: Final = 1
 REFUSED: Final = 2
 INTERRUPTED: Final = 130
@@ -187,7 +184,6 @@ def _temporary_data() -> Iterator[Path]:
     """A data directory of this run's own, gone afterwards."""
     data = Path(tempfile.mkdtemp(prefix="tactus-demo-"))
     try:
-        data.chmod(DIRECTORY_MODE)
         yield data
     finally:
         shutil.rmtree(data, ignore_errors=True)
