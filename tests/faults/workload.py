@@ -119,7 +119,12 @@ class Workload:
     def fresh(self, now: datetime) -> Planned:
         """A new event; one in a hundred is one that ingest must refuse."""
         self.made += 1
-        event: Json = {"specversion": "1.0", "id": f"e-{self.seed}-{self.made}", "source": SOURCE, "type": "tactus.touchpoint.v1"}
+        event: Json = {
+            "specversion": "1.0",
+            "id": f"e-{self.seed}-{self.made}",
+            "source": SOURCE,
+            "type": "tactus.touchpoint.v1",
+        }
         at, time = self._moment(now)
         shape = self.dice.choices([shape for _, shape in SHAPES], [weight for weight, _ in SHAPES])[0]
         event |= {"data": shape(self.dice, at) | {"identities": self._identities()}}
