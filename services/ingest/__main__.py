@@ -11,9 +11,11 @@ import structlog
 from schemas.topics import DLQ, EVENT_TOPICS
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
+from services.infra.http.listening import bind
 from services.infra.http.operations import serve_operations
+from services.infra.http.server import Limits, serve_http
 from services.infra.kafka import LogProducer, LogWatch
-from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http
+from services.infra.lifecycle import on_signals, run
 from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from services.ingest.refusal import Refused
+from services.infra.http.problems import Refused
 
 PREFIX: Final = "ce-"
 

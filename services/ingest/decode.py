@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from services.infra.http.problems import Refused
 from services.ingest.limits import EVENT_BYTES_MAX, EVENTS_MAX, nests_too_deep
-from services.ingest.refusal import Reason, Refused, Rejected
+from services.ingest.rejection import Reason, Rejected
 
 
 class Form(Enum):

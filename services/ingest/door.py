@@ -13,18 +13,20 @@ import structlog
 from schemas.topics import DLQ
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
+from services.infra.http.answer import Answer
+from services.infra.http.keys import bearer_or_user_key
+from services.infra.http.problems import Refused, refusal
 from services.infra.kafka import LogRecord
 from services.infra.sources import Source, Sources
 from services.ingest import answers, cloudevents
-from services.ingest.answers import Answer, Verdict, valid_id
-from services.ingest.auth import source_of
+from services.ingest.answers import Verdict, valid_id
 from services.ingest.decode import Form, Incoming, event_of_headers, events_of, form_of
 from services.ingest.event_log import EventLog
 from services.ingest.judge import Accepted, Arrival, Judge, arrival
 from services.ingest.limits import Budget, Share, inflate, read_body
 from services.ingest.masking import masked, names_by_contact
 from services.ingest.metering import Meter
-from services.ingest.refusal import Refused, Rejected
+from services.ingest.rejection import Rejected
 
 log = structlog.get_logger(__name__)
 
@@ -88,7 +90,7 @@ class Door:
         with self.budget.share() as share:
             outcome = await self._verdicts(posted, share)
         if isinstance(outcome, Refused):
-            answer = answers.of_refusal(outcome)
+            answer = refusal(outcome)
         else:
             channel = self.meter.events(outcome)
             answer = answers.of_verdicts(outcome)
@@ -114,7 +116,8 @@ class Door:
         size = sum(len(name) + len(value) for name, value in posted.headers)
         if len(posted.headers) > HEADERS_MAX or size > HEADER_BYTES_MAX:
             return Refused("headers-too-large")
-        source = source_of(posted.all("authorization"), self.sources())
+        key = bearer_or_user_key(posted.all("authorization"))
+        source = self.sources().source(key) if key is not None else None
         if source is None:
             return Refused("unauthorized")
         origin = posted.one("origin")

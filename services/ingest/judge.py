@@ -26,7 +26,7 @@ from services.core.identity import CUSTOMER, WEAK, refusal, strength
 from services.infra.errors import InvalidEventError
 from services.infra.pseudonyms import HASHED_KINDS, pseudonym
 from services.infra.sources import Source
-from services.ingest.refusal import Reason, Rejected
+from services.ingest.rejection import Reason, Rejected
 
 AHEAD_MAX: Final = timedelta(minutes=5)
 """Clocks kept by NTP differ by milliseconds, neglected ones by minutes; beyond this it is no drift."""

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from services.ingest.refusal import Refused
+from services.infra.http.problems import Refused
 
 BODY_BYTES_MAX: Final = 1024 * 1024
 """A browser beacon is 64 KiB, a till's batch of 500 sales about 400; twice that is room, not a risk."""

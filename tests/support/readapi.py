@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 import httpx
 from pydantic import SecretStr
-from starlette.types import ASGIApp
 
-from services.api.app import Parts, create_app
+from services.api.app import create_app
+from services.api.customers import Customers, Parts
 from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.valence import NoValence
+from services.infra.http.answer import Application
 from services.infra.settings import PostgresSettings
 from services.infra.sources import Reader, Sources
 from services.state.snapshot import CustomerStore
@@ -74,18 +75,16 @@ def example_sources() -> Sources:
     )
 
 
-def example_app(store: CustomerStore) -> ASGIApp:
+def example_app(store: CustomerStore) -> Application:
     """Build the real application around a store."""
-    return create_app(
-        Parts(
-            store=store,
-            catalogue=example_catalogue(),
-            sources=example_sources,
-            hash_key=HASH_KEY,
-            clock=StandingClock(T),
-            ready=lambda: None,
-        )
+    parts = Parts(
+        store=store,
+        catalogue=example_catalogue(),
+        sources=example_sources,
+        hash_key=HASH_KEY,
+        clock=StandingClock(T),
     )
+    return create_app(Customers(parts), unready=lambda: None)
 
 
 @asynccontextmanager

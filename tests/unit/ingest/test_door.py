@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from schemas.topics import DLQ, EVENTS
+from services.infra.http.answer import Answer
 from services.infra.sources import Sources
-from services.ingest.answers import Answer
 from services.ingest.door import DEAD_BYTES_MAX, Door, Posted
 from services.ingest.limits import Budget
 from services.ingest.metering import Meter

@@ -17,7 +17,7 @@ from schemas.touchpoint import TouchpointRecord
 from services.infra.pseudonyms import pseudonym
 from services.infra.sources import Source
 from services.ingest.judge import Accepted, arrival
-from services.ingest.refusal import Reason, Rejected
+from services.ingest.rejection import Reason, Rejected
 from tests.support.senders import ANONYMOUS, BACKFILL, BROWSER, HASH_KEY, PATIENT, SERVER, data, event, judge_of_test
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)

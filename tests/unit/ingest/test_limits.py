@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.infra.http.problems import Refused
 from services.ingest.limits import (
     BODY_BYTES_MAX,
     BUSY,
@@ -23,7 +24,6 @@ from services.ingest.limits import (
     nests_too_deep,
     read_body,
 )
-from services.ingest.refusal import Refused
 from tests.support.senders import PATIENT
 
 PLENTY = 64 * 1024 * 1024
