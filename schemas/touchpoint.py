@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, NamedTuple, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -22,7 +22,8 @@ from pydantic_core import PydanticCustomError
 from schemas.freeform import Properties, Text
 from schemas.instant import INSTANT_PATTERN, parse_instant
 
-TYPE: Final = "tactus.touchpoint.v1"
+EventType = Literal["tactus.touchpoint.v1"]
+TYPE: Final[EventType] = get_args(EventType)[0]
 """The CloudEvents type of every event; another version is another type."""
 
 ID_CHARS_MAX: Final = 128
@@ -281,7 +282,7 @@ class TouchpointEvent(Closed):
     """The event's own id, unique within its source: sending it again changes nothing."""
     source: Id | None = None
     """A part of the sender's own, such as a till; the key's source stands before it in the log."""
-    type: Literal["tactus.touchpoint.v1"] | None = None
+    type: EventType | None = None
     """The event's type and version."""
     time: ClientInstant | None = None
     """When it happened; the time of arrival when left out."""
@@ -318,7 +319,7 @@ class TouchpointRecord(Closed):
     """The client's id, kept."""
     source: StoredSource
     """The key's source, and after a slash the client's own."""
-    type: Literal["tactus.touchpoint.v1"]
+    type: EventType
     """The event's type and version."""
     time: RecordInstant
     """When it happened."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from schemas import limits
 from schemas.documents.openapi import (
     HEALTH_PATHS,
     LICENSE,
@@ -15,11 +16,9 @@ from schemas.documents.openapi import (
     schemas_of,
 )
 from schemas.ingestapi import EventsProblem, Verdicts
+from schemas.limits import kib, mib
 from schemas.problem import MEDIA_TYPE
-from schemas.touchpoint import TouchpointData, TouchpointEvent
-
-EVENTS_MAX: Final = 500
-"""Events in one request."""
+from schemas.touchpoint import TYPE, TouchpointData, TouchpointEvent
 
 _REFUSALS: Final = (
     "malformed-json",
@@ -52,7 +51,7 @@ _CLOUDEVENTS_HEADERS: Final = (
     ("ce-specversion", "The CloudEvents version: 1.0."),
     ("ce-id", "The event's id."),
     ("ce-source", "A part of the sender's own."),
-    ("ce-type", "The event's type: tactus.touchpoint.v1."),
+    ("ce-type", f"The event's type: {TYPE}."),
     ("ce-time", "When it happened, RFC 3339."),
     ("ce-subject", "One more identity, kind:value."),
 )
@@ -62,7 +61,7 @@ _CLOUDEVENTS_HEADERS: Final = (
 def openapi_ingest() -> Json:
     """Return the document."""
     one = ref(TouchpointEvent)
-    many: Json = {"type": "array", "items": one, "minItems": 1, "maxItems": EVENTS_MAX}
+    many: Json = {"type": "array", "items": one, "minItems": 1, "maxItems": limits.EVENTS_MAX}
     data = ref(TouchpointData)
     return {
         "openapi": "3.1.0",
@@ -90,7 +89,9 @@ def openapi_ingest() -> Json:
                     "requestBody": {
                         "required": True,
                         "description": (
-                            "At most 1 MiB, plain or gzip (4 MiB inflated), 500 events, 32 KiB an event, JSON 16 deep."
+                            f"At most {mib(limits.BODY_BYTES_MAX)}, plain or gzip "
+                            f"({mib(limits.INFLATED_BYTES_MAX)} inflated), {limits.EVENTS_MAX} events, "
+                            f"{kib(limits.EVENT_BYTES_MAX)} an event, JSON {limits.DEPTH_MAX} deep."
                         ),
                         "content": {
                             "application/json": {

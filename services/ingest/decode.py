@@ -8,8 +8,9 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from schemas.limits import DEPTH_MAX, EVENT_BYTES_MAX, EVENTS_MAX
 from services.infra.http.problems import Refused
-from services.ingest.limits import EVENT_BYTES_MAX, EVENTS_MAX, nests_too_deep
+from services.ingest.limits import nests_too_deep
 from services.ingest.rejection import Reason, Rejected
 
 
@@ -110,7 +111,7 @@ def _read(original: bytes) -> Incoming:
     if len(original) > EVENT_BYTES_MAX:
         return _unread(original, Reason.TOO_LARGE, f"an event has at most {EVENT_BYTES_MAX} bytes")
     if nests_too_deep(original):
-        return _unread(original, Reason.TOO_DEEP, "an event nests at most 16 deep")
+        return _unread(original, Reason.TOO_DEEP, f"an event nests at most {DEPTH_MAX} deep")
     try:
         return Incoming(original, _VALUE.decode(original))
     except msgspec.ValidationError:

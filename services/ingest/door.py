@@ -10,6 +10,8 @@ from typing import Final, NamedTuple
 
 import structlog
 
+from schemas import dead_letter
+from schemas.limits import HEADER_BYTES_MAX, HEADERS_MAX
 from schemas.topics import DLQ
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
@@ -32,12 +34,6 @@ log = structlog.get_logger(__name__)
 
 BODY_SECONDS_MAX: Final = 10.0
 """A megabyte over a slow mobile line; a body that comes slower than that holds memory for nothing."""
-
-HEADERS_MAX: Final = 64
-"""A browser behind two proxies sends 40."""
-
-HEADER_BYTES_MAX: Final = 16 * 1024
-"""Room for a long cookie that nobody here reads."""
 
 DEAD_BYTES_MAX: Final = 256 * 1024
 """Of what is refused so much is kept: any event that can be mended, and a fair look at what cannot."""
@@ -200,14 +196,14 @@ class _DeadLetters:
 
     def letter(self, original: bytes, event: object, *, reason: str, detail: str) -> LogRecord:
         headers = [
-            ("reason", reason.encode()),
-            ("detail", detail.encode()),
-            ("source", self.source.name.encode()),
-            ("receivedat", self.received_at.encode()),
+            (dead_letter.REASON, reason.encode()),
+            (dead_letter.DETAIL, detail.encode()),
+            (dead_letter.SOURCE, self.source.name.encode()),
+            (dead_letter.RECEIVED_AT, self.received_at.encode()),
         ]
         original = masked(original, event)
         if len(original) > DEAD_BYTES_MAX:
-            headers.append(("truncated", str(len(original)).encode()))
+            headers.append((dead_letter.TRUNCATED, str(len(original)).encode()))
         return LogRecord(DLQ, _subject(event), original[:DEAD_BYTES_MAX], tuple(headers))
 
 

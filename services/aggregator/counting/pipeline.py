@@ -8,6 +8,7 @@ import socket
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, Self, TypeVar
 
+from schemas import dead_letter
 from schemas.topics import DLQ
 from services.aggregator.counting import observe
 from services.aggregator.counting.batch import Batch, Dead, read_chunk
@@ -236,4 +237,6 @@ def refused(chunk: Chunk) -> Batch:
 
 def _reason(record: Record) -> Poison:
     told = {name: value.decode("utf-8", "replace") for name, value in record.headers}
-    return Poison(told.get("reason", "unknown"), told.get("detail", ""), told.get("source"))
+    return Poison(
+        told.get(dead_letter.REASON, "unknown"), told.get(dead_letter.DETAIL, ""), told.get(dead_letter.SOURCE)
+    )

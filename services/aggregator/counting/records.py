@@ -11,14 +11,13 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from schemas.touchpoint import RECORD_IDENTITIES_MAX, RECORD_KIND_PATTERN
+from schemas.touchpoint import RECORD_IDENTITIES_MAX, RECORD_KIND_PATTERN, TYPE
 from services.aggregator.processor import Record
 from services.core import identity as identities
 from services.core.catalogue import Arguments, Catalogue, Refusal
 from services.core.tallies import MICRO
 
 SPEC_VERSION: Final = "1.0"
-EVENT_TYPE: Final = "tactus.touchpoint.v1"
 
 HOUR_US: Final = 3_600_000_000
 TIME_US_MAX: Final = (1 << 20) * HOUR_US
@@ -140,8 +139,8 @@ def read_record(record: Record, *, catalogue: Catalogue, known: Mapping[str, obj
         envelope = _envelope.decode(value)
     except UNREADABLE as error:
         return _malformed(value, error)
-    if envelope.specversion != SPEC_VERSION or envelope.type != EVENT_TYPE:
-        return _poison(envelope, "unknown_version", f"it is not {EVENT_TYPE}")
+    if envelope.specversion != SPEC_VERSION or envelope.type != TYPE:
+        return _poison(envelope, "unknown_version", f"it is not {TYPE}")
     try:
         return _event(record, envelope, catalogue, known)
     except UNREADABLE as error:

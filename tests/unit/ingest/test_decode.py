@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from schemas.limits import EVENT_BYTES_MAX, EVENTS_MAX
 from services.infra.http.problems import Refused
 from services.ingest import cloudevents
 from services.ingest.decode import Form, Incoming, event_of_headers, events_of, form_of
-from services.ingest.limits import EVENT_BYTES_MAX, EVENTS_MAX
 from services.ingest.rejection import Reason, Rejected
 from tests.support.senders import PATIENT, event
 
