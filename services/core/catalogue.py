@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import astuple, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from services.core.tallies import MICRO
 from services.core.valence import Arguments, Const, Felt, NoValence, Refusal, Valence, finite, rated
@@ -57,6 +57,9 @@ UNKNOWN_WEIGHT: Final = 0.1
 STAKE_MAX: Final = 2.0
 """Twice the usual: an event may say that more is at stake, not that it outweighs the person's whole history."""
 
+MACHINE_MADE: Final = "machine_made"
+"""The property that says that no person did it: a mail scanner that opens mail, a bot."""
+
 ALGORITHM: Final = "beta-1"
 """Part of the model version; changes when equal tallies and parameters would read differently."""
 
@@ -95,6 +98,19 @@ class Impression(NamedTuple):
     overridden: bool
 
 
+class Said(Protocol):
+    """What an event says of itself that can change how it counts, besides its properties."""
+
+    @property
+    def touchpoint(self) -> str: ...
+    @property
+    def rating(self) -> object: ...
+    @property
+    def valence(self) -> float | None: ...
+    @property
+    def stake(self) -> float | None: ...
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """All known touchpoints and the parameters of the score."""
@@ -128,10 +144,20 @@ class Catalogue:
         if isinstance(felt, Refusal):
             return felt
         overridden = entry is not None and arguments.valence is not None
-        if felt is None or arguments.properties.get("machine_made") is True:
+        if felt is None or arguments.properties.get(MACHINE_MADE) is True:
             return Impression(v=_micro(felt), q=0, overridden=overridden)
         stake = 1.0 if arguments.stake is None else arguments.stake
         return Impression(v=_micro(felt), q=round(stake * felt.confidence * MICRO), overridden=overridden)
+
+    def constant(self, said: Said, *, of_machine: bool) -> int | None:
+        """Give the valence, in micro-units and with a stake of 1, of an event that needs no judging.
+
+        Nearly every event is one: its touchpoint always feels the same, and nothing it says could change that or be
+        wrong. `of_machine` tells whether its properties speak of a machine. None means that it must be judged.
+        """
+        if said.rating is None and said.stake is None and said.valence is None and not of_machine:
+            return self.constants.get(said.touchpoint)
+        return None
 
     @cached_property
     def constants(self) -> Mapping[str, int]:

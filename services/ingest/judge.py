@@ -21,7 +21,7 @@ from schemas.touchpoint import (
     identity_of_subject,
     without_extensions,
 )
-from services.core.catalogue import Arguments, Catalogue, Refusal
+from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.identity import CUSTOMER, WEAK, refusal, strength
 from services.infra.errors import InvalidEventError
 from services.infra.pseudonyms import HASHED_KINDS, pseudonym
@@ -126,8 +126,7 @@ class Judge:
         return (kind, value) if hashed is None else (hashed, pseudonym(self.hash_key, kind, value))
 
     def _refused_valence(self, data: TouchpointData, at: datetime) -> Refusal | None:
-        plain = data.rating is None and data.stake is None and data.valence is None
-        if plain and data.touchpoint in self.catalogue.constants:
+        if self.catalogue.constant(data, of_machine=MACHINE_MADE in (data.properties or {})) is not None:
             return None
         judged = self.catalogue.impression(data.touchpoint, _arguments(data, at))
         return judged if isinstance(judged, Refusal) else None

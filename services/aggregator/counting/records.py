@@ -14,7 +14,7 @@ from msgspec import Meta
 from schemas.touchpoint import RECORD_IDENTITIES_MAX, RECORD_KIND_PATTERN, TYPE
 from services.aggregator.processor import Record
 from services.core import identity as identities
-from services.core.catalogue import Arguments, Catalogue, Refusal
+from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.tallies import MICRO
 
 SPEC_VERSION: Final = "1.0"
@@ -120,6 +120,8 @@ _KIND: Final = re.compile(RECORD_KIND_PATTERN)
 _CHANNEL: Final = re.compile(rb'"channel":"[^"]*",?')
 """The channel that ingest put in: a slug, and inside a text its quotes would be escaped."""
 
+_MACHINE_MADE: Final = MACHINE_MADE.encode()
+
 _envelope: Final = msgspec.json.Decoder(Envelope)
 _data: Final = msgspec.json.Decoder(Data)
 _properties: Final = msgspec.json.Decoder(dict[str, object])
@@ -219,12 +221,12 @@ def _names(identity: NamedIdentity, subject: str) -> bool:
 
 
 def _impression(data: Data, occurred_us: int, catalogue: Catalogue) -> tuple[int, int, bool] | Refusal:
-    constant = catalogue.constants.get(data.touchpoint)
     properties = bytes(data.properties)
-    rating = data.rating
-    # Nearly every event: its valence is known from its name alone, so its properties stay undecoded.
-    if constant is not None and data.stake is None and data.valence is None and b"machine_made" not in properties:
+    # Of nearly every event the properties stay undecoded.
+    constant = catalogue.constant(data, of_machine=_MACHINE_MADE in properties)
+    if constant is not None:
         return constant, MICRO, False
+    rating = data.rating
     scale = rating.scale if rating else None
     judged = catalogue.impression(
         data.touchpoint,
