@@ -178,7 +178,7 @@ class Rating(Closed):
     ) = None
     """A named scale or one of your own; left out, the catalogue's scale for the touchpoint holds."""
     value: float
-    """The answer; outside its scale it is refused."""
+    """The answer; outside its scale the event is rejected."""
 
 
 class _Body(Closed):
@@ -348,7 +348,7 @@ _EXTENSION_NAME: Final = re.compile(r"[a-z0-9]{1,20}")
 def without_extensions(event: Mapping[str, object]) -> dict[str, object]:
     """Return the event without CloudEvents extension attributes, which any CloudEvents sender may add.
 
-    What does not look like an extension (its name, or an object or list as its value) stays, and is refused.
+    What does not look like an extension (its name, or an object or list as its value) stays, and gets the event rejected.
     """
     return {
         name: value

@@ -70,7 +70,7 @@ _TOPICS: Final = (
         "deadLetters",
         topics.DLQ,
         "DeadLetter",
-        "What the door refused, as it came but for e-mail addresses and phone numbers, with the reason in headers.",
+        "Rejected events and bodies that hold none, without e-mail addresses and phone numbers, the reason in headers.",
         "receive",
         {"cleanup.policy": ["delete"], "retention.ms": topics.DEAD_RETENTION_MS},
     ),
@@ -156,7 +156,7 @@ def _messages() -> Json:
         ),
         "AlertRecord": _message(AlertRecord, "A step in the life of an alert", key=_CUSTOMER_KEY),
         "DeadLetter": {
-            "title": "What the door refused",
+            "title": "An event that was rejected, or a body that holds none",
             "contentType": "application/octet-stream",
             "headers": {
                 "type": "object",

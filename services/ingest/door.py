@@ -36,7 +36,7 @@ BODY_SECONDS_MAX: Final = 10.0
 """A megabyte over a slow mobile line; a body that comes slower than that holds memory for nothing."""
 
 DEAD_BYTES_MAX: Final = 256 * 1024
-"""Of what is refused so much is kept: any event that can be mended, and a fair look at what cannot."""
+"""So much of a dead letter is kept: any event that can be mended, and a fair look at what cannot."""
 
 SUBJECT_CHARS_MAX: Final = 300
 """A subject that could be valid; a longer one is no key for a dead letter."""

@@ -1,4 +1,4 @@
-"""Judge one event: the record that goes into the log, or why it is refused. Pure."""
+"""Judge one event: the record that goes into the log, or why it is rejected. Pure."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Judge:
     hash_key: bytes
 
     def judge(self, event: object, *, source: Source, received: Arrival) -> Accepted | Rejected:
-        """Return the record of a good event, or why it is refused."""
+        """Return the record of a good event, or why it is rejected."""
         try:
             parsed = TouchpointEvent.model_validate(without_extensions(event) if isinstance(event, dict) else event)
         except ValidationError as error:

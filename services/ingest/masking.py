@@ -1,4 +1,4 @@
-"""Take e-mail addresses and phone numbers out of what is refused: a dead letter is kept for months."""
+"""Take e-mail addresses and phone numbers out of dead letters, which are kept for months."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from services.infra.errors import UnavailableError
-from services.infra.kafka.breaker import Breaker, State
+from services.infra.kafka.breaker import Breaker, BreakerState
 from services.infra.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -115,7 +115,7 @@ class LogProducer:
 
     def unready(self) -> str | None:
         """Tell why appends are refused, or None."""
-        if self._producer is not None and self._breaker.state is not State.OPEN:
+        if self._producer is not None and self._breaker.state is not BreakerState.OPEN:
             return None
         return self._breaker.reason
 
@@ -127,7 +127,7 @@ class LogProducer:
     async def append(self, records: Sequence[LogRecord]) -> None:
         """Return when every record is durable; raises UnavailableError, at the latest at the deadline."""
         producer, size = self._admit(records)
-        is_try = self._breaker.state is State.HALF_OPEN
+        is_try = self._breaker.state is BreakerState.HALF_OPEN
         started = perf_counter()
         delivery = _Delivery(records=len(records), size=size, release=self._released)
         self._buffered_bytes += size
@@ -244,7 +244,7 @@ class LogProducer:
     def _silent(self) -> bool:
         now = perf_counter()
         stale = any(now - since > STALE_S for since in self._waiting_since.values())
-        return stale or self._breaker.state is State.OPEN or now - self._acked_at > QUIET_S
+        return stale or self._breaker.state is BreakerState.OPEN or now - self._acked_at > QUIET_S
 
     async def _probe(self) -> None:
         if self._producer is None:
