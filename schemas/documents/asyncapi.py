@@ -22,6 +22,39 @@ _CUSTOMER_KEY: Final[Json] = {
 }
 
 
+def _key_binding(key: Json) -> Json:
+    return {"kafka": {"key": key, "bindingVersion": KAFKA_BINDING}}
+
+
+_DEAD_LETTER: Final[Json] = {
+    "title": "An event that was rejected, or a body that holds none",
+    "contentType": "application/octet-stream",
+    "headers": {
+        "type": "object",
+        "required": [dead_letter.REASON, dead_letter.DETAIL, dead_letter.SOURCE, dead_letter.RECEIVED_AT],
+        "properties": {
+            dead_letter.REASON: {"type": "string", "description": "A word."},
+            dead_letter.DETAIL: {"type": "string", "description": "What to mend."},
+            dead_letter.SOURCE: {"type": "string", "description": "The key's source."},
+            dead_letter.RECEIVED_AT: {"type": "string", "format": "date-time"},
+            dead_letter.TRUNCATED: {
+                "type": "string",
+                "pattern": "^[0-9]+$",
+                "description": "The whole size in bytes, when only its beginning is kept.",
+            },
+        },
+    },
+    "payload": {"type": "string", "description": "Any bytes."},
+    "bindings": _key_binding(
+        {
+            "type": ["string", "null"],
+            "maxLength": IDENTITY_CHARS_MAX + 64,
+            "description": "The subject as it was sent.",
+        }
+    ),
+}
+
+
 class _Topic(NamedTuple):
     """One topic: how it is called, what it carries, how long."""
 
@@ -155,38 +188,7 @@ def _messages() -> Json:
             key=_CUSTOMER_KEY,
         ),
         "AlertRecord": _message(AlertRecord, "A step in the life of an alert", key=_CUSTOMER_KEY),
-        "DeadLetter": {
-            "title": "An event that was rejected, or a body that holds none",
-            "contentType": "application/octet-stream",
-            "headers": {
-                "type": "object",
-                "required": [
-                    dead_letter.REASON,
-                    dead_letter.DETAIL,
-                    dead_letter.SOURCE,
-                    dead_letter.RECEIVED_AT,
-                ],
-                "properties": {
-                    dead_letter.REASON: {"type": "string", "description": "A word."},
-                    dead_letter.DETAIL: {"type": "string", "description": "What to mend."},
-                    dead_letter.SOURCE: {"type": "string", "description": "The key's source."},
-                    dead_letter.RECEIVED_AT: {"type": "string", "format": "date-time"},
-                    dead_letter.TRUNCATED: {
-                        "type": "string",
-                        "pattern": "^[0-9]+$",
-                        "description": "The whole size in bytes, when only its beginning is kept.",
-                    },
-                },
-            },
-            "payload": {"type": "string", "description": "Any bytes."},
-            "bindings": _key_binding(
-                {
-                    "type": ["string", "null"],
-                    "maxLength": IDENTITY_CHARS_MAX + 64,
-                    "description": "The subject as it was sent.",
-                }
-            ),
-        },
+        "DeadLetter": _DEAD_LETTER,
     }
 
 
@@ -200,7 +202,3 @@ def _headers(constants: Json) -> Json:
         "required": [*constants],
         "properties": {name: {"type": "string", "const": value} for name, value in constants.items()},
     }
-
-
-def _key_binding(key: Json) -> Json:
-    return {"kafka": {"key": key, "bindingVersion": KAFKA_BINDING}}

@@ -58,64 +58,42 @@ _CLOUDEVENTS_HEADERS: Final = (
 """Binary mode: the attributes stand in headers, percent-encoded, and the body is `data`."""
 
 
+_INFO: Final[Json] = {
+    "title": "Tactus ingest",
+    "version": VERSION,
+    "summary": "The door for touchpoint events.",
+    "description": (
+        "A 2xx is sent only when the log has the event. Sending an event again under its source, id and time "
+        "changes nothing, so every answer but 2xx and 4xx may be retried as it is."
+    ),
+    "license": LICENSE,
+}
+
+_KEYS: Final[Json] = {
+    "writeKey": {"type": "http", "scheme": "bearer", "description": "A source's key."},
+    "writeKeyAsUser": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "A source's key as the user, with an empty password.",
+    },
+}
+
+_LIMITS: Final = (
+    f"At most {mib(limits.BODY_BYTES_MAX)}, plain or gzip ({mib(limits.INFLATED_BYTES_MAX)} inflated), "
+    f"{limits.EVENTS_MAX} events, {kib(limits.EVENT_BYTES_MAX)} an event, JSON {limits.DEPTH_MAX} deep."
+)
+
+
 def openapi_ingest() -> Json:
     """Return the document."""
-    one = ref(TouchpointEvent)
-    many: Json = {"type": "array", "items": one, "minItems": 1, "maxItems": limits.EVENTS_MAX}
-    data = ref(TouchpointData)
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "Tactus ingest",
-            "version": VERSION,
-            "summary": "The door for touchpoint events.",
-            "description": (
-                "A 2xx is sent only when the log has the event. Sending an event again under its source, id and time "
-                "changes nothing, so every answer but 2xx and 4xx may be retried as it is."
-            ),
-            "license": LICENSE,
-        },
+        "info": _INFO,
         "servers": [{"url": "http://127.0.0.1:8080"}],
-        "security": [{"writeKey": []}, {"writeKeyAsUser": []}],
-        "paths": {
-            "/v1/events": {
-                "post": {
-                    "operationId": "postEvents",
-                    "summary": "One event or many, native or CloudEvents",
-                    "parameters": [
-                        {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
-                        for name, description in _CLOUDEVENTS_HEADERS
-                    ],
-                    "requestBody": {
-                        "required": True,
-                        "description": (
-                            f"At most {mib(limits.BODY_BYTES_MAX)}, plain or gzip "
-                            f"({mib(limits.INFLATED_BYTES_MAX)} inflated), {limits.EVENTS_MAX} events, "
-                            f"{kib(limits.EVENT_BYTES_MAX)} an event, JSON {limits.DEPTH_MAX} deep."
-                        ),
-                        "content": {
-                            "application/json": {
-                                "schema": {"anyOf": [one, many, data]},
-                                "examples": {"native": {"value": _EXAMPLE}},
-                            },
-                            "application/cloudevents+json": {"schema": one},
-                            "application/cloudevents-batch+json": {"schema": many},
-                        },
-                    },
-                    "responses": _responses(),
-                }
-            },
-            **HEALTH_PATHS,
-        },
+        "security": [{name: []} for name in _KEYS],
+        "paths": {"/v1/events": {"post": _post_events()}, **HEALTH_PATHS},
         "components": {
-            "securitySchemes": {
-                "writeKey": {"type": "http", "scheme": "bearer", "description": "A source's key."},
-                "writeKeyAsUser": {
-                    "type": "http",
-                    "scheme": "basic",
-                    "description": "A source's key as the user, with an empty password.",
-                },
-            },
+            "securitySchemes": _KEYS,
             "schemas": schemas_of(
                 [
                     (TouchpointEvent, "validation"),
@@ -125,6 +103,32 @@ def openapi_ingest() -> Json:
                 ]
             ),
         },
+    }
+
+
+def _post_events() -> Json:
+    return {
+        "operationId": "postEvents",
+        "summary": "One event or many, native or CloudEvents",
+        "parameters": [
+            {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+            for name, description in _CLOUDEVENTS_HEADERS
+        ],
+        "requestBody": {"required": True, "description": _LIMITS, "content": _content()},
+        "responses": _responses(),
+    }
+
+
+def _content() -> Json:
+    one = ref(TouchpointEvent)
+    many: Json = {"type": "array", "items": one, "minItems": 1, "maxItems": limits.EVENTS_MAX}
+    return {
+        "application/json": {
+            "schema": {"anyOf": [one, many, ref(TouchpointData)]},
+            "examples": {"native": {"value": _EXAMPLE}},
+        },
+        "application/cloudevents+json": {"schema": one},
+        "application/cloudevents-batch+json": {"schema": many},
     }
 
 
