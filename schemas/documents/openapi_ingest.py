@@ -121,7 +121,7 @@ def _post_events() -> Json:
 
 def _content() -> Json:
     one = ref(TouchpointEvent)
-    many: Json = {"type": "array", "items": one, "minItems": 1, "maxItems": limits.EVENTS_MAX}
+    many: Json = {"type": "array", "items": one, "maxItems": limits.EVENTS_MAX}
     return {
         "application/json": {
             "schema": {"anyOf": [one, many, ref(TouchpointData)]},
@@ -134,7 +134,7 @@ def _content() -> Json:
 
 def _responses() -> Json:
     answers: Json = {
-        "202": json_answer("The log has at least one of the events.", Verdicts),
+        "202": json_answer("The log has at least one of the events, or the list was empty.", Verdicts),
         **problem_answers(_REFUSALS, model=EventsProblem),
     }
     # All events of a request may be too large one by one; then the verdicts say so.

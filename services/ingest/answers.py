@@ -31,9 +31,9 @@ def valid_id(event: object) -> str | None:
 
 
 def of_verdicts(verdicts: Sequence[Verdict]) -> Answer:
-    """Answer a request that was read: 202 when the log has at least one of its events."""
+    """Answer a request that was read: 202 when the log has at least one of its events, or there was none to keep."""
     results = [_result(index, verdict) for index, verdict in enumerate(verdicts)]
-    if any(isinstance(verdict.outcome, Accepted) for verdict in verdicts):
+    if not verdicts or any(isinstance(verdict.outcome, Accepted) for verdict in verdicts):
         return Answer(202, msgspec.json.encode({"results": results}))
     reasons = {verdict.outcome.reason for verdict in verdicts if isinstance(verdict.outcome, Rejected)}
     slug = "body-too-large" if reasons == {Reason.TOO_LARGE} else "invalid-event"

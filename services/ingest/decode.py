@@ -10,6 +10,7 @@ import msgspec
 
 from schemas.limits import DEPTH_MAX, EVENT_BYTES_MAX, EVENTS_MAX
 from services.infra.http.problems import Refused
+from services.ingest.elements import elements_of
 from services.ingest.limits import nests_too_deep
 from services.ingest.rejection import Reason, Rejected
 
@@ -33,6 +34,7 @@ class Incoming(NamedTuple):
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _VALUE: Final = msgspec.json.Decoder(Any)
 _MALFORMED: Final = Refused("malformed-json")
+_NO_JSON: Final = "this event is not JSON (RFC 8259): no half surrogate pair, no NaN, no comma too many, UTF-8"
 _WHITESPACE: Final = b" \t\n\r"
 
 
@@ -60,51 +62,48 @@ def _is_utf8(parameter: str) -> bool:
 
 
 def events_of(body: bytes, form: Form) -> Sequence[Incoming] | Refused:
-    """Split a body into its events; refused as a whole only when it is not JSON at all, or too many events."""
-    if not _is_text(body):
-        return _MALFORMED
+    """Split a body into its events, each of them readable or not; one event that cannot be read spares the others.
+
+    Refused as a whole is what holds no event: a body in which nothing is JSON, a broken list, too many events.
+    """
     listed = body.lstrip(_WHITESPACE)[:1] == b"["
     if listed and form is not Form.ONE:
         return _elements(body)
     if form is Form.MANY:
         return Refused("invalid-event", "A batch is a list of events.")
     incoming = _read(body.strip(_WHITESPACE))
-    if isinstance(incoming.event, Rejected) and incoming.event.reason is Reason.MALFORMED:
-        return _MALFORMED
-    return [incoming]
+    return _MALFORMED if _is_malformed(incoming) else [incoming]
 
 
 def event_of_headers(attributes: dict[str, str], body: bytes) -> Incoming | Refused:
     """Join the attributes of a binary event with its body, the data."""
-    if not _is_text(body):
-        return _MALFORMED
     envelope: dict[str, object] = {**attributes, "datacontenttype": "application/json"}
     if not body:
         return Incoming(msgspec.json.encode(envelope), envelope)
     data = _read(body)
     if isinstance(data.event, Rejected):
-        return _MALFORMED if data.event.reason is Reason.MALFORMED else data
+        return _MALFORMED if _is_malformed(data) else data
     return Incoming(
         original=msgspec.json.encode({**envelope, "data": msgspec.Raw(body)}), event={**envelope, "data": data.event}
     )
 
 
-def _is_text(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _elements(body: bytes) -> Sequence[Incoming] | Refused:
+    elements: Sequence[bytes | msgspec.Raw] | None
     try:
         elements = _ELEMENTS.decode(body)
     except (msgspec.DecodeError, RecursionError):
+        elements = elements_of(body, count_max=EVENTS_MAX)
+    if elements is None:
         return _MALFORMED
     if len(elements) > EVENTS_MAX:
         return Refused("body-too-large", f"Send at most {EVENTS_MAX} events at once.")
-    return [_read(bytes(element)) for element in elements]
+    incoming = [_read(bytes(element)) for element in elements]
+    return _MALFORMED if incoming and all(map(_is_malformed, incoming)) else incoming
+
+
+def _is_malformed(incoming: Incoming) -> bool:
+    return isinstance(incoming.event, Rejected) and incoming.event.reason is Reason.MALFORMED
 
 
 def _read(original: bytes) -> Incoming:
@@ -113,11 +112,12 @@ def _read(original: bytes) -> Incoming:
     if nests_too_deep(original):
         return _unread(original, Reason.TOO_DEEP, f"an event nests at most {DEPTH_MAX} deep")
     try:
+        original.decode()
         return Incoming(original, _VALUE.decode(original))
     except msgspec.ValidationError:
         return _unread(original, Reason.OUT_OF_RANGE, "a number is beyond what JSON readers agree on; send it as text")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _unread(original, Reason.MALFORMED, "this event is not JSON (RFC 8259)")
+        return _unread(original, Reason.MALFORMED, _NO_JSON)
 
 
 def _unread(original: bytes, reason: Reason, detail: str) -> Incoming:

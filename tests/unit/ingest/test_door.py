@@ -130,9 +130,39 @@ async def test_when_all_are_refused_the_answer_is_422_with_the_same_results(visi
     assert [one["status"] for one in body_of(answer)["results"]] == ["rejected", "rejected"]
 
 
-async def test_no_events_are_no_good_events(visitor: Visitor) -> None:
-    assert problem(await visitor.post([])) == (422, "invalid-event")
+@pytest.mark.parametrize("media_type", ["application/json", "application/cloudevents-batch+json"])
+async def test_an_empty_batch_is_no_fault_of_an_event(visitor: Visitor, media_type: str) -> None:
+    answer = await visitor.post([], content_type=media_type)
+
+    assert (answer.status, body_of(answer)) == (202, {"results": []})
     assert visitor.log.records == []
+
+
+UNREADABLE = {
+    "half an emoji": (rb'{"id":"b","data":{"text":"It was gr\ud83d"}}', "malformed-json"),
+    "half an emoji in a name": (rb'{"\udc00":1}', "malformed-json"),
+    "a number beyond all": (b'{"id":"b","data":{"valence":1e400}}', "out-of-range"),
+    "a number that is none": (b'{"id":"b","data":{"valence":NaN}}', "malformed-json"),
+    "too deep": (b"[" * 5000 + b"]" * 5000, "too-deep"),
+    "too large": (b'{"id":"' + b"b" * 33_000 + b'"}', "too-large"),
+    "no UTF-8": (b'{"id":"\xff"}', "malformed-json"),
+    "a comma too many": (b'{"id":"b",}', "malformed-json"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+async def test_each_event_is_judged_alone_whatever_is_wrong_with_its_neighbour(visitor: Visitor, name: str) -> None:
+    unreadable, reason = UNREADABLE[name]
+    good = [json.dumps(event(event_id)).encode() for event_id in ("a", "c")]
+
+    answer = await visitor.post(b"[" + b",".join([good[0], unreadable, good[1]]) + b"]")
+
+    results = body_of(answer)["results"]
+    assert [(one["index"], one["status"]) for one in results] == [(0, "accepted"), (1, "rejected"), (2, "accepted")]
+    assert (results[1]["reason"], results[1]["detail"] != "") == (reason, True)
+    assert len(visitor.log.of_topic(EVENTS)) == 2
+    (letter,) = visitor.log.of_topic(DLQ)
+    assert letter.value == unreadable
 
 
 async def test_an_event_over_its_limit_is_too_large(visitor: Visitor) -> None:
