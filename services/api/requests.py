@@ -27,6 +27,7 @@ _KIND: Final = re.compile(f"{KIND_PATTERN}|{RECORD_KIND_PATTERN}")
 _VALUE: Final = re.compile(IDENTITY_PATTERN)
 _CURSOR: Final = re.compile(CURSOR_PATTERN)
 _LIMIT: Final = re.compile(r"[0-9]{1,3}")
+_DATE_CHARS: Final = len("2026-03-01 ")
 _PLACE: Final = struct.Struct(">q16s")
 _JSON: Final = frozenset({"*/*", "application/*", "application/json"})
 _MALFORMED_IDENTITY: Final = Refused(
@@ -113,8 +114,8 @@ def moment_of(text: str | None, *, now: datetime) -> datetime | Refused:
     if text is None:
         return now
     try:
-        # A plus that was not percent-encoded arrives as a space; nothing else can be meant by one.
-        return parse_instant(text.replace(" ", "+"))
+        # A plus that was not percent-encoded arrives as a blank; but one after the date may stand there for the T.
+        return parse_instant(text[:_DATE_CHARS] + text[_DATE_CHARS:].replace(" ", "+"))
     except ValueError as error:
         return _bad(f"The parameter at {error}.")
 

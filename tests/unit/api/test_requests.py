@@ -94,6 +94,7 @@ def test_parameters_are_read_once_each_and_only_those_named() -> None:
 
 def test_a_plus_that_was_not_encoded_is_still_an_offset() -> None:
     assert moment_of("2026-03-01T13:00:00 01:00", now=NOW) == NOW
+    assert moment_of("2026-03-01 13:00:00 01:00", now=NOW) == moment_of("2026-03-01 12:00:00Z", now=NOW) == NOW
     assert moment_of(None, now=NOW) == NOW
 
 

@@ -74,6 +74,8 @@ def judge(
         pytest.param(Late("promised_at"), {"hours_late": 24}, -0.393469, id="hours late"),
         pytest.param(Late("promised_at"), {"promised_at": "2026-11-16T23:06:40+12:00"}, -0.632121, id="promised"),
         pytest.param(Late("promised_at"), {"promised_at": "2026-11-20t11:06:40.000z"}, 0.189636, id="early"),
+        pytest.param(Late("promised_at"), {"promised_at": "2026-11-20 11:06:40Z"}, 0.189636, id="blank for T"),
+        pytest.param(Late("promised_at"), {"promised_at": "2026-11-18T10:06:60Z"}, -0.020504, id="leap second"),
         pytest.param(Late("ship_by"), {"ship_by": "2026-11-18T11:06:40Z"}, 0, id="on the dot"),
         pytest.param(
             Late("ship_by"), {"ship_by": "2020-01-01T00:00:00Z", "hours_late": 0}, 0, id="hours late say it better"

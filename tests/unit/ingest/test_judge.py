@@ -223,11 +223,27 @@ def test_before_1970_no_key_may_send() -> None:
 
 @pytest.mark.parametrize(
     "time",
-    ["2026-03-01", "2026-03-01T12:00:00", "2026-03-01 12:00:00Z", "2026-02-30T00:00:00Z", "2026-03-01T24:00:00Z",
+    ["2026-03-01", "2026-03-01T12:00:00", "2026-03-01_12:00:00Z", "2026-02-30T00:00:00Z", "2026-03-01T24:00:00Z",
      "2026-03-01T12:00:00+99:99", "10000-01-01T00:00:00Z", "1772366400", "", 1_772_366_400.5, -1, True, "9999-12-31T23:59:59-23:59"],
 )  # fmt: skip
 def test_what_is_no_instant_is_refused(time: object) -> None:
     assert reason(event(time=time)) is Reason.INVALID
+
+
+@pytest.mark.parametrize(
+    ("time", "instant"),
+    [("2026-02-28 23:59:60Z", "2026-03-01T00:00:00Z"), ("2026-03-01 13:00:00+01:00", "2026-03-01T12:00:00Z")],
+)
+def test_a_time_of_happening_and_a_promised_one_are_read_alike(time: str, instant: str) -> None:
+    happened = record(event(time=time))
+    promised = {
+        "id": "e1",
+        "time": instant,
+        "data": data(touchpoint="delivery.delivered", properties={"promised_at": time}),
+    }
+
+    assert happened["time"] == instant
+    assert record(promised)["data"]["properties"] == {"promised_at": time}
 
 
 @pytest.mark.parametrize(
