@@ -67,7 +67,8 @@ RECORD_TIME_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-
 ANY: Final = "any"
 """The channel of what may happen anywhere; the door puts the catalogue's in its place."""
 
-JSON_TYPE_PATTERN: Final = r"^application/json( *;.*)?$"
+JSON_TYPE_PATTERN: Final = r"^[Aa][Pp][Pp][Ll][Ii][Cc][Aa][Tt][Ii][Oo][Nn]/[Jj][Ss][Oo][Nn]( *;.*)?$"
+"""Media types are written in any case (RFC 9110)."""
 _HASHED_SUBJECT: Final = r"^(email_hash|phone_hash):"
 
 MEANING: Final[Mapping[str, str]] = {
@@ -342,7 +343,8 @@ class TouchpointRecord(Closed):
 ENVELOPE: Final = frozenset(TouchpointEvent.model_fields)
 """The envelope's own attributes; any other CloudEvents attribute is an extension."""
 
-_EXTENSION_NAME: Final = re.compile(r"[a-z0-9]{1,20}")
+ATTRIBUTE_NAME: Final = re.compile(r"[a-z0-9]+")
+"""CloudEvents advises at most 20 characters and Knative sends more; the event's own size bounds them."""
 
 
 def without_extensions(event: Mapping[str, object]) -> dict[str, object]:
@@ -353,5 +355,5 @@ def without_extensions(event: Mapping[str, object]) -> dict[str, object]:
     return {
         name: value
         for name, value in event.items()
-        if name in ENVELOPE or not _EXTENSION_NAME.fullmatch(name) or isinstance(value, dict | list)
+        if name in ENVELOPE or not ATTRIBUTE_NAME.fullmatch(name) or isinstance(value, dict | list)
     }

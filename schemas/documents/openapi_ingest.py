@@ -84,6 +84,9 @@ _LIMITS: Final = (
 )
 
 
+_PACKED: Final = "An event may hold its JSON in data_base64, in place of data; extension attributes are read by nobody."
+
+
 def openapi_ingest() -> Json:
     """Return the document."""
     return {
@@ -114,7 +117,7 @@ def _post_events() -> Json:
             {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
             for name, description in _CLOUDEVENTS_HEADERS
         ],
-        "requestBody": {"required": True, "description": _LIMITS, "content": _content()},
+        "requestBody": {"required": True, "description": f"{_LIMITS} {_PACKED}", "content": _content()},
         "responses": _responses(),
     }
 

@@ -300,12 +300,23 @@ def test_hostile_values_are_kept_inert(value: str) -> None:
 
 def test_extension_attributes_are_dropped_and_none_can_forge_ours() -> None:
     written = record(
-        event(traceparent="00-x", receivedat="1999-01-01T00:00:00Z", timeorigin="clamped", partitionkey="p")
+        event(
+            traceparent="00-x",
+            knativekafkapartition="3",
+            receivedat="1999-01-01T00:00:00Z",
+            timeorigin="clamped",
+            partitionkey="p",
+        )
     )
 
     assert written["receivedat"] == write_instant(NOW)
     assert written["timeorigin"] == "arrival"
-    assert not {"traceparent", "partitionkey"} & written.keys()
+    assert not {"traceparent", "partitionkey", "knativekafkapartition"} & written.keys()
+
+
+@pytest.mark.parametrize("media_type", ["Application/JSON", "application/json;charset=UTF-8"])
+def test_a_media_type_is_read_in_any_case(media_type: str) -> None:
+    assert record(event(datacontenttype=media_type))["datacontenttype"] == "application/json"
 
 
 def test_an_unknown_touchpoint_is_kept_under_its_own_name() -> None:
