@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, NamedTuple
@@ -37,6 +37,9 @@ BODY_SECONDS_MAX: Final = 10.0
 
 DEAD_BYTES_MAX: Final = 256 * 1024
 """So much of a dead letter is kept: any event that can be mended, and a fair look at what cannot."""
+
+CONTACT_BYTES_MAX: Final = 1024
+"""An address that begins before the cut is masked to its end; the longest has 254 characters."""
 
 SUBJECT_CHARS_MAX: Final = 300
 """A subject that could be valid; a longer one is no key for a dead letter."""
@@ -130,8 +133,7 @@ class Door:
             record = dead.letter(body, None, reason=incoming.slug, detail=incoming.detail)
             return await self._append([record]) or incoming
         verdicts = [self._verdict(one, source, received) for one in incoming]
-        records = list(_records(incoming, verdicts, dead))
-        return await self._append(records) or verdicts
+        return await self._append(await _records(incoming, verdicts, dead)) or verdicts
 
     def _verdict(self, incoming: Incoming, source: Source, received: Arrival) -> Verdict:
         if isinstance(incoming.event, Rejected):
@@ -178,13 +180,19 @@ def _incoming(posted: Posted, form: Form, body: bytes) -> Sequence[Incoming] | R
     return incoming if isinstance(incoming, Refused) else [incoming]
 
 
-def _records(incoming: Sequence[Incoming], verdicts: Sequence[Verdict], dead: _DeadLetters) -> Iterator[LogRecord]:
+async def _records(
+    incoming: Sequence[Incoming], verdicts: Sequence[Verdict], dead: _DeadLetters
+) -> Sequence[LogRecord]:
+    records: list[LogRecord] = []
     for one, verdict in zip(incoming, verdicts, strict=True):
         match verdict.outcome:
             case Accepted(topic=topic, key=key, value=value):
-                yield LogRecord(topic, key, value, RECORD_CONTENT_TYPE)
+                records.append(LogRecord(topic, key, value, RECORD_CONTENT_TYPE))
             case Rejected(reason, detail):
-                yield dead.letter(one.original, one.event, reason=reason, detail=detail)
+                records.append(dead.letter(one.original, one.event, reason=reason, detail=detail))
+                # Masking the worst of an event takes some 10 ms: others have their turn between two.
+                await asyncio.sleep(0)
+    return records
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,10 +209,10 @@ class _DeadLetters:
             (dead_letter.SOURCE, self.source.name.encode()),
             (dead_letter.RECEIVED_AT, self.received_at.encode()),
         ]
-        original = masked(original, event)
         if len(original) > DEAD_BYTES_MAX:
             headers.append((dead_letter.TRUNCATED, str(len(original)).encode()))
-        return LogRecord(DLQ, _subject(event), original[:DEAD_BYTES_MAX], tuple(headers))
+        kept = masked(original[: DEAD_BYTES_MAX + CONTACT_BYTES_MAX], event)
+        return LogRecord(DLQ, _subject(event), kept[:DEAD_BYTES_MAX], tuple(headers))
 
 
 def _subject(event: object) -> bytes | None:

@@ -107,6 +107,22 @@ async def test_a_refused_event_is_a_dead_letter_with_its_own_bytes(visitor: Visi
     assert headers["detail"]
 
 
+@pytest.mark.parametrize("subject", ["email:ann", "phone:12345", "ann@mail.example", "customer:600 100 200"])
+async def test_a_subject_that_could_be_written_to_or_called_is_no_key(visitor: Visitor, subject: str) -> None:
+    await visitor.post({"id": "b", "subject": subject})
+
+    (letter,) = visitor.log.of_topic(DLQ)
+    assert letter.key is None
+    assert subject.partition(":")[2].encode() not in letter.value or ":" not in subject
+
+
+async def test_an_address_across_the_cut_of_a_dead_letter_is_masked(visitor: Visitor) -> None:
+    await visitor.post(b'"' + b"x " * ((DEAD_BYTES_MAX - 8) // 2) + b" ann.smith@mail.example" + b"x" * 100 + b'"')
+
+    (letter,) = visitor.log.of_topic(DLQ)
+    assert b"ann" not in letter.value
+
+
 async def test_a_body_that_is_no_json_is_a_dead_letter_too(visitor: Visitor) -> None:
     answer = await visitor.post(b"{")
 
