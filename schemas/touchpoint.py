@@ -177,7 +177,7 @@ class Rating(Closed):
         Annotated[Annotated[Scale, Tag("Name")] | Annotated[CustomScale, Tag("Own")], Discriminator(_kind_of_scale)]
         | None
     ) = None
-    """A named scale or one of your own; left out, the catalogue's scale for the touchpoint holds."""
+    """A named scale or one of your own; left out, the catalogue's scale holds, and a touchpoint it lacks is not rated."""
     value: float
     """The answer; outside its scale the event is rejected."""
 
@@ -204,7 +204,7 @@ class _Body(Closed):
     text: Text | None = None
     """What the customer wrote."""
     properties: Properties | None = None
-    """Anything else, free of form."""
+    """Anything else, free of form; `machine_made: true` says that no person did it."""
 
 
 def _undefaulted(schema: dict[str, JsonValue]) -> None:

@@ -150,6 +150,8 @@ def test_a_missing_argument_keeps_the_event_without_a_stake(valence: Valence) ->
         pytest.param(Const(0.1), {"stake": math.nan}, "stake", id="a stake that is no number"),
         pytest.param(Const(0.1), {"own": math.inf}, "valence", id="an endless valence"),
         pytest.param(NoValence(), {"stake": 3}, "stake", id="even where nothing is scored"),
+        pytest.param(Const(0.1), {"machine_made": "true"}, "properties.machine_made", id="a machine in words"),
+        pytest.param(Const(0.1), {"machine_made": 1}, "properties.machine_made", id="a machine in numbers"),
     ],
 )
 def test_a_wrong_argument_refuses_the_event_and_names_the_field(
@@ -160,6 +162,11 @@ def test_a_wrong_argument_refuses_the_event_and_names_the_field(
     assert isinstance(judged, Refusal)
     assert judged.field == field
     assert judged.reason
+
+
+@pytest.mark.parametrize(("machine_made", "q"), [(True, 0), (False, MICRO), (None, MICRO)])
+def test_a_machine_has_nothing_at_stake(machine_made: object, q: int) -> None:
+    assert judge(Const(0.1), machine_made=machine_made) == Impression(v=100_000, q=q, overridden=False)
 
 
 def test_confidence_scales_the_stake() -> None:

@@ -258,6 +258,7 @@ def test_a_time_of_happening_and_a_promised_one_are_read_alike(time: str, instan
         {"touchpoint": "web.page_viewed", "rating": {"value": 9, "scale": "csat5"}},
         {"stake": 2.1}, {"stake": -0.1}, {"stake": True}, {"stake": "1"}, {"valence": "good"},
         {"touchpoint": "call.answered", "properties": {"wait_seconds": -1}},
+        {"touchpoint": "email.clicked", "properties": {"machine_made": "true"}},
         {"touchpoint": "Web.Page"}, {"touchpoint": "a" * 300}, {"touchpoint": "a..b"}, {"touchpoint": "a\n"},
         {"channel": "WEB"}, {"place": "store"}, {"text": "\0"}, {"text": "x" * 10_000}, {"more": 1},
         {"properties": {"\0": 1}}, {"properties": {"a": {"b": "\0"}}}, {"properties": {"a": 2**64}},
