@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from functools import partial
 from typing import Final
 
 import structlog
@@ -14,7 +15,7 @@ from services.infra.clock import SystemClock
 from services.infra.http.listening import bind
 from services.infra.http.operations import serve_operations
 from services.infra.http.server import Limits, serve_http
-from services.infra.kafka import LogProducer, LogWatch
+from services.infra.kafka import LogProducer, LogWatch, TopicLimits, topic_bytes_max
 from services.infra.lifecycle import on_signals, run
 from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.pseudonyms import hash_key
@@ -41,9 +42,11 @@ YOUNG_OBJECTS_MAX: Final = 25_000
 
 
 def _producer(settings: Settings) -> LogProducer:
+    topics = (*EVENT_TOPICS, DLQ)
     return LogProducer(
         settings.kafka,
-        topics=(*EVENT_TOPICS, DLQ),
+        topics=topics,
+        limits=TopicLimits(partial(topic_bytes_max, settings.kafka, topics)),
         deadline_s=settings.ingest.deadline_s,
         buffer_bytes_max=settings.ingest.in_flight_bytes_max,
         on_ack=KAFKA_ACK_SECONDS.observe,

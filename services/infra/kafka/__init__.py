@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from services.infra.kafka.admin import LogWatch, apply_topics, check_topics, group_offsets, log_ends
+from services.infra.kafka.admin import LogWatch, apply_topics, check_topics, group_offsets, log_ends, topic_bytes_max
 from services.infra.kafka.breaker import Breaker
-from services.infra.kafka.producer import LogProducer, LogRecord
+from services.infra.kafka.delivery import LogRecord
+from services.infra.kafka.limits import TopicLimits
+from services.infra.kafka.producer import LogProducer
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
 
 __all__ = [
@@ -13,9 +15,11 @@ __all__ = [
     "LogProducer",
     "LogRecord",
     "LogWatch",
+    "TopicLimits",
     "TopicSpec",
     "apply_topics",
     "check_topics",
     "group_offsets",
     "log_ends",
+    "topic_bytes_max",
 ]

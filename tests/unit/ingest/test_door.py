@@ -12,7 +12,8 @@ import pytest
 from schemas.topics import DLQ, EVENTS
 from services.infra.http.answer import Answer
 from services.infra.sources import Sources
-from services.ingest.door import DEAD_BYTES_MAX, Door, Posted
+from services.ingest.dead_letters import DEAD_BYTES_MAX
+from services.ingest.door import Door, Posted
 from services.ingest.limits import Budget
 from services.ingest.metering import Meter
 from tests.support.memory_log import MemoryLog
@@ -137,6 +138,41 @@ async def test_a_dead_letter_is_cut_at_its_limit_and_says_so(visitor: Visitor) -
     (letter,) = visitor.log.of_topic(DLQ)
     assert len(letter.value) == DEAD_BYTES_MAX
     assert dict(letter.headers)["truncated"] == str(2 * DEAD_BYTES_MAX + 2).encode()
+
+
+async def test_an_event_larger_than_the_log_takes_is_a_dead_letter_and_spares_the_others(visitor: Visitor) -> None:
+    visitor.log.limit(EVENTS, 10_000)
+    large = event("b") | {"data": data(properties={"a": "x" * 13_000})}
+
+    alone = await visitor.post(large)
+    among = await visitor.post([event("a"), large, {"id": "d"}])
+
+    assert problem(alone) == (413, "body-too-large")
+    results = body_of(among)["results"]
+    assert among.status == 202
+    assert [(one["id"], one["status"]) for one in results] == [("a", "accepted"), ("b", "rejected"), ("d", "rejected")]
+    assert (results[1]["reason"], results[2]["reason"]) == ("too-large", "invalid-event")
+    assert len(visitor.log.of_topic(EVENTS)) == 1
+    letters = [json.loads(letter.value)["id"] for letter in visitor.log.of_topic(DLQ)]
+    assert sorted(letters) == ["b", "b", "d"]
+
+
+@pytest.mark.parametrize("body", [b'{"a' + b"x" * 20_000, json.dumps({"id": "b", "x": "x" * 20_000}).encode()])
+async def test_a_dead_letter_is_cut_to_what_its_topic_takes(visitor: Visitor, body: bytes) -> None:
+    visitor.log.limit(DLQ, 10_000)
+
+    await visitor.post(body)
+
+    (letter,) = visitor.log.of_topic(DLQ)
+    assert 5000 < letter.batch_bytes <= 10_000
+    assert dict(letter.headers)["truncated"] == str(len(body)).encode()
+
+
+async def test_a_dead_letter_that_finds_no_room_costs_nobody_an_answer(visitor: Visitor) -> None:
+    visitor.log.limit(DLQ, 10)
+
+    assert problem(await visitor.post({"id": "b"})) == (422, "invalid-event")
+    assert (await visitor.post([event(), {"id": "b"}])).status == 202
 
 
 async def test_when_all_are_refused_the_answer_is_422_with_the_same_results(visitor: Visitor) -> None:
