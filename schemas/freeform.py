@@ -8,6 +8,8 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, Field, JsonValue, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from schemas.limits import DEPTH_MAX
+
 TEXT_CHARS_MAX: Final = 8000
 """A long review has 5,000 characters; an event has 32 KiB in all."""
 
@@ -17,8 +19,8 @@ PROPERTIES_MAX: Final = 128
 PROPERTY_VALUES_MAX: Final = 1024
 """All values inside `properties`, at any depth: bounds the work of checking and of storing an event."""
 
-PROPERTY_DEPTH_MAX: Final = 13
-"""The whole event may nest 16: itself, its data, the properties, and so many levels inside them."""
+PROPERTY_DEPTH_MAX: Final = DEPTH_MAX - 3
+"""The event itself, its data and the properties are three levels; so many are left inside them."""
 
 INTEGER_MAX: Final = 2**63 - 1
 """Larger integers fit neither Postgres nor most JSON readers; they are sent as strings."""

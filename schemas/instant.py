@@ -1,49 +1,7 @@
-"""Instants as the contract writes them: RFC 3339."""
+"""Instants as the contract writes them: RFC 3339, read the same way as in the core."""
 
 from __future__ import annotations
 
-import re
-from datetime import UTC, datetime, timedelta, timezone
-from functools import lru_cache
-from typing import Final
+from services.core.instants import INSTANT_PATTERN, parse_instant, write_instant
 
-INSTANT_PATTERN: Final = (
-    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt][0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,9})?([Zz]|[+-][0-9]{2}:[0-9]{2})$"
-)
-"""A date, a time and an offset, as RFC 3339 has them; nanoseconds are read and cut to microseconds."""
-
-_PARTS: Final = re.compile(
-    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt]([0-9]{2}):([0-9]{2}):([0-9]{2})"
-    r"(?:\.([0-9]{1,9}))?(?:([Zz])|([+-])([0-9]{2}):([0-9]{2}))"
-)
-_LEAP_SECOND: Final = 60
-_MINUTES_MAX: Final = 59
-
-
-@lru_cache(maxsize=4096)
-def parse_instant(text: str) -> datetime:
-    """Return the instant in UTC; raises ValueError, with what to send, when there is no such instant."""
-    match = _PARTS.fullmatch(text)
-    if match is None:
-        raise ValueError("must be an RFC 3339 time with an offset, such as 2026-03-01T12:00:00Z")
-    year, month, day, hour, minute, second = (int(part) for part in match.group(1, 2, 3, 4, 5, 6))
-    fraction, _, sign, hours, minutes = match.group(7, 8, 9, 10, 11)
-    offset = timedelta(hours=int(hours or 0), minutes=int(minutes or 0))
-    # A leap second is the first instant of the next minute, as in POSIX time.
-    leap = second == _LEAP_SECOND
-    if int(minutes or 0) > _MINUTES_MAX:
-        raise ValueError("must be an instant that exists: check the offset")
-    try:
-        moment = datetime(
-            year, month, day, hour, minute, second - leap,
-            int((fraction or "0").ljust(6, "0")[:6]),
-            tzinfo=timezone(-offset if sign == "-" else offset),
-        )  # fmt: skip
-        return (moment + timedelta(seconds=leap)).astimezone(UTC)
-    except (ValueError, OverflowError) as error:
-        raise ValueError("must be an instant that exists: check the date, the time and the offset") from error
-
-
-def write_instant(moment: datetime) -> str:
-    """Return the instant in UTC with a Z, with microseconds only when there are some."""
-    return moment.astimezone(UTC).isoformat().removesuffix("+00:00") + "Z"
+__all__ = ["INSTANT_PATTERN", "parse_instant", "write_instant"]

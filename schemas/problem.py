@@ -6,6 +6,17 @@ from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from schemas.limits import (
+    BODY_BYTES_MAX,
+    DEPTH_MAX,
+    EVENT_BYTES_MAX,
+    EVENTS_MAX,
+    HEADER_BYTES_MAX,
+    INFLATED_BYTES_MAX,
+    kib,
+    mib,
+)
+
 MEDIA_TYPE: Final = "application/problem+json"
 
 TYPE_PREFIX: Final = "urn:tactus:problem:"
@@ -68,7 +79,7 @@ PROBLEMS: Final = _table(
         "malformed-json",
         400,
         "The body is not JSON",
-        "Send UTF-8 JSON (RFC 8259): no NaN, no Infinity, no half surrogate pairs, nesting of at most 16.",
+        f"Send UTF-8 JSON (RFC 8259): no NaN, no Infinity, no half surrogate pairs, nesting of at most {DEPTH_MAX}.",
     ),
     (
         "malformed-event",
@@ -109,7 +120,10 @@ PROBLEMS: Final = _table(
         "body-too-large",
         413,
         "The body is too large",
-        "Send at most 1 MiB, at most 4 MiB when inflated, at most 500 events, each of at most 32 KiB.",
+        (
+            f"Send at most {mib(BODY_BYTES_MAX)}, at most {mib(INFLATED_BYTES_MAX)} when inflated, "
+            f"at most {EVENTS_MAX} events, each of at most {kib(EVENT_BYTES_MAX)}."
+        ),
     ),
     (
         "unsupported-media-type",
@@ -130,7 +144,12 @@ PROBLEMS: Final = _table(
         "Write kind:value, the value percent-encoded; kinds: customer, loyalty, email, phone, anonymous, device, x-….",
     ),
     ("too-many-requests", 429, "There are too many requests", "Wait as long as Retry-After says."),
-    ("headers-too-large", 431, "The headers are too large", "Send less than 16 KiB of headers."),
+    (
+        "headers-too-large",
+        431,
+        "The headers are too large",
+        f"Send less than {kib(HEADER_BYTES_MAX)} of headers.",
+    ),
     ("internal", 500, "The server failed", "Send the same again; when it fails again, tell the operator."),
     (
         "unavailable",

@@ -1,4 +1,4 @@
-"""The names of the log's topics and of the group that reads them."""
+"""The log's topics, how long they keep their records, and the group that reads them."""
 
 from __future__ import annotations
 
@@ -18,3 +18,14 @@ GROUP: Final = "tactus-aggregator"
 
 Partition = tuple[str, int]
 """A topic and the number of one of its partitions."""
+
+DAY_MS: Final = 24 * 60 * 60 * 1000
+
+RETENTION_MS: Final = 30 * DAY_MS
+"""A month to rebuild from the log, and the longest that a person's raw events stay in it."""
+
+DEAD_RETENTION_MS: Final = 90 * DAY_MS
+"""A quarter to mend a sender and replay what it got wrong."""
+
+TOMBSTONE_MS: Final = 7 * DAY_MS
+"""A CRM that was away for a week still sees that a person was erased."""

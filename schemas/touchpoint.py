@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal, NamedTuple, Self
+from typing import Annotated, Final, Literal, NamedTuple, Self, get_args
 
 from pydantic import (
     AfterValidator,
@@ -22,7 +22,8 @@ from pydantic_core import PydanticCustomError
 from schemas.freeform import Properties, Text
 from schemas.instant import INSTANT_PATTERN, parse_instant
 
-TYPE: Final = "tactus.touchpoint.v1"
+EventType = Literal["tactus.touchpoint.v1"]
+TYPE: Final[EventType] = get_args(EventType)[0]
 """The CloudEvents type of every event; another version is another type."""
 
 ID_CHARS_MAX: Final = 128
@@ -66,7 +67,8 @@ RECORD_TIME_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-
 ANY: Final = "any"
 """The channel of what may happen anywhere; the door puts the catalogue's in its place."""
 
-JSON_TYPE_PATTERN: Final = r"^application/json( *;.*)?$"
+JSON_TYPE_PATTERN: Final = r"^[Aa][Pp][Pp][Ll][Ii][Cc][Aa][Tt][Ii][Oo][Nn]/[Jj][Ss][Oo][Nn]( *;.*)?$"
+"""Media types are written in any case (RFC 9110)."""
 _HASHED_SUBJECT: Final = r"^(email_hash|phone_hash):"
 
 MEANING: Final[Mapping[str, str]] = {
@@ -175,9 +177,9 @@ class Rating(Closed):
         Annotated[Annotated[Scale, Tag("Name")] | Annotated[CustomScale, Tag("Own")], Discriminator(_kind_of_scale)]
         | None
     ) = None
-    """A named scale or one of your own; left out, the catalogue's scale for the touchpoint holds."""
+    """A named scale or one of your own; left out, the catalogue's scale holds, and a touchpoint it lacks is not rated."""
     value: float
-    """The answer; outside its scale it is refused."""
+    """The answer; outside its scale the event is rejected."""
 
 
 class _Body(Closed):
@@ -202,7 +204,7 @@ class _Body(Closed):
     text: Text | None = None
     """What the customer wrote."""
     properties: Properties | None = None
-    """Anything else, free of form."""
+    """Anything else, free of form; `machine_made: true` says that no person did it."""
 
 
 def _undefaulted(schema: dict[str, JsonValue]) -> None:
@@ -281,7 +283,7 @@ class TouchpointEvent(Closed):
     """The event's own id, unique within its source: sending it again changes nothing."""
     source: Id | None = None
     """A part of the sender's own, such as a till; the key's source stands before it in the log."""
-    type: Literal["tactus.touchpoint.v1"] | None = None
+    type: EventType | None = None
     """The event's type and version."""
     time: ClientInstant | None = None
     """When it happened; the time of arrival when left out."""
@@ -318,7 +320,7 @@ class TouchpointRecord(Closed):
     """The client's id, kept."""
     source: StoredSource
     """The key's source, and after a slash the client's own."""
-    type: Literal["tactus.touchpoint.v1"]
+    type: EventType
     """The event's type and version."""
     time: RecordInstant
     """When it happened."""
@@ -341,16 +343,17 @@ class TouchpointRecord(Closed):
 ENVELOPE: Final = frozenset(TouchpointEvent.model_fields)
 """The envelope's own attributes; any other CloudEvents attribute is an extension."""
 
-_EXTENSION_NAME: Final = re.compile(r"[a-z0-9]{1,20}")
+ATTRIBUTE_NAME: Final = re.compile(r"[a-z0-9]+")
+"""CloudEvents advises at most 20 characters and Knative sends more; the event's own size bounds them."""
 
 
 def without_extensions(event: Mapping[str, object]) -> dict[str, object]:
     """Return the event without CloudEvents extension attributes, which any CloudEvents sender may add.
 
-    What does not look like an extension (its name, or an object or list as its value) stays, and is refused.
+    What does not look like an extension (its name, or an object or list as its value) stays, and gets the event rejected.
     """
     return {
         name: value
         for name, value in event.items()
-        if name in ENVELOPE or not _EXTENSION_NAME.fullmatch(name) or isinstance(value, dict | list)
+        if name in ENVELOPE or not ATTRIBUTE_NAME.fullmatch(name) or isinstance(value, dict | list)
     }

@@ -18,15 +18,10 @@ sys.path.insert(0, str(ROOT))
 from schemas.documents.generate import GENERATED, documents  # noqa: E402 - the checkout's own packages, once they can be found
 from schemas.documents.problem_page import problems_page  # noqa: E402
 from services.infra import metrics  # noqa: E402
-from services.infra.collectors import (  # noqa: E402
-    Distribution,
-    Means,
-    ScoreHistogram,
-    Totals,
-)
+from services.infra.collectors import Distribution, Means, Totals  # noqa: E402
 from services.infra.settings import Settings  # noqa: E402
 
-Declared = MetricWrapperBase | Totals | Distribution | ScoreHistogram | Means
+Declared = MetricWrapperBase | Totals | Distribution | Means
 
 SUFFIXES: Final = {"counter": "_total", "info": "_info"}
 

@@ -6,6 +6,7 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel
 
+from schemas import dead_letter, topics
 from schemas.alert import AlertRecord
 from schemas.documents.openapi import LICENSE, VERSION, Json, ref, schemas_of
 from schemas.score import ScoreRecord
@@ -14,12 +15,43 @@ from schemas.touchpoint import IDENTITY_CHARS_MAX, RECORD_SUBJECT_PATTERN, Touch
 KAFKA_BINDING: Final = "0.5.0"
 """Version of the AsyncAPI bindings for Kafka."""
 
-DAY_MS: Final = 24 * 60 * 60 * 1000
-
 _CUSTOMER_KEY: Final[Json] = {
     "type": "string",
     "pattern": RECORD_SUBJECT_PATTERN,
     "description": "The customer, kind:value.",
+}
+
+
+def _key_binding(key: Json) -> Json:
+    return {"kafka": {"key": key, "bindingVersion": KAFKA_BINDING}}
+
+
+_DEAD_LETTER: Final[Json] = {
+    "title": "An event that was rejected, or a body that holds none",
+    "contentType": "application/octet-stream",
+    "headers": {
+        "type": "object",
+        "required": [dead_letter.REASON, dead_letter.DETAIL, dead_letter.SOURCE, dead_letter.RECEIVED_AT],
+        "properties": {
+            dead_letter.REASON: {"type": "string", "description": "A word."},
+            dead_letter.DETAIL: {"type": "string", "description": "What to mend."},
+            dead_letter.SOURCE: {"type": "string", "description": "The key's source."},
+            dead_letter.RECEIVED_AT: {"type": "string", "format": "date-time"},
+            dead_letter.TRUNCATED: {
+                "type": "string",
+                "pattern": "^[0-9]+$",
+                "description": "The whole size in bytes, when only its beginning is kept.",
+            },
+        },
+    },
+    "payload": {"type": "string", "description": "Any bytes."},
+    "bindings": _key_binding(
+        {
+            "type": ["string", "null"],
+            "maxLength": IDENTITY_CHARS_MAX + 64,
+            "description": "The subject as it was sent.",
+        }
+    ),
 }
 
 
@@ -37,43 +69,43 @@ class _Topic(NamedTuple):
 _TOPICS: Final = (
     _Topic(
         "touchpoints",
-        "cx.touchpoints.v1",
+        topics.EVENTS,
         "TouchpointRecord",
         "Every accepted event that was at most 24 hours old on arrival.",
         "receive",
-        {"cleanup.policy": ["delete"], "retention.ms": 30 * DAY_MS},
+        {"cleanup.policy": ["delete"], "retention.ms": topics.RETENTION_MS},
     ),
     _Topic(
         "lateTouchpoints",
-        "cx.touchpoints.late.v1",
+        topics.LATE,
         "TouchpointRecord",
         "Accepted events older than that: scored all the same, and never by themselves the cause of an alert.",
         "receive",
-        {"cleanup.policy": ["delete"], "retention.ms": 30 * DAY_MS},
+        {"cleanup.policy": ["delete"], "retention.ms": topics.RETENTION_MS},
     ),
     _Topic(
         "scores",
-        "cx.scores.v1",
+        topics.SCORES,
         "ScoreRecord",
         "The newest state of every customer; take a record only when its version is above the one held.",
         "send",
-        {"cleanup.policy": ["compact"], "delete.retention.ms": 7 * DAY_MS},
+        {"cleanup.policy": ["compact"], "delete.retention.ms": topics.TOMBSTONE_MS},
     ),
     _Topic(
         "alerts",
-        "cx.alerts.v1",
+        topics.ALERTS,
         "AlertRecord",
         "Alerts opened, worsened, closed or withdrawn.",
         "send",
-        {"cleanup.policy": ["delete"], "retention.ms": 30 * DAY_MS},
+        {"cleanup.policy": ["delete"], "retention.ms": topics.RETENTION_MS},
     ),
     _Topic(
         "deadLetters",
-        "cx.touchpoints.dlq.v1",
+        topics.DLQ,
         "DeadLetter",
-        "What the door refused, as it came but for e-mail addresses and phone numbers, with the reason in headers.",
+        "Rejected events and bodies that hold none, without e-mail addresses and phone numbers, the reason in headers.",
         "receive",
-        {"cleanup.policy": ["delete"], "retention.ms": 90 * DAY_MS},
+        {"cleanup.policy": ["delete"], "retention.ms": topics.DEAD_RETENTION_MS},
     ),
 )
 
@@ -130,7 +162,7 @@ def _operation(topic: _Topic) -> Json:
         "messages": [{"$ref": f"#/channels/{topic.channel}/messages/{topic.message}"}],
     }
     if topic.action == "receive":
-        group: Json = {"type": "string", "const": "tactus-aggregator"}
+        group: Json = {"type": "string", "const": topics.GROUP}
         operation["bindings"] = {"kafka": {"groupId": group, "bindingVersion": KAFKA_BINDING}}
     return operation
 
@@ -156,33 +188,7 @@ def _messages() -> Json:
             key=_CUSTOMER_KEY,
         ),
         "AlertRecord": _message(AlertRecord, "A step in the life of an alert", key=_CUSTOMER_KEY),
-        "DeadLetter": {
-            "title": "What the door refused",
-            "contentType": "application/octet-stream",
-            "headers": {
-                "type": "object",
-                "required": ["reason", "detail", "source", "receivedat"],
-                "properties": {
-                    "reason": {"type": "string", "description": "A word."},
-                    "detail": {"type": "string", "description": "What to mend."},
-                    "source": {"type": "string", "description": "The key's source."},
-                    "receivedat": {"type": "string", "format": "date-time"},
-                    "truncated": {
-                        "type": "string",
-                        "pattern": "^[0-9]+$",
-                        "description": "The whole size in bytes, when only its beginning is kept.",
-                    },
-                },
-            },
-            "payload": {"type": "string", "description": "Any bytes."},
-            "bindings": _key_binding(
-                {
-                    "type": ["string", "null"],
-                    "maxLength": IDENTITY_CHARS_MAX + 64,
-                    "description": "The subject as it was sent.",
-                }
-            ),
-        },
+        "DeadLetter": _DEAD_LETTER,
     }
 
 
@@ -196,7 +202,3 @@ def _headers(constants: Json) -> Json:
         "required": [*constants],
         "properties": {name: {"type": "string", "const": value} for name, value in constants.items()},
     }
-
-
-def _key_binding(key: Json) -> Json:
-    return {"kafka": {"key": key, "bindingVersion": KAFKA_BINDING}}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from schemas import limits
 from schemas.documents.openapi import (
     HEALTH_PATHS,
     LICENSE,
@@ -15,11 +16,9 @@ from schemas.documents.openapi import (
     schemas_of,
 )
 from schemas.ingestapi import EventsProblem, Verdicts
+from schemas.limits import kib, mib
 from schemas.problem import MEDIA_TYPE
-from schemas.touchpoint import TouchpointData, TouchpointEvent
-
-EVENTS_MAX: Final = 500
-"""Events in one request."""
+from schemas.touchpoint import TYPE, TouchpointData, TouchpointEvent
 
 _REFUSALS: Final = (
     "malformed-json",
@@ -52,69 +51,52 @@ _CLOUDEVENTS_HEADERS: Final = (
     ("ce-specversion", "The CloudEvents version: 1.0."),
     ("ce-id", "The event's id."),
     ("ce-source", "A part of the sender's own."),
-    ("ce-type", "The event's type: tactus.touchpoint.v1."),
+    ("ce-type", f"The event's type: {TYPE}."),
     ("ce-time", "When it happened, RFC 3339."),
     ("ce-subject", "One more identity, kind:value."),
 )
 """Binary mode: the attributes stand in headers, percent-encoded, and the body is `data`."""
 
 
+_INFO: Final[Json] = {
+    "title": "Tactus ingest",
+    "version": VERSION,
+    "summary": "The door for touchpoint events.",
+    "description": (
+        "A 2xx is sent only when the log has the event. Sending an event again under its source, id and time "
+        "changes nothing, so every answer but 2xx and 4xx may be retried as it is."
+    ),
+    "license": LICENSE,
+}
+
+_KEYS: Final[Json] = {
+    "writeKey": {"type": "http", "scheme": "bearer", "description": "A source's key."},
+    "writeKeyAsUser": {
+        "type": "http",
+        "scheme": "basic",
+        "description": "A source's key as the user, with an empty password.",
+    },
+}
+
+_LIMITS: Final = (
+    f"At most {mib(limits.BODY_BYTES_MAX)}, plain or gzip ({mib(limits.INFLATED_BYTES_MAX)} inflated), "
+    f"{limits.EVENTS_MAX} events, {kib(limits.EVENT_BYTES_MAX)} an event, JSON {limits.DEPTH_MAX} deep."
+)
+
+
+_PACKED: Final = "An event may hold its JSON in data_base64, in place of data; extension attributes are read by nobody."
+
+
 def openapi_ingest() -> Json:
     """Return the document."""
-    one = ref(TouchpointEvent)
-    many: Json = {"type": "array", "items": one, "minItems": 1, "maxItems": EVENTS_MAX}
-    data = ref(TouchpointData)
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "Tactus ingest",
-            "version": VERSION,
-            "summary": "The door for touchpoint events.",
-            "description": (
-                "A 2xx is sent only when the log has the event. Sending an event again under its source, id and time "
-                "changes nothing, so every answer but 2xx and 4xx may be retried as it is."
-            ),
-            "license": LICENSE,
-        },
+        "info": _INFO,
         "servers": [{"url": "http://127.0.0.1:8080"}],
-        "security": [{"writeKey": []}, {"writeKeyAsUser": []}],
-        "paths": {
-            "/v1/events": {
-                "post": {
-                    "operationId": "postEvents",
-                    "summary": "One event or many, native or CloudEvents",
-                    "parameters": [
-                        {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
-                        for name, description in _CLOUDEVENTS_HEADERS
-                    ],
-                    "requestBody": {
-                        "required": True,
-                        "description": (
-                            "At most 1 MiB, plain or gzip (4 MiB inflated), 500 events, 32 KiB an event, JSON 16 deep."
-                        ),
-                        "content": {
-                            "application/json": {
-                                "schema": {"anyOf": [one, many, data]},
-                                "examples": {"native": {"value": _EXAMPLE}},
-                            },
-                            "application/cloudevents+json": {"schema": one},
-                            "application/cloudevents-batch+json": {"schema": many},
-                        },
-                    },
-                    "responses": _responses(),
-                }
-            },
-            **HEALTH_PATHS,
-        },
+        "security": [{name: []} for name in _KEYS],
+        "paths": {"/v1/events": {"post": _post_events()}, **HEALTH_PATHS},
         "components": {
-            "securitySchemes": {
-                "writeKey": {"type": "http", "scheme": "bearer", "description": "A source's key."},
-                "writeKeyAsUser": {
-                    "type": "http",
-                    "scheme": "basic",
-                    "description": "A source's key as the user, with an empty password.",
-                },
-            },
+            "securitySchemes": _KEYS,
             "schemas": schemas_of(
                 [
                     (TouchpointEvent, "validation"),
@@ -127,9 +109,35 @@ def openapi_ingest() -> Json:
     }
 
 
+def _post_events() -> Json:
+    return {
+        "operationId": "postEvents",
+        "summary": "One event or many, native or CloudEvents",
+        "parameters": [
+            {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}
+            for name, description in _CLOUDEVENTS_HEADERS
+        ],
+        "requestBody": {"required": True, "description": f"{_LIMITS} {_PACKED}", "content": _content()},
+        "responses": _responses(),
+    }
+
+
+def _content() -> Json:
+    one = ref(TouchpointEvent)
+    many: Json = {"type": "array", "items": one, "maxItems": limits.EVENTS_MAX}
+    return {
+        "application/json": {
+            "schema": {"anyOf": [one, many, ref(TouchpointData)]},
+            "examples": {"native": {"value": _EXAMPLE}},
+        },
+        "application/cloudevents+json": {"schema": one},
+        "application/cloudevents-batch+json": {"schema": many},
+    }
+
+
 def _responses() -> Json:
     answers: Json = {
-        "202": json_answer("The log has at least one of the events.", Verdicts),
+        "202": json_answer("The log has at least one of the events, or the list was empty.", Verdicts),
         **problem_answers(_REFUSALS, model=EventsProblem),
     }
     # All events of a request may be too large one by one; then the verdicts say so.

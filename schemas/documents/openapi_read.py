@@ -81,57 +81,46 @@ _IF_NONE_MATCH: Final[Json] = {
 }
 
 
+_INFO: Final[Json] = {
+    "title": "Tactus read API",
+    "version": VERSION,
+    "summary": "Live, explainable experience scores of customers.",
+    "description": (
+        "Every number is read from integer tallies at the asked moment and is not rounded. Errors are "
+        "RFC 9457 problems whose `type` does not change."
+    ),
+    "license": LICENSE,
+}
+
+_KEYS: Final[Json] = {
+    "readKey": {"type": "http", "scheme": "bearer", "description": "A read key with the scope scores:read."}
+}
+
+_OPENAPI: Final[Json] = {
+    "get": {
+        "operationId": "readOpenapi",
+        "summary": "This document",
+        "security": [],
+        "responses": {
+            "200": {
+                "description": "OpenAPI 3.1.",
+                "content": {"application/json": {"schema": {"type": "object"}}},
+            }
+        },
+    }
+}
+
+
 def openapi_read() -> Json:
     """Return the document."""
     return {
         "openapi": "3.1.0",
-        "info": {
-            "title": "Tactus read API",
-            "version": VERSION,
-            "summary": "Live, explainable experience scores of customers.",
-            "description": (
-                "Every number is read from integer tallies at the asked moment and is not rounded. Errors are "
-                "RFC 9457 problems whose `type` does not change."
-            ),
-            "license": LICENSE,
-        },
+        "info": _INFO,
         "servers": [{"url": "http://127.0.0.1:8081"}],
-        "security": [{"readKey": []}],
-        "paths": {
-            "/v1/customers/{identity}": _operation(
-                "readCustomer", "A customer's score along every dimension and window", CustomerAnswer, parameters=[_AT]
-            ),
-            "/v1/customers/{identity}/receipt": _operation(
-                "readReceipt",
-                "The reasons of a score: prior + the sum of the points = score",
-                ReceiptAnswer,
-                parameters=[_AT],
-            ),
-            "/v1/customers/{identity}/journey": _operation(
-                "readJourney",
-                "A customer's touchpoints in time, page by page from the newest back",
-                JourneyAnswer,
-                parameters=[_LIMIT, _CURSOR],
-            ),
-            "/v1/openapi.json": {
-                "get": {
-                    "operationId": "readOpenapi",
-                    "summary": "This document",
-                    "security": [],
-                    "responses": {
-                        "200": {
-                            "description": "OpenAPI 3.1.",
-                            "content": {"application/json": {"schema": {"type": "object"}}},
-                        }
-                    },
-                }
-            },
-            **HEALTH_PATHS,
-        },
+        "security": [{name: []} for name in _KEYS],
+        "paths": {**_customer_paths(), "/v1/openapi.json": _OPENAPI, **HEALTH_PATHS},
         "components": {
-            "securitySchemes": {
-                "readKey": {"type": "http", "scheme": "bearer", "description": "A read key with the scope scores:read."}
-            },
+            "securitySchemes": _KEYS,
             "schemas": schemas_of(
                 [
                     (CustomerAnswer, "serialization"),
@@ -141,6 +130,26 @@ def openapi_read() -> Json:
                 ]
             ),
         },
+    }
+
+
+def _customer_paths() -> Json:
+    return {
+        "/v1/customers/{identity}": _operation(
+            "readCustomer", "A customer's score along every dimension and window", CustomerAnswer, parameters=[_AT]
+        ),
+        "/v1/customers/{identity}/receipt": _operation(
+            "readReceipt",
+            "The reasons of a score: prior + the sum of the points = score",
+            ReceiptAnswer,
+            parameters=[_AT],
+        ),
+        "/v1/customers/{identity}/journey": _operation(
+            "readJourney",
+            "A customer's touchpoints in time, page by page from the newest back",
+            JourneyAnswer,
+            parameters=[_LIMIT, _CURSOR],
+        ),
     }
 
 

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from services.api.app import Parts, create_app
+from services.api.app import create_app
+from services.api.customers import Customers, Parts
 from services.api.watch import Watch
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
+from services.infra.http.listening import bind
 from services.infra.http.operations import serve_operations
-from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http, until
+from services.infra.http.server import Limits, serve_http
+from services.infra.lifecycle import on_signals, run, until
 from services.infra.logs import get_logger
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings
@@ -31,19 +34,19 @@ async def serve(settings: Settings) -> None:
     on_signals(stop=stop.set, reload=sources.reload)
     database = ReadDatabase(settings.postgres, application="tactus-api")
     watch = Watch(database)
-    app = create_app(
+    customers = Customers(
         Parts(
             database=database,
             catalogue=load_catalogue(settings.catalogue),
             sources=lambda: sources.current,
             hash_key=hash_key(settings.hash_key),
             clock=SystemClock(),
-            ready=watch.ready,
         )
     )
     listener = bind(host=settings.api.host, port=settings.api.port, backlog=LIMITS.backlog)
-    operations = await serve_operations(host=settings.api.host, port=settings.api.metrics_port, ready=watch.ready)
+    operations = await serve_operations(host=settings.api.host, port=settings.api.metrics_port, ready=watch.unready)
     log.info("api_listening", host=settings.api.host, port=listener.getsockname()[1])
+    app = create_app(customers, unready=watch.unready)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, watch.run()))
         tasks.create_task(serve_http(app, listener, stop=stop, limits=LIMITS))

@@ -1,4 +1,4 @@
-"""Understand what a request asks for; what cannot be understood is refused with a problem of the one table."""
+"""Understand what a request asks for, or refuse it with what to change."""
 
 from __future__ import annotations
 
@@ -6,15 +6,17 @@ import base64
 import re
 import struct
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
-from typing import Final
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 from uuid import UUID
 
 from schemas.instant import parse_instant
 from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX
 from schemas.touchpoint import IDENTITY_PATTERN, KIND_PATTERN, RECORD_KIND_PATTERN
-from services.infra.errors import InvalidEventError, TactusError
+from services.core.instants import instant_of, micros_of
+from services.infra.errors import InvalidEventError
+from services.infra.http.problems import Refused
 from services.infra.pseudonyms import HASHED_KINDS, pseudonym
 from services.state.events import END, Place
 
@@ -25,82 +27,117 @@ _KIND: Final = re.compile(f"{KIND_PATTERN}|{RECORD_KIND_PATTERN}")
 _VALUE: Final = re.compile(IDENTITY_PATTERN)
 _CURSOR: Final = re.compile(CURSOR_PATTERN)
 _LIMIT: Final = re.compile(r"[0-9]{1,3}")
+_DATE_CHARS: Final = len("2026-03-01 ")
 _PLACE: Final = struct.Struct(">q16s")
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _JSON: Final = frozenset({"*/*", "application/*", "application/json"})
-_MALFORMED_IDENTITY: Final = "the path must hold kind:value, the value percent-encoded UTF-8 of printable characters"
+_MALFORMED_IDENTITY: Final = Refused(
+    "invalid-identity", "The path must hold kind:value, the value percent-encoded UTF-8 of printable characters."
+)
 
 
-class RefusedError(TactusError):
-    """The request gets a problem instead of an answer; the text says what is wrong, without repeating it."""
+class Asked(NamedTuple):
+    """A request about a customer as it came; header values and the path are latin-1 text."""
 
-    def __init__(self, slug: str, detail: str = "") -> None:
-        super().__init__(detail)
-        self.slug = slug
-        self.detail = detail
+    identity: str
+    """A segment of the path, percent-encoded."""
+    query: bytes
+    authorization: list[str]
+    accept: str | None
+    if_none_match: str | None
 
 
-def identity_of_path(segment: str, *, hash_key: bytes) -> str:
+class Question(NamedTuple):
+    """What a request asks, understood; operations that name no page have the first one."""
+
+    identity: str
+    at: datetime
+    fixed: bool
+    """Whether the request named the moment itself."""
+    limit: int
+    before: Place
+    if_none_match: str | None
+
+
+def question_of(asked: Asked, *, named: Collection[str], now: datetime, hash_key: bytes) -> Question | Refused:
+    """Understand a whole request; `named` are the parameters of its operation."""
+    parameters = parameters_of(asked.query, named=named)
+    if isinstance(parameters, Refused):
+        return parameters
+    limit = limit_of(parameters.get("limit"))
+    if isinstance(limit, Refused):
+        return limit
+    before = place_of(parameters.get("cursor"))
+    if isinstance(before, Refused):
+        return before
+    at = moment_of(parameters.get("at"), now=now)
+    if isinstance(at, Refused):
+        return at
+    identity = identity_of_path(asked.identity, hash_key=hash_key)
+    if isinstance(identity, Refused):
+        return identity
+    return Question(identity, at, "at" in parameters, limit, before, asked.if_none_match)
+
+
+def identity_of_path(segment: str, *, hash_key: bytes) -> str | Refused:
     """Return `kind:value` as it is stored; e-mail and phone become their hashes."""
     try:
         text = unquote_to_bytes(segment).decode()
-    except UnicodeDecodeError as error:
-        raise RefusedError("invalid-identity", _MALFORMED_IDENTITY) from error
+    except UnicodeDecodeError:
+        return _MALFORMED_IDENTITY
     kind, colon, value = text.partition(":")
     if not colon or not _KIND.fullmatch(kind) or not _VALUE.fullmatch(value):
-        raise RefusedError("invalid-identity", _MALFORMED_IDENTITY)
+        return _MALFORMED_IDENTITY
     if kind not in HASHED_KINDS:
         return f"{kind}:{value}"
     try:
         return f"{HASHED_KINDS[kind]}:{pseudonym(hash_key, kind, value)}"
     except InvalidEventError as error:
-        raise RefusedError("invalid-identity", f"the {kind} {error}") from error
+        return Refused("invalid-identity", f"The {kind} {error}.")
 
 
-def parameters_of(query: bytes, *, named: Collection[str]) -> Mapping[str, str]:
+def parameters_of(query: bytes, *, named: Collection[str]) -> Mapping[str, str] | Refused:
     """Return the query parameters; each must be named by the operation and stand at most once."""
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX)
-    except ValueError as error:
-        raise RefusedError("bad-parameter", "the query is not percent-encoded UTF-8, or is too long") from error
+    except ValueError:
+        return _bad(f"Write the query in percent-encoded UTF-8, with at most {PARAMETERS_MAX} parameters.")
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise RefusedError("bad-parameter", "a parameter stands twice")
+        return _bad("A parameter stands twice: send each at most once.")
     if not values.keys() <= set(named):
-        allowed = ", ".join(named) or "none"
-        raise RefusedError("bad-parameter", f"a parameter is not known here; known: {allowed}")
+        return _bad(f"A parameter is not known here. Send none but: {', '.join(named)}.")
     return values
 
 
-def moment_of(text: str | None, *, now: datetime) -> datetime:
+def moment_of(text: str | None, *, now: datetime) -> datetime | Refused:
     """Return the asked moment in UTC."""
     if text is None:
         return now
     try:
-        # A plus that was not percent-encoded arrives as a space; nothing else can be meant by one.
-        return parse_instant(text.replace(" ", "+"))
+        # A plus that was not percent-encoded arrives as a blank; but one after the date may stand there for the T.
+        return parse_instant(text[:_DATE_CHARS] + text[_DATE_CHARS:].replace(" ", "+"))
     except ValueError as error:
-        raise RefusedError("bad-parameter", f"at {error}") from error
+        return _bad(f"The parameter at {error}.")
 
 
-def limit_of(text: str | None) -> int:
+def limit_of(text: str | None) -> int | Refused:
     """Return the asked size of a page."""
     if text is None:
         return PAGE_DEFAULT
     if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= PAGE_MAX:
-        raise RefusedError("bad-parameter", f"limit must be a whole number from 1 to {PAGE_MAX}")
+        return _bad(f"The parameter limit must be a whole number from 1 to {PAGE_MAX}.")
     return int(text)
 
 
-def place_of(cursor: str | None) -> Place:
+def place_of(cursor: str | None) -> Place | Refused:
     """Return the place in a journey that a cursor stands for."""
     if cursor is None:
         return END
     if not _CURSOR.fullmatch(cursor):
-        raise RefusedError("bad-parameter", "cursor must be `next` of the page before")
+        return _bad("The parameter cursor must be `next` of the page before.")
     microseconds, key = _PLACE.unpack(base64.urlsafe_b64decode(cursor))
     try:
-        return Place(_EPOCH + timedelta(microseconds=microseconds), UUID(bytes=key))
+        return Place(instant_of(microseconds), UUID(bytes=key))
     except OverflowError:
         # Not one of ours, and still a place: before or after everything.
         return END if microseconds > 0 else Place(datetime.min.replace(tzinfo=UTC), UUID(int=0))
@@ -108,16 +145,7 @@ def place_of(cursor: str | None) -> Place:
 
 def cursor_of(place: Place) -> str:
     """Write a place in a journey as a cursor."""
-    microseconds = (place.occurred_at - _EPOCH) // timedelta(microseconds=1)
-    return base64.urlsafe_b64encode(_PLACE.pack(microseconds, place.key.bytes)).decode()
-
-
-def bearer_of(authorization: str | None) -> str:
-    """Return the key of an Authorization header."""
-    scheme, _, key = (authorization or "").strip().partition(" ")
-    if scheme.lower() != "bearer" or not key.strip():
-        raise RefusedError("unauthorized")
-    return key.strip()
+    return base64.urlsafe_b64encode(_PLACE.pack(micros_of(place.occurred_at), place.key.bytes)).decode()
 
 
 def accepts_json(accept: str | None) -> bool:
@@ -138,3 +166,7 @@ def names_version(if_none_match: str | None, *, tag: str) -> bool:
         return False
     tags = [item.strip().removeprefix("W/") for item in if_none_match.split(",")]
     return "*" in tags or tag in tags
+
+
+def _bad(detail: str) -> Refused:
+    return Refused("bad-parameter", detail)

@@ -24,7 +24,7 @@ class Watch:
         self._database = database
         self._reason: str | None = "Postgres has not answered yet"
 
-    def ready(self) -> str | None:
+    def unready(self) -> str | None:
         """Tell why the process is not ready, or None."""
         return self._reason
 

@@ -15,13 +15,14 @@ import httpx
 import msgspec
 
 from schemas.instant import write_instant
+from schemas.limits import BODY_BYTES_MAX, EVENTS_MAX
 from schemas.touchpoint import TYPE
 from services.infra.errors import ConfigurationError, UnavailableError
 
-BATCH_EVENTS_MAX: Final = 500
+BATCH_EVENTS_MAX: Final = EVENTS_MAX
 """What the door takes in one request."""
 
-BATCH_BYTES_MAX: Final = 1024 * 1024
+BATCH_BYTES_MAX: Final = BODY_BYTES_MAX
 """What the door takes as one body."""
 
 GZIP_BYTES_MIN: Final = 1400

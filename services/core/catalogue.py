@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from dataclasses import astuple, dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
 from services.core.tallies import MICRO
-from services.core.valence import Arguments, Const, Felt, NoValence, Refusal, Valence, finite, rated
+from services.core.valence import Arguments, Const, Felt, NoValence, Refusal, ScalePoints, Valence, finite, rated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -57,6 +57,9 @@ UNKNOWN_WEIGHT: Final = 0.1
 STAKE_MAX: Final = 2.0
 """Twice the usual: an event may say that more is at stake, not that it outweighs the person's whole history."""
 
+MACHINE_MADE: Final = "machine_made"
+"""The property that says that no person did it: a mail scanner that opens mail, a bot."""
+
 ALGORITHM: Final = "beta-1"
 """Part of the model version; changes when equal tallies and parameters would read differently."""
 
@@ -95,6 +98,19 @@ class Impression(NamedTuple):
     overridden: bool
 
 
+class Said(Protocol):
+    """What an event says of itself that can change how it counts, besides its properties."""
+
+    @property
+    def touchpoint(self) -> str: ...
+    @property
+    def rating(self) -> object: ...
+    @property
+    def valence(self) -> float | None: ...
+    @property
+    def stake(self) -> float | None: ...
+
+
 @dataclass(frozen=True)
 class Catalogue:
     """All known touchpoints and the parameters of the score."""
@@ -128,10 +144,20 @@ class Catalogue:
         if isinstance(felt, Refusal):
             return felt
         overridden = entry is not None and arguments.valence is not None
-        if felt is None or arguments.properties.get("machine_made") is True:
+        if felt is None or arguments.properties.get(MACHINE_MADE):
             return Impression(v=_micro(felt), q=0, overridden=overridden)
         stake = 1.0 if arguments.stake is None else arguments.stake
         return Impression(v=_micro(felt), q=round(stake * felt.confidence * MICRO), overridden=overridden)
+
+    def constant(self, said: Said, *, of_machine: bool) -> int | None:
+        """Give the valence, in micro-units and with a stake of 1, of an event that needs no judging.
+
+        Nearly every event is one: its touchpoint always feels the same, and nothing it says could change that or be
+        wrong. `of_machine` tells whether its properties speak of a machine. None means that it must be judged.
+        """
+        if said.rating is None and said.stake is None and said.valence is None and not of_machine:
+            return self.constants.get(said.touchpoint)
+        return None
 
     @cached_property
     def constants(self) -> Mapping[str, int]:
@@ -157,19 +183,27 @@ def _refusal(arguments: Arguments) -> Refusal | None:
             return Refusal(field, "must be a finite number")
     if arguments.stake is not None and not 0 <= arguments.stake <= STAKE_MAX:
         return Refusal("stake", f"must be between 0 and {STAKE_MAX:g}")
+    if not isinstance(arguments.properties.get(MACHINE_MADE, False), bool | None):
+        return Refusal(f"properties.{MACHINE_MADE}", "must be true or false")
     if arguments.rating_value is None:
         return None
-    if finite(arguments.rating_value) is None:
+    return _refused_rating(arguments.rating_scale, arguments.rating_value)
+
+
+def _refused_rating(scale: str | ScalePoints | None, value: float) -> Refusal | None:
+    if finite(value) is None:
         return Refusal("rating.value", "must be a finite number")
-    if arguments.rating_scale is None:
-        return None
-    judged = rated(arguments.rating_scale, arguments.rating_value)
+    judged = None if scale is None else rated(scale, value)
     return judged if isinstance(judged, Refusal) else None
 
 
-def _own_valence(arguments: Arguments) -> Felt | None:
-    """Take the valence that an event outside the catalogue states itself."""
-    return None if arguments.valence is None else Felt(arguments.valence)
+def _own_valence(arguments: Arguments) -> Felt | Refusal | None:
+    """Take what an event outside the catalogue says of itself: its valence, else its rating if that names its scale."""
+    if arguments.valence is not None:
+        return Felt(arguments.valence)
+    if arguments.rating_value is None or arguments.rating_scale is None:
+        return None
+    return rated(arguments.rating_scale, arguments.rating_value)
 
 
 def _micro(felt: Felt | None) -> int:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
-from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.core.instants import HOUR_US, micros_of
+from services.core.instants import HOUR_US, micros_of, parse_instant
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,8 +35,6 @@ PROMPT: Final = 0.3
 
 LATE_SCALE_HOURS: Final = 48.0
 """Hours of delay that cost 1 − 1/e of all there is to lose."""
-
-RFC3339: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class Refusal(NamedTuple):
@@ -161,10 +157,11 @@ class Late:
         promised = arguments.properties.get(promise)
         if promised is None:
             return None
-        promised_us = instant_us(promised)
-        if promised_us is None:
-            return Refusal(f"properties.{promise}", "must be an RFC 3339 time with an offset: 2026-11-20T18:00:00Z")
-        return (arguments.occurred_at_us - promised_us) / HOUR_US
+        try:
+            promised_at = parse_instant(promised if isinstance(promised, str) else "")
+        except ValueError as error:
+            return Refusal(f"properties.{promise}", str(error))
+        return (arguments.occurred_at_us - micros_of(promised_at)) / HOUR_US
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,16 +234,6 @@ def rated(scale: str | ScalePoints, value: float) -> Felt | Refusal:
     if scale == NPS:
         return Felt(_between_knots(value))
     return Felt((value - middle) / (high - middle if value > middle else middle - low))
-
-
-def instant_us(text: object) -> int | None:
-    """Read an RFC 3339 time as microseconds since 1970; None when it is not one."""
-    if not isinstance(text, str) or not RFC3339.fullmatch(text):
-        return None
-    try:
-        return micros_of(datetime.fromisoformat(text.upper()))
-    except (ValueError, OverflowError):
-        return None
 
 
 def _between_knots(value: float) -> float:

@@ -46,67 +46,45 @@ class Totals(Collector):
 
 
 class Distribution(Collector):
-    """A histogram that takes a whole chunk's values in one call.
+    """A histogram that takes a whole chunk's values in one call, with one label or none.
 
     A classic histogram costs about a microsecond a value, in Python; a chunk has thousands.
     """
 
-    def __init__(self, name: str, documentation: str, *, buckets: Sequence[float], registry: CollectorRegistry) -> None:
+    def __init__(
+        self,
+        name: str,
+        documentation: str,
+        *,
+        buckets: Sequence[float],
+        registry: CollectorRegistry,
+        label: str | None = None,
+    ) -> None:
         self.name = name
         self.documentation = documentation
-        self.labelnames: tuple[str, ...] = ()
+        self.buckets = tuple(buckets)
+        self.labelnames: tuple[str, ...] = () if label is None else (label,)
         self._bounds = np.asarray(buckets, dtype=np.float64)
-        self._labels = [*map(floatToGoString, buckets), "+Inf"]
-        self._counts = np.zeros(len(buckets) + 1, dtype=np.int64)
-        self._sum = 0.0
+        self._names = [*map(floatToGoString, buckets), "+Inf"]
+        self._state: dict[tuple[str, ...], tuple[NDArray[np.int64], float]] = {}
         self._lock = Lock()
         registry.register(self)
+        if label is None:
+            self._add((), np.zeros(len(self._names), dtype=np.int64), 0.0)
 
-    def observe(self, value: float) -> None:
-        self.observe_many(np.array([value]))
-
-    def observe_many(self, values: NDArray[np.float64]) -> None:
-        """Count each value in the first bucket whose bound is not below it."""
+    def observe_many(self, values: NDArray[np.float64], *labels: str) -> None:
+        """Count each value in the first bucket whose bound is not below it, under the label's value if it has one."""
+        if len(labels) != len(self.labelnames):
+            raise ValueError(f"expected a value for each of {self.labelnames}, got {labels}")
         places = np.searchsorted(self._bounds, values, side="left")
-        counts = np.bincount(places, minlength=len(self._counts))
-        total = float(values.sum())
+        self._add(labels, np.bincount(places, minlength=len(self._names)), float(values.sum()))
+
+    def _add(self, labels: tuple[str, ...], counts: NDArray[np.int64], total: float) -> None:
         with self._lock:
-            self._counts += counts
-            self._sum += total
-
-    def describe(self) -> Iterable[Metric]:
-        yield HistogramMetricFamily(self.name, self.documentation)
-
-    def collect(self) -> Iterable[Metric]:
-        with self._lock:
-            counts, total = self._counts.tolist(), self._sum
-        family = HistogramMetricFamily(self.name, self.documentation, labels=[])
-        cumulative = list(zip(self._labels, accumulate(counts), strict=True))
-        family.add_metric([], cumulative, total)
-        yield family
-
-
-class ScoreHistogram(Collector):
-    """Scores read, by dimension, in buckets over 0 to 100; counts come in ready-made."""
-
-    def __init__(self, name: str, documentation: str, *, bounds: Sequence[float], registry: CollectorRegistry) -> None:
-        self.name = name
-        self.documentation = documentation
-        self.labelnames = ("dimension",)
-        self._labels = [*map(floatToGoString, bounds), "+Inf"]
-        self._state: dict[str, tuple[NDArray[np.int64], float]] = {}
-        self._lock = Lock()
-        registry.register(self)
-
-    def add(self, dimension: str, counts: NDArray[np.int64], total: float) -> None:
-        """Add scores: `counts` per bucket, not cumulative, the last one above every bound; `total` is their sum."""
-        if len(counts) != len(self._labels):
-            raise ValueError(f"expected {len(self._labels)} buckets, got {len(counts)}")
-        with self._lock:
-            if dimension not in self._state and len(self._state) >= LABEL_VALUES_MAX:
-                dimension = OTHER
-            before, sum_before = self._state.get(dimension, (np.int64(0), 0.0))
-            self._state[dimension] = (before + counts, sum_before + total)
+            if labels not in self._state and len(self._state) >= LABEL_VALUES_MAX:
+                labels = (OTHER,)
+            before, sum_before = self._state.get(labels, (np.int64(0), 0.0))
+            self._state[labels] = (before + counts, sum_before + total)
 
     def describe(self) -> Iterable[Metric]:
         yield HistogramMetricFamily(self.name, self.documentation)
@@ -115,9 +93,9 @@ class ScoreHistogram(Collector):
         with self._lock:
             state = dict(self._state)
         family = HistogramMetricFamily(self.name, self.documentation, labels=self.labelnames)
-        for dimension, (counts, total) in sorted(state.items()):
-            cumulative = list(zip(self._labels, accumulate(counts.tolist()), strict=True))
-            family.add_metric([dimension], cumulative, total)
+        for labels, (counts, total) in sorted(state.items()):
+            cumulative = list(zip(self._names, accumulate(counts.tolist()), strict=True))
+            family.add_metric(labels, cumulative, total)
         yield family
 
 

@@ -11,6 +11,9 @@ from typing import Any, Final, TextIO
 import structlog
 from structlog.typing import EventDict, Processor
 
+from services.infra import contacts
+from services.infra.contacts import without_addresses
+
 QUIET: Final = {
     "aiokafka": logging.WARNING,
     "asyncio": logging.WARNING,
@@ -23,7 +26,7 @@ QUIET: Final = {
 }
 """Libraries say at info what only their authors need."""
 
-REMOVED: Final = "[removed]"
+REMOVED: Final = contacts.REMOVED.decode()
 
 _SECRET_FIELDS: Final = re.compile(
     r"(?i)^(account|authorization|body|case|customer|dsn|email|hash_key|identit(y|ies)|key|order|password|person"
@@ -33,26 +36,33 @@ _SECRET_FIELDS: Final = re.compile(
 
 _SCRUBS: Final = (
     # What asyncpg and Postgres append to a message: the offending row.
-    (re.compile(r"(?im)^\s*(DETAIL|CONTEXT):.*$"), rf"\1: {REMOVED}"),
-    (re.compile(r"(\w+://[^\s:/@]*):[^\s@]+@"), rf"\1:{REMOVED}@"),
+    (re.compile(r"(?im)^[ \t]*+(DETAIL|CONTEXT):.*$"), rf"\1: {REMOVED}"),
+    (re.compile(r"((?<!\w)\w++://[^\s:/@]{0,256}+):[^\s@]{1,256}+@"), rf"\1:{REMOVED}@"),
     (
         re.compile(
-            r"\b(customer|loyalty|email|phone|email_hash|phone_hash|anonymous|device|x-[\w-]+):(?!\s|/)[^\s'\",)\]}]+"
+            r"\b(customer|loyalty|email|phone|email_hash|phone_hash|anonymous|device|x-[\w-]{1,30}+)"
+            r":(?!\s|/)[^\s'\",)\]}]+"
         ),
         rf"\1:{REMOVED}",
     ),
-    (re.compile(r"[\w.+-]+@[\w-]+(\.[\w-]+)+"), REMOVED),
 )
-"""Patterns of persons and secrets inside longer words, such as a library's message or a traceback."""
+"""Patterns of persons and secrets inside longer words, such as a library's message or a traceback; each walks a run of
+letters once or is bounded, so that a long word costs no more than its length."""
 
 _STRING_MAX: Final = 8192
 """A traceback of 60 frames; a field beyond it is cut, so that one line stays one line."""
 
+_WORD_MAX: Final = 512
+"""What begins before the cut is scrubbed to its end."""
+
 
 def _scrub(words: str) -> str:
+    scrubbed = words[: _STRING_MAX + _WORD_MAX]
     for pattern, instead in _SCRUBS:
-        words = pattern.sub(instead, words)
-    return words if len(words) <= _STRING_MAX else words[:_STRING_MAX] + "…"
+        scrubbed = pattern.sub(instead, scrubbed)
+    if "@" in scrubbed:
+        scrubbed = without_addresses(scrubbed.encode("utf-8", "surrogatepass")).decode("utf-8", "surrogatepass")
+    return scrubbed if len(words) <= _STRING_MAX else scrubbed[:_STRING_MAX] + "…"
 
 
 def scrub(_logger: Any, _method: str, event_dict: EventDict) -> EventDict:  # noqa: ANN401 - structlog's signature

@@ -8,7 +8,7 @@ from typing import Final
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 
-from services.infra.collectors import OTHER, Distribution, Means, ScoreHistogram, Totals
+from services.infra.collectors import OTHER, Distribution, Means, Totals
 
 LABELS: Final = frozenset(
     {
@@ -57,7 +57,7 @@ LAG_BUCKETS_S: Final = (
 CHUNK_BUCKETS_EVENTS: Final = (1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 2000.0, 4000.0, 6000.0, 10_000.0, 20_000.0)
 """Up to the largest chunk that settings allow."""
 
-SCORE_BOUNDS: Final = (
+SCORE_BUCKETS: Final = (
     5.0,
     10.0,
     15.0,
@@ -140,8 +140,12 @@ FENCED: Final = Counter("tactus_fenced_total", "Chunks refused because another w
 DEAD_LETTERS: Final = Counter(
     "tactus_dead_letters_total", "Records set aside because they cannot be counted, by reason.", ["reason"]
 )
-SCORES: Final = ScoreHistogram(
-    "tactus_scores", "Scores as they were written, by dimension, 0 to 100.", bounds=SCORE_BOUNDS, registry=REGISTRY
+SCORES: Final = Distribution(
+    "tactus_scores",
+    "Scores as they were written, by dimension, 0 to 100.",
+    buckets=SCORE_BUCKETS,
+    label="dimension",
+    registry=REGISTRY,
 )
 TOUCHPOINT_VALENCE: Final = Means(
     "tactus_touchpoint_valence",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from functools import partial
 from typing import Final
 
 import structlog
@@ -11,9 +12,11 @@ import structlog
 from schemas.topics import DLQ, EVENT_TOPICS
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
+from services.infra.http.listening import bind
 from services.infra.http.operations import serve_operations
-from services.infra.kafka import LogProducer, LogWatch
-from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http
+from services.infra.http.server import Limits, serve_http
+from services.infra.kafka import LogProducer, LogWatch, TopicLimits, topic_bytes_max
+from services.infra.lifecycle import on_signals, run
 from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings
@@ -39,9 +42,11 @@ YOUNG_OBJECTS_MAX: Final = 25_000
 
 
 def _producer(settings: Settings) -> LogProducer:
+    topics = (*EVENT_TOPICS, DLQ)
     return LogProducer(
         settings.kafka,
-        topics=(*EVENT_TOPICS, DLQ),
+        topics=topics,
+        limits=TopicLimits(partial(topic_bytes_max, settings.kafka, topics)),
         deadline_s=settings.ingest.deadline_s,
         buffer_bytes_max=settings.ingest.in_flight_bytes_max,
         on_ack=KAFKA_ACK_SECONDS.observe,

@@ -7,14 +7,14 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote_to_bytes
 
-from services.ingest.refusal import Refused
+from schemas.touchpoint import ATTRIBUTE_NAME
+from services.infra.http.problems import Refused
 
 PREFIX: Final = "ce-"
 
 REQUIRED: Final = ("specversion", "id", "source", "type")
 """What CloudEvents asks of every event."""
 
-_NAME: Final = re.compile(r"[a-z0-9]{1,20}")
 _ESCAPE: Final = re.compile(r"\\(.)")
 
 
@@ -31,7 +31,7 @@ def attributes(headers: Iterable[tuple[str, str]]) -> dict[str, str] | Refused:
             continue
         name = header.removeprefix(PREFIX)
         text = _decoded(value)
-        if name in found or text is None or name == "datacontenttype" or not _NAME.fullmatch(name):
+        if name in found or text is None or name == "datacontenttype" or not ATTRIBUTE_NAME.fullmatch(name):
             return Refused("malformed-event")
         found[name] = text
     if any(name not in found for name in REQUIRED):

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, Final
+from collections.abc import Callable, Iterable
+from typing import Final
 
-from services.infra.http.protocol import Application
-
-Scope = dict[str, Any]
-"""An ASGI scope; its values are of many types."""
-Send = Callable[[dict[str, Any]], Awaitable[None]]
+from services.infra.http.answer import Application, Message, Receive, Scope, Send
 
 PREFIX: Final = "/v1/"
 """Where pages send to; the paths of operators are none of their business."""
@@ -29,7 +25,7 @@ _VARY: Final = (b"vary", b"Origin")
 def with_cors(app: Application, *, allows: Callable[[str], bool]) -> Application:
     """Wrap the application; `allows` tells whether any key may be used by pages of an origin."""
 
-    async def answered(scope: Scope, receive: object, send: Send) -> None:
+    async def answered(scope: Scope, receive: Receive, send: Send) -> None:
         origin = _header(scope["headers"], b"origin")
         if origin is None or not scope["path"].startswith(PREFIX):
             await app(scope, receive, send)
@@ -43,7 +39,7 @@ def with_cors(app: Application, *, allows: Callable[[str], bool]) -> Application
             await send({"type": "http.response.body", "body": b""})
             return
 
-        async def sending(message: dict[str, Any]) -> None:
+        async def sending(message: Message) -> None:
             if message["type"] == "http.response.start":
                 message["headers"] = [*message["headers"], _VARY, *readable]
             await send(message)

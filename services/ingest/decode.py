@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 from enum import Enum
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from services.ingest.limits import EVENT_BYTES_MAX, EVENTS_MAX, nests_too_deep
-from services.ingest.refusal import Reason, Refused, Rejected
+from schemas.limits import DEPTH_MAX, EVENT_BYTES_MAX, EVENTS_MAX
+from services.infra.http.problems import Refused
+from services.ingest.elements import elements_of
+from services.ingest.limits import nests_too_deep
+from services.ingest.rejection import Reason, Rejected
 
 
 class Form(Enum):
@@ -28,9 +32,13 @@ class Incoming(NamedTuple):
     event: object | Rejected
 
 
+DATA_BASE64: Final = "data_base64"
+"""Where CloudEvents puts data that its sender took for bytes."""
+
 _ELEMENTS: Final = msgspec.json.Decoder(list[msgspec.Raw])
 _VALUE: Final = msgspec.json.Decoder(Any)
 _MALFORMED: Final = Refused("malformed-json")
+_NO_JSON: Final = "this event is not JSON (RFC 8259): no half surrogate pair, no NaN, no comma too many, UTF-8"
 _WHITESPACE: Final = b" \t\n\r"
 
 
@@ -58,64 +66,93 @@ def _is_utf8(parameter: str) -> bool:
 
 
 def events_of(body: bytes, form: Form) -> Sequence[Incoming] | Refused:
-    """Split a body into its events; refused as a whole only when it is not JSON at all, or too many events."""
-    if not _is_text(body):
-        return _MALFORMED
+    """Split a body into its events, each of them readable or not; one event that cannot be read spares the others.
+
+    Refused as a whole is what holds no event: a body in which nothing is JSON, a broken list, too many events.
+    """
     listed = body.lstrip(_WHITESPACE)[:1] == b"["
     if listed and form is not Form.ONE:
         return _elements(body)
     if form is Form.MANY:
         return Refused("invalid-event", "A batch is a list of events.")
     incoming = _read(body.strip(_WHITESPACE))
-    if isinstance(incoming.event, Rejected) and incoming.event.reason is Reason.MALFORMED:
-        return _MALFORMED
-    return [incoming]
+    return _MALFORMED if _is_malformed(incoming) else [incoming]
 
 
 def event_of_headers(attributes: dict[str, str], body: bytes) -> Incoming | Refused:
     """Join the attributes of a binary event with its body, the data."""
-    if not _is_text(body):
-        return _MALFORMED
     envelope: dict[str, object] = {**attributes, "datacontenttype": "application/json"}
     if not body:
         return Incoming(msgspec.json.encode(envelope), envelope)
     data = _read(body)
     if isinstance(data.event, Rejected):
-        return _MALFORMED if data.event.reason is Reason.MALFORMED else data
+        return _MALFORMED if _is_malformed(data) else data
     return Incoming(
         original=msgspec.json.encode({**envelope, "data": msgspec.Raw(body)}), event={**envelope, "data": data.event}
     )
 
 
-def _is_text(body: bytes) -> bool:
-    try:
-        body.decode()
-    except UnicodeDecodeError:
-        return False
-    return True
-
-
 def _elements(body: bytes) -> Sequence[Incoming] | Refused:
+    elements: Sequence[bytes | msgspec.Raw] | None
     try:
         elements = _ELEMENTS.decode(body)
     except (msgspec.DecodeError, RecursionError):
+        elements = elements_of(body, count_max=EVENTS_MAX)
+    if elements is None:
         return _MALFORMED
     if len(elements) > EVENTS_MAX:
         return Refused("body-too-large", f"Send at most {EVENTS_MAX} events at once.")
-    return [_read(bytes(element)) for element in elements]
+    incoming = [_read(bytes(element)) for element in elements]
+    return _MALFORMED if incoming and all(map(_is_malformed, incoming)) else incoming
+
+
+def _is_malformed(incoming: Incoming) -> bool:
+    return isinstance(incoming.event, Rejected) and incoming.event.reason is Reason.MALFORMED
 
 
 def _read(original: bytes) -> Incoming:
+    incoming = _parsed(original)
+    if isinstance(incoming.event, dict) and DATA_BASE64 in incoming.event:
+        return _unpacked(original, incoming.event)
+    return incoming
+
+
+def _parsed(original: bytes) -> Incoming:
     if len(original) > EVENT_BYTES_MAX:
         return _unread(original, Reason.TOO_LARGE, f"an event has at most {EVENT_BYTES_MAX} bytes")
     if nests_too_deep(original):
-        return _unread(original, Reason.TOO_DEEP, "an event nests at most 16 deep")
+        return _unread(original, Reason.TOO_DEEP, f"an event nests at most {DEPTH_MAX} deep")
     try:
+        original.decode()
         return Incoming(original, _VALUE.decode(original))
     except msgspec.ValidationError:
         return _unread(original, Reason.OUT_OF_RANGE, "a number is beyond what JSON readers agree on; send it as text")
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        return _unread(original, Reason.MALFORMED, "this event is not JSON (RFC 8259)")
+        return _unread(original, Reason.MALFORMED, _NO_JSON)
+
+
+def _unpacked(original: bytes, event: dict[str, object]) -> Incoming:
+    """Put data in the place of data_base64, also in what is kept: nothing may hide in base64 from whoever masks it."""
+    envelope = {name: value for name, value in event.items() if name != DATA_BASE64}
+    packed = _bytes_of(event[DATA_BASE64])
+    if packed is None:
+        return _unread(original, Reason.INVALID, f"{DATA_BASE64}: must be base64 (RFC 4648) of JSON")
+    if "data" in event:
+        shown = msgspec.json.encode({**envelope, DATA_BASE64: packed.decode(errors="replace")})
+        return _unread(shown, Reason.INVALID, f"{DATA_BASE64}: stands beside data; send one of them")
+    data = _parsed(packed)
+    if isinstance(data.event, Rejected):
+        shown = msgspec.json.encode({**envelope, "data": packed.decode(errors="replace")})
+        return _unread(shown, Reason.INVALID, f"{DATA_BASE64}: {data.event.detail}")
+    plain = {**envelope, "data": data.event}
+    return Incoming(msgspec.json.encode(plain), plain)
+
+
+def _bytes_of(packed: object) -> bytes | None:
+    try:
+        return base64.b64decode(packed, validate=True) if isinstance(packed, str) else None
+    except ValueError:
+        return None
 
 
 def _unread(original: bytes, reason: Reason, detail: str) -> Incoming:

@@ -3,51 +3,44 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from time import perf_counter
 from typing import Final, NamedTuple
 
 import structlog
 
+from schemas.limits import HEADER_BYTES_MAX, HEADERS_MAX
 from schemas.topics import DLQ
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
+from services.infra.http.answer import Answer
+from services.infra.http.keys import bearer_or_user_key
+from services.infra.http.problems import Refused, refusal
 from services.infra.kafka import LogRecord
 from services.infra.sources import Source, Sources
 from services.ingest import answers, cloudevents
-from services.ingest.answers import Answer, Verdict, valid_id
-from services.ingest.auth import source_of
+from services.ingest.answers import Verdict, valid_id
+from services.ingest.dead_letters import DeadLetters, Unfit
 from services.ingest.decode import Form, Incoming, event_of_headers, events_of, form_of
 from services.ingest.event_log import EventLog
 from services.ingest.judge import Accepted, Arrival, Judge, arrival
 from services.ingest.limits import Budget, Share, inflate, read_body
-from services.ingest.masking import masked, names_by_contact
 from services.ingest.metering import Meter
-from services.ingest.refusal import Refused, Rejected
+from services.ingest.rejection import Reason, Rejected
 
 log = structlog.get_logger(__name__)
 
 BODY_SECONDS_MAX: Final = 10.0
 """A megabyte over a slow mobile line; a body that comes slower than that holds memory for nothing."""
 
-HEADERS_MAX: Final = 64
-"""A browser behind two proxies sends 40."""
-
-HEADER_BYTES_MAX: Final = 16 * 1024
-"""Room for a long cookie that nobody here reads."""
-
-DEAD_BYTES_MAX: Final = 256 * 1024
-"""Of what is refused so much is kept: any event that can be mended, and a fair look at what cannot."""
-
-SUBJECT_CHARS_MAX: Final = 300
-"""A subject that could be valid; a longer one is no key for a dead letter."""
-
 AWAY: Final = Refused(
     "unavailable",
     "Send the same again, under the same ids, after Retry-After: what the log has of it already counts once.",
 )
 """A late acknowledgement is an unknown outcome, so the answer promises nothing about what was kept."""
+
+TOO_LARGE_FOR_THE_LOG: Final = Rejected(Reason.TOO_LARGE, "the log takes no event of this size: send it smaller")
 
 RECORD_CONTENT_TYPE: Final = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
 
@@ -88,7 +81,7 @@ class Door:
         with self.budget.share() as share:
             outcome = await self._verdicts(posted, share)
         if isinstance(outcome, Refused):
-            answer = answers.of_refusal(outcome)
+            answer = refusal(outcome)
         else:
             channel = self.meter.events(outcome)
             answer = answers.of_verdicts(outcome)
@@ -114,7 +107,8 @@ class Door:
         size = sum(len(name) + len(value) for name, value in posted.headers)
         if len(posted.headers) > HEADERS_MAX or size > HEADER_BYTES_MAX:
             return Refused("headers-too-large")
-        source = source_of(posted.all("authorization"), self.sources())
+        key = bearer_or_user_key(posted.all("authorization"))
+        source = self.sources().source(key) if key is not None else None
         if source is None:
             return Refused("unauthorized")
         origin = posted.one("origin")
@@ -126,13 +120,18 @@ class Door:
         self, incoming: Sequence[Incoming] | Refused, body: bytes, source: Source
     ) -> Sequence[Verdict] | Refused:
         received = arrival(self.clock.now_us())
-        dead = _DeadLetters(source=source, received_at=received.text)
+        dead = DeadLetters(source=source, received_at=received.text)
         if isinstance(incoming, Refused):
-            record = dead.letter(body, None, reason=incoming.slug, detail=incoming.detail)
-            return await self._append([record]) or incoming
+            unfit = Unfit(body, None, incoming.slug, incoming.detail)
+            return await self._set_aside([unfit], dead) or incoming
         verdicts = [self._verdict(one, source, received) for one in incoming]
-        records = list(_records(incoming, verdicts, dead))
-        return await self._append(records) or verdicts
+        too_large = await self._append(await self._records(incoming, verdicts, dead))
+        if isinstance(too_large, Refused):
+            return too_large
+        for position in too_large:
+            verdicts[position] = verdicts[position]._replace(outcome=_rejected(verdicts[position]))
+        unfit_too = [_unfit(incoming[position], _rejected(verdicts[position])) for position in sorted(too_large)]
+        return await self._set_aside(unfit_too, dead) or verdicts
 
     def _verdict(self, incoming: Incoming, source: Source, received: Arrival) -> Verdict:
         if isinstance(incoming.event, Rejected):
@@ -142,15 +141,44 @@ class Door:
             return Verdict(outcome.event_id, outcome)
         return Verdict(valid_id(incoming.event), outcome)
 
-    async def _append(self, records: Sequence[LogRecord]) -> Refused | None:
+    async def _records(
+        self, incoming: Sequence[Incoming], verdicts: Sequence[Verdict], dead: DeadLetters
+    ) -> Sequence[LogRecord]:
+        records: list[LogRecord] = []
+        for one, verdict in zip(incoming, verdicts, strict=True):
+            match verdict.outcome:
+                case Accepted(topic=topic, key=key, value=value):
+                    records.append(LogRecord(topic, key, value, RECORD_CONTENT_TYPE))
+                case Rejected() as rejected:
+                    records.append(dead.letter(_unfit(one, rejected), bytes_max=self.event_log.bytes_max(DLQ)))
+                    # Masking the worst of an event takes some 10 ms: others have their turn between two.
+                    await asyncio.sleep(0)
+        return records
+
+    async def _set_aside(self, unfit: Sequence[Unfit], dead: DeadLetters) -> Refused | None:
+        """Append dead letters, and once more when their topic turns out to take less than it said."""
+        tries = 2
+        while unfit and tries:
+            tries -= 1
+            bytes_max = self.event_log.bytes_max(DLQ)
+            too_large = await self._append([dead.letter(one, bytes_max=bytes_max) for one in unfit])
+            if isinstance(too_large, Refused):
+                return too_large
+            unfit = [unfit[position] for position in sorted(too_large)]
+        if unfit:
+            # Their sender was told what is wrong; the log has no room even for a part of them.
+            log.error("dead_letters_lost", letters=len(unfit), topic=DLQ)
+        return None
+
+    async def _append(self, records: Sequence[LogRecord]) -> Collection[int] | Refused:
+        """Return the positions of records that are too large for the log; all others are durable."""
         if not records:
-            return None
+            return ()
         try:
-            await self.event_log.append(records)
+            return await self.event_log.append(records)
         except UnavailableError as error:
             log.warning("append_failed", records=len(records), reason=str(error))
             return AWAY
-        return None
 
 
 async def _body(posted: Posted, share: Share) -> bytes | Refused:
@@ -179,37 +207,10 @@ def _incoming(posted: Posted, form: Form, body: bytes) -> Sequence[Incoming] | R
     return incoming if isinstance(incoming, Refused) else [incoming]
 
 
-def _records(incoming: Sequence[Incoming], verdicts: Sequence[Verdict], dead: _DeadLetters) -> Iterator[LogRecord]:
-    for one, verdict in zip(incoming, verdicts, strict=True):
-        match verdict.outcome:
-            case Accepted(topic=topic, key=key, value=value):
-                yield LogRecord(topic, key, value, RECORD_CONTENT_TYPE)
-            case Rejected(reason, detail):
-                yield dead.letter(one.original, one.event, reason=reason, detail=detail)
+def _unfit(incoming: Incoming, rejected: Rejected) -> Unfit:
+    return Unfit(incoming.original, incoming.event, rejected.reason, rejected.detail)
 
 
-@dataclass(frozen=True, kw_only=True)
-class _DeadLetters:
-    """What one request's dead letters have in common."""
-
-    source: Source
-    received_at: str
-
-    def letter(self, original: bytes, event: object, *, reason: str, detail: str) -> LogRecord:
-        headers = [
-            ("reason", reason.encode()),
-            ("detail", detail.encode()),
-            ("source", self.source.name.encode()),
-            ("receivedat", self.received_at.encode()),
-        ]
-        original = masked(original, event)
-        if len(original) > DEAD_BYTES_MAX:
-            headers.append(("truncated", str(len(original)).encode()))
-        return LogRecord(DLQ, _subject(event), original[:DEAD_BYTES_MAX], tuple(headers))
-
-
-def _subject(event: object) -> bytes | None:
-    subject = event.get("subject") if isinstance(event, dict) else None
-    if isinstance(subject, str) and 0 < len(subject) <= SUBJECT_CHARS_MAX and not names_by_contact(subject):
-        return subject.encode()
-    return None
+def _rejected(verdict: Verdict) -> Rejected:
+    """Say why an event is set aside whose record was too large: what was wrong with it before counts more."""
+    return verdict.outcome if isinstance(verdict.outcome, Rejected) else TOO_LARGE_FOR_THE_LOG

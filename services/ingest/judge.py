@@ -1,4 +1,4 @@
-"""Judge one event: the record that goes into the log, or why it is refused. Pure."""
+"""Judge one event: the record that goes into the log, or why it is rejected. Pure."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from schemas.touchpoint import (
     identity_of_subject,
     without_extensions,
 )
-from services.core.catalogue import Arguments, Catalogue, Refusal
+from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.identity import CUSTOMER, WEAK, refusal, strength
 from services.infra.errors import InvalidEventError
 from services.infra.pseudonyms import HASHED_KINDS, pseudonym
 from services.infra.sources import Source
-from services.ingest.refusal import Reason, Rejected
+from services.ingest.rejection import Reason, Rejected
 
 AHEAD_MAX: Final = timedelta(minutes=5)
 """Clocks kept by NTP differ by milliseconds, neglected ones by minutes; beyond this it is no drift."""
@@ -82,7 +82,7 @@ class Judge:
     hash_key: bytes
 
     def judge(self, event: object, *, source: Source, received: Arrival) -> Accepted | Rejected:
-        """Return the record of a good event, or why it is refused."""
+        """Return the record of a good event, or why it is rejected."""
         try:
             parsed = TouchpointEvent.model_validate(without_extensions(event) if isinstance(event, dict) else event)
         except ValidationError as error:
@@ -126,8 +126,7 @@ class Judge:
         return (kind, value) if hashed is None else (hashed, pseudonym(self.hash_key, kind, value))
 
     def _refused_valence(self, data: TouchpointData, at: datetime) -> Refusal | None:
-        plain = data.rating is None and data.stake is None and data.valence is None
-        if plain and data.touchpoint in self.catalogue.constants:
+        if self.catalogue.constant(data, of_machine=MACHINE_MADE in (data.properties or {})) is not None:
             return None
         judged = self.catalogue.impression(data.touchpoint, _arguments(data, at))
         return judged if isinstance(judged, Refusal) else None

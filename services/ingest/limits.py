@@ -8,34 +8,17 @@ from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from services.ingest.refusal import Refused
-
-BODY_BYTES_MAX: Final = 1024 * 1024
-"""A browser beacon is 64 KiB, a till's batch of 500 sales about 400; twice that is room, not a risk."""
+from schemas.limits import BODY_BYTES_MAX, DEPTH_MAX, INFLATED_BYTES_MAX, RATIO_MAX
+from services.infra.http.problems import Refused
 
 DROPPED_BYTES_MAX: Final = 8 * BODY_BYTES_MAX
 """An honest mistake ends within this; what sends more is cut off."""
-
-INFLATED_BYTES_MAX: Final = 4 * 1024 * 1024
-"""JSON of events compresses 8 to 15 times, so a full batch of 500 events at 8 KiB each still fits."""
-
-RATIO_MAX: Final = 100
-"""The most regular real batch seen compresses 40 times; a bomb a thousand."""
 
 RATIO_FREE_BYTES: Final = 64 * 1024
 """What a body may inflate to whatever its ratio: a few hundred bytes of one repeated event are no bomb."""
 
 GZIP_MEMBERS_MAX: Final = 64
 """A client that flushes often writes some tens of members; ten thousand empty ones are an attack on the loop."""
-
-EVENTS_MAX: Final = 500
-"""What the SDKs and tills send at once at most."""
-
-EVENT_BYTES_MAX: Final = 32 * 1024
-"""The limit that senders know from other collectors; the widest real event seen has 12 KiB."""
-
-DEPTH_MAX: Final = 16
-"""An order with lines, options and taxes nests eight deep."""
 
 _GZIP: Final = 31
 """zlib's word for `a gzip header, the widest window`."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from services.infra.http.answer import Answer
 from services.infra.metrics import INGEST_EVENTS, INGEST_REQUEST_SECONDS, INGEST_REQUESTS, UNKNOWN_TOUCHPOINTS, label_of
-from services.ingest.answers import Answer, Verdict
+from services.ingest.answers import Verdict
 from services.ingest.judge import Accepted
 
 

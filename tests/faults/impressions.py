@@ -57,6 +57,8 @@ def impression(catalogue: Mapping[str, Entry], data: Mapping[str, Any], occurred
         _rate(
             data["rating"].get("scale") or "percent", data["rating"]["value"], check=bool(data["rating"].get("scale"))
         )
+    if not isinstance(properties.get("machine_made", False), bool | None):
+        raise Refused("machine_made")
     spec = catalogue.get(data["touchpoint"], "own")
     felt = _feel(spec, data, properties, occurred_us)
     if felt is None:
@@ -69,7 +71,7 @@ def _feel(spec: Entry, data: Mapping[str, Any], properties: Mapping[str, Any], o
     if spec == "none":
         return None
     if spec == "own":
-        return None if data.get("valence") is None else (_number(data["valence"]), 1.0)
+        return _own(data)
     if spec == "sentiment":
         return _sentiment(properties)
     ((function, argument),) = spec.items()
@@ -78,6 +80,13 @@ def _feel(spec: Entry, data: Mapping[str, Any], properties: Mapping[str, Any], o
         return None if rating is None else (_rate(rating.get("scale") or argument, rating["value"]), 1.0)
     v = FUNCTIONS[function](argument, properties, occurred_us)
     return None if v is None else (v, 1.0)
+
+
+def _own(data: Mapping[str, Any]) -> Felt | None:
+    if data.get("valence") is not None:
+        return _number(data["valence"]), 1.0
+    rating = data.get("rating") or {}
+    return (_rate(rating["scale"], rating["value"]), 1.0) if rating.get("scale") else None
 
 
 def _number(value: object) -> float:

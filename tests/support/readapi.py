@@ -9,11 +9,12 @@ from datetime import UTC, datetime
 
 import httpx
 from pydantic import SecretStr
-from starlette.types import ASGIApp
 
-from services.api.app import Parts, create_app
+from services.api.app import create_app
+from services.api.customers import Customers, Parts
 from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.valence import NoValence
+from services.infra.http.answer import Application
 from services.infra.settings import PostgresSettings
 from services.infra.sources import Reader, Sources
 from services.state.database import ReadDatabase
@@ -74,18 +75,16 @@ def example_sources() -> Sources:
     )
 
 
-def example_app(store: ReadDatabase) -> ASGIApp:
+def example_app(store: ReadDatabase) -> Application:
     """Build the real application around a store."""
-    return create_app(
-        Parts(
-            database=store,
-            catalogue=example_catalogue(),
-            sources=example_sources,
-            hash_key=HASH_KEY,
-            clock=StandingClock(T),
-            ready=lambda: None,
-        )
+    parts = Parts(
+        database=store,
+        catalogue=example_catalogue(),
+        sources=example_sources,
+        hash_key=HASH_KEY,
+        clock=StandingClock(T),
     )
+    return create_app(Customers(parts), unready=lambda: None)
 
 
 @asynccontextmanager

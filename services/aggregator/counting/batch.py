@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from schemas import dead_letter
 from services.aggregator.counting.records import Event, Poison, read_record
 from services.aggregator.processor import Chunk, Record
 from services.core.catalogue import Catalogue
@@ -84,7 +85,9 @@ def refused_by_ingest(chunk: Chunk) -> Batch:
 
 def _reason(record: Record) -> Poison:
     told = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
-    return Poison(told.get("reason", "unknown"), told.get("detail", ""), told.get("source"))
+    return Poison(
+        told.get(dead_letter.REASON, "unknown"), told.get(dead_letter.DETAIL, ""), told.get(dead_letter.SOURCE)
+    )
 
 
 def unforeseen(record: Record, error: Exception) -> Batch:

@@ -16,8 +16,6 @@ from services.core.dimensions import Leaves
 from services.core.tallies import MICRO
 from services.infra import metrics
 
-_EDGES = np.asarray(metrics.SCORE_BOUNDS, dtype=np.float64)
-
 
 def chunk_counted(chunk: Chunk, *, started_us: int, now_us: int) -> None:
     """How large the chunk was and how long it took, from the first attempt to the commit."""
@@ -44,9 +42,7 @@ def events_counted(events: EventColumns, *, chunk: Chunk, leaves: Leaves, now_us
 
 def scores_written(scores: NDArray[np.float64]) -> None:
     """Where the scores lie that were written."""
-    places = np.searchsorted(_EDGES, scores, side="left")
-    counts = np.bincount(places, minlength=len(_EDGES) + 1)
-    metrics.SCORES.add("overall", counts, float(scores.sum()))
+    metrics.SCORES.observe_many(scores, "overall")
 
 
 def dead_lettered(dead: Sequence[Dead]) -> None:

@@ -11,15 +11,14 @@ from typing import Annotated, Final, NamedTuple
 import msgspec
 from msgspec import Meta
 
-from schemas.touchpoint import RECORD_IDENTITIES_MAX, RECORD_KIND_PATTERN
+from schemas.touchpoint import RECORD_IDENTITIES_MAX, RECORD_KIND_PATTERN, TYPE
 from services.aggregator.processor import Record
 from services.core import identity as identities
-from services.core.catalogue import Arguments, Catalogue, Refusal
+from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.instants import HOUR_US
 from services.core.tallies import MICRO
 
 SPEC_VERSION: Final = "1.0"
-EVENT_TYPE: Final = "tactus.touchpoint.v1"
 
 TIME_US_MAX: Final = (1 << 20) * HOUR_US
 """Hours since 1970 are kept in 20 bits of the sort key: until the year 2089."""
@@ -126,6 +125,8 @@ _KIND: Final = re.compile(RECORD_KIND_PATTERN)
 _CHANNEL: Final = re.compile(rb'"channel":"[^"]*",?')
 """The channel that ingest put in: a slug, and inside a text its quotes would be escaped."""
 
+_MACHINE_MADE: Final = MACHINE_MADE.encode()
+
 _envelope: Final = msgspec.json.Decoder(Envelope)
 _data: Final = msgspec.json.Decoder(Data)
 _properties: Final = msgspec.json.Decoder(dict[str, object])
@@ -145,8 +146,8 @@ def read_record(record: Record, *, catalogue: Catalogue, known: Mapping[str, obj
         envelope = _envelope.decode(value)
     except UNREADABLE as error:
         return _malformed(value, error)
-    if envelope.specversion != SPEC_VERSION or envelope.type != EVENT_TYPE:
-        return _poison(envelope, "unknown_version", f"it is not {EVENT_TYPE}")
+    if envelope.specversion != SPEC_VERSION or envelope.type != TYPE:
+        return _poison(envelope, "unknown_version", f"it is not {TYPE}")
     try:
         return _event(record, envelope, catalogue, known)
     except UNREADABLE as error:
@@ -216,12 +217,12 @@ def _names(identity: NamedIdentity, subject: str) -> bool:
 
 
 def _impression(data: Data, occurred_us: int, catalogue: Catalogue) -> tuple[int, int, bool] | Refusal:
-    constant = catalogue.constants.get(data.touchpoint)
     properties = bytes(data.properties)
-    rating = data.rating
-    # Nearly every event: its valence is known from its name alone, so its properties stay undecoded.
-    if constant is not None and data.stake is None and data.valence is None and b"machine_made" not in properties:
+    # Of nearly every event the properties stay undecoded.
+    constant = catalogue.constant(data, of_machine=_MACHINE_MADE in properties)
+    if constant is not None:
         return constant, MICRO, False
+    rating = data.rating
     scale = rating.scale if rating else None
     judged = catalogue.impression(
         data.touchpoint,

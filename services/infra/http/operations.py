@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from http import HTTPStatus
-from typing import Final, NamedTuple
+from typing import Final
 
 from prometheus_client import REGISTRY
 from prometheus_client.exposition import choose_encoder
 
-from services.infra.errors import ConfigurationError
+from services.infra.http.answer import Answer
+from services.infra.http.health import Readiness, livez, plain, readyz
+from services.infra.http.listening import bind
 from services.infra.logs import get_logger
 from services.infra.metrics import announce_build
 
@@ -23,43 +23,28 @@ REQUEST_SECONDS_MAX: Final = 5.0
 CLOSE_SECONDS_MAX: Final = 2.0
 """Open scrapes get this long at shutdown, then they are cut."""
 
-TEXT: Final = "text/plain; charset=utf-8"
+BACKLOG: Final = 64
+"""A handful of scrapers and probes, each with one connection at a time."""
+
+NO_STORE: Final = {"Cache-Control": "no-store"}
 
 log = get_logger(__name__)
 
-Readiness = Callable[[], str | None]
-"""None when ready, else the reason why not."""
 
-
-class Reply(NamedTuple):
-    """One answer."""
-
-    status: HTTPStatus
-    content_type: str
-    body: bytes
-
-
-def _text(status: HTTPStatus, words: str) -> Reply:
-    return Reply(status=status, content_type=TEXT, body=f"{words}\n".encode())
-
-
-def reply(*, method: str, path: str, accept: str, ready: Readiness) -> Reply:
+def answer_to(*, method: str, path: str, accept: str, ready: Readiness) -> Answer:
     """Answer one request."""
     if method not in {"GET", "HEAD"}:
-        return _text(HTTPStatus.METHOD_NOT_ALLOWED, "only GET and HEAD")
+        return plain(405, "only GET and HEAD")
     match path.partition("?")[0]:
         case "/metrics":
-            encode, content_type = choose_encoder(accept)
-            return Reply(HTTPStatus.OK, content_type, encode(REGISTRY))
+            encode, media_type = choose_encoder(accept)
+            return Answer(200, encode(REGISTRY), media_type)
         case "/livez":
-            return _text(HTTPStatus.OK, "alive")
+            return livez()
         case "/readyz":
-            reason = ready()
-            if reason is None:
-                return _text(HTTPStatus.OK, "ready")
-            return _text(HTTPStatus.SERVICE_UNAVAILABLE, reason)
+            return readyz(ready)
         case _:
-            return _text(HTTPStatus.NOT_FOUND, "try /metrics, /livez or /readyz")
+            return plain(404, "try /metrics, /livez or /readyz")
 
 
 def _parse(head: bytes) -> tuple[str, str, str] | None:
@@ -79,16 +64,6 @@ def _parse(head: bytes) -> tuple[str, str, str] | None:
     return method, path, ",".join(accept)
 
 
-def _encode(answer: Reply, *, with_body: bool) -> bytes:
-    head = (
-        f"HTTP/1.1 {answer.status.value} {answer.status.phrase}\r\n"
-        f"Content-Type: {answer.content_type}\r\n"
-        f"Content-Length: {len(answer.body)}\r\n"
-        "Cache-Control: no-store\r\nConnection: close\r\n\r\n"
-    )
-    return head.encode("latin-1") + (answer.body if with_body else b"")
-
-
 class OperationsServer:
     """A listening operators' port; made by `serve_operations`."""
 
@@ -99,8 +74,9 @@ class OperationsServer:
         self.port = 0
 
     async def start(self, *, host: str, port: int) -> None:
-        self._server = await asyncio.start_server(self._serve, host, port, limit=HEAD_BYTES_MAX)
-        self.port = int(self._server.sockets[0].getsockname()[1])
+        listener = bind(host=host, port=port, backlog=BACKLOG)
+        self._server = await asyncio.start_server(self._serve, sock=listener, limit=HEAD_BYTES_MAX)
+        self.port = int(listener.getsockname()[1])
 
     async def close(self) -> None:
         """Stop listening; answers under way get a moment to finish."""
@@ -133,11 +109,11 @@ class OperationsServer:
             head = b""
         request = _parse(head)
         if request is None:
-            writer.write(_encode(_text(HTTPStatus.BAD_REQUEST, "not HTTP/1.1"), with_body=True))
+            writer.write(plain(400, "not HTTP/1.1").on_the_wire())
         else:
             method, path, accept = request
-            answer = reply(method=method, path=path, accept=accept, ready=self._ready)
-            writer.write(_encode(answer, with_body=method != "HEAD"))
+            answer = answer_to(method=method, path=path, accept=accept, ready=self._ready)
+            writer.write(answer.with_headers(NO_STORE).on_the_wire(with_body=method != "HEAD"))
         await writer.drain()
 
 
@@ -149,11 +125,6 @@ async def serve_operations(*, host: str, port: int, ready: Readiness) -> Operati
     """
     announce_build()
     server = OperationsServer(ready=ready)
-    try:
-        await server.start(host=host, port=port)
-    except OSError as error:
-        raise ConfigurationError(
-            f"cannot listen on {host}:{port} for /metrics ({error.strerror}): free the port or set another"
-        ) from error
+    await server.start(host=host, port=port)
     log.info("operations_listening", host=host, port=server.port)
     return server

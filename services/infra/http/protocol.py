@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from asyncio import TimerHandle, Transport
-from collections.abc import Awaitable, Callable
-from http import HTTPStatus
 from typing import Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from schemas.problem import MEDIA_TYPE, PROBLEMS, Problem
+from services.infra.http.problems import Refused, refusal
 
 HEAD_SECONDS_MAX: Final = 5.0
 """A request's head fits into one packet; whoever needs longer holds a socket for nothing."""
@@ -17,35 +15,9 @@ HEAD_SECONDS_MAX: Final = 5.0
 HEAD_BYTES_MAX: Final = 64 * 1024
 """Four times what the door accepts, so that a merely large head still gets a proper answer."""
 
-RETRY_AFTER_S: Final = 2
-"""Requests are answered within a few seconds, so that by then most of those under way have made room."""
-
-
-Send = Callable[[dict[str, object]], Awaitable[None]]
-Application = Callable[..., Awaitable[None]]
-"""An ASGI application, without a framework's types."""
-
-
-def problem_body(slug: str) -> bytes:
-    """Encode a problem of the one table that needs no further detail."""
-    kind = PROBLEMS[slug]
-    body = Problem(type=kind.uri, title=kind.title, status=kind.status, detail=kind.remedy)
-    return body.model_dump_json(exclude_none=True).encode()
-
-
-def _last_words(slug: str) -> bytes:
-    """The whole answer on a connection that ends with it."""
-    body, status = problem_body(slug), PROBLEMS[slug].status
-    head = (
-        f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\ncontent-type: {MEDIA_TYPE}\r\n"
-        f"content-length: {len(body)}\r\nconnection: close\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-_MALFORMED: Final = _last_words("malformed-request")
-_TOO_SLOW: Final = _last_words("timeout")
-_TOO_LARGE: Final = _last_words("headers-too-large")
+_MALFORMED: Final = refusal(Refused("malformed-request")).on_the_wire()
+_TOO_SLOW: Final = refusal(Refused("timeout")).on_the_wire()
+_TOO_LARGE: Final = refusal(Refused("headers-too-large")).on_the_wire()
 
 
 class DeadlineProtocol(HttpToolsProtocol):
@@ -132,27 +104,3 @@ class DeadlineProtocol(HttpToolsProtocol):
             if in_turn:
                 self.transport.write(answer)
             self.transport.close()
-
-
-def bounded(app: Application, *, crowd: Callable[[], int], most: int | None) -> Application:
-    """Answer 503 at once while the crowd is larger than `most`; None leaves the application as it is."""
-    if most is None:
-        return app
-    kind = PROBLEMS["unavailable"]
-    body = problem_body(kind.slug)
-    headers = [
-        (b"content-type", MEDIA_TYPE.encode()),
-        (b"content-length", b"%d" % len(body)),
-        (b"retry-after", b"%d" % RETRY_AFTER_S),
-        (b"connection", b"close"),
-    ]
-
-    async def guarded(scope: object, receive: object, send: Send) -> None:
-        if crowd() <= most:
-            await app(scope, receive, send)
-            return
-        start = {"type": "http.response.start", "status": kind.status}
-        await send({**start, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    return guarded

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from services.infra.kafka.admin import LogWatch, apply_topics, check_topics, group_offsets, log_ends
+from services.infra.kafka.admin import LogWatch, apply_topics, check_topics, group_offsets, log_ends, topic_bytes_max
 from services.infra.kafka.breaker import Breaker
+from services.infra.kafka.delivery import LogRecord
+from services.infra.kafka.limits import TopicLimits
 from services.infra.kafka.marks import KafkaLog, mark_of, read_marks
-from services.infra.kafka.producer import LogProducer, LogRecord
+from services.infra.kafka.producer import LogProducer
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
 
 __all__ = [
@@ -15,6 +17,7 @@ __all__ = [
     "LogProducer",
     "LogRecord",
     "LogWatch",
+    "TopicLimits",
     "TopicSpec",
     "apply_topics",
     "check_topics",
@@ -22,4 +25,5 @@ __all__ = [
     "log_ends",
     "mark_of",
     "read_marks",
+    "topic_bytes_max",
 ]

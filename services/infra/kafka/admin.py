@@ -69,6 +69,16 @@ async def check_topics(settings: KafkaSettings) -> list[str]:
         return missing + await _differences(admin, present, settings)
 
 
+async def topic_bytes_max(settings: KafkaSettings, topics: Sequence[str]) -> dict[str, int]:
+    """Tell how many bytes a batch of each topic may have.
+
+    Raises UnavailableError, and ConfigurationError when a topic is missing or may not be asked about.
+    """
+    async with _admin(settings) as admin:
+        configs = await _configs(admin, topics)
+    return {topic: int(config["max.message.bytes"]) for topic, config in configs.items()}
+
+
 @asynccontextmanager
 async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
     admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)

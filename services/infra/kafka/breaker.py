@@ -9,7 +9,7 @@ MISSES_MAX: Final = 3
 """One late answer is a slow partition; three in a row without an answer between them is a log that is away."""
 
 
-class State(StrEnum):
+class BreakerState(StrEnum):
     """Closed lets all through, open none, half-open one at a time."""
 
     CLOSED = "closed"
@@ -21,28 +21,28 @@ class Breaker:
     """A circuit breaker without a clock: its owner tells it what happened, and asks before each try."""
 
     def __init__(self) -> None:
-        self.state = State.OPEN
+        self.state = BreakerState.OPEN
         self.reason = "the log has not been reached yet"
         self._misses = 0
         self._trying = False
 
     def admits(self) -> bool:
         """Tell whether one more try may start; in the half-open state this claims the only one."""
-        if self.state is State.CLOSED:
+        if self.state is BreakerState.CLOSED:
             return True
-        if self.state is State.OPEN or self._trying:
+        if self.state is BreakerState.OPEN or self._trying:
             return False
         self._trying = True
         return True
 
     def succeeded(self) -> None:
         """Note that the log took something: everything may pass."""
-        self.state, self.reason, self._misses, self._trying = State.CLOSED, "", 0, False
+        self.state, self.reason, self._misses, self._trying = BreakerState.CLOSED, "", 0, False
 
     def missed(self, reason: str) -> None:
         """Note a try without an answer in time."""
         self._misses += 1
-        if self.state is State.HALF_OPEN or self._misses >= MISSES_MAX:
+        if self.state is BreakerState.HALF_OPEN or self._misses >= MISSES_MAX:
             self.trip(reason)
 
     def given_up(self) -> None:
@@ -51,9 +51,9 @@ class Breaker:
 
     def trip(self, reason: str) -> None:
         """Let nothing pass until the log is seen again."""
-        self.state, self.reason, self._trying = State.OPEN, reason, False
+        self.state, self.reason, self._trying = BreakerState.OPEN, reason, False
 
     def seen(self) -> None:
         """Note that the log answers questions: one append may try it."""
-        if self.state is State.OPEN:
-            self.state, self._trying = State.HALF_OPEN, False
+        if self.state is BreakerState.OPEN:
+            self.state, self._trying = BreakerState.HALF_OPEN, False

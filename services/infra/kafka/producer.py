@@ -5,25 +5,32 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from time import perf_counter
-from typing import Final, NamedTuple
+from typing import Final
 
 import structlog
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
+from aiokafka.errors import (
+    KafkaError,
+    MessageSizeTooLargeError,
+    OutOfOrderSequenceNumber,
+    ProducerClosed,
+    UnknownTopicOrPartitionError,
+)
 
 from services.infra.errors import UnavailableError
-from services.infra.kafka.breaker import Breaker, State
+from services.infra.kafka.breaker import Breaker, BreakerState
+from services.infra.kafka.delivery import Delivery, LogRecord
+from services.infra.kafka.limits import ALONE_BYTES, TopicLimits
 from services.infra.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
 
 BATCH_BYTES_MAX: Final = 128 * 1024
 """What one partition gathers while a request is out: two full HTTP batches; a tenth of the topic's limit."""
-
-RECORD_OVERHEAD_BYTES: Final = 256
-"""Python's objects around a buffered record: futures, header tuples, metadata."""
 
 PROBE_S: Final = 0.5
 """How often a log that is away is asked whether it is back; recovery is noticed within this."""
@@ -41,42 +48,17 @@ START_TIMEOUT_S: Final = 10.0
 """Connecting, metadata and a producer id; a broker that has just started takes seconds for the last."""
 
 
-class LogRecord(NamedTuple):
-    """One record to append; without a key any partition may take it."""
-
-    topic: str
-    key: bytes | None
-    value: bytes
-    headers: tuple[tuple[str, bytes], ...] = ()
-
-    @property
-    def size(self) -> int:
-        """Bytes it holds in memory until it is acknowledged."""
-        return len(self.value) + len(self.key or b"") + RECORD_OVERHEAD_BYTES
+STALE: Final = (MessageSizeTooLargeError, OutOfOrderSequenceNumber, ProducerClosed)
+"""What ends one producer and not the log: a batch that its topic refused, and the gap in the numbers of batches that it
+leaves. Nothing of such a record is in the log, so it may be sent again."""
 
 
-class _Delivery:
-    """Counts the acknowledgements of one append, also those that come after its caller has left."""
+@dataclass(frozen=True, eq=False)
+class _Serving:
+    """The producer that appends go to, until a fresh one takes over; alone: each record has a batch of its own."""
 
-    def __init__(self, *, records: int, size: int, release: Callable[[int], None]) -> None:
-        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self.error: BaseException | None = None
-        self._left = records
-        self._size = size
-        self._release = release
-
-    def one_done(self, acknowledgement: asyncio.Future[object]) -> None:
-        if not acknowledgement.cancelled():
-            self.error = acknowledgement.exception() or self.error
-        self.skip(1)
-
-    def skip(self, records: int) -> None:
-        """Count records that will never be sent."""
-        self._left -= records
-        if self._left == 0:
-            self._release(self._size)
-            if not self.finished.done():
-                self.finished.set_result(None)
+    producer: AIOKafkaProducer
+    alone: bool
 
 
 class LogProducer:
@@ -94,14 +76,17 @@ class LogProducer:
         deadline_s: float,
         buffer_bytes_max: int,
         on_ack: Callable[[float], None],
+        limits: TopicLimits,
     ) -> None:
         self._settings = settings
+        self._limits = limits
         self._topics = tuple(topics)
         self._deadline_s = deadline_s
         self._buffer_bytes_max = buffer_bytes_max
         self._on_ack = on_ack
         self._breaker = Breaker()
-        self._producer: AIOKafkaProducer | None = None
+        self._serving: _Serving | None = None
+        self._fresh = asyncio.Event()
         self._broken = asyncio.Event()
         self._buffered_bytes = 0
         self._waiting_since: dict[int, float] = {}
@@ -115,7 +100,7 @@ class LogProducer:
 
     def unready(self) -> str | None:
         """Tell why appends are refused, or None."""
-        if self._producer is not None and self._breaker.state is not State.OPEN:
+        if self._serving is not None and self._breaker.state is not BreakerState.OPEN:
             return None
         return self._breaker.reason
 
@@ -124,33 +109,71 @@ class LogProducer:
         """Bytes handed to the client and not acknowledged."""
         return self._buffered_bytes
 
-    async def append(self, records: Sequence[LogRecord]) -> None:
-        """Return when every record is durable; raises UnavailableError, at the latest at the deadline."""
-        producer, size = self._admit(records)
-        is_try = self._breaker.state is State.HALF_OPEN
+    def bytes_max(self, topic: str) -> int:
+        """Tell how large a record's batch may be for the topic to take it."""
+        return self._limits.bytes_max(topic)
+
+    async def append(self, records: Sequence[LogRecord]) -> Collection[int]:
+        """Return when every record is durable but those at the returned positions, which their topic never takes.
+
+        Raises UnavailableError, at the latest at the deadline.
+        """
         started = perf_counter()
-        delivery = _Delivery(records=len(records), size=size, release=self._released)
-        self._buffered_bytes += size
-        self._waiting_since[id(delivery)] = started
+        too_large: set[int] = set()
+        left = dict(enumerate(records))
         try:
             async with asyncio.timeout(self._deadline_s):
-                await self._enqueue(producer, records, delivery)
-                await asyncio.shield(delivery.finished)
-            error = delivery.error
+                while left:
+                    refused = {position for position, record in left.items() if not self._limits.allow(record)}
+                    if refused:
+                        too_large |= refused
+                        left = {position: record for position, record in left.items() if position not in refused}
+                    if left:
+                        left = await self._attempt(left)
         except TimeoutError as missed:
             self._breaker.missed("the log did not acknowledge in time")
             raise UnavailableError("no acknowledgement within the deadline; the outcome is unknown") from missed
-        except KafkaError as refused:
-            error = refused
+        if len(too_large) < len(records):
+            self._on_ack(perf_counter() - started)
+        return too_large
+
+    async def _attempt(self, left: Mapping[int, LogRecord]) -> dict[int, LogRecord]:
+        """Send, and return what must be sent again, by a fresh producer that is there by then."""
+        serving, size = self._admit(left.values())
+        is_try = self._breaker.state is BreakerState.HALF_OPEN
+        delivery = Delivery(left, release=partial(self._released, size))
+        self._buffered_bytes += size
+        self._waiting_since[id(delivery)] = perf_counter()
+        try:
+            await _enqueue(serving.producer, left, delivery)
+            await asyncio.shield(delivery.finished)
         finally:
             del self._waiting_since[id(delivery)]
             if is_try:
                 self._breaker.given_up()
-        if error is not None:
-            self._fail(error)
-        self._acked_at = perf_counter()
-        self._breaker.succeeded()
-        self._on_ack(self._acked_at - started)
+        for error in delivery.failed.values():
+            if not isinstance(error, STALE):
+                self._fail(error)
+        if delivery.failed:
+            for position, error in delivery.failed.items():
+                if isinstance(error, MessageSizeTooLargeError):
+                    self._note_refusal(left[position], alone=serving.alone)
+            await self._fresher_than(serving)
+        else:
+            self._acked_at = perf_counter()
+            self._breaker.succeeded()
+        return {position: left[position] for position in delivery.failed}
+
+    def _note_refusal(self, record: LogRecord, *, alone: bool) -> None:
+        if alone:
+            self._limits.refused_alone(record)
+        else:
+            self._limits.refused_together()
+
+    async def _fresher_than(self, serving: _Serving) -> None:
+        if self._serving is serving:
+            self._broken.set()
+            await self._fresh.wait()
 
     async def close(self) -> None:
         """Send what is buffered, for at most the deadline, and disconnect."""
@@ -160,26 +183,15 @@ class LogProducer:
                 await self._keeper
         await self._drop()
 
-    def _admit(self, records: Sequence[LogRecord]) -> tuple[AIOKafkaProducer, int]:
+    def _admit(self, records: Collection[LogRecord]) -> tuple[_Serving, int]:
         size = sum(record.size for record in records)
-        if self._producer is None:
+        if self._serving is None:
             raise UnavailableError(self._breaker.reason)
         if self._buffered_bytes + size > self._buffer_bytes_max:
             raise UnavailableError("too much waits for the log")
         if not self._breaker.admits():
             raise UnavailableError(self._breaker.reason or "the log is being tried")
-        return self._producer, size
-
-    async def _enqueue(self, producer: AIOKafkaProducer, records: Sequence[LogRecord], delivery: _Delivery) -> None:
-        sent = 0
-        try:
-            for topic, key, value, headers in records:
-                acknowledgement = await producer.send(topic, value, key, headers=list(headers))
-                acknowledgement.add_done_callback(delivery.one_done)
-                sent += 1
-        finally:
-            if sent < len(records):
-                delivery.skip(len(records) - sent)
+        return self._serving, size
 
     def _released(self, size: int) -> None:
         self._buffered_bytes -= size
@@ -197,8 +209,12 @@ class LogProducer:
             try:
                 await self._connect()
                 await self._watch()
+                if self._breaker.state is not BreakerState.OPEN:
+                    continue  # the next one takes over while this one still serves
             except UnknownTopicOrPartitionError:
                 self._away("the log has no topics yet: run `tactus topics apply`")
+            except UnavailableError as error:
+                self._away(str(error))
             except (KafkaError, TimeoutError, OSError) as error:
                 self._away(f"the log cannot be reached: {type(error).__name__}")
             await self._drop()
@@ -210,12 +226,15 @@ class LogProducer:
         self._breaker.trip(reason)
 
     async def _connect(self) -> None:
+        async with asyncio.timeout(START_TIMEOUT_S):
+            await self._limits.read()
+        batch_bytes_max = min(BATCH_BYTES_MAX, self._limits.batch_bytes_max)
         producer = AIOKafkaProducer(
             bootstrap_servers=self._settings.bootstrap,
             client_id="tactus-ingest",
             acks="all",
             enable_idempotence=True,
-            max_batch_size=BATCH_BYTES_MAX,
+            max_batch_size=batch_bytes_max,
             request_timeout_ms=int(self._deadline_s * 1000),
         )
         try:
@@ -227,10 +246,14 @@ class LogProducer:
             await _stop(producer, timeout_s=self._deadline_s)
             raise
         self._broken.clear()
-        self._producer = producer
+        before, self._serving = self._serving, _Serving(producer, alone=batch_bytes_max == ALONE_BYTES)
+        fresh, self._fresh = self._fresh, asyncio.Event()
+        fresh.set()
         self._breaker.succeeded()
         self._acked_at = perf_counter()
         log.info("log_connected", bootstrap=self._settings.bootstrap)
+        if before is not None:
+            await _stop(before.producer, timeout_s=self._deadline_s)
 
     async def _watch(self) -> None:
         """Ask the log whenever its silence could mean that it is away; returns when the producer is broken."""
@@ -240,19 +263,22 @@ class LogProducer:
                     await self._broken.wait()
             if self._silent():
                 await self._probe()
+            with contextlib.suppress(UnavailableError, TimeoutError):
+                async with asyncio.timeout(START_TIMEOUT_S):
+                    await self._limits.review()
 
     def _silent(self) -> bool:
         now = perf_counter()
         stale = any(now - since > STALE_S for since in self._waiting_since.values())
-        return stale or self._breaker.state is State.OPEN or now - self._acked_at > QUIET_S
+        return stale or self._breaker.state is BreakerState.OPEN or now - self._acked_at > QUIET_S
 
     async def _probe(self) -> None:
-        if self._producer is None:
+        if self._serving is None:
             return
         was = self._breaker.state
         try:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
-                cluster = await self._producer.client.fetch_all_metadata()
+                cluster = await self._serving.producer.client.fetch_all_metadata()
         except (KafkaError, TimeoutError, OSError) as error:
             self._breaker.trip(f"the log does not answer: {type(error).__name__}")
         else:
@@ -266,9 +292,9 @@ class LogProducer:
             log.warning("log_breaker", state=self._breaker.state, reason=self._breaker.reason)
 
     async def _drop(self) -> None:
-        producer, self._producer = self._producer, None
-        if producer is not None:
-            await _stop(producer, timeout_s=self._deadline_s)
+        serving, self._serving = self._serving, None
+        if serving is not None:
+            await _stop(serving.producer, timeout_s=self._deadline_s)
 
 
 def _end_on_surprise(keeper: asyncio.Task[None]) -> None:
@@ -276,6 +302,20 @@ def _end_on_surprise(keeper: asyncio.Task[None]) -> None:
     if not keeper.cancelled() and keeper.exception() is not None:
         log.critical("log_keeper_failed", exc_info=keeper.exception())
         signal.raise_signal(signal.SIGTERM)
+
+
+async def _enqueue(producer: AIOKafkaProducer, left: Mapping[int, LogRecord], delivery: Delivery) -> None:
+    sent = 0
+    error: BaseException = asyncio.CancelledError()
+    try:
+        for position, (topic, key, value, headers) in left.items():
+            acknowledgement = await producer.send(topic, value, key, headers=list(headers))
+            delivery.await_answer(position, acknowledgement)
+            sent += 1
+    except KafkaError as refused:
+        error = refused
+    finally:
+        delivery.never_sent(list(left)[sent:], error)
 
 
 def _led(cluster: object, topic: str) -> bool:

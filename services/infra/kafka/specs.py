@@ -6,22 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from schemas.topics import ALERTS, DLQ, EVENTS, LATE, SCORES
+from schemas.topics import (
+    ALERTS,
+    DAY_MS,
+    DEAD_RETENTION_MS,
+    DLQ,
+    EVENTS,
+    LATE,
+    RETENTION_MS,
+    SCORES,
+    TOMBSTONE_MS,
+)
 from services.infra.settings import KafkaSettings
-
-DAY_MS: Final = 24 * 60 * 60 * 1000
-
-RETENTION_MS: Final = 30 * DAY_MS
-"""A month to rebuild from the log, and the longest that a person's raw events stay in it."""
-
-DEAD_RETENTION_MS: Final = 90 * DAY_MS
-"""A quarter to mend a sender and replay what it got wrong."""
 
 ERASE_LAG_MS: Final = DAY_MS
 """An erased person's old states are gone from a compacted topic within a day."""
-
-TOMBSTONE_MS: Final = 7 * DAY_MS
-"""A CRM that was away for a week still sees that a person was erased."""
 
 MESSAGE_BYTES_MAX: Final = 1024 * 1024
 """A produced batch is 128 KiB, a dead letter at most 256 KiB: room without letting one record fill a fetch."""

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
+from itertools import zip_longest
 from typing import Protocol
 
 import pytest
 
 from schemas.topics import DLQ, EVENTS
 from services.embedded.kafka import EmbeddedKafka
-from services.infra.errors import UnavailableError
-from services.infra.kafka import LogProducer, LogRecord, apply_topics
+from services.infra.errors import ConfigurationError, UnavailableError
+from services.infra.kafka import LogProducer, LogRecord, TopicLimits, apply_topics, topic_bytes_max
 from services.infra.settings import KafkaSettings
 from services.ingest.event_log import EventLog
 from tests.support.independent_log import read_log
 from tests.support.memory_log import MemoryLog
 from tests.support.places import data_directory
+from tests.support.topic_limits import limit_topic
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
@@ -39,6 +42,8 @@ class Backend(Protocol):
 
     def come_back(self) -> None: ...
 
+    async def limit(self, topic: str, bytes_max: int) -> None: ...
+
 
 class InMemory:
     def __init__(self) -> None:
@@ -56,6 +61,9 @@ class InMemory:
 
     def come_back(self) -> None:
         self._memory.come_back()
+
+    async def limit(self, topic: str, bytes_max: int) -> None:
+        self._memory.limit(topic, bytes_max)
 
 
 class OnKafka:
@@ -77,6 +85,9 @@ class OnKafka:
     def come_back(self) -> None:
         self._broker.launch()
 
+    async def limit(self, topic: str, bytes_max: int) -> None:
+        await limit_topic(self._broker.bootstrap, topic, bytes_max)
+
 
 @contextmanager
 def broker_of_its_own() -> Iterator[EmbeddedKafka]:
@@ -87,7 +98,11 @@ def broker_of_its_own() -> Iterator[EmbeddedKafka]:
         broker.stop()
 
 
-@pytest.fixture(params=["memory", "kafka"])
+async def may_not_ask() -> Mapping[str, int]:
+    raise ConfigurationError("settings cannot be read; check this client's rights")
+
+
+@pytest.fixture(params=["memory", "kafka", "kafka that tells no limits"])
 async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     if request.param == "memory":
         yield InMemory()
@@ -95,8 +110,14 @@ async def backend(request: pytest.FixtureRequest) -> AsyncIterator[Backend]:
     with broker_of_its_own() as broker:
         settings = KafkaSettings(bootstrap=broker.bootstrap)
         await apply_topics(settings)
+        told = partial(topic_bytes_max, settings, (EVENTS, DLQ))
         producer = LogProducer(
-            settings, topics=(EVENTS, DLQ), deadline_s=DEADLINE_S, buffer_bytes_max=BUFFER_BYTES, on_ack=lambda _: None
+            settings,
+            topics=(EVENTS, DLQ),
+            deadline_s=DEADLINE_S,
+            buffer_bytes_max=BUFFER_BYTES,
+            on_ack=lambda _: None,
+            limits=TopicLimits(told if request.param == "kafka" else may_not_ask),
         )
         producer.open()
         await ready(producer)
@@ -174,3 +195,52 @@ async def test_the_log_heals_by_itself_and_keeps_what_it_acknowledged(backend: B
     stored = backend.stored(EVENTS)
     assert record(1) in stored
     assert record(3) in stored
+
+
+SMALL_LIMIT = 10_000
+
+
+async def test_a_record_larger_than_its_topic_takes_is_refused_alone(backend: Backend) -> None:
+    await backend.limit(EVENTS, SMALL_LIMIT)
+    sent = [record(1), record(2, size=13_000), record(3)]
+    letter = LogRecord(DLQ, None, b"x" * 13_000)
+
+    assert set(await backend.log.append([*sent, letter])) == {1}
+
+    assert backend.stored(EVENTS) == [sent[0], sent[2]]
+    assert backend.stored(DLQ) == [letter]
+
+
+async def test_one_senders_large_records_cost_nobody_else_an_acknowledgement(backend: Backend) -> None:
+    await backend.limit(EVENTS, SMALL_LIMIT)
+    large = [record(1000 + number, size=13_000) for number in range(20)]
+    small = [record(number) for number in range(200)]
+
+    answers = await asyncio.gather(
+        *(backend.log.append([one]) for pair in zip_longest(small, large) for one in pair if one)
+    )
+
+    assert sorted(len(refused) for refused in answers) == [0] * len(small) + [1] * len(large)
+    assert sorted(backend.stored(EVENTS)) == sorted(small)
+
+
+async def test_small_records_that_are_too_much_together_are_all_kept(backend: Backend) -> None:
+    await backend.limit(EVENTS, SMALL_LIMIT)
+    sent = [record(number, size=500) for number in range(100)]
+
+    assert not await backend.log.append(sent)
+
+    assert sorted(backend.stored(EVENTS)) == sorted(sent)
+
+
+async def test_a_limit_that_was_raised_holds_without_a_restart(backend: Backend) -> None:
+    await backend.limit(EVENTS, SMALL_LIMIT)
+    large = record(1, size=13_000)
+    assert await backend.log.append([large])
+    await backend.limit(EVENTS, 1_000_000)
+
+    async def taken() -> bool:
+        return not await backend.log.append([large])
+
+    await eventually(taken, what="the large record is taken")
+    assert large in backend.stored(EVENTS)

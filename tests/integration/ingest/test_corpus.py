@@ -27,7 +27,8 @@ def test_the_answer_is_the_corpus_one_and_a_good_request_succeeds_right_after(in
     told = json.loads(reply.body)
     assert reply.status == row.expect_status, told
     if row.expect_type is None:
-        assert any(result["status"] == "accepted" for result in told["results"])
+        nothing_sent = row.body == b"[]"
+        assert nothing_sent or any(result["status"] == "accepted" for result in told["results"])
     else:
         assert reply.headers["content-type"] == "application/problem+json"
         assert (told["type"], told["status"]) == (f"urn:tactus:problem:{row.expect_type}", row.expect_status)

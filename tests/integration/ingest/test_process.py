@@ -17,7 +17,7 @@ import httpx
 import psutil
 import pytest
 
-from schemas.topics import EVENTS
+from schemas.topics import DLQ, EVENTS
 from services.embedded.kafka import EmbeddedKafka
 from services.infra.kafka import apply_topics
 from services.infra.settings import KafkaSettings
@@ -25,6 +25,7 @@ from tests.support.independent_log import read_log
 from tests.support.ingestprocess import IngestProcess, ingest_process
 from tests.support.places import data_directory
 from tests.support.senders import SERVER_KEY, SPARE_KEY, event, write_sources
+from tests.support.topic_limits import limit_topic
 from tests.support.waiting import wait_until
 from tests.support.wire import send
 
@@ -141,6 +142,45 @@ def large() -> dict[str, object]:
     inside = event()["data"]
     assert isinstance(inside, dict)
     return {**inside, "properties": {"filler": "x" * 10_000}}
+
+
+def test_one_clients_large_events_cost_nobody_else_a_202(tmp_path: Path, broker: EmbeddedKafka) -> None:
+    make_topics(broker)
+    with ingest_process(broker.bootstrap, tmp_path, settings=SHORT) as ingest:
+        ingest.wait_ready()
+        asyncio.run(limit_topic(broker.bootstrap, EVENTS, 10_000))
+
+        large, small, many = asyncio.run(beside_large_events(ingest))
+
+        assert set(large) == {413}
+        assert set(small) == {202}
+        assert many == 202
+        kept = b"".join(ids_in_log(broker))
+        assert b'"small-99"' in kept
+        assert b'"large' not in kept
+        letters = [one.value or b"" for one in read_log(broker.bootstrap, DLQ)]
+        assert len(letters) == len(large)
+        assert ingest.status("/readyz") == 200
+
+
+async def beside_large_events(ingest: IngestProcess) -> tuple[list[int], list[int], int]:
+    """Send one large event again and again, as a client that retries, beside others' small ones and a batch of many."""
+    async with httpx.AsyncClient(
+        base_url=ingest.url, headers={"Authorization": f"Bearer {SERVER_KEY}"}, timeout=20
+    ) as client:
+
+        async def post(count: int, name: str, inside: dict[str, object]) -> list[int]:
+            return [
+                (await client.post("/v1/events", json=event(f"{name}-{number}") | {"data": inside})).status_code
+                for number in range(count)
+            ]
+
+        small = event()["data"]
+        assert isinstance(small, dict)
+        wide = {**small, "properties": {"filler": "x" * 13_000}}
+        statuses = await asyncio.gather(post(20, "large", wide), post(100, "small", small))
+        batch = [event(f"many-{number}") for number in range(100)]
+        return *statuses, (await client.post("/v1/events", json=batch)).status_code
 
 
 def test_a_frozen_broker_is_a_broker_that_is_away(tmp_path: Path, broker: EmbeddedKafka) -> None:

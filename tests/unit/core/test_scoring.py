@@ -18,6 +18,7 @@ from services.core.scoring import (
     decay_table,
     read,
 )
+from services.core.valence import ScalePoints
 from tests.unit.core.histories import LEAVES, MODELS, NOW, Person, catalogue_of, tallied
 from tests.unit.core.reference import MICRO, Event
 
@@ -144,6 +145,19 @@ def test_a_touchpoint_outside_the_catalogue_may_carry_its_own_valence() -> None:
 
     assert judged(0.25) == Impression(v=250_000, q=MICRO, overridden=False)
     assert judged(-9) == Impression(v=-MICRO, q=MICRO, overridden=False)
+    assert judged(None) == Impression(v=0, q=0, overridden=False)
+
+
+def test_a_touchpoint_outside_the_catalogue_feels_as_its_rating_when_that_names_its_scale() -> None:
+    def judged(scale: str | ScalePoints | None, valence: float | None = None) -> object:
+        arguments = Arguments(
+            occurred_at_us=0, valence=valence, stake=0.5, rating_scale=scale, rating_value=1, properties={}
+        )
+        return Catalogue({}, Parameters()).impression("hotel.stay_rated", arguments)
+
+    assert judged("stars5") == Impression(v=-MICRO, q=MICRO // 2, overridden=False)
+    assert judged((0.0, 5.0, 10.0)) == Impression(v=-800_000, q=MICRO // 2, overridden=False)
+    assert judged("stars5", valence=0.25) == Impression(v=250_000, q=MICRO // 2, overridden=False)
     assert judged(None) == Impression(v=0, q=0, overridden=False)
 
 

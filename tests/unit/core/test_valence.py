@@ -74,6 +74,8 @@ def judge(
         pytest.param(Late("promised_at"), {"hours_late": 24}, -0.393469, id="hours late"),
         pytest.param(Late("promised_at"), {"promised_at": "2026-11-16T23:06:40+12:00"}, -0.632121, id="promised"),
         pytest.param(Late("promised_at"), {"promised_at": "2026-11-20t11:06:40.000z"}, 0.189636, id="early"),
+        pytest.param(Late("promised_at"), {"promised_at": "2026-11-20 11:06:40Z"}, 0.189636, id="blank for T"),
+        pytest.param(Late("promised_at"), {"promised_at": "2026-11-18T10:06:60Z"}, -0.020504, id="leap second"),
         pytest.param(Late("ship_by"), {"ship_by": "2026-11-18T11:06:40Z"}, 0, id="on the dot"),
         pytest.param(
             Late("ship_by"), {"ship_by": "2020-01-01T00:00:00Z", "hours_late": 0}, 0, id="hours late say it better"
@@ -148,6 +150,8 @@ def test_a_missing_argument_keeps_the_event_without_a_stake(valence: Valence) ->
         pytest.param(Const(0.1), {"stake": math.nan}, "stake", id="a stake that is no number"),
         pytest.param(Const(0.1), {"own": math.inf}, "valence", id="an endless valence"),
         pytest.param(NoValence(), {"stake": 3}, "stake", id="even where nothing is scored"),
+        pytest.param(Const(0.1), {"machine_made": "true"}, "properties.machine_made", id="a machine in words"),
+        pytest.param(Const(0.1), {"machine_made": 1}, "properties.machine_made", id="a machine in numbers"),
     ],
 )
 def test_a_wrong_argument_refuses_the_event_and_names_the_field(
@@ -158,6 +162,11 @@ def test_a_wrong_argument_refuses_the_event_and_names_the_field(
     assert isinstance(judged, Refusal)
     assert judged.field == field
     assert judged.reason
+
+
+@pytest.mark.parametrize(("machine_made", "q"), [(True, 0), (False, MICRO), (None, MICRO)])
+def test_a_machine_has_nothing_at_stake(machine_made: object, q: int) -> None:
+    assert judge(Const(0.1), machine_made=machine_made) == Impression(v=100_000, q=q, overridden=False)
 
 
 def test_confidence_scales_the_stake() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import structlog
 
-from services.infra.logs import configure_logs, get_logger
+from services.infra.logs import configure_logs, get_logger, scrub
+from tests.support.growth import LINEAR_MAX, growth
 
 
 class Terminal(io.StringIO):
@@ -125,6 +126,25 @@ def test_a_person_in_an_exception_never_reaches_a_line() -> None:
     [line] = lines(stream)
     assert "c-4711" not in stream.getvalue()
     assert "ValueError: invalid literal" in line["exception"]
+
+
+@pytest.mark.parametrize("piece", ["x", "\n", "x-", "a://", "customer", "@", "x@y ", "DETAIL:"])
+def test_the_work_on_a_line_grows_as_its_words_do(piece: str) -> None:
+    def write(text: bytes) -> None:
+        scrub(None, "info", {"words": text.decode()})
+
+    assert growth(write, piece.encode(), size=500) < LINEAR_MAX
+
+
+def test_of_long_words_the_beginning_is_kept_without_an_address_across_the_cut() -> None:
+    stream = io.StringIO()
+    configure_logs("info", stream=stream)
+
+    get_logger("tactus.test").warning("something_happened", words="x " * 4090 + "c-4711@example.com " + "y" * 9000)
+
+    [line] = lines(stream)
+    assert len(line["words"]) < 8300
+    assert "c-4711" not in line["words"]
 
 
 def test_ordinary_words_stay_as_they_are() -> None:

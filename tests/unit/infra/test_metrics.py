@@ -6,12 +6,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from prometheus_client import REGISTRY, CollectorRegistry, generate_latest
+from prometheus_client import REGISTRY, CollectorRegistry, Histogram, generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.infra import metrics
-from services.infra.collectors import LABEL_VALUES_MAX, Distribution, Means, ScoreHistogram, Totals
+from services.infra.collectors import LABEL_VALUES_MAX, Distribution, Means, Totals
 
 VALUES_MAX = {
     "channel": 32,  # the catalogue's and `other`
@@ -29,7 +29,7 @@ UNITLESS = {"tactus_scores", "tactus_touchpoint_valence"}
 DECLARED = {
     name: metric
     for name, metric in vars(metrics).items()
-    if isinstance(metric, MetricWrapperBase | Totals | Distribution | ScoreHistogram | Means)
+    if isinstance(metric, MetricWrapperBase | Totals | Distribution | Means)
 }
 
 
@@ -96,11 +96,13 @@ def imports_declarations(node: ast.AST) -> bool:
 def test_one_process_cannot_show_more_series_than_the_cap() -> None:
     worst = 0
     for metric in DECLARED.values():
-        buckets = {
-            "Histogram": len(metrics.REQUEST_BUCKETS_S),
-            "Distribution": len(metrics.LAG_BUCKETS_S),
-            "ScoreHistogram": len(metrics.SCORE_BOUNDS),
-        }.get(type(metric).__name__, 0)
+        match metric:
+            case Histogram():
+                buckets = len(metrics.REQUEST_BUCKETS_S)
+            case Distribution(buckets=bounds):
+                buckets = len(bounds)
+            case _:
+                buckets = 0
         combinations = math.prod(VALUES_MAX[label] for label in labels_of(metric))
         worst += combinations * (buckets + 4)
 
@@ -110,6 +112,16 @@ def test_one_process_cannot_show_more_series_than_the_cap() -> None:
 def test_a_label_value_nobody_knows_counts_as_other() -> None:
     assert metrics.label_of("web", known={"web"}) == "web"
     assert metrics.label_of("x" * 9000, known={"web"}) == "other"
+
+
+def test_a_flood_of_values_of_a_label_stays_within_the_limit() -> None:
+    registry = CollectorRegistry()
+    scores = Distribution("tactus_s", "Help.", buckets=(1.0,), label="dimension", registry=registry)
+
+    for number in range(LABEL_VALUES_MAX + 5):
+        scores.observe_many(np.array([1.0]), f"d{number}")
+
+    assert registry.get_sample_value("tactus_s_count", {"dimension": "other"}) == 5
 
 
 def test_a_flood_of_touchpoints_stays_within_the_label_limit() -> None:
@@ -139,7 +151,7 @@ def test_a_distribution_counts_a_value_on_a_bound_in_that_bucket() -> None:
     lag = Distribution("tactus_d_seconds", "Help.", buckets=(1.0, 2.0), registry=registry)
 
     lag.observe_many(np.array([0.5, 1.0, 1.5, 7.0]))
-    lag.observe(2.0)
+    lag.observe_many(np.array([2.0]))
 
     def bucket(bound: str) -> float | None:
         return registry.get_sample_value("tactus_d_seconds_bucket", {"le": bound})
@@ -149,13 +161,13 @@ def test_a_distribution_counts_a_value_on_a_bound_in_that_bucket() -> None:
     assert registry.get_sample_value("tactus_d_seconds_sum") == 12.0
 
 
-def test_scores_add_up_by_dimension() -> None:
+def test_a_distribution_adds_up_by_its_label() -> None:
     registry = CollectorRegistry()
-    scores = ScoreHistogram("tactus_s", "Help.", bounds=(50.0, 100.0), registry=registry)
+    scores = Distribution("tactus_s", "Help.", buckets=(50.0, 100.0), label="dimension", registry=registry)
 
-    scores.add("overall", np.array([1, 2, 0]), 190.0)
-    scores.add("overall", np.array([1, 0, 0]), 10.0)
-    scores.add("stage", np.array([0, 1, 0]), 70.0)
+    scores.observe_many(np.array([40.0, 70.0, 80.0]), "overall")
+    scores.observe_many(np.array([10.0]), "overall")
+    scores.observe_many(np.array([70.0]), "stage")
 
     labels = {"dimension": "overall"}
     assert registry.get_sample_value("tactus_s_bucket", {**labels, "le": "50.0"}) == 2
@@ -163,11 +175,21 @@ def test_scores_add_up_by_dimension() -> None:
     assert registry.get_sample_value("tactus_s_sum", labels) == 200.0
 
 
-def test_scores_in_the_wrong_number_of_buckets_are_refused() -> None:
-    scores = ScoreHistogram("tactus_s", "Help.", bounds=(50.0, 100.0), registry=CollectorRegistry())
+def test_a_distribution_without_a_label_is_shown_before_it_has_values() -> None:
+    registry = CollectorRegistry()
+    Distribution("tactus_d_seconds", "Help.", buckets=(1.0,), registry=registry)
+    Distribution("tactus_s", "Help.", buckets=(1.0,), label="dimension", registry=registry)
 
-    with pytest.raises(ValueError, match="expected 3 buckets, got 2"):
-        scores.add("overall", np.array([1, 2]), 3.0)
+    assert registry.get_sample_value("tactus_d_seconds_count") == 0
+    assert list(registry.collect())[1].samples == []
+
+
+def test_values_under_no_label_or_too_many_are_refused() -> None:
+    scores = Distribution("tactus_s", "Help.", buckets=(50.0,), label="dimension", registry=CollectorRegistry())
+
+    for labels in ((), ("overall", "stage")):
+        with pytest.raises(ValueError, match="dimension"):
+            scores.observe_many(np.array([1.0]), *labels)
 
 
 def test_totals_show_the_last_ones_set_and_no_others() -> None:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import json
+from collections.abc import Sequence
 
 import msgspec
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from schemas.limits import EVENT_BYTES_MAX, EVENTS_MAX
+from services.infra.http.problems import Refused
 from services.ingest import cloudevents
 from services.ingest.decode import Form, Incoming, event_of_headers, events_of, form_of
-from services.ingest.limits import EVENT_BYTES_MAX, EVENTS_MAX
-from services.ingest.refusal import Reason, Refused, Rejected
+from services.ingest.rejection import Reason, Rejected
 from tests.support.senders import PATIENT, event
 
 
@@ -68,6 +71,12 @@ def test_what_is_not_json_is_refused_whole(body: bytes) -> None:
     assert events_of(body, Form.ANY) == Refused("malformed-json")
 
 
+def read(body: bytes) -> Sequence[Incoming]:
+    incoming = events_of(body, Form.ANY)
+    assert not isinstance(incoming, Refused)
+    return incoming
+
+
 def reasons(body: bytes, form: Form = Form.ANY) -> list[Reason | None]:
     incoming = events_of(body, form)
     assert not isinstance(incoming, Refused)
@@ -115,6 +124,43 @@ def test_of_names_that_stand_twice_the_last_holds() -> None:
     assert incoming == [Incoming(b'{"id":"a","id":"b"}', {"id": "b"})]
 
 
+def packed(hidden: bytes, **attributes: object) -> bytes:
+    return json.dumps({"id": "e1", **attributes, "data_base64": base64.b64encode(hidden).decode()}).encode()
+
+
+def test_data_that_its_sender_took_for_bytes_is_data() -> None:
+    (incoming,) = read(packed(b'{"touchpoint":"x","data_base64":7}'))
+
+    assert incoming.event == {"id": "e1", "data": {"touchpoint": "x", "data_base64": 7}}
+    assert msgspec.json.decode(incoming.original) == incoming.event
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b'{"id":"e1","data_base64":"e30"}', Reason.INVALID),
+        (b'{"id":"e1","data_base64":"*"}', Reason.INVALID),
+        (b'{"id":"e1","data_base64":{}}', Reason.INVALID),
+        (packed(b"{" ), Reason.INVALID),
+        (packed(b"\xff"), Reason.INVALID),
+        (packed(b"[" * 17 + b"]" * 17), Reason.INVALID),
+        (packed(b"{}", data={}), Reason.INVALID),
+    ],
+    ids=["padding", "alphabet", "object", "json", "utf-8", "deep", "twice"],
+)  # fmt: skip
+def test_what_is_no_json_in_base64_is_rejected_by_its_name(body: bytes, reason: Reason) -> None:
+    (incoming,) = read(body)
+
+    assert isinstance(incoming.event, Rejected)
+    assert (incoming.event.reason, incoming.event.detail.split(":")[0]) == (reason, "data_base64")
+
+
+def test_nothing_hides_in_base64_from_a_dead_letter() -> None:
+    for body in (packed(b'{"a":"ann@mail.example"}', data={}), packed(b'{"a":"ann@mail.example"')):
+        (incoming,) = read(body)
+        assert b"ann@mail.example" in incoming.original
+
+
 HEADERS = [
     ("content-type", "application/json"),
     ("ce-specversion", "1.0"),
@@ -133,6 +179,13 @@ def test_headers_are_percent_decoded_and_lose_the_older_quotes() -> None:
         "type": "tactus.touchpoint.v1",
         "subject": "Café",
     }
+
+
+def test_an_extension_may_have_a_long_name() -> None:
+    found = cloudevents.attributes([*HEADERS, ("ce-knativekafkapartition", "3")])
+
+    assert not isinstance(found, Refused)
+    assert found["knativekafkapartition"] == "3"
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 
 from schemas.topics import DLQ, EVENTS
+from services.infra.http.answer import Answer
 from services.infra.sources import Sources
-from services.ingest.answers import Answer
-from services.ingest.door import DEAD_BYTES_MAX, Door, Posted
+from services.ingest.dead_letters import DEAD_BYTES_MAX
+from services.ingest.door import Door, Posted
 from services.ingest.limits import Budget
 from services.ingest.metering import Meter
 from tests.support.memory_log import MemoryLog
@@ -107,6 +108,22 @@ async def test_a_refused_event_is_a_dead_letter_with_its_own_bytes(visitor: Visi
     assert headers["detail"]
 
 
+@pytest.mark.parametrize("subject", ["email:ann", "phone:12345", "ann@mail.example", "customer:600 100 200"])
+async def test_a_subject_that_could_be_written_to_or_called_is_no_key(visitor: Visitor, subject: str) -> None:
+    await visitor.post({"id": "b", "subject": subject})
+
+    (letter,) = visitor.log.of_topic(DLQ)
+    assert letter.key is None
+    assert subject.partition(":")[2].encode() not in letter.value or ":" not in subject
+
+
+async def test_an_address_across_the_cut_of_a_dead_letter_is_masked(visitor: Visitor) -> None:
+    await visitor.post(b'"' + b"x " * ((DEAD_BYTES_MAX - 8) // 2) + b" ann.smith@mail.example" + b"x" * 100 + b'"')
+
+    (letter,) = visitor.log.of_topic(DLQ)
+    assert b"ann" not in letter.value
+
+
 async def test_a_body_that_is_no_json_is_a_dead_letter_too(visitor: Visitor) -> None:
     answer = await visitor.post(b"{")
 
@@ -123,6 +140,41 @@ async def test_a_dead_letter_is_cut_at_its_limit_and_says_so(visitor: Visitor) -
     assert dict(letter.headers)["truncated"] == str(2 * DEAD_BYTES_MAX + 2).encode()
 
 
+async def test_an_event_larger_than_the_log_takes_is_a_dead_letter_and_spares_the_others(visitor: Visitor) -> None:
+    visitor.log.limit(EVENTS, 10_000)
+    large = event("b") | {"data": data(properties={"a": "x" * 13_000})}
+
+    alone = await visitor.post(large)
+    among = await visitor.post([event("a"), large, {"id": "d"}])
+
+    assert problem(alone) == (413, "body-too-large")
+    results = body_of(among)["results"]
+    assert among.status == 202
+    assert [(one["id"], one["status"]) for one in results] == [("a", "accepted"), ("b", "rejected"), ("d", "rejected")]
+    assert (results[1]["reason"], results[2]["reason"]) == ("too-large", "invalid-event")
+    assert len(visitor.log.of_topic(EVENTS)) == 1
+    letters = [json.loads(letter.value)["id"] for letter in visitor.log.of_topic(DLQ)]
+    assert sorted(letters) == ["b", "b", "d"]
+
+
+@pytest.mark.parametrize("body", [b'{"a' + b"x" * 20_000, json.dumps({"id": "b", "x": "x" * 20_000}).encode()])
+async def test_a_dead_letter_is_cut_to_what_its_topic_takes(visitor: Visitor, body: bytes) -> None:
+    visitor.log.limit(DLQ, 10_000)
+
+    await visitor.post(body)
+
+    (letter,) = visitor.log.of_topic(DLQ)
+    assert 5000 < letter.batch_bytes <= 10_000
+    assert dict(letter.headers)["truncated"] == str(len(body)).encode()
+
+
+async def test_a_dead_letter_that_finds_no_room_costs_nobody_an_answer(visitor: Visitor) -> None:
+    visitor.log.limit(DLQ, 10)
+
+    assert problem(await visitor.post({"id": "b"})) == (422, "invalid-event")
+    assert (await visitor.post([event(), {"id": "b"}])).status == 202
+
+
 async def test_when_all_are_refused_the_answer_is_422_with_the_same_results(visitor: Visitor) -> None:
     answer = await visitor.post([{"id": "a"}, 1])
 
@@ -130,9 +182,39 @@ async def test_when_all_are_refused_the_answer_is_422_with_the_same_results(visi
     assert [one["status"] for one in body_of(answer)["results"]] == ["rejected", "rejected"]
 
 
-async def test_no_events_are_no_good_events(visitor: Visitor) -> None:
-    assert problem(await visitor.post([])) == (422, "invalid-event")
+@pytest.mark.parametrize("media_type", ["application/json", "application/cloudevents-batch+json"])
+async def test_an_empty_batch_is_no_fault_of_an_event(visitor: Visitor, media_type: str) -> None:
+    answer = await visitor.post([], content_type=media_type)
+
+    assert (answer.status, body_of(answer)) == (202, {"results": []})
     assert visitor.log.records == []
+
+
+UNREADABLE = {
+    "half an emoji": (rb'{"id":"b","data":{"text":"It was gr\ud83d"}}', "malformed-json"),
+    "half an emoji in a name": (rb'{"\udc00":1}', "malformed-json"),
+    "a number beyond all": (b'{"id":"b","data":{"valence":1e400}}', "out-of-range"),
+    "a number that is none": (b'{"id":"b","data":{"valence":NaN}}', "malformed-json"),
+    "too deep": (b"[" * 5000 + b"]" * 5000, "too-deep"),
+    "too large": (b'{"id":"' + b"b" * 33_000 + b'"}', "too-large"),
+    "no UTF-8": (b'{"id":"\xff"}', "malformed-json"),
+    "a comma too many": (b'{"id":"b",}', "malformed-json"),
+}
+
+
+@pytest.mark.parametrize("name", UNREADABLE)
+async def test_each_event_is_judged_alone_whatever_is_wrong_with_its_neighbour(visitor: Visitor, name: str) -> None:
+    unreadable, reason = UNREADABLE[name]
+    good = [json.dumps(event(event_id)).encode() for event_id in ("a", "c")]
+
+    answer = await visitor.post(b"[" + b",".join([good[0], unreadable, good[1]]) + b"]")
+
+    results = body_of(answer)["results"]
+    assert [(one["index"], one["status"]) for one in results] == [(0, "accepted"), (1, "rejected"), (2, "accepted")]
+    assert (results[1]["reason"], results[1]["detail"] != "") == (reason, True)
+    assert len(visitor.log.of_topic(EVENTS)) == 2
+    (letter,) = visitor.log.of_topic(DLQ)
+    assert letter.value == unreadable
 
 
 async def test_an_event_over_its_limit_is_too_large(visitor: Visitor) -> None:

@@ -17,7 +17,7 @@ from schemas.touchpoint import TouchpointRecord
 from services.infra.pseudonyms import pseudonym
 from services.infra.sources import Source
 from services.ingest.judge import Accepted, arrival
-from services.ingest.refusal import Reason, Rejected
+from services.ingest.rejection import Reason, Rejected
 from tests.support.senders import ANONYMOUS, BACKFILL, BROWSER, HASH_KEY, PATIENT, SERVER, data, event, judge_of_test
 
 NOW = datetime(2026, 3, 1, 12, 0, 0, 123456, tzinfo=UTC)
@@ -223,11 +223,27 @@ def test_before_1970_no_key_may_send() -> None:
 
 @pytest.mark.parametrize(
     "time",
-    ["2026-03-01", "2026-03-01T12:00:00", "2026-03-01 12:00:00Z", "2026-02-30T00:00:00Z", "2026-03-01T24:00:00Z",
+    ["2026-03-01", "2026-03-01T12:00:00", "2026-03-01_12:00:00Z", "2026-02-30T00:00:00Z", "2026-03-01T24:00:00Z",
      "2026-03-01T12:00:00+99:99", "10000-01-01T00:00:00Z", "1772366400", "", 1_772_366_400.5, -1, True, "9999-12-31T23:59:59-23:59"],
 )  # fmt: skip
 def test_what_is_no_instant_is_refused(time: object) -> None:
     assert reason(event(time=time)) is Reason.INVALID
+
+
+@pytest.mark.parametrize(
+    ("time", "instant"),
+    [("2026-02-28 23:59:60Z", "2026-03-01T00:00:00Z"), ("2026-03-01 13:00:00+01:00", "2026-03-01T12:00:00Z")],
+)
+def test_a_time_of_happening_and_a_promised_one_are_read_alike(time: str, instant: str) -> None:
+    happened = record(event(time=time))
+    promised = {
+        "id": "e1",
+        "time": instant,
+        "data": data(touchpoint="delivery.delivered", properties={"promised_at": time}),
+    }
+
+    assert happened["time"] == instant
+    assert record(promised)["data"]["properties"] == {"promised_at": time}
 
 
 @pytest.mark.parametrize(
@@ -242,6 +258,7 @@ def test_what_is_no_instant_is_refused(time: object) -> None:
         {"touchpoint": "web.page_viewed", "rating": {"value": 9, "scale": "csat5"}},
         {"stake": 2.1}, {"stake": -0.1}, {"stake": True}, {"stake": "1"}, {"valence": "good"},
         {"touchpoint": "call.answered", "properties": {"wait_seconds": -1}},
+        {"touchpoint": "email.clicked", "properties": {"machine_made": "true"}},
         {"touchpoint": "Web.Page"}, {"touchpoint": "a" * 300}, {"touchpoint": "a..b"}, {"touchpoint": "a\n"},
         {"channel": "WEB"}, {"place": "store"}, {"text": "\0"}, {"text": "x" * 10_000}, {"more": 1},
         {"properties": {"\0": 1}}, {"properties": {"a": {"b": "\0"}}}, {"properties": {"a": 2**64}},
@@ -284,12 +301,23 @@ def test_hostile_values_are_kept_inert(value: str) -> None:
 
 def test_extension_attributes_are_dropped_and_none_can_forge_ours() -> None:
     written = record(
-        event(traceparent="00-x", receivedat="1999-01-01T00:00:00Z", timeorigin="clamped", partitionkey="p")
+        event(
+            traceparent="00-x",
+            knativekafkapartition="3",
+            receivedat="1999-01-01T00:00:00Z",
+            timeorigin="clamped",
+            partitionkey="p",
+        )
     )
 
     assert written["receivedat"] == write_instant(NOW)
     assert written["timeorigin"] == "arrival"
-    assert not {"traceparent", "partitionkey"} & written.keys()
+    assert not {"traceparent", "partitionkey", "knativekafkapartition"} & written.keys()
+
+
+@pytest.mark.parametrize("media_type", ["Application/JSON", "application/json;charset=UTF-8"])
+def test_a_media_type_is_read_in_any_case(media_type: str) -> None:
+    assert record(event(datacontenttype=media_type))["datacontenttype"] == "application/json"
 
 
 def test_an_unknown_touchpoint_is_kept_under_its_own_name() -> None:

@@ -11,19 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from schemas.limits import BODY_BYTES_MAX, DEPTH_MAX, INFLATED_BYTES_MAX
+from services.infra.http.problems import Refused
 from services.ingest.limits import (
-    BODY_BYTES_MAX,
     BUSY,
-    DEPTH_MAX,
     DROPPED_BYTES_MAX,
-    INFLATED_BYTES_MAX,
     TOO_LARGE,
     Budget,
     inflate,
     nests_too_deep,
     read_body,
 )
-from services.ingest.refusal import Refused
 from tests.support.senders import PATIENT
 
 PLENTY = 64 * 1024 * 1024

@@ -1,4 +1,4 @@
-"""What the door says no to: a whole request, or one event of it."""
+"""What is wrong with one event of a request: it is rejected, and becomes a dead letter."""
 
 from __future__ import annotations
 
@@ -6,15 +6,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 
-class Refused(NamedTuple):
-    """A whole request is refused: a row of the table of problems, and perhaps more exact words."""
-
-    slug: str
-    detail: str = ""
-
-
 class Reason(StrEnum):
-    """Why one event is refused; the names of dead letters and of verdicts."""
+    """Why one event is rejected; the names of dead letters and of verdicts."""
 
     MALFORMED = "malformed-json"
     TOO_DEEP = "too-deep"
@@ -28,7 +21,7 @@ class Reason(StrEnum):
 
 
 class Rejected(NamedTuple):
-    """One event is refused; `detail` says what to mend and never repeats the input."""
+    """One event is rejected; `detail` says what to mend and never repeats the input."""
 
     reason: Reason
     detail: str

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import httpx
 
-from services.infra.lifecycle import Limits, bind, serve_http
+from services.infra.http.listening import bind
+from services.infra.http.server import Limits, serve_http
 
 
 class Slow:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from services.infra.kafka.breaker import MISSES_MAX, Breaker, State
+from services.infra.kafka.breaker import MISSES_MAX, Breaker, BreakerState
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_some_misses_in_a_row_open_it_and_a_success_between_them_forgives(breake
 
     breaker.missed("late")
 
-    assert (breaker.admits(), breaker.state, breaker.reason) == (False, State.OPEN, "late")
+    assert (breaker.admits(), breaker.state, breaker.reason) == (False, BreakerState.OPEN, "late")
 
 
 def test_once_the_log_is_seen_one_try_passes_at_a_time(breaker: Breaker) -> None:
@@ -45,7 +45,7 @@ def test_a_try_that_succeeds_closes_it_and_one_that_misses_opens_it_again(breake
     breaker.trip("away")
     breaker.seen()
     breaker.missed("late")
-    assert breaker.state is State.OPEN
+    assert breaker.state is BreakerState.OPEN
 
     breaker.seen()
     breaker.succeeded()
@@ -56,4 +56,4 @@ def test_a_try_that_succeeds_closes_it_and_one_that_misses_opens_it_again(breake
 def test_being_seen_changes_nothing_for_a_closed_one(breaker: Breaker) -> None:
     breaker.seen()
 
-    assert breaker.state is State.CLOSED
+    assert breaker.state is BreakerState.CLOSED
