@@ -22,9 +22,10 @@ from services.state.database import ReadDatabase
 
 log = get_logger(__name__)
 
-LIMITS: Final = Limits(backlog=1024, requests_max=1000, idle_s=75, finish_s=10)
+LIMITS: Final = Limits(backlog=1024, connections_max=4096, requests_max=1000, idle_s=75, unread_s=30, finish_s=10)
 """Requests at once are bounded, because each may hold a person's tallies. An idle connection outlives the usual 60 s of a
-proxy, which so closes first. Requests end within twice the longest deadline of one."""
+proxy, which so closes first; four thousand of them take 40 MiB. The largest page, 150 KiB, takes half a minute over
+the slowest line. Requests end within twice the longest deadline of one."""
 
 
 async def serve(settings: Settings) -> None:

@@ -32,9 +32,10 @@ from services.ingest.metering import Meter
 
 log = structlog.get_logger(__name__)
 
-LIMITS: Final = Limits(backlog=2048, requests_max=None, idle_s=30, finish_s=15)
+LIMITS: Final = Limits(backlog=2048, connections_max=4096, requests_max=None, idle_s=30, unread_s=30, finish_s=15)
 """Bytes in flight bound the requests, not their number. An idle connection is kept longer than a batching client's usual
-pause of 10 s, shorter than a proxy's usual minute. Requests end within three times the deadline of an append."""
+pause of 10 s, shorter than a proxy's usual minute; four thousand of them take 40 MiB. The answer to a full batch, 40
+KiB, takes half a minute over the slowest line. Requests end within three times the deadline of an append."""
 
 YOUNG_OBJECTS_MAX: Final = 25_000
 """A batch of 500 events is some ten thousand objects that die with its answer: collecting in the middle of it is waste

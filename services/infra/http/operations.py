@@ -23,6 +23,9 @@ REQUEST_SECONDS_MAX: Final = 5.0
 CLOSE_SECONDS_MAX: Final = 2.0
 """Open scrapes get this long at shutdown, then they are cut."""
 
+OPEN_MAX: Final = 64
+"""Far more than the scrapers and probes there are: one more, and the longest open goes."""
+
 BACKLOG: Final = 64
 """A handful of scrapers and probes, each with one connection at a time."""
 
@@ -92,6 +95,8 @@ class OperationsServer:
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("a connection is served in a task of its own")
+        if len(self._open) >= OPEN_MAX:
+            self._open.pop(next(iter(self._open))).transport.abort()
         self._open[task] = writer
         try:
             async with asyncio.timeout(REQUEST_SECONDS_MAX):
@@ -99,7 +104,7 @@ class OperationsServer:
         except (TimeoutError, OSError, asyncio.IncompleteReadError):
             pass  # the peer left, or sent nothing in time: there is nobody to answer
         finally:
-            del self._open[task]
+            self._open.pop(task, None)
             writer.close()
 
     async def _answer(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:

@@ -6,13 +6,21 @@ import asyncio
 import socket
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import NamedTuple
+from functools import partial
+from typing import Final, NamedTuple
 
 import uvicorn
 
 from services.infra.http.answer import Application, Receive, Scope, Send, send_answer
 from services.infra.http.problems import Refused, refusal
 from services.infra.http.protocol import DeadlineProtocol
+from services.infra.http.room import Room, connections_allowed
+
+LOOK_S: Final = 1.0
+"""How often answers that nobody reads are looked for; a look at a thousand connections takes a tenth of a millisecond."""
+
+PROBES: Final = frozenset({"/livez", "/readyz"})
+"""Whoever asks these decides whether the process may go on, and an answer costs nothing."""
 
 
 class Limits(NamedTuple):
@@ -20,10 +28,14 @@ class Limits(NamedTuple):
 
     backlog: int
     """Connections the kernel holds while the loop is busy."""
+    connections_max: int
+    """Connections kept at once: for one more, the longest idle goes."""
     requests_max: int | None
-    """Requests and connections at once, above it 503 at once; None where the process bounds its memory otherwise."""
+    """Requests running at once, above it 503 at once; None where the process bounds its memory otherwise."""
     idle_s: int
     """How long a connection without a request is kept."""
+    unread_s: int
+    """How long an answer may wait for its receiver to read it."""
     finish_s: int
     """How long requests under way get when the process is told to stop."""
 
@@ -38,15 +50,11 @@ class _Server(uvicorn.Server):
 
 async def serve_http(app: Application, listener: socket.socket, *, stop: asyncio.Event, limits: Limits) -> None:
     """Serve until `stop` is set, then finish the requests under way."""
-
-    def crowd() -> int:
-        """Count what is served, this request and its connection among it."""
-        return max(len(server.server_state.tasks), len(server.server_state.connections))
-
+    room = Room(connections_allowed(limits.connections_max))
     server = _Server(
         uvicorn.Config(
-            bounded(app, crowd=crowd, most=limits.requests_max),
-            http=DeadlineProtocol,
+            bounded(app, running=lambda: len(server.server_state.tasks), most=limits.requests_max),
+            http=partial(DeadlineProtocol, room=room),  # type: ignore[arg-type]  # called like the class it makes
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -64,19 +72,29 @@ async def serve_http(app: Application, listener: socket.socket, *, stop: asyncio
         server.should_exit = True
 
     async with asyncio.TaskGroup() as tasks:
-        ending = tasks.create_task(end())
+        beside = [tasks.create_task(end()), tasks.create_task(_look_after(room, unread_s=limits.unread_s))]
         await server.serve(sockets=[listener])
-        ending.cancel()
+        for task in beside:
+            task.cancel()
 
 
-def bounded(app: Application, *, crowd: Callable[[], int], most: int | None) -> Application:
-    """Answer 503 at once while the crowd is larger than `most`; None leaves the application as it is."""
+async def _look_after(room: Room, *, unread_s: float) -> None:
+    while True:
+        await asyncio.sleep(LOOK_S)
+        room.abort_unread(seconds_max=unread_s)
+
+
+def bounded(app: Application, *, running: Callable[[], int], most: int | None) -> Application:
+    """Answer 503 at once while more requests run than `most`, this one among them; None leaves the application as it is.
+
+    Probes are always answered.
+    """
     if most is None:
         return app
     busy = refusal(Refused("unavailable")).with_headers({"Connection": "close"})
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
-        if crowd() <= most:
+        if running() <= most or scope["path"] in PROBES:
             await app(scope, receive, send)
         else:
             await send_answer(busy, send)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import subprocess
 import sys
 import time
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import asyncpg
@@ -166,6 +168,42 @@ def test_many_requests_at_once_on_one_connection_are_answered_in_turn(api: ApiPr
         said = b"".join(iter(lambda: several.recv(10_000), b""))
 
     assert re.findall(rb"HTTP/1\.1 (\d+)", said) == [b"405", b"200"]
+
+
+IDLE = 1000
+
+
+def test_a_thousand_idle_connections_shut_neither_the_api_nor_its_probes(api: ApiProcess) -> None:
+    allow_files(IDLE + 200)
+    with ExitStack() as stack:
+        for _ in range(IDLE):
+            stack.enter_context(socket.create_connection(("127.0.0.1", api.port), timeout=ANSWER_S_MAX))
+
+        answered = get(api).status_code
+        probes = [httpx.get(f"{url}{path}").status_code for url in (api.url, api.operations_url) for path in PROBES]
+
+    assert answered == 200
+    assert probes == [200] * 4
+
+
+def test_a_thousand_idle_connections_shut_the_operators_port_to_nobody(api: ApiProcess) -> None:
+    allow_files(IDLE + 200)
+    with ExitStack() as stack:
+        for _ in range(IDLE):
+            stack.enter_context(socket.create_connection(("127.0.0.1", api.metrics_port), timeout=ANSWER_S_MAX))
+
+        assert httpx.get(f"{api.operations_url}/livez").status_code == 200
+        assert get(api).status_code == 200
+
+
+PROBES = ("/livez", "/readyz")
+
+
+def allow_files(needed: int) -> None:
+    """Let this process hold so many descriptors; many systems start with 1,024."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < needed:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
 def test_bytes_that_are_no_request_get_a_problem_and_cost_no_other(api: ApiProcess) -> None:

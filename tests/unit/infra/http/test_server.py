@@ -29,7 +29,7 @@ class Slow:
 @asynccontextmanager
 async def served(app: Slow, *, requests_max: int | None) -> AsyncIterator[httpx.AsyncClient]:
     stop = asyncio.Event()
-    limits = Limits(backlog=16, requests_max=requests_max, idle_s=5, finish_s=5)
+    limits = Limits(backlog=16, connections_max=64, requests_max=requests_max, idle_s=5, unread_s=5, finish_s=5)
     listener = bind(host="127.0.0.1", port=0, backlog=limits.backlog)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     serving = asyncio.create_task(serve_http(app, listener, stop=stop, limits=limits))
