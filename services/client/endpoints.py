@@ -19,7 +19,7 @@ READ: Final = "read"
 """The name in connection.json of the key that may read scores."""
 
 
-class Door(NamedTuple):
+class Endpoint(NamedTuple):
     """An address, a key that opens it, and the directory that remembers what was done there."""
 
     url: str
@@ -27,10 +27,10 @@ class Door(NamedTuple):
     data: Path
 
 
-def find_ingest(data: Path | None, *, key: str) -> Door:
-    """Find the door for events; `key` is the name of the stack's own key to use.
+def find_ingest(data: Path | None, *, key: str) -> Endpoint:
+    """Return the endpoint for events; `key` is the name of the stack's own key to use.
 
-    TACTUS_WRITE_KEY without a data directory means the door that TACTUS_INGEST__HOST and __PORT name; with one it
+    TACTUS_WRITE_KEY without a data directory means the endpoint that TACTUS_INGEST__HOST and __PORT name; with one it
     stands in where the stack tells no keys. Raises ConfigurationError, with what to do, when there is no stack or
     no key.
     """
@@ -38,21 +38,21 @@ def find_ingest(data: Path | None, *, key: str) -> Door:
     if data is None and settings.write_key is not None:
         return _configured(settings.ingest, settings.write_key)
     stack = _stack(data, setting=WRITE_KEY)
-    return Door(stack.ingest, _key(stack, key, settings.write_key, WRITE_KEY), stack.data)
+    return Endpoint(stack.ingest, _key(stack, key, settings.write_key, WRITE_KEY), stack.data)
 
 
-def find_api(data: Path | None) -> Door:
-    """Find the door for scores; the same rules as find_ingest's, with TACTUS_READ_KEY."""
+def find_api(data: Path | None) -> Endpoint:
+    """Return the endpoint for scores; the same rules as find_ingest's, with TACTUS_READ_KEY."""
     settings = read_settings()
     if data is None and settings.read_key is not None:
         return _configured(settings.api, settings.read_key)
     stack = _stack(data, setting=READ_KEY)
-    return Door(stack.api, _key(stack, READ, settings.read_key, READ_KEY), stack.data)
+    return Endpoint(stack.api, _key(stack, READ, settings.read_key, READ_KEY), stack.data)
 
 
-def _configured(part: IngestSettings | ApiSettings, key: SecretStr) -> Door:
+def _configured(part: IngestSettings | ApiSettings, key: SecretStr) -> Endpoint:
     url = f"http://{reached_at(part.host)}:{part.port}"
-    return Door(url, key.get_secret_value(), DEFAULT_DATA.absolute())
+    return Endpoint(url, key.get_secret_value(), DEFAULT_DATA.absolute())
 
 
 def _stack(data: Path | None, *, setting: str) -> Connection:

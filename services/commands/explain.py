@@ -54,9 +54,12 @@ def run(customer: str, *, at: str | None, data: Path | None) -> int:
     """Print the explanation; 0 when there is one, 1 when the reason why not was printed."""
     kind, value = identity_of_subject(customer)
     try:
-        door = find_api(data)
+        endpoint = find_api(data)
         with httpx.Client(
-            base_url=door.url, headers={"Authorization": f"Bearer {door.key}"}, timeout=TIMEOUT_S, trust_env=False
+            base_url=endpoint.url,
+            headers={"Authorization": f"Bearer {endpoint.key}"},
+            timeout=TIMEOUT_S,
+            trust_env=False,
         ) as client:
             explained = ask(client, f"{kind}:{value}", at=at)
     except TactusError as error:

@@ -1,4 +1,4 @@
-"""`tactus send`: put one event, or a few from a file, through the door and print the verdict."""
+"""`tactus send`: put one event, or a few from a file, through the door and print the reply."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ import msgspec
 
 from schemas.instant import write_instant
 from schemas.touchpoint import TYPE, identity_of_subject
-from services.client.endpoints import Door, find_ingest
-from services.client.events import Outgoing, Verdict, batches, open_client
+from services.client.endpoints import Endpoint, find_ingest
+from services.client.events import Outgoing, Reply, batches, open_client
 from services.commands.recording import UNREADABLE
 from services.core.instants import instant_of
 from services.infra.clock import SystemClock
@@ -50,14 +50,14 @@ class Described:
 def run(what: Described | Path | None, *, data: Path | None) -> int:
     """Send what is described, or the JSON of a file (`-` is stdin), or the example; 0 when all was accepted."""
     try:
-        verdicts = asyncio.run(_send(events_of(what), find_ingest(data, key="server")))
+        replies = asyncio.run(_send(events_of(what), find_ingest(data, key="server")))
     except KeyboardInterrupt:
         return 130
     except TactusError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.writelines(_told(verdict) for verdict in verdicts)
-    return 0 if all(verdict.accepted for verdict in verdicts) else 1
+    sys.stdout.writelines(_told(reply) for reply in replies)
+    return 0 if all(reply.accepted for reply in replies) else 1
 
 
 def events_of(what: Described | Path | None) -> list[Outgoing]:
@@ -71,15 +71,15 @@ def events_of(what: Described | Path | None) -> list[Outgoing]:
     return [example]
 
 
-async def _send(events: Sequence[Outgoing], door: Door) -> list[Verdict]:
-    async with open_client(url=door.url, key=door.key, connections=1) as client:
-        return [verdict for batch in batches(events) for verdict in await client.send(batch)]
+async def _send(events: Sequence[Outgoing], endpoint: Endpoint) -> list[Reply]:
+    async with open_client(url=endpoint.url, key=endpoint.key, connections=1) as client:
+        return [reply for batch in batches(events) for reply in await client.send(batch)]
 
 
-def _told(verdict: Verdict) -> str:
-    if verdict.accepted:
-        return f"accepted {verdict.id}: durable in the {verdict.durable or 'log'}\n"
-    return f"rejected {verdict.id}: {verdict.reason}\n"
+def _told(reply: Reply) -> str:
+    if reply.accepted:
+        return f"accepted {reply.id}: durable in the {reply.durable or 'log'}\n"
+    return f"rejected {reply.id}: {reply.reason}\n"
 
 
 def _body(described: Described) -> dict[str, object]:

@@ -16,8 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemas.topics import EVENT_TOPICS
 from services.client.connection import Connection
 from services.client.events import EventsClient, Outgoing, batches
-from services.client.outcome import Outcome
 from services.client.scores import ScoresClient
+from services.client.sending import Sending
 from services.core.instants import instant_of
 from services.demo.board import Board
 from services.demo.counts import Counts
@@ -71,7 +71,7 @@ class Demonstration:
     began_s: float
     stop: asyncio.Event
     traffic: Traffic = field(default_factory=Traffic)
-    outcome: Outcome = field(default_factory=Outcome)
+    sending: Sending = field(default_factory=Sending)
     _due: asyncio.Queue[tuple[str, int]] = field(default_factory=asyncio.Queue)
     _waiting: set[str] = field(default_factory=set)
     _latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=PROBES_KEPT))
@@ -89,7 +89,7 @@ class Demonstration:
             counts = await self._settle()
             await self._tell(self.status.phase)
             self.screen.say(
-                f"Refused at the door, each with its reason: {self.outcome.rejected} of {self.outcome.sent} sent"
+                f"Rejected at the door, each with its reason: {self.sending.rejected} of {self.sending.sent} sent"
             )
             for task in shown:
                 task.cancel()
@@ -99,8 +99,8 @@ class Demonstration:
         """Where the counts differ from what the shop knows it sent."""
         expected = self.traffic.expected
         findings = counts.findings(expected, repeated=self.client.repeated)
-        if self.outcome.rejected != expected.refused:
-            findings.append(f"refused at the door is {self.outcome.rejected}, and should be {expected.refused}")
+        if self.sending.rejected != expected.rejected:
+            findings.append(f"rejected at the door is {self.sending.rejected}, and should be {expected.rejected}")
         return findings
 
     async def _send_history(self) -> None:
@@ -153,9 +153,9 @@ class Demonstration:
             self._mark(happening.customer.identity)
 
     async def _post(self, batch: Sequence[Outgoing]) -> None:
-        self.outcome.sent += len(batch)
-        self.outcome.judge(await self.client.send(batch))
-        self.status.accepted = self.outcome.accepted
+        self.sending.sent += len(batch)
+        self.sending.take(await self.client.send(batch))
+        self.status.accepted = self.sending.accepted
 
     def _mark(self, identity: str) -> None:
         """Read this customer's score soon: an event of theirs is in the log."""
@@ -242,7 +242,7 @@ class Demonstration:
         outcomes = await read_outcomes(self.connection.metrics["api"][0])
         ends = await log_ends(self.connection.kafka, EVENT_TOPICS)
         return Counts(
-            accepted=self.outcome.accepted,
+            accepted=self.sending.accepted,
             in_log=sum(end - earliest for earliest, end in ends.values()),
             outcomes=outcomes,
         )

@@ -163,7 +163,7 @@ def test_a_demo_of_twenty_seconds_tells_its_story_and_its_counts_add_up(folder: 
     assert told["recovery"][0] >= 5
     assert told["recovery"][1] > 4
     assert re.search(r"First score after [\d.]+ s", said)
-    assert re.search(r"Refused at the door, each with its reason: [1-9]\d* of \d+ sent", said)
+    assert re.search(r"Rejected at the door, each with its reason: [1-9]\d* of \d+ sent", said)
     assert re.search(r"Open http://127\.0\.0\.1:\d+", said)
     assert len(demo.ports) >= 7
     assert demo.left() == []

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from services.client.connection import Connection
-from services.client.endpoints import Door, find_api, find_ingest
+from services.client.endpoints import Endpoint, find_api, find_ingest
 from services.infra.errors import ConfigurationError
 
 KEYS = {"server": "s", "backfill": "b", "read": "r"}
@@ -28,8 +28,8 @@ def stack_in(folder: Path, *, keys: dict[str, str]) -> Path:
 def test_a_stacks_own_keys_open_its_doors(tmp_path: Path) -> None:
     data = stack_in(tmp_path, keys=KEYS)
 
-    assert find_ingest(data, key="backfill") == Door("http://127.0.0.1:1", "b", data)
-    assert find_api(data) == Door("http://127.0.0.1:2", "r", data)
+    assert find_ingest(data, key="backfill") == Endpoint("http://127.0.0.1:1", "b", data)
+    assert find_api(data) == Endpoint("http://127.0.0.1:2", "r", data)
 
 
 def test_without_a_data_directory_the_settings_name_the_doors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
