@@ -57,7 +57,10 @@ class Traffic:
     def expected(self) -> Expected:
         """What must become of everything sent so far."""
         return Expected(
-            applied=self._mixed + self._plain, duplicate=self._duplicate, conflict=self._conflict, rejected=self._rejected
+            applied=self._mixed + self._plain,
+            duplicate=self._duplicate,
+            conflict=self._conflict,
+            rejected=self._rejected,
         )
 
     def mix(self, happenings: Iterable[Happening]) -> Iterator[Outgoing]:
