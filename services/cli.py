@@ -24,7 +24,9 @@ app = typer.Typer(
 topics = typer.Typer(help="The log's topics.", no_args_is_help=True)
 catalogue = typer.Typer(help="The touchpoints and their weights.", no_args_is_help=True)
 app.add_typer(topics, name="topics")
+keys = typer.Typer(help="The keys that were generated for a stack.", no_args_is_help=True)
 app.add_typer(catalogue, name="catalogue")
+app.add_typer(keys, name="keys")
 
 
 class Bench(StrEnum):
@@ -210,6 +212,17 @@ def catalogue_show(override: Override = None, language: Annotated[str, typer.Opt
 
     chosen = override or read_settings().catalogue
     typer.echo(show(override=chosen, language=language))
+
+
+@keys.command("show")
+def keys_show(
+    name: Annotated[str | None, typer.Argument(help="server, browser, till, backfill or read: that key alone.")] = None,
+    data: Data = None,
+) -> None:
+    """Print the generated keys that open something; never the hash key."""
+    from services.commands import keys as command
+
+    raise SystemExit(command.run(name, data=data))
 
 
 def main() -> None:
