@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.e2e]
 MUTANTS = Path(__file__).parent / "mutants"
 SEED = 11
 LOAD = ("--rate", "500", "--events", "4000", "--seconds", "30", "--poison-every", "0.5")
-OTHER_GROUP = {"TACTUS_FAULT_GROUP": "tactus-zombie"}
+OTHER_GROUP = {"FAULT_GROUP": "tactus-zombie"}
 
 
 async def owns_everything(cluster: Cluster, worker: Worker) -> bool:

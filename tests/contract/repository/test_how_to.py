@@ -34,5 +34,7 @@ def test_a_sources_file_filled_in_as_the_page_says_is_taken(tmp_path: Path) -> N
     shop, website = sources.source("the shop's key"), sources.source("the website's key")
     assert shop is not None
     assert website is not None
-    assert website.origins == ("https://shop.example",)
+    assert website.serves_pages_of("https://shop.example")
+    assert not website.serves_pages_of("https://other.example")
+    assert not website.may_send("order.completed")
     assert sources.reader("the CRM's key") is not None
