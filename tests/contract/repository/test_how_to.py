@@ -5,11 +5,14 @@ from pathlib import Path
 
 import pytest
 
+from services.core.valence import Scale
+from services.infra.catalogue.reading import CATALOGUE_FILE, check, read_catalogue
 from services.infra.errors import ConfigurationError
 from services.infra.sources import digest, load_sources
 
 ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "how-to" / "keys-and-sources.md").read_text(encoding="utf-8")
+HOW_TO = ROOT / "docs" / "how-to"
+PAGE = (HOW_TO / "keys-and-sources.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
 
 
@@ -38,3 +41,19 @@ def test_a_sources_file_filled_in_as_the_page_says_is_taken(tmp_path: Path) -> N
     assert not website.serves_pages_of("https://other.example")
     assert not website.may_send("order.completed")
     assert sources.reader("the CRM's key") is not None
+
+
+def test_the_catalogue_of_the_page_on_touchpoints_is_in_order_and_does_what_it_says(tmp_path: Path) -> None:
+    page = (HOW_TO / "own-touchpoints.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "own.yaml"
+    path.write_text(example, encoding="utf-8")
+
+    file = read_catalogue(CATALOGUE_FILE, override=path)
+
+    assert ", 1 of them of " in check(path)
+    assert file.catalogue.entry("workshop.attended").valence == Scale("stars5")
+    assert file.catalogue.entry("workshop.attended").stage == "loyalty"
+    assert file.catalogue.entry("pos.queue_waited").weight == 1.2
+    assert file.labels["en"].touchpoints["pos.queue_waited"] == "Wait at the counter"
+    assert file.catalogue.parameters.half_life_days == 45
