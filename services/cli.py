@@ -16,7 +16,6 @@ from services.infra.errors import TactusError
 
 app = typer.Typer(
     name="tactus",
-    help="Turns what happens at every touchpoint into a live, explainable experience score.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -39,6 +38,25 @@ class Bench(StrEnum):
 
 Data = Annotated[Path | None, typer.Option("--data", help="The directory of the stack.")]
 Override = Annotated[Path | None, typer.Option(help="A YAML file that overrides parts of the catalogue.")]
+Language = Annotated[str, typer.Option("--lang", "--language", help="en or pl.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"tactus {version('tactus')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Turn what happens at every touchpoint into a live, explainable experience score."""
 
 
 @app.command()
@@ -147,12 +165,13 @@ def replay(
 def explain(
     customer: Annotated[str, typer.Argument(help="kind:value, or the bare id of a customer.")],
     at: Annotated[str | None, typer.Option(help="Any past time, RFC 3339.")] = None,
+    language: Language = "en",
     data: Data = None,
 ) -> None:
     """Show a customer's score and the reasons for it."""
     from services.commands import explain as command
 
-    raise SystemExit(command.run(customer, at=at, data=data))
+    raise SystemExit(command.run(customer, at=at, language=language, data=data))
 
 
 @app.command()
@@ -205,7 +224,7 @@ def catalogue_check(override: Override = None) -> None:
 
 
 @catalogue.command("show")
-def catalogue_show(override: Override = None, language: Annotated[str, typer.Option(help="en or pl.")] = "en") -> None:
+def catalogue_show(override: Override = None, language: Language = "en") -> None:
     """Print the touchpoints with their weights."""
     from services.infra.catalogue.reading import show
     from services.infra.settings import read_settings
