@@ -73,11 +73,16 @@ def demo(
     customers: Annotated[int, typer.Option(min=5, max=10_000, help="Customers of the shop.")] = 40,
     rate: Annotated[float, typer.Option(min=0.5, max=1000, help="Events a second.")] = 20,
     browser: Annotated[bool, typer.Option(help="Open what there is to see in a browser.")] = True,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the data at the end, and say where.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Draw the run to this SVG file.")] = None,
 ) -> None:
     """Run the stack with a simulated shop, and watch scores move."""
     from services.demo import command
 
-    raise SystemExit(command.run(seconds, customers, rate, browser))
+    options = command.Options(
+        seconds=seconds, customers=customers, rate=rate, browser=browser, keep=keep, picture=picture
+    )
+    raise SystemExit(command.run(options))
 
 
 @app.command()

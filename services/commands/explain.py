@@ -15,7 +15,7 @@ from rich.console import Console
 from schemas.readapi import CustomerAnswer, ReceiptAnswer
 from schemas.touchpoint import identity_of_subject
 from services.client.endpoints import Endpoint, find_api
-from services.commands.explanation import Explained, Explanation
+from services.commands.explanation import FULL, Explained, Explanation
 from services.infra.errors import ConfigurationError, InvalidEventError, TactusError, UnavailableError
 from services.infra.settings import read_settings
 
@@ -35,7 +35,7 @@ def run(customer: str, *, at: str | None, language: str, data: Path | None) -> i
     """Print the explanation; 0 when there is one, 1 when the reason why not was printed."""
     kind, value = identity_of_subject(customer)
     try:
-        explanation = Explanation.in_language(language, override=read_settings().catalogue)
+        explanation = Explanation.in_language(language, override=read_settings().catalogue, detail=FULL)
         explained = ask(find_api(data), f"{kind}:{value}", at=at)
     except TactusError as error:
         sys.stderr.write(f"tactus explain: {error}\n")

@@ -19,11 +19,19 @@ from services.commands.explain_words import WORDS, Words
 from services.core.scoring import band
 from services.infra.catalogue.reading import Labels, labels
 
-LEAVES_MAX: Final = 12
-"""What fits on a screen; the rest is one line."""
 
-EVENTS_MAX: Final = 3
-"""The newest events shown behind a leaf; the journey has them all."""
+class Detail(NamedTuple):
+    """How much is shown: reasons, of which the rest is one line, and the newest events behind each."""
+
+    leaves: int
+    events: int
+
+
+FULL: Final = Detail(leaves=12, events=3)
+"""What fits on a screen or two; the receipt and the journey have it all."""
+
+SHORT: Final = Detail(leaves=5, events=0)
+"""For beside something else."""
 
 STYLES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -50,12 +58,13 @@ class Explanation:
 
     words: Words
     labels: Labels
+    detail: Detail
 
     @classmethod
-    def in_language(cls, language: str, *, override: Path | None) -> Self:
+    def in_language(cls, language: str, *, override: Path | None, detail: Detail) -> Self:
         """Explain in this language, with a deployment's own labels; raises ConfigurationError when there is none."""
         known = labels(language, override=override)
-        return cls(words=WORDS[language], labels=known)
+        return cls(words=WORDS[language], labels=known, detail=detail)
 
     def show(self, console: Console, explained: Explained) -> None:
         """Print a score, its windows, its stages, its reasons, and the sum of them."""
@@ -69,7 +78,7 @@ class Explanation:
         console.print()
         console.print(self._stages(score.dimensions.get("stage", {})))
         console.print()
-        shown, rest = receipt.leaves[:LEAVES_MAX], receipt.leaves[LEAVES_MAX:]
+        shown, rest = receipt.leaves[: self.detail.leaves], receipt.leaves[self.detail.leaves :]
         points = [leaf.points for leaf in shown] + [sum(leaf.points for leaf in rest)]
         tenths = add_up(points, start=receipt.prior, total=receipt.score)
         console.print(self._reasons(shown, rest, tenths))
@@ -152,10 +161,10 @@ class Explanation:
         return table
 
     def _latest(self, leaf: ReceiptLeaf) -> Iterator[str]:
-        for event in leaf.latest[:EVENTS_MAX]:
+        for event in leaf.latest[: self.detail.events]:
             yield f"{_time(event.occurred_at)}  {event.source} {event.id}"
-        older = leaf.events - min(len(leaf.latest), EVENTS_MAX)
-        if older:
+        older = leaf.events - min(len(leaf.latest), self.detail.events)
+        if older and self.detail.events:
             yield self.words.more.format(older)
 
 

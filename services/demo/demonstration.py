@@ -6,7 +6,7 @@ import asyncio
 import statistics
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -70,8 +70,11 @@ class Demonstration:
     seconds: float | None
     began_s: float
     stop: asyncio.Event
+    ended: Callable[[Phase], None]
+    """Called when a phase is over and told, before the next one begins."""
     traffic: Traffic = field(default_factory=Traffic)
     sending: Sending = field(default_factory=Sending)
+    _hardest: str | None = None
     _due: asyncio.Queue[tuple[str, int]] = field(default_factory=asyncio.Queue)
     _waiting: set[str] = field(default_factory=set)
     _latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=PROBES_KEPT))
@@ -94,6 +97,11 @@ class Demonstration:
             for task in shown:
                 task.cancel()
         return counts
+
+    def example(self) -> str | None:
+        """Whose score is worth an explanation: whom the outage took most from, else who moved last."""
+        latest = self.board.rows(1)
+        return self._hardest or (latest[0].customer if latest else None)
 
     def findings(self, counts: Counts) -> list[str]:
         """Where the counts differ from what the shop knows it sent."""
@@ -131,6 +139,7 @@ class Demonstration:
 
     async def _enter(self, phase: Phase) -> None:
         await self._tell(self.status.phase)
+        self.ended(self.status.phase)
         self.status.phase = phase
         self.board.begin(phase)
         self.screen.say(f"Phase: {phase}")
@@ -143,6 +152,8 @@ class Demonstration:
         names = sorted({customer.identity for customer in reached})
         for name in names[:WATCHED_MAX]:
             await self._read(name)
+        if phase is Phase.OUTAGE:
+            self._hardest = self.board.fallen_most(phase, names)
         told = self.board.told(phase, names, now=self.board.scores())
         self.screen.say(f"The {phase} reached {told.customers} customers: {told.points:+.1f} points on average")
 

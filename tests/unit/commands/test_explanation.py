@@ -12,14 +12,14 @@ from rich.console import Console
 from schemas.readapi import Change, CustomerAnswer, LatestEvent, ReceiptAnswer, ReceiptLeaf
 from schemas.score import Cell, Windows
 from services.commands.explain_words import WORDS
-from services.commands.explanation import EVENTS_MAX, LEAVES_MAX, Explained, Explanation, add_up
+from services.commands.explanation import FULL, SHORT, Detail, Explained, Explanation, add_up
 from services.core.scoring import BANDS
 from services.infra.catalogue.reading import LANGUAGES
 
 AT = "2026-03-01T12:00:00Z"
 CELL = Cell(score=50.0, confidence=0.0)
 STAGES = {"support": Cell(score=21.04, confidence=0.6), "awareness": Cell(score=71.26, confidence=0.04)}
-EN = Explanation.in_language("en", override=None)
+EN = Explanation.in_language("en", override=None, detail=FULL)
 
 
 def explained(points: list[float], *, customer: str = "customer:c1", events: int = 1) -> Explained:
@@ -59,14 +59,14 @@ def explained(points: list[float], *, customer: str = "customer:c1", events: int
     return Explained(score, receipt)
 
 
-def printed(what: Explained, *, width: int = 80, language: str = "en") -> list[str]:
+def printed(what: Explained, *, width: int = 80, language: str = "en", detail: Detail = FULL) -> list[str]:
     stream = io.StringIO()
-    explanation = Explanation.in_language(language, override=None)
+    explanation = Explanation.in_language(language, override=None, detail=detail)
     explanation.show(Console(file=stream, width=width, highlight=False, markup=False, emoji=False), what)
     return stream.getvalue().splitlines()
 
 
-@given(st.lists(st.floats(-10, 10), min_size=1, max_size=LEAVES_MAX + 1))
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=FULL.leaves + 1))
 def test_rounded_points_add_up_to_the_rounded_score(points: list[float]) -> None:
     total = 50 + sum(points)
 
@@ -91,7 +91,7 @@ def test_an_explanation_names_score_windows_stages_reasons_and_the_events_behind
     assert "last 24 hours   50.0  confidence 0 %" in text
     assert "−12.5" in text
     assert "2026-03-01 12:00 UTC  shop/orders event-0-0" in text
-    assert f"and {5 - EVENTS_MAX} more" in text
+    assert f"and {5 - FULL.events} more" in text
     assert lines[-1] == "50.0 − 12.5 + 4.3 = 41.8"
 
 
@@ -106,7 +106,7 @@ def test_the_stages_stand_in_the_order_of_the_journey_with_their_bands() -> None
 
 
 def test_an_explanation_in_polish_has_polish_words_and_commas() -> None:
-    text = "\n".join(printed(explained([-12.5, 4.25] + [1.0] * LEAVES_MAX, events=5), language="pl"))
+    text = "\n".join(printed(explained([-12.5, 4.25] + [1.0] * FULL.leaves, events=5), language="pl"))
 
     assert "Wynik 53,8 przeciętny, plus minus 12, pewność 50 %" in text
     assert "Zmiana w ciągu 7 dni −3,2, istotna" in text
@@ -135,10 +135,18 @@ def test_nothing_is_wider_than_the_screen(width: int) -> None:
 
 
 def test_reasons_beyond_a_screenful_are_one_line() -> None:
-    lines = printed(explained([-1.0] * (LEAVES_MAX + 8)))
+    lines = printed(explained([-1.0] * (FULL.leaves + 8)))
 
     assert any("8 other reasons" in line and "−8.0" in line for line in lines)
     assert " ".join(" ".join(lines).split()).endswith("− 8.0 = 30.0")
+
+
+def test_a_short_explanation_has_fewer_reasons_and_no_events() -> None:
+    lines = printed(explained([-1.0] * 8, events=5), detail=SHORT)
+
+    assert any("3 other reasons" in line and "−3.0" in line for line in lines)
+    assert not any("event-" in line or "more" in line for line in lines)
+    assert lines[-1].endswith("− 3.0 = 42.0")
 
 
 def test_a_customer_of_whom_nothing_is_seen_is_said_so() -> None:
