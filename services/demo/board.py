@@ -9,6 +9,9 @@ from typing import Final, NamedTuple
 from services.client.scores import Receipt, Score
 from services.demo.shop import Phase
 
+POINTS_MIN: Final = 0.5
+"""A smaller move is not worth a word."""
+
 
 class Share(NamedTuple):
     """What a touchpoint has in a score, and the events behind it."""
@@ -117,12 +120,13 @@ class Board:
 
 
 def _row(watched: _Watched) -> Row:
-    """The reasons are those of the change; where there is none, those of the score as a whole."""
+    """The reasons are those of the change; where there is none to speak of, those of the score as a whole."""
     score = watched.score
     change = score.score - watched.base
-    cause = _cause(watched.base_shares, watched.shares, change=change) if change else None
-    if cause is None and not change:
+    if abs(change) < POINTS_MIN:
         cause = _cause({}, watched.shares, change=sum(share.points for share in watched.shares.values()))
+    else:
+        cause = _cause(watched.base_shares, watched.shares, change=change)
     return Row(score.customer, score.score, score.band, change, cause)
 
 

@@ -13,7 +13,7 @@ import time
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
@@ -120,11 +120,7 @@ def _tell_end(options: Options, ending: Ending, *, data: Path, console: Console)
     picture = Picture("make demo")
     if ending.table is not None:
         picture.draw(ending.table)
-    if ending.explained is not None:
-        picture.draw(f"$ tactus explain {ending.explained.score.customer}")
-        explanation.show(picture.console, ending.explained)
     if ending.counts is not None:
-        picture.draw("")
         picture.draw(ending.counts.line())
     picture.write(options.picture)
 
@@ -188,7 +184,8 @@ async def _show(
 
     def ended(phase: Phase) -> None:
         if phase is Phase.OUTAGE:
-            ending.table = frame(board, status, names, rows=ROWS, width=WIDTH)
+            # The address and the command are of this run only: nobody who sees the picture can use them.
+            ending.table = frame(board, replace(status, address="", command=""), names, rows=ROWS, width=WIDTH)
 
     async with (
         open_client(url=connection.ingest, key=_key_of(connection, "server"), connections=2) as client,

@@ -1,4 +1,4 @@
-"""A picture of a demo's run, as a terminal showed it: the table at the end of the outage, an explanation, the counts."""
+"""A picture of a demo's run, as a terminal showed it: the table at the end of the outage, and the counts."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from rich.console import Console, RenderableType
 
 from services.infra.errors import ConfigurationError
 
-WIDTH: Final = 96
-"""As wide as a page shows it without making it smaller."""
+WIDTH: Final = 104
+"""The line of counts fits."""
 
 ROWS: Final = 12
 """Customers in the picture: enough to see that some fall and others stay."""

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from services.commands.explanation import STYLES
-from services.demo.board import Board, Cause, Row
+from services.demo.board import POINTS_MIN, Board, Cause, Row
 from services.demo.shop import Phase
 
 FRAMES_PER_S: Final = 4
@@ -23,9 +23,6 @@ FRAMES_PER_S: Final = 4
 
 LINES_PER_S: Final = 5
 """What a person reading a log can follow."""
-
-POINTS_MIN: Final = 0.5
-"""A smaller move is not worth a line."""
 
 ROWS_MIN: Final = 5
 HEADER_ROWS: Final = 6
@@ -174,10 +171,11 @@ def frame(board: Board, status: Status, labels: Mapping[str, str], *, rows: int,
         score, named = Text(f"{row.score:.1f}", style), Text(row.band, style)
         table.add_row(_name(row), score, _arrow(row.change), named, why, points)
     head = Text.assemble((f" {status.phase} ", PHASE_STYLES[status.phase]), f"  {status.line()}")
-    lines = [head, Text(status.address, "dim"), Text(status.command, "dim")]
-    for line in lines:
+    above = [head, Text(status.address, "dim")] if status.address else [head]
+    below = [Text(status.command, "dim")] if status.command else []
+    for line in (*above, *below):
         line.truncate(width)
-    return Group(head, lines[1], table, lines[2])
+    return Group(*above, table, *below)
 
 
 def _name(row: Row) -> str:
