@@ -116,7 +116,7 @@ async def progress(stack: Stack) -> list[Finding]:
         standings, unowned = await _standings(stack)
     findings = [judge_progress(standings, unowned=unowned)]
     for standing in standings:
-        findings += judge_standing(standing)
+        findings += judge_standing(standing, accept=f"tactus topics accept {standing.name}{stack.option}")
     return [*findings, judge_conservation([standing for standing in standings if standing.counted])]
 
 
@@ -147,17 +147,18 @@ def judge_progress(standings: list[Standing], *, unowned: int) -> Finding:
     return Finding(Level.OK, "progress", f"{waiting} records wait to be read")
 
 
-def judge_standing(standing: Standing) -> list[Finding]:
-    """Find what is wrong with one partition by itself."""
+def judge_standing(standing: Standing, *, accept: str) -> list[Finding]:
+    """Find what is wrong with one partition by itself; `accept` is the command that takes it as it is."""
     state, findings = standing.state, []
-    accept = f"if that is right, `tactus topics accept {standing.name}`"
     if state.next > standing.end:
         text = f"{standing.name} ends at {standing.end}, before {state.next}, where the workers stand: it was made anew"
-        findings.append(Finding(Level.ERROR, "progress", text, f"restore the topic; {accept}"))
+        findings.append(Finding(Level.ERROR, "progress", text, f"restore the topic, or if that is right: {accept}"))
     if state.lost > state.lost_accepted or state.next < standing.first:
         count = max(state.lost - state.lost_accepted, standing.first - state.next)
         text = f"{standing.name}: retention removed {count} records before they were read"
-        findings.append(Finding(Level.ERROR, "loss", text, f"lengthen the topic's retention; {accept}"))
+        findings.append(
+            Finding(Level.ERROR, "loss", text, f"lengthen the topic's retention; go on without them: {accept}")
+        )
     passed, outcomes = state.account
     if standing.counted and (gap := state.account.gap):
         text = f"{standing.name}: {passed} records passed, {outcomes.total} accounted for, difference {gap}"

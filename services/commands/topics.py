@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from schemas.topics import DLQ, EVENT_TOPICS
-from services.client.connection import find_connection
+from services.client.connection import DEFAULT_DATA, FILE, find_connection
 from services.infra.errors import ConfigurationError
 from services.infra.kafka import log_ends, read_marks
 from services.infra.settings import Settings, read_settings
@@ -31,8 +31,9 @@ def run(partition: str, *, data: Path | None) -> int:
 
 
 def _settings(data: Path | None) -> Settings:
+    """The settings, with the addresses of the stack of this data directory, or of the usual one if it runs."""
     settings = read_settings()
-    if data is None:
+    if data is None and not (DEFAULT_DATA / FILE).exists():
         return settings
     connection = find_connection(data)
     return settings.model_copy(

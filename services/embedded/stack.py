@@ -102,6 +102,8 @@ class LocalStack:
 
     async def _start(self, group: asyncio.TaskGroup, settings: Settings) -> Connection:
         keys = ensure_keys(self.data)
+        for remark in keys.remarks:
+            self._steps.say(remark)
         ports = choose_ports(settings, workers=self._workers, usual=self._usual_ports, say=self._steps.say)
         source = Source(stop=self._stop_downloads)
         logs = self.data / "logs"

@@ -128,7 +128,7 @@ class Cluster:
 
     def keep_logs(self) -> None:
         """Leave what the processes wrote where somebody can read it after the data is gone."""
-        kept = Path(os.environ.get("TACTUS_FAULT_LOGS") or tempfile.mkdtemp(prefix="tactus-fault-logs-"))
+        kept = Path(os.environ.get("FAULT_LOGS") or tempfile.mkdtemp(prefix="tactus-fault-logs-"))
         kept.mkdir(parents=True, exist_ok=True)
         for log in (*self.data.glob("*.log"), *self.data.glob("logs/*.log*"), *self.data.glob("ledger.jsonl")):
             shutil.copy(log, kept / log.name)

@@ -1,6 +1,6 @@
 """One storm: load, faults by the nemesis, quiet, and the oracle's judgement.
 
-TACTUS_FAULT_SEED repeats a run's schedule; TACTUS_FAULT_SCALE multiplies its counts.
+FAULT_SEED repeats a run's schedule; FAULT_SCALE multiplies its counts.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def complaints(report: dict[str, Any]) -> dict[str, tuple[int, list[str]]]:
 
 async def storm(cluster: Cluster, *, seed: int, scale: float) -> dict[str, Any]:
     """Load, faults, quiet, judgement; the report."""
-    sys.stderr.write(f"storm: TACTUS_FAULT_SEED={seed} TACTUS_FAULT_SCALE={scale:g} at {_commit()}\n")
+    sys.stderr.write(f"storm: FAULT_SEED={seed} FAULT_SCALE={scale:g} at {_commit()}\n")
     dice = random.Random(seed)
     ledger = cluster.data / "ledger.jsonl"
     watch = Watch(bootstrap=cluster.bootstrap, dsn=cluster.dsn)
@@ -184,12 +184,12 @@ def summary(report: dict[str, Any]) -> str:
 
 def chosen_seed() -> int:
     """The seed that was asked for, or a new one."""
-    return int(os.environ.get("TACTUS_FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
+    return int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
 
 
 def chosen_scale() -> float:
     """How many times the usual counts."""
-    return float(os.environ.get("TACTUS_FAULT_SCALE") or 1)
+    return float(os.environ.get("FAULT_SCALE") or 1)
 
 
 async def _main(data: Path) -> int:

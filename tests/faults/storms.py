@@ -72,7 +72,7 @@ def run_storm(seed: int, *, load: int, logs: Path) -> Outcome:
     """One storm in a process of its own, with the machine loaded beside it."""
     folder = logs / str(seed)
     folder.mkdir(parents=True)
-    environment = {**os.environ, "TACTUS_FAULT_SEED": str(seed), "TACTUS_FAULT_LOGS": str(folder)}
+    environment = {**os.environ, "FAULT_SEED": str(seed), "FAULT_LOGS": str(folder)}
     with loops(times=load, seconds=STORM_MAX_S), (folder / "storm.log").open("w") as log:
         process = subprocess.Popen(
             (sys.executable, "-m", "tests.faults.storm"), cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=log

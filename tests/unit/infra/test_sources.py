@@ -109,20 +109,3 @@ def test_a_reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad(path: Path)
 
     assert sources.current.source(SERVER_KEY) is not None
     assert sources.current.source(SPARE_KEY) is None
-
-
-def test_the_documents_example_is_a_good_file(tmp_path: Path) -> None:
-    page = Path(__file__).parents[3] / "docs" / "how-to" / "keys-and-sources.md"
-    example = page.read_text().partition("```toml\n")[2].partition("```")[0]
-    file = tmp_path / "sources.toml"
-    file.write_text(example)
-
-    sources = load_sources(file)
-
-    shop, website, crm = sources.source("1"), sources.source("2"), sources.reader("3")
-    assert shop is not None
-    assert website is not None
-    assert crm is not None
-    assert website.serves_pages_of("https://shop.example")
-    assert not website.serves_pages_of("https://other.example")
-    assert not website.may_send("order.completed")
