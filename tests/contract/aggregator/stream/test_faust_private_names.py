@@ -764,6 +764,7 @@ async def test_every_partition_gets_its_turn_when_not_all_may_be_out(app: Aggreg
     assert turns == [0, 1, 2, 0]
 
 
+@pytest.mark.usefixtures("no_reassignment")
 async def test_records_of_a_broker_that_was_reached_anew_are_not_read_on_from_the_old_position(
     app: AggregatorApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -787,6 +788,7 @@ async def test_records_of_a_broker_that_was_reached_anew_are_not_read_on_from_th
     assert thread._claimed == {}
 
 
+@pytest.mark.usefixtures("no_reassignment")
 async def test_records_before_the_position_are_of_another_log(
     app: AggregatorApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
