@@ -1,6 +1,6 @@
 # Every target does all of its own set-up: Python >= 3.11 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test check lint format bench bench-worker embedded dev bench-environment
+.PHONY: help demo up test storms check lint format bench bench-worker embedded dev bench-environment
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -10,14 +10,17 @@ export PIP_ROOT_USER_ACTION = ignore
 help:               ## List the targets
 	@sed -n 's/^\([a-z-]*:\).*## \(.*\)/\1 \2/p' Makefile | while read -r target text; do printf '  make %-14s %s\n' "$${target%:}" "$$text"; done
 
-demo: embedded      ## Run the product with a simulated shop (SECONDS=20 ends by itself)
-	@$(BIN)/tactus demo $(if $(SECONDS),--seconds $(SECONDS))
+demo: embedded      ## Run the product with a simulated shop (SECONDS=20, KEEP=1, PICTURE=file.svg)
+	@$(BIN)/tactus demo $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(KEEP),--keep) $(if $(PICTURE),--picture "$(PICTURE)")
 
 up: embedded        ## Run the product until Ctrl-C (DATA=folder, WORKERS=2)
-	@$(BIN)/tactus up $(if $(DATA),--data $(DATA)) $(if $(WORKERS),--workers $(WORKERS))
+	@$(BIN)/tactus up $(if $(DATA),--data "$(DATA)") $(if $(WORKERS),--workers "$(WORKERS)")
 
 test: dev bench-environment ## Run all tests (ARGS="-k words" chooses)
 	@$(BIN)/python -m pytest $(ARGS)
+
+storms: dev         ## Kill everything for hours on a loaded machine (COUNT=40, LOAD=3, SEED=1, LOGS=folder)
+	@$(BIN)/python -m tests.faults.storms $(if $(COUNT),--count $(COUNT)) $(if $(LOAD),--load $(LOAD)) $(if $(SEED),--seed $(SEED)) $(if $(LOGS),--logs $(LOGS))
 
 lint: dev           ## Check style, types, imports, configuration, generated files and requirements
 	@scripts/check.sh
@@ -29,7 +32,7 @@ format: dev         ## Format the code
 	@$(BIN)/ruff format .
 
 bench-worker: bench-environment ## Measure one worker against its peers (JSON=FILE keeps the figures)
-	@$(BENCH) bench.worker $(if $(JSON),--json $(JSON)) $(ARGS)
+	@$(BENCH) bench.worker $(if $(JSON),--json "$(JSON)") $(ARGS)
 
 bench: bench-worker ## Measure everything: worker, ingest, latency
 	@$(BENCH) bench.ingest

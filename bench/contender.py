@@ -6,9 +6,9 @@ import asyncio
 import gc
 from collections.abc import Iterable, Mapping
 
-from schemas.topics import EVENTS
+from schemas.topics import EVENTS, Partition
 from services.aggregator.counting.pipeline import Pipeline
-from services.aggregator.processor import Bounds, Chunk, Partition, Record
+from services.aggregator.processor import Bounds, Chunk, Record
 from services.infra.settings import Settings
 
 

@@ -16,6 +16,9 @@ EVENT_TOPICS: Final = (EVENTS, LATE)
 GROUP: Final = "tactus-aggregator"
 """Faust's application id and hence its consumer group."""
 
+Partition = tuple[str, int]
+"""A topic and the number of one of its partitions."""
+
 DAY_MS: Final = 24 * 60 * 60 * 1000
 
 RETENTION_MS: Final = 30 * DAY_MS

@@ -32,7 +32,13 @@ def main() -> int:
     with Path(__file__).open("rb") as only_one:
         fcntl.flock(only_one, fcntl.LOCK_EX)
         if not fits(venv, requirements):
-            make(venv, requirements)
+            try:
+                make(venv, requirements)
+            except OSError as error:
+                raise SystemExit(
+                    f"{venv} does not fit and cannot be mended ({error.strerror}: {error.filename}): "
+                    "run this once as the owner of the checkout, or in a copy of it that you may write"
+                ) from error
     return 0
 
 

@@ -17,6 +17,8 @@ sys.path.insert(0, str(ROOT))
 
 from schemas.documents.generate import GENERATED, documents  # noqa: E402 - the checkout's own packages, once they can be found
 from schemas.documents.problem_page import problems_page  # noqa: E402
+from services.commands.explain_words import WORDS  # noqa: E402
+from services.core.scoring import BAND_FROM, BANDS, CONFIDENCE_KNOWN  # noqa: E402
 from services.infra import metrics  # noqa: E402
 from services.infra.collectors import Distribution, Means, Totals  # noqa: E402
 from services.infra.settings import Settings  # noqa: E402
@@ -33,8 +35,36 @@ def generated() -> dict[Path, str]:
         reference / "settings.md": settings_page(),
         reference / "metrics.md": metrics_page(),
         reference / "problems.md": problems_page(),
+        reference / "bands.md": bands_page(),
         **{GENERATED / name: text for name, text in documents().items()},
     }
+
+
+def bands_page() -> str:
+    """Return the table of bands with their limits, in the languages that people read them in."""
+    starts = (0.0, *BAND_FROM)
+    ends = (*BAND_FROM, 100.0)
+    rows = [
+        f"| `{name}` | {WORDS['pl'].bands[name]} | {start:g} | {'up to' if name == BANDS[-1] else 'below'} {end:g} |"
+        for name, start, end in zip(BANDS[1:], starts, ends, strict=True)
+    ]
+    rows.append(f"| `{BANDS[0]}` | {WORDS['pl'].bands[BANDS[0]]} | | |")
+    return "\n".join(
+        [
+            "# Bands",
+            "",
+            "Generated from `services/core/scoring.py`. A score lies between 0 and 100; 50 is neutral. Its band is a word",
+            "for where it lies:",
+            "",
+            "| band | in Polish | from | |",
+            "|---|---|---|---|",
+            *rows,
+            "",
+            f"A score with a confidence below {CONFIDENCE_KNOWN:g} has the band `{BANDS[0]}`, wherever it lies: too little was",
+            "seen of the customer. The limits are the same for every dimension and window, and no setting moves them.",
+            "",
+        ]
+    )
 
 
 def settings_page() -> str:

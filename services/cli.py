@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 import subprocess
 import sys
 from enum import StrEnum
 from importlib.util import find_spec
+from io import TextIOWrapper
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from services.infra.errors import TactusError
+from services.infra.signals import end_on_sigterm
 
 app = typer.Typer(
     name="tactus",
-    help="Turns what happens at every touchpoint into a live, explainable experience score.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -24,7 +26,13 @@ app = typer.Typer(
 topics = typer.Typer(help="The log's topics.", no_args_is_help=True)
 catalogue = typer.Typer(help="The touchpoints and their weights.", no_args_is_help=True)
 app.add_typer(topics, name="topics")
+keys = typer.Typer(help="The keys that were generated for a stack.", no_args_is_help=True)
 app.add_typer(catalogue, name="catalogue")
+app.add_typer(keys, name="keys")
+
+
+STAYING: Final = frozenset({"up", "ingest", "aggregator", "api"})
+"""Commands that run until they are told to stop: for them that is success, for the others what shells say of it."""
 
 
 class Bench(StrEnum):
@@ -37,6 +45,25 @@ class Bench(StrEnum):
 
 Data = Annotated[Path | None, typer.Option("--data", help="The directory of the stack.")]
 Override = Annotated[Path | None, typer.Option(help="A YAML file that overrides parts of the catalogue.")]
+Language = Annotated[str, typer.Option("--lang", "--language", help="en or pl.")]
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"tactus {version('tactus')}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Turn what happens at every touchpoint into a live, explainable experience score."""
 
 
 @app.command()
@@ -53,11 +80,16 @@ def demo(
     customers: Annotated[int, typer.Option(min=5, max=10_000, help="Customers of the shop.")] = 40,
     rate: Annotated[float, typer.Option(min=0.5, max=1000, help="Events a second.")] = 20,
     browser: Annotated[bool, typer.Option(help="Open what there is to see in a browser.")] = True,
+    keep: Annotated[bool, typer.Option("--keep", help="Keep the data at the end, and say where.")] = False,
+    picture: Annotated[Path | None, typer.Option(help="Draw the run to this SVG file.")] = None,
 ) -> None:
     """Run the stack with a simulated shop, and watch scores move."""
     from services.demo import command
 
-    raise SystemExit(command.run(seconds, customers, rate, browser))
+    options = command.Options(
+        seconds=seconds, customers=customers, rate=rate, browser=browser, keep=keep, picture=picture
+    )
+    raise SystemExit(command.run(options))
 
 
 @app.command()
@@ -145,12 +177,13 @@ def replay(
 def explain(
     customer: Annotated[str, typer.Argument(help="kind:value, or the bare id of a customer.")],
     at: Annotated[str | None, typer.Option(help="Any past time, RFC 3339.")] = None,
+    language: Language = "en",
     data: Data = None,
 ) -> None:
     """Show a customer's score and the reasons for it."""
     from services.commands import explain as command
 
-    raise SystemExit(command.run(customer, at=at, data=data))
+    raise SystemExit(command.run(customer, at=at, language=language, data=data))
 
 
 @app.command()
@@ -203,7 +236,7 @@ def catalogue_check(override: Override = None) -> None:
 
 
 @catalogue.command("show")
-def catalogue_show(override: Override = None, language: Annotated[str, typer.Option(help="en or pl.")] = "en") -> None:
+def catalogue_show(override: Override = None, language: Language = "en") -> None:
     """Print the touchpoints with their weights."""
     from services.infra.catalogue.reading import show
     from services.infra.settings import read_settings
@@ -212,8 +245,23 @@ def catalogue_show(override: Override = None, language: Annotated[str, typer.Opt
     typer.echo(show(override=chosen, language=language))
 
 
+@keys.command("show")
+def keys_show(
+    name: Annotated[str | None, typer.Argument(help="server, browser, till, backfill or read: that key alone.")] = None,
+    data: Data = None,
+) -> None:
+    """Print the generated keys that open something; never the hash key."""
+    from services.commands import keys as command
+
+    raise SystemExit(command.run(name, data=data))
+
+
 def main() -> None:
     """Run the command line; an error of ours is one line and exit code 1."""
+    end_on_sigterm(0 if STAYING.intersection(sys.argv[1:2]) else 128 + signal.SIGTERM)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows no "…" must not end what runs
     try:
         app()
     except TactusError as error:

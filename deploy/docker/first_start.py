@@ -8,15 +8,17 @@ import sys
 from pathlib import Path
 
 from services.client.keys import ensure_keys
+from services.infra.errors import ConfigurationError
 from services.infra.files import write_private
 
 
 def ensure_secrets(folder: Path) -> None:
-    """Make the keys, the hash key and the database password, each in the form its reader takes."""
-    keys = ensure_keys(folder)
-    hash_key = folder / "hash_key"
-    if not hash_key.exists():
-        write_private(hash_key, keys.hash_key)
+    """Make the keys, the hash key and the database password, each in the form its reader takes.
+
+    Raises ConfigurationError when a file cannot be used.
+    """
+    for remark in ensure_keys(folder).remarks:
+        sys.stderr.write(f"{remark}\n")
     password = folder / "postgres_password"
     if not password.exists():
         write_private(password, secrets.token_urlsafe(32))
@@ -25,4 +27,7 @@ def ensure_secrets(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    ensure_secrets(Path(sys.argv[1]))
+    try:
+        ensure_secrets(Path(sys.argv[1]))
+    except ConfigurationError as error:
+        sys.exit(f"tactus-first-start: {error}")

@@ -23,7 +23,7 @@ from services.infra.kafka import log_ends
 from services.infra.logs import configure_logs, get_logger
 from services.infra.metrics import FENCED
 from services.infra.settings import Settings, read_settings
-from services.state.pool import connect
+from services.state.pool import answers
 
 log = get_logger(__name__)
 
@@ -81,8 +81,7 @@ def outside_of(settings: Settings) -> Outside:
         return await log_ends(settings.kafka.bootstrap, TOPICS)
 
     async def database() -> None:
-        connection = await connect(settings.postgres.dsn.get_secret_value(), application="tactus-watchdog")
-        await connection.close()
+        await answers(settings.postgres.dsn.get_secret_value(), application="tactus-watchdog")
 
     return Outside(ends, database)
 

@@ -1,12 +1,11 @@
-"""The seam between the stream (Faust) and the work on a chunk (pipeline and store)."""
+"""The seam between the stream (Faust) and the work on a chunk (counting)."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
-Partition = tuple[str, int]
-"""Topic and partition number."""
+from schemas.topics import Partition
 
 
 class Record(Protocol):
@@ -34,13 +33,19 @@ class Record(Protocol):
 
 
 class Chunk(NamedTuple):
-    """All records one poll fetched of one partition; `first` is the chain's position, not the first record's."""
+    """All records one poll fetched of one partition; `first` is the chain's position, not the first record's.
+
+    Offsets in [first, next) without a record hold none that counts (markers, compacted and aborted records), but for
+    those that retention removed.
+    """
 
     topic: str
     part: int
     first: int
     next: int
     records: Sequence[Record]
+    lost: int = 0
+    """Offsets at the beginning that lie before the log's start: retention has removed what they held."""
 
 
 class Bounds(NamedTuple):
@@ -56,8 +61,8 @@ class Processor(Protocol):
     async def take_ownership(self, bounds: Mapping[Partition, Bounds]) -> Mapping[Partition, int]:
         """Raise the epoch of each partition and tell the offset to read from.
 
-        Raises ConfigurationError when the stored position is beyond the log's end (a re-created topic) or
-        below its start and the loss was not accepted.
+        Raises ConfigurationError when the stored position is beyond the log's end or below its start and the loss was
+        not accepted, or when the log does not hold the record that was counted last: then it is another log.
         """
 
     async def process(self, chunk: Chunk) -> None:

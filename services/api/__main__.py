@@ -18,7 +18,7 @@ from services.infra.logs import get_logger
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings
 from services.infra.sources import SourcesFile
-from services.state.snapshot import CustomerStore
+from services.state.database import ReadDatabase
 
 log = get_logger(__name__)
 
@@ -33,11 +33,11 @@ async def serve(settings: Settings) -> None:
     sources = SourcesFile(settings.sources)
     stop = asyncio.Event()
     on_signals(stop=stop.set, reload=sources.reload)
-    store = CustomerStore(settings.postgres)
-    watch = Watch(store)
+    database = ReadDatabase(settings.postgres, application="tactus-api")
+    watch = Watch(database)
     customers = Customers(
         Parts(
-            store=store,
+            database=database,
             catalogue=load_catalogue(settings.catalogue),
             sources=lambda: sources.current,
             hash_key=hash_key(settings.hash_key),
@@ -52,7 +52,7 @@ async def serve(settings: Settings) -> None:
         tasks.create_task(until(stop, watch.run()))
         tasks.create_task(serve_http(app, listener, stop=stop, limits=LIMITS))
     await operations.close()
-    await store.close()
+    await database.close()
     log.info("api_stopped")
 
 

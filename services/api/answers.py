@@ -18,6 +18,7 @@ from schemas.readapi import (
     ReceiptLeaf,
 )
 from schemas.score import Cell, Windows
+from services.api.experience import Experience
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
 from services.core.identity import strength
@@ -32,7 +33,10 @@ from services.core.scoring import (
     receipt,
 )
 from services.core.tallies import MICRO
-from services.state.snapshot import Alert, Event, Experience, Latest, Person
+from services.state.alerts import Alert
+from services.state.events import JourneyEvent
+from services.state.events import LatestEvent as StoredEvent
+from services.state.persons import Person
 
 WEEK_HOURS: Final = 7 * 24
 """The span over which a change is told."""
@@ -92,7 +96,7 @@ def customer_answer(
 def receipt_answer(
     person: Person,
     experience: Experience,
-    latest: Mapping[int, Sequence[Latest]],
+    latest: Mapping[int, Sequence[StoredEvent]],
     *,
     catalogue: Catalogue,
     moment: Moment,
@@ -122,7 +126,7 @@ def receipt_answer(
 
 
 def journey_answer(
-    person: Person, events: Sequence[Event], *, catalogue: Catalogue, next_cursor: str | None
+    person: Person, events: Sequence[JourneyEvent], *, catalogue: Catalogue, next_cursor: str | None
 ) -> JourneyAnswer:
     """Show a page of events, which come the newest first, in the order of time."""
     return JourneyAnswer(
@@ -142,7 +146,7 @@ def _read(
     return [Reading(*(float(column[0]) for column in reading)) for reading in readings]
 
 
-def _touchpoint(event: Event, *, person: Person, catalogue: Catalogue) -> JourneyTouchpoint:
+def _touchpoint(event: JourneyEvent, *, person: Person, catalogue: Catalogue) -> JourneyTouchpoint:
     entry = catalogue.entry(event.touchpoint)
     return JourneyTouchpoint(
         id=event.event_id,
@@ -160,7 +164,7 @@ def _touchpoint(event: Event, *, person: Person, catalogue: Catalogue) -> Journe
     )
 
 
-def _latest(event: Latest) -> LatestEvent:
+def _latest(event: StoredEvent) -> LatestEvent:
     return LatestEvent(
         source=event.source,
         id=event.event_id,

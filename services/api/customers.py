@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from schemas.readapi import ALERTS_MAX, LATEST_MAX
 from services.api.answers import Moment, customer_answer, journey_answer, receipt_answer
+from services.api.experience import experience_of, latest_of
 from services.api.requests import Asked, Question, accepts_json, cursor_of, names_version, question_of
 from services.core.catalogue import Catalogue
 from services.core.instants import instant_of
@@ -21,7 +22,9 @@ from services.infra.http.keys import bearer_key
 from services.infra.http.problems import Refused, refusal
 from services.infra.logs import get_logger
 from services.infra.sources import Scope, Sources
-from services.state.snapshot import CustomerStore, Person, Place, Reading
+from services.state.database import ReadDatabase, Snapshot
+from services.state.events import Place
+from services.state.persons import Person
 
 SCOPE: Final[Scope] = "scores:read"
 
@@ -30,14 +33,14 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 
 log = get_logger(__name__)
 
-Answerer = Callable[[Question, Reading, Person], Awaitable[BaseModel]]
+Answerer = Callable[[Question, Snapshot, Person], Awaitable[BaseModel]]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parts:
     """What the answers are made from; built in __main__."""
 
-    store: CustomerStore
+    database: ReadDatabase
     catalogue: Catalogue
     sources: Callable[[], Sources]
     hash_key: bytes
@@ -90,31 +93,31 @@ class Customers:
         return None if accepts_json(asked.accept) else Refused("not-acceptable")
 
     async def _answered(self, question: Question, answerer: Answerer) -> Answer:
-        async with self._parts.store.reading() as reading:
-            person = await reading.person(question.identity)
+        async with self._parts.database.snapshot() as snapshot:
+            person = await snapshot.persons.find(question.identity)
             if person is None:
                 return refusal(Refused("unknown-customer"))
             tag = {"ETag": f'"{person.version}"'}
             if self._unchanged(question, person):
                 return Answer(304, b"", "", tag)
-            body = await answerer(question, reading, person)
+            body = await answerer(question, snapshot, person)
         return Answer(200, body.model_dump_json().encode(), headers=tag)
 
-    async def _score(self, question: Question, reading: Reading, person: Person) -> BaseModel:
+    async def _score(self, question: Question, snapshot: Snapshot, person: Person) -> BaseModel:
         moment = Moment(question.at)
-        experience = await reading.experience(person, **moment.hours)
-        alerts = await reading.alerts(person, until=moment.at, limit=ALERTS_MAX)
+        experience = await experience_of(snapshot, person, **moment.hours)
+        alerts = await snapshot.alerts.of_identities([*person.identities], until=moment.at, limit=ALERTS_MAX)
         return customer_answer(person, experience, alerts, catalogue=self._parts.catalogue, moment=moment)
 
-    async def _receipt(self, question: Question, reading: Reading, person: Person) -> BaseModel:
+    async def _receipt(self, question: Question, snapshot: Snapshot, person: Person) -> BaseModel:
         moment = Moment(question.at)
         first_hour = moment.hour - HOURS_KEPT + 1
-        experience = await reading.experience(person, **moment.hours)
-        latest = await reading.latest(person, from_hour=first_hour, until_hour=moment.hour, each=LATEST_MAX)
+        experience = await experience_of(snapshot, person, **moment.hours)
+        latest = await latest_of(snapshot, person, from_hour=first_hour, until_hour=moment.hour, each=LATEST_MAX)
         return receipt_answer(person, experience, latest, catalogue=self._parts.catalogue, moment=moment)
 
-    async def _journey(self, question: Question, reading: Reading, person: Person) -> BaseModel:
-        events = await reading.journey(person, before=question.before, limit=question.limit + 1)
+    async def _journey(self, question: Question, snapshot: Snapshot, person: Person) -> BaseModel:
+        events = await snapshot.events.journey([*person.identities], before=question.before, limit=question.limit + 1)
         page, more = events[: question.limit], len(events) > question.limit
         cursor = cursor_of(Place(page[-1].occurred_at, page[-1].key)) if more else None
         return journey_answer(person, page, catalogue=self._parts.catalogue, next_cursor=cursor)

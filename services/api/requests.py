@@ -18,7 +18,7 @@ from services.core.instants import instant_of, micros_of
 from services.infra.errors import InvalidEventError
 from services.infra.http.problems import Refused
 from services.infra.pseudonyms import HASHED_KINDS, pseudonym
-from services.state.snapshot import END, Place
+from services.state.events import END, Place
 
 PARAMETERS_MAX: Final = 16
 """No operation names more than three."""

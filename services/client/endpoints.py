@@ -9,17 +9,16 @@ from pydantic import SecretStr
 
 from services.client.addresses import reached_at
 from services.client.connection import DEFAULT_DATA, Connection, find_connection
+from services.client.connection import FILE as CONNECTION
+from services.client.keys import READ, read_keys
 from services.infra.errors import ConfigurationError
-from services.infra.settings import ApiSettings, IngestSettings, read_settings
+from services.infra.settings import ApiSettings, IngestSettings, Settings, read_settings
 
 WRITE_KEY: Final = "TACTUS_WRITE_KEY"
 READ_KEY: Final = "TACTUS_READ_KEY"
 
-READ: Final = "read"
-"""The name in connection.json of the key that may read scores."""
 
-
-class Door(NamedTuple):
+class Endpoint(NamedTuple):
     """An address, a key that opens it, and the directory that remembers what was done there."""
 
     url: str
@@ -27,32 +26,52 @@ class Door(NamedTuple):
     data: Path
 
 
-def find_ingest(data: Path | None, *, key: str) -> Door:
-    """Find the door for events; `key` is the name of the stack's own key to use.
+def find_ingest(data: Path | None, *, key: str) -> Endpoint:
+    """Return the endpoint for events; `key` is the name of the stack's own key to use.
 
-    TACTUS_WRITE_KEY without a data directory means the door that TACTUS_INGEST__HOST and __PORT name; with one it
+    Without a data directory TACTUS_WRITE_KEY means the endpoint that TACTUS_INGEST__HOST and __PORT name, and so do,
+    where no stack runs, the generated keys beside the file that TACTUS_SOURCES names; with one TACTUS_WRITE_KEY
     stands in where the stack tells no keys. Raises ConfigurationError, with what to do, when there is no stack or
     no key.
     """
     settings = read_settings()
-    if data is None and settings.write_key is not None:
-        return _configured(settings.ingest, settings.write_key)
+    own = settings.write_key
+    found = None if data is not None else _configured(settings, settings.ingest, own, key)
+    if found is not None:
+        return found
     stack = _stack(data, setting=WRITE_KEY)
-    return Door(stack.ingest, _key(stack, key, settings.write_key, WRITE_KEY), stack.data)
+    return Endpoint(stack.ingest, _key(stack, key, own, WRITE_KEY), stack.data)
 
 
-def find_api(data: Path | None) -> Door:
-    """Find the door for scores; the same rules as find_ingest's, with TACTUS_READ_KEY."""
+def find_api(data: Path | None) -> Endpoint:
+    """Return the endpoint for scores; the same rules as find_ingest's, with TACTUS_READ_KEY."""
     settings = read_settings()
-    if data is None and settings.read_key is not None:
-        return _configured(settings.api, settings.read_key)
+    own = settings.read_key
+    found = None if data is not None else _configured(settings, settings.api, own, READ)
+    if found is not None:
+        return found
     stack = _stack(data, setting=READ_KEY)
-    return Door(stack.api, _key(stack, READ, settings.read_key, READ_KEY), stack.data)
+    return Endpoint(stack.api, _key(stack, READ, own, READ_KEY), stack.data)
 
 
-def _configured(part: IngestSettings | ApiSettings, key: SecretStr) -> Door:
-    url = f"http://{reached_at(part.host)}:{part.port}"
-    return Door(url, key.get_secret_value(), DEFAULT_DATA.absolute())
+def find_keys_folder(data: Path | None) -> Path:
+    """Return where generated keys are: the data directory, or beside the file that TACTUS_SOURCES names."""
+    if data is not None:
+        return data.absolute()
+    sources = read_settings().sources
+    return DEFAULT_DATA.absolute() if sources is None else sources.absolute().parent
+
+
+def _configured(
+    settings: Settings, part: IngestSettings | ApiSettings, own: SecretStr | None, name: str
+) -> Endpoint | None:
+    """The endpoint that the settings name, if they or the keys beside the sources file give a key for it."""
+    key = own.get_secret_value() if own is not None else None
+    if key is None and settings.sources is not None and not (DEFAULT_DATA / CONNECTION).exists():
+        key = (read_keys(settings.sources.absolute().parent) or {}).get(name)
+    if key is None:
+        return None
+    return Endpoint(f"http://{reached_at(part.host)}:{part.port}", key, DEFAULT_DATA.absolute())
 
 
 def _stack(data: Path | None, *, setting: str) -> Connection:
@@ -70,6 +89,7 @@ def _key(stack: Connection, name: str, own: SecretStr | None, setting: str) -> s
         return told
     if own is None:
         raise ConfigurationError(
-            f"this stack tells no keys, because TACTUS_SOURCES names its sources: set {setting} to one of theirs"
+            f"this stack tells no {name} key (TACTUS_SOURCES names its sources, or the key was taken out): "
+            f"set {setting} to one of theirs"
         )
     return own.get_secret_value()

@@ -1,4 +1,4 @@
-"""The HTTP client of the commands: sends events, retries what may be retried, knows the verdict on each."""
+"""The HTTP client of the commands: sends events, retries what may be retried, knows the reply to each."""
 
 from __future__ import annotations
 
@@ -61,8 +61,8 @@ class Outgoing(NamedTuple):
         return cls(event_id, _JSON.encode(event))
 
 
-class Verdict(NamedTuple):
-    """What the door said about one event."""
+class Reply(NamedTuple):
+    """What the door answered about one event."""
 
     id: str
     accepted: bool
@@ -138,8 +138,8 @@ class EventsClient:
     ) -> None:
         await self.http.aclose()
 
-    async def send(self, events: Sequence[Outgoing]) -> list[Verdict]:
-        """Send one batch; the verdicts come in the order of the events, one for each.
+    async def send(self, events: Sequence[Outgoing]) -> list[Reply]:
+        """Send one batch; the replies come in the order of the events, one for each.
 
         Raises UnavailableError when the door stays away: the events may or may not be in the log, and may be
         sent again. Raises ConfigurationError when the key is refused.
@@ -147,11 +147,11 @@ class EventsClient:
         answer = await self._post_until_answered(events)
         if answer.status_code in _STOP:
             raise ConfigurationError(f"{answer.request.url} answered {answer.status_code}: {_problem(answer)}")
-        verdicts = _verdicts(answer, events)
-        if verdicts is not None:
-            return verdicts
+        replies = _replies(answer, events)
+        if replies is not None:
+            return replies
         if len(events) == 1:
-            return [Verdict(events[0].id, accepted=False, reason=_problem(answer))]
+            return [Reply(events[0].id, accepted=False, reason=_problem(answer))]
         # The request as a whole was refused: cut it until the event at fault stands alone.
         half = len(events) // 2
         return [*await self.send(events[:half]), *await self.send(events[half:])]
@@ -198,8 +198,8 @@ def open_client(*, url: str, key: str, connections: int) -> EventsClient:
     return EventsClient(http=http, compress=http.base_url.host not in LOOPBACK, pause=asyncio.sleep)
 
 
-def _verdicts(answer: httpx.Response, events: Sequence[Outgoing]) -> list[Verdict] | None:
-    """The verdicts of an answer; None when it does not speak of every event."""
+def _replies(answer: httpx.Response, events: Sequence[Outgoing]) -> list[Reply] | None:
+    """The replies in an answer; None when it does not speak of every event."""
     try:
         results = _ANSWER.decode(answer.content).results
     except msgspec.DecodeError:
@@ -208,7 +208,7 @@ def _verdicts(answer: httpx.Response, events: Sequence[Outgoing]) -> list[Verdic
     if by_index.keys() != set(range(len(events))):
         return None
     return [
-        Verdict(event.id, result.status == "accepted", result.why, result.durable)
+        Reply(event.id, result.status == "accepted", result.why, result.durable)
         for event, result in zip(events, (by_index[i] for i in range(len(events))), strict=True)
     ]
 

@@ -1,19 +1,58 @@
-"""Make the keys of a local stack once, and the sources file that knows their digests."""
+"""The generated secrets of a data directory: keys, the sources file that knows their digests, and the hash key.
+
+Each file is written where none is, and is its operator's from then on. Of what is replaced all the same, the former
+text is kept beside it.
+"""
 
 from __future__ import annotations
 
+import re
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from services.infra.errors import ConfigurationError
 from services.infra.files import write_private
-from services.infra.sources import digest, load_sources
+from services.infra.sources import Sources, digest, load_sources
 
 FILE: Final = "keys.json"
 SOURCES: Final = "sources.toml"
+HASH_KEY: Final = "hash_key"
+
+FORMER: Final = ".1"
+"""What a replaced file is called beside its name."""
+
+HASH_KEY_CHARS_MIN: Final = 32
+"""What the services ask of it."""
+
+READ: Final = "read"
+"""The name of the key that reads scores."""
+
+
+class Generated(NamedTuple):
+    """A source or a reader that `tactus up` makes a key for."""
+
+    key: str
+    name: str
+    kind: str
+    backfill: bool = False
+
+    @property
+    def table(self) -> str:
+        """Its table in the sources file."""
+        return "reader" if self.key == READ else "source"
+
+
+GENERATED: Final = (
+    Generated("server", "shop", "server"),
+    Generated("browser", "web", "browser"),
+    Generated("till", "store", "till"),
+    Generated("backfill", "backfill", "server", backfill=True),
+    Generated(READ, "local", ""),
+)
 
 _SOURCE: Final = """\
 [[source]]
@@ -31,70 +70,142 @@ keys_sha256 = ["{digest}"]
 scopes = ["scores:read"]
 """
 
+_DIGESTS: Final = r'(\[\[{table}\]\]\nname = "{name}"\nkeys_sha256 = )\[[^\]\n]*\]'
+"""A table as it is generated, up to the digests, whatever an operator has made of them."""
 
-class Keys(BaseModel):
+_KEYS: Final = TypeAdapter(dict[str, str])
+
+
+class Keys(NamedTuple):
     """The secrets of one data directory."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
-
-    server: str
-    browser: str
-    till: str
-    read: str
-    backfill: str
+    public: dict[str, str]
+    """By name, the generated keys that open something: what connection.json tells."""
     hash_key: str
-
-    @property
-    def public(self) -> dict[str, str]:
-        """What connection.json tells: the keys that clients send, not the secret behind the hashes."""
-        return self.model_dump(exclude={"hash_key"})
+    """The secret behind the hashes of e-mail and phone; told nobody."""
+    remarks: tuple[str, ...] = ()
+    """What its operator should hear of."""
 
 
 def ensure_keys(data: Path) -> Keys:
-    """Return the keys of this data directory, made at its first start and the same ever after.
+    """Return the secrets of this data directory, made at its first start and the same ever after.
 
-    A sources file that knows the keys is left as it is, so an operator may add to it.
+    A key that was removed from keys.json or revoked in the sources file stays so. Removing keys.json asks for other
+    keys: their digests take the place of the former ones in the generated tables, and nothing else changes.
+
+    Raises ConfigurationError, with the fix, when a file cannot be used or the hash key is lost.
     """
     path = data / FILE
+    first = not path.exists() and not (data / SOURCES).exists()
+    kept = {} if not path.exists() else _read(path)
+    hash_key = _ensure_hash_key(data, kept.pop(HASH_KEY, None), first=first)
     if path.exists():
-        keys = _read(path)
-    else:
-        keys = Keys(
-            **{name: f"tactus_{name}_{secrets.token_urlsafe(24)}" for name in ("server", "browser", "till", "read")},
-            backfill=f"tactus_backfill_{secrets.token_urlsafe(24)}",
-            hash_key=secrets.token_urlsafe(48),
+        if not (data / SOURCES).exists():
+            write_private(data / SOURCES, sources_of(kept))
+        return Keys(_known(kept, load_sources(data / SOURCES)), hash_key)
+    return _with_other_keys(data, hash_key, first=first)
+
+
+def read_keys(data: Path) -> dict[str, str] | None:
+    """Return, by name, the generated keys that open something, never the hash key; None where none were made.
+
+    Raises ConfigurationError when a file cannot be read.
+    """
+    if not (data / FILE).exists():
+        return None
+    kept = _read(data / FILE)
+    kept.pop(HASH_KEY, None)
+    return _known(kept, load_sources(data / SOURCES))
+
+
+def sources_of(keys: Mapping[str, str]) -> str:
+    """Return the sources file: one source of each kind and one reader, for the keys there are."""
+    return "\n".join(
+        (_READER if one.key == READ else _SOURCE).format(
+            name=one.name, kind=one.kind, digest=digest(keys[one.key]), backfill=str(one.backfill).lower()
         )
-        write_private(path, keys.model_dump_json(indent=2) + "\n")
-    if not _knows(data / SOURCES, keys):
-        write_private(data / SOURCES, sources_of(keys))
-    return keys
+        for one in GENERATED
+        if one.key in keys
+    )
 
 
-def sources_of(keys: Keys) -> str:
-    """Return the sources file: one source of each kind and one reader."""
-    rows = [
-        ("shop", "server", keys.server, "false"),
-        ("web", "browser", keys.browser, "false"),
-        ("store", "till", keys.till, "false"),
-        ("backfill", "server", keys.backfill, "true"),
-    ]
-    sources = [
-        _SOURCE.format(name=name, kind=kind, digest=digest(key), backfill=backfill)
-        for name, kind, key, backfill in rows
-    ]
-    return "\n".join((*sources, _READER.format(name="local", digest=digest(keys.read))))
+def _with_other_keys(data: Path, hash_key: str, *, first: bool) -> Keys:
+    """Make keys, and let the sources file know them; one that has no generated table left gets none."""
+    sources = data / SOURCES
+    keys = {one.key: f"tactus_{one.key}_{secrets.token_urlsafe(24)}" for one in GENERATED}
+    if first:
+        text = sources_of(keys)
+    else:
+        load_sources(sources)  # what cannot be used is told before anything is changed
+        text, keys = _exchanged(sources.read_text(encoding="utf-8"), keys)
+    if not keys:
+        return Keys({}, hash_key)
+    # The sources first: what a crash leaves half done the next start does again, with yet other keys.
+    former = _replace(sources, text)
+    write_private(data / FILE, _KEYS.dump_json(keys, indent=2).decode() + "\n")
+    remark = f"{data / FILE} was gone: made other keys, the former ones open nothing any more"
+    return Keys(keys, hash_key, () if former is None else (f"{remark}; the former {SOURCES} is kept as {former}",))
 
 
-def _read(path: Path) -> Keys:
-    try:
-        return Keys.model_validate_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValidationError) as error:
-        raise ConfigurationError(f"{path} cannot be read: restore it, or remove it to get other keys") from error
+def _exchanged(text: str, keys: Mapping[str, str]) -> tuple[str, dict[str, str]]:
+    """A sources file with the keys' digests in its generated tables, and the keys that it has such a table for."""
+    placed: dict[str, str] = {}
+    for one in GENERATED:
+        pattern = _DIGESTS.format(table=one.table, name=one.name)
+        text, found = re.subn(pattern, rf'\g<1>["{digest(keys[one.key])}"]', text)
+        if found:
+            placed[one.key] = keys[one.key]
+    return text, placed
 
 
-def _knows(path: Path, keys: Keys) -> bool:
+def _ensure_hash_key(data: Path, formerly: str | None, *, first: bool) -> str:
+    """Return the hash key; it is made once, with the first keys, and has a file of its own.
+
+    `formerly` is the one that stood among the keys; it moves.
+    """
+    path = data / HASH_KEY
     if not path.exists():
-        return False
-    sources = load_sources(path)
-    written = (keys.server, keys.browser, keys.till, keys.backfill)
-    return all(sources.source(key) for key in written) and sources.reader(keys.read) is not None
+        if formerly is None and not first:
+            raise ConfigurationError(
+                f"{path} is gone, and persons known by e-mail or phone cannot be found again with another one: put it "
+                f"back (an older {FILE} may hold it as hash_key), or give up on them and write a new one, "
+                f"`openssl rand -hex 32 > {path}`"
+            )
+        write_private(path, formerly or secrets.token_urlsafe(48))
+    if formerly is not None:
+        kept = _read(data / FILE)
+        del kept[HASH_KEY]
+        _replace(data / FILE, _KEYS.dump_json(kept, indent=2).decode() + "\n")
+    try:
+        hash_key = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} cannot be read: restore it from a copy") from error
+    if len(hash_key) < HASH_KEY_CHARS_MIN:
+        raise ConfigurationError(f"{path} holds fewer than {HASH_KEY_CHARS_MIN} characters: restore it from a copy")
+    return hash_key
+
+
+def _replace(path: Path, text: str) -> Path | None:
+    """Write a file; what stood in it before is kept under the name that is returned."""
+    if not path.exists():
+        write_private(path, text)
+        return None
+    former = path.with_name(path.name + FORMER)
+    write_private(former, path.read_text(encoding="utf-8"))
+    write_private(path, text)
+    return former
+
+
+def _read(path: Path) -> dict[str, str]:
+    try:
+        return _KEYS.validate_json(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        # The cause is cut off: it would show what stands in the file.
+        raise ConfigurationError(
+            f"{path} cannot be read ({type(error).__name__}): restore it, or remove it to get other keys"
+        ) from None
+
+
+def _known(keys: Mapping[str, str], sources: Sources) -> dict[str, str]:
+    """The keys that open something."""
+    return {name: key for name, key in keys.items() if (sources.reader if name == READ else sources.source)(key)}

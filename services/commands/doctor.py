@@ -13,6 +13,7 @@ from rich.table import Table
 from services.client.connection import DEFAULT_DATA, FILE, find_connection
 from services.commands.examine import Check, Finding, Level, Stack, disk, doors, log, sources, topics
 from services.commands.examine_database import clock, database, migrations, progress
+from services.commands.examine_senders import senders
 from services.infra.errors import ConfigurationError, TactusError
 from services.infra.settings import read_settings
 
@@ -26,6 +27,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "sources": sources,
     "disk": disk,
     "progress": progress,
+    "senders": senders,
 }
 """In the order in which a person would look."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
 import shutil
 import stat
 from collections.abc import Awaitable, Callable
@@ -56,8 +57,11 @@ class Stack:
     postgres: str
     doors: tuple[tuple[str, str], ...]
     sources: Path | None
+    catalogue: Path | None
     data: Path
     logs: str
+    option: str
+    """What a command needs to find this stack, with a space before it."""
 
     @classmethod
     def local(cls, connection: Connection, settings: Settings) -> Self:
@@ -73,8 +77,10 @@ class Stack:
             postgres=connection.postgres,
             doors=(("ingest", connection.ingest), ("API", connection.api), *metrics),
             sources=settings.sources or connection.data / SOURCES,
+            catalogue=settings.catalogue,
             data=connection.data,
             logs=str(connection.data / "logs"),
+            option=f" --data {shlex.quote(str(connection.data))}",
         )
 
     @classmethod
@@ -90,8 +96,10 @@ class Stack:
             postgres=settings.postgres.dsn.get_secret_value(),
             doors=tuple((name, f"http://{reached_at(host)}:{port}") for name, host, port in doors),
             sources=settings.sources,
+            catalogue=settings.catalogue,
             data=Path.cwd(),
             logs="what the service prints",
+            option="",
         )
 
 

@@ -17,6 +17,9 @@ _SCALARS: Final = (str, int, float, bool)
 _NUMBERS: Final = ("stake", "valence")
 """Parts of an event that are numbers; the other parts are text, also where a file writes them as numbers."""
 
+EXACT_MAX: Final = 2.0**53
+"""From here on different whole numbers are the same float."""
+
 _NOT_SLUG: Final = re.compile(r"[^a-z0-9]+")
 
 
@@ -56,13 +59,15 @@ class Value:
             return self.constant
         found = _at(line, self.path)
         if found is not None and self.table is not None:
-            found = self.table.get(str(found))
+            # 1.0 is found under "1", and under "1.0" as the file itself may write it.
+            found = self.table.get(_written(found, path=self.path), self.table.get(str(found)))
         if found is None:
             return self.otherwise
         if self.times is not None:
             return _number(found, path=self.path) * self.times
         if self.slug or self.before:
-            return self.before + (_slug(str(found)) if self.slug else str(found))
+            text = _written(found, path=self.path)
+            return self.before + (_slug(text) if self.slug else text)
         return found
 
 
@@ -117,7 +122,8 @@ class LineMap:
             "identities": self._identities(line),
         }
         for name, found in _present(rule.rest, line).items():
-            body[name] = _number(found, path=rule.rest[name].path) if name in _NUMBERS else str(found)
+            read = _number if name in _NUMBERS else _written
+            body[name] = read(found, path=rule.rest[name].path)
         if rule.rating is not None:
             scale, value = rule.rating
             answer = value.read(line)
@@ -129,8 +135,12 @@ class LineMap:
         return body
 
     def _identities(self, line: Mapping[str, object]) -> list[dict[str, str]]:
-        named = [(rule.kind, rule.value.read(line)) for rule in self.identities]
-        identities = [{"kind": kind, "value": str(value)} for kind, value in named if value is not None]
+        named = [(rule, rule.value.read(line)) for rule in self.identities]
+        identities = [
+            {"kind": rule.kind, "value": _written(value, path=rule.value.path)}
+            for rule, value in named
+            if value is not None
+        ]
         if not identities:
             fields = " or ".join(".".join(rule.value.path) for rule in self.identities)
             raise ValueError(f"names nobody: it has no {fields}")
@@ -156,7 +166,23 @@ def _text(value: Value, line: Mapping[str, object], *, name: str) -> str:
     found = value.read(line)
     if found is None:
         raise ValueError(f"has no {name}: the field {'.'.join(value.path)} is missing")
-    return str(found)
+    return _written(found, path=value.path)
+
+
+def _written(found: Scalar, *, path: Sequence[str]) -> str:
+    """A value as JSON writes it, a whole number without its fraction: 17850 and 17850.0 are one customer.
+
+    Raises ValueError for a number of which the file's own writer may have lost digits: it may stand for several.
+    """
+    match found:
+        case bool():
+            return "true" if found else "false"
+        case float() if not math.isfinite(found) or abs(found) >= EXACT_MAX:
+            raise ValueError(f"has a number in {'.'.join(path)} that is too large to be exact; write it as text")
+        case float() if found.is_integer():
+            return str(int(found))
+        case _:
+            return str(found)
 
 
 def _number(found: Scalar, *, path: Sequence[str]) -> float:

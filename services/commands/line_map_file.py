@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Final
 
@@ -15,6 +14,7 @@ from schemas.touchpoint import CHANNEL_PATTERN, KIND_PATTERN, TOUCHPOINT_PATTERN
 from services.commands.line_map import IdentityRule, LineMap, Rule, Scalar, Value
 from services.infra.catalogue.yaml_nodes import LOADER, Field, open_yaml
 from services.infra.errors import ConfigurationError
+from services.infra.near import nearest
 
 MAPS: Final = Path(__file__).with_name("maps")
 """The maps that the project brings, each named after its file."""
@@ -99,8 +99,8 @@ class _MapReader:
         if not re.fullmatch(TOUCHPOINT_PATTERN, str(name)):
             field.wrong(f"{name!r} is no name of a touchpoint; write one such as case.opened")
         elif not str(name).startswith("x."):
-            near = get_close_matches(str(name), self._touchpoints, n=1)
-            hint = f"did you mean {near[0]}? " if near else ""
+            near = nearest(str(name), self._touchpoints)
+            hint = f"did you mean {near}? " if near else ""
             field.wrong(f"the catalogue has no {name!r}; {hint}a name of your own starts with x.")
         return value
 

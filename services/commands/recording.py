@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import zlib
@@ -22,6 +23,9 @@ LINE_BYTES_MAX: Final = 256 * 1024
 """Eight times the largest event the door takes: whatever is longer is not a line of events."""
 
 HOUR: Final = timedelta(hours=1)
+
+MARK: Final = codecs.BOM_UTF8
+"""Some programs begin a file with it; it belongs to no line."""
 
 UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
 """What decoding raises on a line that is no event: of bytes that are no text, or that nest without an end."""
@@ -71,6 +75,8 @@ class Recording:
             number = 0
             while encoded := read(LINE_BYTES_MAX + 1):
                 number += 1
+                if number == 1:
+                    encoded = encoded.removeprefix(MARK)
                 if len(encoded) > LINE_BYTES_MAX:
                     raise ConfigurationError(
                         f"{self.path}:{number}: is longer than {LINE_BYTES_MAX // 1024} KiB; put one event on a line"

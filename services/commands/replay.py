@@ -14,9 +14,9 @@ from typing import Final
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from services.client.endpoints import Door, find_ingest
+from services.client.endpoints import Endpoint, find_ingest
 from services.client.events import BATCH_EVENTS_MAX, EventsClient, Outgoing, batches, open_client
-from services.client.outcome import Outcome
+from services.client.sending import Sending
 from services.commands.line_map import Unreadable
 from services.commands.line_map_file import find_map, load_map, stem
 from services.commands.recording import HOUR, Recorded, Recording, Scan, kept_shift
@@ -64,17 +64,17 @@ class Plan:
 
 def run(file: Path, *, speed: str, source: str | None, map_file: Path | None, as_is: bool, data: Path | None) -> int:
     """Replay the file; 0 when every line was accepted, 1 when not, 130 after Ctrl-C. Counts come last, on stdout."""
-    outcome = Outcome()
+    sending = Sending()
     plan: Plan | None = None
     code = 0
     try:
         pace = _pace(speed)
         recording = _recording(file, map_file=map_file)
-        door = find_ingest(data, key="backfill" if as_is else "server")
-        plan = _plan(recording, speed=pace, source=source, as_is=as_is, door=door)
+        endpoint = find_ingest(data, key="backfill" if as_is else "server")
+        plan = _plan(recording, speed=pace, source=source, as_is=as_is, endpoint=endpoint)
         _say(plan.announcement())
-        outcome.started_s = time.monotonic()
-        asyncio.run(_replay(plan, outcome))
+        sending.started_s = time.monotonic()
+        asyncio.run(_replay(plan, sending))
     except KeyboardInterrupt:
         _say("interrupted; the same command goes on from here: what is in the log is not counted twice")
         code = INTERRUPTED
@@ -83,8 +83,8 @@ def run(file: Path, *, speed: str, source: str | None, map_file: Path | None, as
         code = 1
     if plan is None:
         return code
-    sys.stdout.write("\n".join(outcome.lines()) + "\n")
-    return code or (1 if outcome.rejected else 0)
+    sys.stdout.write("\n".join(sending.lines()) + "\n")
+    return code or (1 if sending.rejected else 0)
 
 
 def _pace(speed: str) -> float | None:
@@ -110,7 +110,7 @@ def _recording(file: Path, *, map_file: Path | None) -> Recording:
     return Recording(path=file, map=line_map)
 
 
-def _plan(recording: Recording, *, speed: float | None, source: str | None, as_is: bool, door: Door) -> Plan:
+def _plan(recording: Recording, *, speed: float | None, source: str | None, as_is: bool, endpoint: Endpoint) -> Plan:
     _say(f"reading {recording.path} …")
     now = instant_of(SystemClock().now_us())
     scan = recording.scan(now=now)
@@ -119,23 +119,23 @@ def _plan(recording: Recording, *, speed: float | None, source: str | None, as_i
         recording=recording,
         scan=scan,
         source=source,
-        shift_hours=0 if as_is else kept_shift(door.data, scan=scan, source=source, now=now),
+        shift_hours=0 if as_is else kept_shift(endpoint.data, scan=scan, source=source, now=now),
         speed=speed,
-        url=door.url,
-        key=door.key,
+        url=endpoint.url,
+        key=endpoint.key,
     )
 
 
-async def _replay(plan: Plan, outcome: Outcome) -> None:
+async def _replay(plan: Plan, sending: Sending) -> None:
     """Send everything with a few requests at once; raises when the door stays away or refuses the key."""
     queue: asyncio.Queue[list[Outgoing]] = asyncio.Queue(maxsize=REQUESTS_AT_ONCE)
     async with (
         open_client(url=plan.url, key=plan.key, connections=REQUESTS_AT_ONCE) as client,
         asyncio.TaskGroup() as group,
     ):
-        shown = group.create_task(_show(plan, outcome))
-        senders = [group.create_task(_send_all(queue, client, outcome)) for _ in range(REQUESTS_AT_ONCE)]
-        async for batch in _paced(_events(plan, outcome), speed=plan.speed):
+        shown = group.create_task(_show(plan, sending))
+        senders = [group.create_task(_send_all(queue, client, sending)) for _ in range(REQUESTS_AT_ONCE)]
+        async for batch in _paced(_events(plan, sending), speed=plan.speed):
             await queue.put(batch)
         for _ in senders:
             await queue.put([])
@@ -143,18 +143,18 @@ async def _replay(plan: Plan, outcome: Outcome) -> None:
         shown.cancel()
 
 
-async def _send_all(queue: asyncio.Queue[list[Outgoing]], client: EventsClient, outcome: Outcome) -> None:
+async def _send_all(queue: asyncio.Queue[list[Outgoing]], client: EventsClient, sending: Sending) -> None:
     while batch := await queue.get():
-        outcome.sent += len(batch)
-        outcome.judge(await client.send(batch))
+        sending.sent += len(batch)
+        sending.take(await client.send(batch))
 
 
-def _events(plan: Plan, outcome: Outcome) -> Iterator[Recorded]:
+def _events(plan: Plan, sending: Sending) -> Iterator[Recorded]:
     """Every line as an event; a line that cannot be one is counted, with its number."""
     for line in plan.recording.lines():
         read = plan.recording.event(line, source=plan.source, shift_hours=plan.shift_hours)
         if isinstance(read, Unreadable):
-            outcome.reject(read.reason, which=f"line {line.number}")
+            sending.reject(read.reason, which=f"line {line.number}")
         else:
             yield read
 
@@ -182,22 +182,22 @@ async def _paced(events: Iterator[Recorded], *, speed: float | None) -> AsyncIte
         yield batch
 
 
-async def _show(plan: Plan, outcome: Outcome) -> None:
+async def _show(plan: Plan, sending: Sending) -> None:
     """Show how far it is until cancelled: a bar on a terminal, a line now and then elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
         while True:
             await asyncio.sleep(LINE_EVERY_S)
-            _say(f"{outcome.judged} of {plan.scan.lines}, {outcome.rate:.0f} events/s")
+            _say(f"{sending.answered} of {plan.scan.lines}, {sending.rate:.0f} events/s")
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console) as bar:
         task = bar.add_task(plan.recording.path.name, total=plan.scan.lines)
         try:
             while True:
-                bar.update(task, completed=outcome.judged, description=f"{outcome.rate:.0f} events/s")
+                bar.update(task, completed=sending.answered, description=f"{sending.rate:.0f} events/s")
                 await asyncio.sleep(SHOWN_EVERY_S)
         finally:
-            bar.update(task, completed=outcome.judged)
+            bar.update(task, completed=sending.answered)
 
 
 def _reason(error: BaseException) -> str:

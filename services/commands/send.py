@@ -1,11 +1,11 @@
-"""`tactus send`: put one event, or a few from a file, through the door and print the verdict."""
+"""`tactus send`: put one event, or a few from a file, through the door and print the reply."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
@@ -14,18 +14,37 @@ import msgspec
 
 from schemas.instant import write_instant
 from schemas.touchpoint import TYPE, identity_of_subject
-from services.client.endpoints import Door, find_ingest
-from services.client.events import Outgoing, Verdict, batches, open_client
+from services.client.endpoints import Endpoint, find_ingest
+from services.client.events import Outgoing, Reply, batches, open_client
 from services.commands.recording import UNREADABLE
+from services.commands.undeclared import is_undeclared, remedy, told
 from services.core.instants import instant_of
+from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, InvalidEventError, TactusError
+from services.infra.settings import read_settings
 
 SOURCE: Final = "command-line"
 """What the command calls itself in an event that names no source."""
 
 INPUT_BYTES_MAX: Final = 16 * 1024 * 1024
 """Whoever has more to send has a recording: `tactus replay` shows its progress and can be resumed."""
+
+WARNINGS_MAX: Final = 10
+"""Names told one by one; whoever has more of them mends a sender, not a name."""
+
+
+class _Data(msgspec.Struct):
+    touchpoint: str
+
+
+class _Named(msgspec.Struct):
+    """As much of an event as tells its touchpoint."""
+
+    data: _Data
+
+
+_NAMED: Final = msgspec.json.Decoder(_Named)
 
 EXAMPLE: Final[Mapping[str, object]] = {
     "touchpoint": "survey.csat",
@@ -50,14 +69,17 @@ class Described:
 def run(what: Described | Path | None, *, data: Path | None) -> int:
     """Send what is described, or the JSON of a file (`-` is stdin), or the example; 0 when all was accepted."""
     try:
-        verdicts = asyncio.run(_send(events_of(what), find_ingest(data, key="server")))
+        declared = load_catalogue(read_settings().catalogue).entries
+        events = events_of(what)
+        replies = asyncio.run(_send(events, find_ingest(data, key="server")))
     except KeyboardInterrupt:
         return 130
     except TactusError as error:
         sys.stderr.write(f"{error}\n")
         return 1
-    sys.stdout.writelines(_told(verdict) for verdict in verdicts)
-    return 0 if all(verdict.accepted for verdict in verdicts) else 1
+    sys.stdout.writelines(_told(reply) for reply in replies)
+    sys.stderr.writelines(f"{line}\n" for line in warnings(events, declared=declared))
+    return 0 if all(reply.accepted for reply in replies) else 1
 
 
 def events_of(what: Described | Path | None) -> list[Outgoing]:
@@ -71,15 +93,31 @@ def events_of(what: Described | Path | None) -> list[Outgoing]:
     return [example]
 
 
-async def _send(events: Sequence[Outgoing], door: Door) -> list[Verdict]:
-    async with open_client(url=door.url, key=door.key, connections=1) as client:
-        return [verdict for batch in batches(events) for verdict in await client.send(batch)]
+def warnings(events: Iterable[Outgoing], *, declared: Collection[str]) -> list[str]:
+    """What to say of touchpoints that nobody declared, one line a name."""
+    names = dict.fromkeys(_touchpoint(event) for event in events)
+    wrong = [name for name in names if name and is_undeclared(name, declared)]
+    lines = [f"{told(name)}; {remedy(name, declared)}" for name in wrong[:WARNINGS_MAX]]
+    return lines if len(wrong) <= WARNINGS_MAX else [*lines, f"and {len(wrong) - WARNINGS_MAX} more are not"]
 
 
-def _told(verdict: Verdict) -> str:
-    if verdict.accepted:
-        return f"accepted {verdict.id}: durable in the {verdict.durable or 'log'}\n"
-    return f"rejected {verdict.id}: {verdict.reason}\n"
+def _touchpoint(event: Outgoing) -> str:
+    """The touchpoint that an event names; empty when it names none, which the door will say."""
+    try:
+        return _NAMED.decode(event.encoded).data.touchpoint
+    except msgspec.ValidationError:
+        return ""
+
+
+async def _send(events: Sequence[Outgoing], endpoint: Endpoint) -> list[Reply]:
+    async with open_client(url=endpoint.url, key=endpoint.key, connections=1) as client:
+        return [reply for batch in batches(events) for reply in await client.send(batch)]
+
+
+def _told(reply: Reply) -> str:
+    if reply.accepted:
+        return f"accepted {reply.id}: durable in the {reply.durable or 'log'}\n"
+    return f"rejected {reply.id}: {reply.reason}\n"
 
 
 def _body(described: Described) -> dict[str, object]:

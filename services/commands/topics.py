@@ -9,11 +9,12 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from schemas.topics import DLQ, EVENT_TOPICS
-from services.client.connection import find_connection
+from services.client.connection import DEFAULT_DATA, FILE, find_connection
 from services.infra.errors import ConfigurationError
-from services.infra.kafka import log_ends
+from services.infra.kafka import log_ends, read_marks
 from services.infra.settings import Settings, read_settings
-from services.state.store import Store
+from services.state.pool import connected
+from services.state.progress import ProgressTable
 
 
 def run(partition: str, *, data: Path | None) -> int:
@@ -30,8 +31,9 @@ def run(partition: str, *, data: Path | None) -> int:
 
 
 def _settings(data: Path | None) -> Settings:
+    """The settings, with the addresses of the stack of this data directory, or of the usual one if it runs."""
     settings = read_settings()
-    if data is None:
+    if data is None and not (DEFAULT_DATA / FILE).exists():
         return settings
     connection = find_connection(data)
     return settings.model_copy(
@@ -47,9 +49,13 @@ async def _accept(partition: tuple[str, int], *, settings: Settings) -> tuple[bo
     if partition not in ends:
         raise ConfigurationError(f"the log has no partition {partition[0]}/{partition[1]}")
     earliest, end = ends[partition]
-    store = await Store.open(settings.postgres, lanes=1)
-    try:
-        moved = await store.accept_lost(partition, earliest=earliest, end=end)
-    finally:
-        await store.close()
+    async with connected(settings.postgres.dsn.get_secret_value(), application="tactus-accept") as statements:
+        progress = ProgressTable(statements)
+        position = await progress.position(partition)
+        mark = position.mark if position else None
+        foreign = False
+        if mark and earliest <= mark.offset < end:
+            marks = await read_marks(settings.kafka.bootstrap, {partition: mark.offset})
+            foreign = marks[partition] != mark.value
+        moved = await progress.accept_lost(partition, earliest=earliest, end=end, foreign=foreign)
     return moved, earliest

@@ -9,6 +9,9 @@ from typing import Final, NamedTuple
 from services.client.scores import Receipt, Score
 from services.demo.shop import Phase
 
+POINTS_MIN: Final = 0.5
+"""A smaller move is not worth a word."""
+
 
 class Share(NamedTuple):
     """What a touchpoint has in a score, and the events behind it."""
@@ -95,6 +98,16 @@ class Board:
         latest = sorted(self._watched.values(), key=lambda watched: -watched.moved)
         return [_row(watched) for watched in latest[:limit]]
 
+    def fallen_most(self, phase: Phase, customers: Collection[str]) -> str | None:
+        """Whom of these the phase took most from; None when none of them was read before and after."""
+        base = self._bases.get(phase, {})
+        changes = {
+            name: self._watched[name].score.score - base[name]
+            for name in customers
+            if name in base and name in self._watched
+        }
+        return min(changes, key=lambda name: (changes[name], name), default=None)
+
     def scores(self) -> dict[str, float]:
         """Every watched customer's score."""
         return {name: watched.score.score for name, watched in self._watched.items()}
@@ -107,19 +120,24 @@ class Board:
 
 
 def _row(watched: _Watched) -> Row:
-    """The reasons are those of the change; where there is none, those of the score as a whole."""
+    """The reasons are those of the change; where there is none to speak of, those of the score as a whole."""
     score = watched.score
-    cause = _cause(watched.base_shares, watched.shares) or _cause({}, watched.shares)
-    return Row(score.customer, score.score, score.band, score.score - watched.base, cause)
+    change = score.score - watched.base
+    if abs(change) < POINTS_MIN:
+        cause = _cause({}, watched.shares, change=sum(share.points for share in watched.shares.values()))
+    else:
+        cause = _cause(watched.base_shares, watched.shares, change=change)
+    return Row(score.customer, score.score, score.band, change, cause)
 
 
-def _cause(before: Mapping[str, Share], after: Mapping[str, Share]) -> Cause | None:
-    """Of the touchpoints with new events, the one whose points changed most the way the score went.
+def _cause(before: Mapping[str, Share], after: Mapping[str, Share], *, change: float) -> Cause | None:
+    """Of the touchpoints whose points went the way of the change, the one that went furthest.
 
-    Touchpoints without new events change too, since all points share one sum; they move nothing by themselves.
+    One with new events comes before any without: those change too, since all points share one sum. What pushes the
+    other way is never named.
     """
-    moved = {name: after[name].points - before.get(name, NOTHING).points for name in sorted(after)}
-    move = sum(moved.values())
-    changes = {name: points for name, points in moved.items() if after[name].events != before.get(name, NOTHING).events}
-    name = max(changes, key=lambda touchpoint: changes[touchpoint] * move, default="")
-    return Cause(name, changes[name]) if name and changes[name] * move > 0 else None
+    moved = {name: after.get(name, NOTHING).points - before.get(name, NOTHING).points for name in {*before, *after}}
+    along = {name: points for name, points in moved.items() if points * change > 0}
+    fresh = [name for name in along if after.get(name, NOTHING).events != before.get(name, NOTHING).events]
+    name = max(fresh or along, key=lambda touchpoint: (abs(along[touchpoint]), touchpoint), default=None)
+    return None if name is None else Cause(name, along[name])

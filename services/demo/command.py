@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import shlex
 import shutil
 import signal
 import sys
@@ -12,31 +13,34 @@ import time
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Final
 
 import httpx
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from services.client.connection import Connection
+from services.client.endpoints import Endpoint
 from services.client.events import open_client
+from services.client.keys import READ
 from services.client.scores import open_reader
+from services.commands.explain import WIDTH_MIN, ask
+from services.commands.explanation import SHORT, Explained, Explanation
 from services.demo.board import Board
 from services.demo.counts import Counts
 from services.demo.demonstration import Demonstration
-from services.demo.screen import Status, open_screen
-from services.demo.shop import open_shop
+from services.demo.picture import ROWS, WIDTH, Picture
+from services.demo.screen import Status, frame, open_screen
+from services.demo.shop import Phase, open_shop
 from services.embedded.stack import LocalStack
 from services.infra.catalogue.reading import labels
 from services.infra.clock import SystemClock
-from services.infra.errors import ConfigurationError, TactusError
+from services.infra.errors import ConfigurationError, TactusError, UnavailableError
+from services.infra.settings import read_settings
 
 SEED: Final = 2026
 """Every demo tells the same story, so that two people can speak of the same customer."""
-
-DIRECTORY_MODE: Final = 0o711
-"""Started by root, Postgres runs as another user, who must be able to pass through."""
 
 FAILED: Final = 1
 REFUSED: Final = 2
@@ -44,7 +48,7 @@ INTERRUPTED: Final = 130
 """Ctrl-C: the run ended in order, but before its time."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """What the person asked for."""
 
@@ -52,6 +56,8 @@ class Options:
     customers: int
     rate: float
     browser: bool
+    keep: bool
+    picture: Path | None
 
 
 @dataclass(slots=True)
@@ -60,9 +66,12 @@ class Ending:
 
     counts: Counts | None = None
     findings: list[str] = field(default_factory=list)
+    explained: Explained | None = None
+    table: RenderableType | None = None
+    """The board at the end of the outage."""
 
 
-def run(seconds: int | None, customers: int, rate: float, browser: bool) -> int:  # noqa: FBT001 - the command's own flag
+def run(options: Options) -> int:
     """Run the demo; without seconds until Ctrl-C.
 
     0: nothing is lost and the counts are what the shop knows it sent. 1: they are not, or the stack failed.
@@ -70,12 +79,12 @@ def run(seconds: int | None, customers: int, rate: float, browser: bool) -> int:
     run ended before its first event.
     """
     console = Console(soft_wrap=True)
-    options = Options(seconds, customers, rate, browser)
     ending = Ending()
     try:
         # The directory outlives the loop, which ends only when threads that still write into it have ended.
-        with _temporary_data() as data:
+        with _data(keep=options.keep) as data:
             code = asyncio.run(_demo(options, data, console, ending))
+            _tell_end(options, ending, data=data, console=console)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except (TactusError, ExceptionGroup) as error:
@@ -89,6 +98,33 @@ def run(seconds: int | None, customers: int, rate: float, browser: bool) -> int:
         sys.stdout.write(f"{ending.counts.line()}\n")
         sys.stdout.flush()
     return code
+
+
+def _tell_end(options: Options, ending: Ending, *, data: Path, console: Console) -> None:
+    """Show one explanation, where the data is, and draw the picture that was asked for."""
+    explanation = Explanation.in_language("en", override=read_settings().catalogue, detail=SHORT)
+    if ending.explained is not None:
+        console.print("\nWhy one of their scores is what it is:\n", highlight=False)
+        shown = Console(highlight=False, markup=False, emoji=False)
+        shown.width = max(shown.width, WIDTH_MIN)
+        explanation.show(shown, ending.explained)
+        console.print()
+    goes_on = f"{called()} up --data {shlex.quote(str(data))}"
+    kept = f"Kept in {data}. It goes on with\n  {goes_on}" if options.keep else "The data is removed; --keep keeps it."
+    console.print(kept, markup=False, highlight=False)
+    if options.picture is None:
+        return
+    picture = Picture("make demo")
+    if ending.table is not None:
+        picture.draw(ending.table)
+    if ending.counts is not None:
+        picture.draw(ending.counts.line())
+    picture.write(options.picture)
+
+
+def called() -> str:
+    """This program as the person called it, so that a command to copy works where they are."""
+    return "tactus" if shutil.which("tactus") == sys.argv[0] else shlex.quote(sys.argv[0])
 
 
 async def _demo(options: Options, data: Path, console: Console, ending: Ending) -> int:
@@ -136,15 +172,25 @@ async def _show(
 ) -> None:
     address = await _page(connection, browser=options.browser and console.is_terminal)
     console.print(f"Open {address}", markup=False, highlight=False)
-    board, status = Board(), Status(address=address)
-    screen = open_screen(console, board=board, status=status, labels=labels("en").touchpoints)
+    shop = open_shop(rng=random.Random(SEED), customers=options.customers)
+    command = f"{called()} explain --data {shlex.quote(str(connection.data))} {shop.customers[0].identity}"
+    console.print(f"Ask beside it: {command}", markup=False, highlight=False)
+    names = labels("en", override=read_settings().catalogue).touchpoints
+    board, status = Board(), Status(address=address, command=command)
+    screen = open_screen(console, board=board, status=status, labels=names)
+
+    def ended(phase: Phase) -> None:
+        if phase is Phase.OUTAGE:
+            # The address and the command are of this run only: nobody who sees the picture can use them.
+            ending.table = frame(board, replace(status, address="", command=""), names, rows=ROWS, width=WIDTH)
+
     async with (
         open_client(url=connection.ingest, key=_key_of(connection, "server"), connections=2) as client,
-        open_reader(url=connection.api, key=_key_of(connection, "read")) as reader,
+        open_reader(url=connection.api, key=_key_of(connection, READ)) as reader,
     ):
         demonstration = Demonstration(
             connection=connection,
-            shop=open_shop(rng=random.Random(SEED), customers=options.customers),
+            shop=shop,
             clock=SystemClock(),
             client=client,
             reader=reader,
@@ -155,10 +201,22 @@ async def _show(
             seconds=options.seconds,
             began_s=began_s,
             stop=stop,
+            ended=ended,
         )
         with screen:
             ending.counts = await demonstration.run()
         ending.findings = demonstration.findings(ending.counts)
+    if (customer := demonstration.example()) is not None:
+        api = Endpoint(connection.api, _key_of(connection, READ), connection.data)
+        ending.explained = await _explained(api, customer)
+
+
+async def _explained(api: Endpoint, customer: str) -> Explained | None:
+    """The customer's explanation; None while the API is away, which is no reason to fail at the end."""
+    try:
+        return await asyncio.to_thread(ask, api, customer, at=None)
+    except UnavailableError:
+        return None
 
 
 def _key_of(connection: Connection, name: str) -> str:
@@ -183,14 +241,14 @@ async def _page(connection: Connection, *, browser: bool) -> str:
 
 
 @contextmanager
-def _temporary_data() -> Iterator[Path]:
-    """A data directory of this run's own, gone afterwards."""
+def _data(*, keep: bool) -> Iterator[Path]:
+    """A data directory of this run's own, gone afterwards unless it is to be kept."""
     data = Path(tempfile.mkdtemp(prefix="tactus-demo-"))
     try:
-        data.chmod(DIRECTORY_MODE)
         yield data
     finally:
-        shutil.rmtree(data, ignore_errors=True)
+        if not keep:
+            shutil.rmtree(data, ignore_errors=True)
 
 
 def _first(error: BaseException) -> TactusError:

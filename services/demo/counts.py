@@ -3,24 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from services.demo.traffic import Expected
-
-
-class Outcomes(NamedTuple):
-    """What became of the records of the event topics, as the workers counted them in their transactions."""
-
-    applied: int
-    duplicate: int
-    conflict: int
-    dead: int
-    erased: int
-
-    @property
-    def total(self) -> int:
-        """All records that were dealt with."""
-        return sum(self)
+from services.state.progress import Outcomes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,7 +6,7 @@ import asyncio
 import statistics
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -16,17 +16,18 @@ from prometheus_client.parser import text_string_to_metric_families
 from schemas.topics import EVENT_TOPICS
 from services.client.connection import Connection
 from services.client.events import EventsClient, Outgoing, batches
-from services.client.outcome import Outcome
 from services.client.scores import ScoresClient
+from services.client.sending import Sending
 from services.core.instants import instant_of
 from services.demo.board import Board
-from services.demo.counts import Counts, Outcomes
+from services.demo.counts import Counts
 from services.demo.screen import FRAMES_PER_S, Screen, Status
 from services.demo.shop import Happening, Phase, Shop, phase_at
 from services.demo.traffic import Traffic
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.kafka import log_ends
+from services.state.progress import Outcomes
 
 TICK_S: Final = 0.1
 """Live events go out this often, as many as are due."""
@@ -69,8 +70,11 @@ class Demonstration:
     seconds: float | None
     began_s: float
     stop: asyncio.Event
+    ended: Callable[[Phase], None]
+    """Called when a phase is over and told, before the next one begins."""
     traffic: Traffic = field(default_factory=Traffic)
-    outcome: Outcome = field(default_factory=Outcome)
+    sending: Sending = field(default_factory=Sending)
+    _hardest: str | None = None
     _due: asyncio.Queue[tuple[str, int]] = field(default_factory=asyncio.Queue)
     _waiting: set[str] = field(default_factory=set)
     _latencies_s: deque[float] = field(default_factory=lambda: deque(maxlen=PROBES_KEPT))
@@ -88,18 +92,23 @@ class Demonstration:
             counts = await self._settle()
             await self._tell(self.status.phase)
             self.screen.say(
-                f"Refused at the door, each with its reason: {self.outcome.rejected} of {self.outcome.sent} sent"
+                f"Rejected at the door, each with its reason: {self.sending.rejected} of {self.sending.sent} sent"
             )
             for task in shown:
                 task.cancel()
         return counts
 
+    def example(self) -> str | None:
+        """Whose score is worth an explanation: whom the outage took most from, else who moved last."""
+        latest = self.board.rows(1)
+        return self._hardest or (latest[0].customer if latest else None)
+
     def findings(self, counts: Counts) -> list[str]:
         """Where the counts differ from what the shop knows it sent."""
         expected = self.traffic.expected
         findings = counts.findings(expected, repeated=self.client.repeated)
-        if self.outcome.rejected != expected.refused:
-            findings.append(f"refused at the door is {self.outcome.rejected}, and should be {expected.refused}")
+        if self.sending.rejected != expected.rejected:
+            findings.append(f"rejected at the door is {self.sending.rejected}, and should be {expected.rejected}")
         return findings
 
     async def _send_history(self) -> None:
@@ -130,6 +139,7 @@ class Demonstration:
 
     async def _enter(self, phase: Phase) -> None:
         await self._tell(self.status.phase)
+        self.ended(self.status.phase)
         self.status.phase = phase
         self.board.begin(phase)
         self.screen.say(f"Phase: {phase}")
@@ -142,6 +152,8 @@ class Demonstration:
         names = sorted({customer.identity for customer in reached})
         for name in names[:WATCHED_MAX]:
             await self._read(name)
+        if phase is Phase.OUTAGE:
+            self._hardest = self.board.fallen_most(phase, names)
         told = self.board.told(phase, names, now=self.board.scores())
         self.screen.say(f"The {phase} reached {told.customers} customers: {told.points:+.1f} points on average")
 
@@ -152,9 +164,9 @@ class Demonstration:
             self._mark(happening.customer.identity)
 
     async def _post(self, batch: Sequence[Outgoing]) -> None:
-        self.outcome.sent += len(batch)
-        self.outcome.judge(await self.client.send(batch))
-        self.status.accepted = self.outcome.accepted
+        self.sending.sent += len(batch)
+        self.sending.take(await self.client.send(batch))
+        self.status.accepted = self.sending.accepted
 
     def _mark(self, identity: str) -> None:
         """Read this customer's score soon: an event of theirs is in the log."""
@@ -241,7 +253,7 @@ class Demonstration:
         outcomes = await read_outcomes(self.connection.metrics["api"][0])
         ends = await log_ends(self.connection.kafka, EVENT_TOPICS)
         return Counts(
-            accepted=self.outcome.accepted,
+            accepted=self.sending.accepted,
             in_log=sum(end - earliest for earliest, end in ends.values()),
             outcomes=outcomes,
         )

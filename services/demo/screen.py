@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Final, Protocol, Self
 
-from rich.console import Console, Group
+from rich import box
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from services.demo.board import Board, Cause, Row
+from services.commands.explanation import STYLES
+from services.demo.board import POINTS_MIN, Board, Cause, Row
 from services.demo.shop import Phase
 
 FRAMES_PER_S: Final = 4
@@ -22,21 +24,13 @@ FRAMES_PER_S: Final = 4
 LINES_PER_S: Final = 5
 """What a person reading a log can follow."""
 
-POINTS_MIN: Final = 0.5
-"""A smaller move is not worth a line."""
-
 ROWS_MIN: Final = 5
-HEADER_ROWS: Final = 7
-"""What the table needs besides its rows: title, head, borders and the line under it."""
+HEADER_ROWS: Final = 6
+"""What stands around the table's rows: status, address, heads with their line, the command, and the cursor's own."""
 
-STYLES: Final[Mapping[str, str]] = {
-    "unknown": "dim",
-    "critical": "bold red",
-    "low": "red",
-    "fair": "yellow",
-    "good": "green",
-    "great": "bold green",
-}
+KIND: Final = "customer:"
+"""What all names here begin with; it is left out where a person reads."""
+
 PHASE_STYLES: Final[Mapping[Phase, str]] = {
     Phase.NORMAL: "bold",
     Phase.OUTAGE: "bold white on red",
@@ -46,13 +40,14 @@ PHASE_STYLES: Final[Mapping[Phase, str]] = {
 
 @dataclass(slots=True, kw_only=True)
 class Status:
-    """What stands above the table."""
+    """What stands around the table: figures, where to look, and the command that tells more."""
 
     phase: Phase = Phase.NORMAL
     accepted: int = 0
     events_per_s: float = 0.0
     latency_ms: float | None = None
     address: str = ""
+    command: str = ""
 
     def line(self) -> str:
         """The status without the phase, as plain text."""
@@ -81,7 +76,7 @@ class Screen(Protocol):
 
 def open_screen(console: Console, *, board: Board, status: Status, labels: Mapping[str, str]) -> Screen:
     """The screen that suits where the output goes."""
-    kind = TableScreen if console.is_terminal else LineScreen
+    kind = TableScreen if console.is_terminal and not console.is_dumb_terminal else LineScreen
     return kind(console, board, status, labels)
 
 
@@ -95,6 +90,7 @@ class LineScreen:
     labels: Mapping[str, str]
     _shown: dict[str, float] = field(default_factory=dict)
     _next_s: float = 0.0
+    _headed: bool = False
 
     def __enter__(self) -> Self:
         return self
@@ -114,10 +110,12 @@ class LineScreen:
             return
         self._next_s = now_s + 1 / LINES_PER_S
         self._shown[row.customer] = row.score
-        why = "" if row.cause is None else f"  {_cause(row.cause, self.labels)}"
-        self.say(
-            f"{self.status.phase:8} {row.customer:24} {row.score:5.1f} {row.band:8} {_arrow(row.change).plain:>7}{why}"
-        )
+        if not self._headed:
+            self._headed = True
+            self.say(f"{'phase':8} {'customer':16} {'score':>5} {'band':8} {'change':>7}  what moved it, by points")
+        why = "" if row.cause is None else f"  {_label(row.cause, self.labels)} {row.cause.points:+.1f}"
+        change = _arrow(row.change).plain
+        self.say(f"{self.status.phase:8} {_name(row):16} {row.score:5.1f} {row.band:8} {change:>7}{why}")
 
     def refresh(self) -> None:
         """Lines are shown as they come."""
@@ -153,23 +151,35 @@ class TableScreen:
         """The next frame shows it."""
 
     def refresh(self) -> None:
-        height = max(ROWS_MIN, self.console.height - HEADER_ROWS)
-        table = Table(expand=True)
-        table.add_column("customer", no_wrap=True)
-        table.add_column("score", justify="right")
-        table.add_column("", justify="right")
-        table.add_column("band")
-        table.add_column("what moved it", ratio=1, no_wrap=True)
-        for row in self.board.rows(height):
-            style = STYLES[row.band]
-            why = "" if row.cause is None else _cause(row.cause, self.labels)
-            table.add_row(row.customer, Text(f"{row.score:.1f}", style), _arrow(row.change), Text(row.band, style), why)
-        head = Text.assemble(
-            (f" {self.status.phase} ", PHASE_STYLES[self.status.phase]),
-            f"  {self.status.line()}  {self.status.address}",
-        )
-        head.truncate(self.console.width)
-        self._live.update(Group(head, table), refresh=True)
+        rows = max(ROWS_MIN, self.console.height - HEADER_ROWS)
+        shown = frame(self.board, self.status, self.labels, rows=rows, width=self.console.width)
+        self._live.update(shown, refresh=True)
+
+
+def frame(board: Board, status: Status, labels: Mapping[str, str], *, rows: int, width: int) -> RenderableType:
+    """The board as it is: whoever moved last comes first. What is cut on a narrow screen is words, never figures."""
+    table = Table(box=box.SIMPLE_HEAD, expand=True, show_edge=False, padding=(0, 1), pad_edge=False)
+    table.add_column("customer", no_wrap=True)
+    table.add_column("score", justify="right", no_wrap=True)
+    table.add_column("change", justify="right", no_wrap=True)
+    table.add_column("band", no_wrap=True)
+    table.add_column("what moved it", ratio=1, no_wrap=True)
+    table.add_column("points", justify="right", no_wrap=True)
+    for row in board.rows(rows):
+        style = STYLES[row.band]
+        why, points = ("", "") if row.cause is None else (_label(row.cause, labels), f"{row.cause.points:+.1f}")
+        score, named = Text(f"{row.score:.1f}", style), Text(row.band, style)
+        table.add_row(_name(row), score, _arrow(row.change), named, why, points)
+    head = Text.assemble((f" {status.phase} ", PHASE_STYLES[status.phase]), f"  {status.line()}")
+    above = [head, Text(status.address, "dim")] if status.address else [head]
+    below = [Text(status.command, "dim")] if status.command else []
+    for line in (*above, *below):
+        line.truncate(width)
+    return Group(*above, table, *below)
+
+
+def _name(row: Row) -> str:
+    return row.customer.removeprefix(KIND)
 
 
 def _arrow(change: float) -> Text:
@@ -179,5 +189,5 @@ def _arrow(change: float) -> Text:
     return Text(f"▲ +{change:.1f}", "green") if change > 0 else Text(f"▼ {change:.1f}", "red")
 
 
-def _cause(cause: Cause, labels: Mapping[str, str]) -> str:
-    return f"{labels.get(cause.touchpoint, cause.touchpoint)} {cause.points:+.1f}"
+def _label(cause: Cause, labels: Mapping[str, str]) -> str:
+    return labels.get(cause.touchpoint, cause.touchpoint)

@@ -15,7 +15,7 @@ DUPLICATE_EVERY: Final = 100
 CONFLICT_EVERY: Final = 350
 """Now and then a sender uses an id again for something else."""
 
-REFUSED_EVERY: Final = 450
+REJECTED_EVERY: Final = 450
 """Now and then a sender gets the format wrong."""
 
 
@@ -30,7 +30,7 @@ class Expected:
     applied: int = 0
     duplicate: int = 0
     conflict: int = 0
-    refused: int = 0
+    rejected: int = 0
 
     @property
     def accepted(self) -> int:
@@ -40,7 +40,7 @@ class Expected:
     @property
     def sent(self) -> int:
         """How many go out."""
-        return self.accepted + self.refused
+        return self.accepted + self.rejected
 
 
 @dataclass(slots=True)
@@ -51,13 +51,16 @@ class Traffic:
     _plain: int = 0
     _duplicate: int = 0
     _conflict: int = 0
-    _refused: int = 0
+    _rejected: int = 0
 
     @property
     def expected(self) -> Expected:
         """What must become of everything sent so far."""
         return Expected(
-            applied=self._mixed + self._plain, duplicate=self._duplicate, conflict=self._conflict, refused=self._refused
+            applied=self._mixed + self._plain,
+            duplicate=self._duplicate,
+            conflict=self._conflict,
+            rejected=self._rejected,
         )
 
     def mix(self, happenings: Iterable[Happening]) -> Iterator[Outgoing]:
@@ -75,8 +78,8 @@ class Traffic:
             elif self._mixed % CONFLICT_EVERY == FIRST_ODD:
                 self._conflict += 1
                 yield wire(happening, changes={"order": "another-order"})
-            elif self._mixed % REFUSED_EVERY == FIRST_ODD + 1:
-                self._refused += 1
+            elif self._mixed % REJECTED_EVERY == FIRST_ODD + 1:
+                self._rejected += 1
                 off_scale = {"rating": {"scale": "csat5", "value": 9}}
                 yield wire(happening, suffix="-bad", changes=off_scale)
 

@@ -14,8 +14,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Final, NamedTuple
 
-import platformdirs
-
+from services.embedded.cache import cache_directory
 from services.embedded.steps import Advance
 from services.infra.errors import ConfigurationError, UnavailableError
 
@@ -51,11 +50,6 @@ class Source(NamedTuple):
     offline: bool = False
     repositories: Mapping[str, str] | None = None
     stop: threading.Event | None = None
-
-
-def cache_directory() -> Path:
-    """Where downloads are kept for every checkout of this user."""
-    return Path(platformdirs.user_cache_dir("tactus", appauthor=False))
 
 
 def read_lock(lock: Path = LOCK) -> list[Jar]:

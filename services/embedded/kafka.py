@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import signal
+import socket
+import struct
 import subprocess
 import time
 import uuid
@@ -13,11 +14,10 @@ from typing import Final
 
 from services.embedded.free_ports import LOOPBACK, free_port
 from services.embedded.jars import Source, ensure_jars
-from services.embedded.jvm import Training, broker_command, checkpoint, training
-from services.embedded.processes import Program, finish, kill_group, last_lines, spawn
+from services.embedded.jvm import PROPERTIES, Training, broker_command, checkpoint, make_room_for_natives, training
+from services.embedded.processes import ENVIRONMENT, Program, finish, kill_group, last_lines, spawn
 from services.embedded.steps import Advance
-from services.embedded.wire import answers
-from services.infra.errors import ConfigurationError, UnavailableError
+from services.infra.errors import UnavailableError
 
 READY_S: Final = 60.0
 """A start takes one to three seconds; a machine twenty times slower still passes."""
@@ -30,7 +30,16 @@ LEARN_S: Final = 120.0
 
 POLL_S: Final = 0.05
 
-PROPERTIES: Final = """\
+ANSWER_S: Final = 2.0
+"""The question whether it is ready is answered from memory."""
+
+QUESTION: Final = 7
+"""The number of our question, which its answer bears."""
+
+METADATA: Final = struct.pack(">ihhih6si", 20, 3, 1, QUESTION, 6, b"tactus", 0)
+"""The question in Kafka's own protocol: length, metadata, version 1, its number, who asks, of no topics."""
+
+CONFIGURATION: Final = """\
 process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller}
@@ -38,7 +47,7 @@ listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
 advertised.listeners=PLAINTEXT://127.0.0.1:{port}
 inter.broker.listener.name=PLAINTEXT
 controller.listener.names=CONTROLLER
-log.dirs={directory}
+log.dirs=log
 auto.create.topics.enable=false
 group.initial.rebalance.delay.ms=0
 offsets.topic.replication.factor=1
@@ -57,6 +66,8 @@ broker.heartbeat.interval.ms=500
 log.cleaner.dedupe.buffer.size=8388608
 """
 """One node, loopback only, no topics by accident, no pause before a consumer group's first round.
+
+Its directory is named from where it runs: no letter that the path above may have needs an escape, or has none.
 
 A killed broker may register again only when its former session has run out, so that time is short.
 """
@@ -93,7 +104,7 @@ class EmbeddedKafka:
     def command(self) -> tuple[str, ...]:
         """What runs, for whoever must recognise it later."""
         training_file = self._training.partial if self._training else None
-        return broker_command(self.jars, self.data / "server.properties", self._heap_mib, training_file)
+        return broker_command(self.jars, self._heap_mib, training_file)
 
     @property
     def learns(self) -> bool:
@@ -109,18 +120,19 @@ class EmbeddedKafka:
     def prepare(self, advance: Advance | None = None) -> None:
         """Fetch what is missing and write the configuration; starts nothing."""
         self.jars = ensure_jars(source=self._source, advance=advance)
+        make_room_for_natives()
         directory = self.data / "log"
         directory.mkdir(parents=True, exist_ok=True)
-        text = PROPERTIES.format(port=self.port, controller=self._controller, directory=as_property(str(directory)))
-        (self.data / "server.properties").write_text(text)
+        (self.data / PROPERTIES).write_text(CONFIGURATION.format(port=self.port, controller=self._controller))
         if not (directory / "meta.properties").exists():
             self._format(directory)
 
     def launch(self) -> None:
         """Start the broker. Call from a thread that outlives it (see processes.spawn)."""
         self._training = self._training or training(self.jars)
-        environment = {"PATH": os.defpath, "LANG": "C.UTF-8"}
-        self._process = spawn(Program(self.command, self.log, environment, signal.SIGTERM))
+        self._process = spawn(
+            Program(self.command, ENVIRONMENT, directory=self.data), log=self.log, death=signal.SIGTERM
+        )
 
     def wait_ready(self, timeout_s: float = READY_S) -> None:
         """Return when the broker lists itself. Raises UnavailableError with the end of its log."""
@@ -133,7 +145,7 @@ class EmbeddedKafka:
 
     def is_ready(self) -> bool:
         """Say whether it answers at this moment."""
-        return answers(LOOPBACK, self.port)
+        return _counts_itself_in(self.port)
 
     def poll(self) -> int | None:
         """Return the exit code when the broker has ended, else None."""
@@ -168,18 +180,15 @@ class EmbeddedKafka:
         partial.rename(directory / "meta.properties")
 
 
-def as_property(words: str) -> str:
-    """Write a value as Java's properties files want it: ASCII, the rest as escaped UTF-16 units.
-
-    Raises ConfigurationError for a comma, which Kafka takes for the end of a directory's name.
-    """
-    if "," in words:
-        raise ConfigurationError(
-            f"{words} has a comma in it, which Kafka cannot have in a path: name another data directory"
-        )
-    units = words.replace("\\", "\\\\").encode("utf-16-be")
-    codes = [int.from_bytes(units[at : at + 2], "big") for at in range(0, len(units), 2)]
-    return "".join(chr(code) if code < 128 else f"\\u{code:04x}" for code in codes)  # noqa: PLR2004 - ASCII ends there
+def _counts_itself_in(port: int) -> bool:
+    """Ask the broker, in its own protocol, whom it counts in its cluster."""
+    try:
+        with socket.create_connection((LOOPBACK, port), ANSWER_S) as connection, connection.makefile("rb") as answer:
+            connection.sendall(METADATA)
+            _length, number, brokers = struct.unpack(">3i", answer.read(12))
+            return bool(number == QUESTION and brokers >= 1)
+    except (OSError, struct.error):
+        return False
 
 
 def _name() -> str:

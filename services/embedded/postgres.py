@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import os
 import secrets
@@ -15,9 +16,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+import psutil
+
 from services.embedded.free_ports import LOOPBACK, free_port
-from services.embedded.home import Home, find_home
-from services.embedded.processes import Program, finish, last_lines, processes_in, run_as, send, spawn
+from services.embedded.postgres_user import find_account, give
+from services.embedded.processes import (
+    ENVIRONMENT,
+    Account,
+    Program,
+    finish,
+    last_lines,
+    processes_with,
+    run,
+    send,
+    spawn,
+)
 from services.infra.errors import ConfigurationError, UnavailableError
 
 NAME: Final = "tactus"
@@ -40,11 +53,14 @@ INITDB: Final = "--auth=scram-sha-256 --no-instructions --locale=C --locale-prov
 SYNC: Final = ("--sync-method=syncfs",) if sys.platform == "linux" else ()
 """One call for the whole file system instead of one for each of a thousand new files."""
 
-SOCKET_PATH_MAX: Final = 90
-"""The kernel takes 107 bytes, the file's own name included."""
-
 DURABLE: Final[Mapping[str, str]] = {"fsync": "on", "synchronous_commit": "on", "full_page_writes": "on"}
 """What has been committed survives a power cut: not for discussion, in tests and measurements neither."""
+
+CLIENT: Final = "sslmode=disable&target_session_attrs=any&gsslib=gssapi"
+"""Said in every address, or a client would take it from the PG… variables that a shell has set for other servers."""
+
+SHELL: Final = {**ENVIRONMENT, "TZ": "UTC"}
+"""initdb asks for the time zone; the server's log and times are in UTC wherever it runs."""
 
 DEFAULTS: Final[Mapping[str, str]] = {
     "shared_buffers": "128MB",
@@ -53,7 +69,6 @@ DEFAULTS: Final[Mapping[str, str]] = {
     "jit": "off",
     "log_timezone": "UTC",
     "timezone": "UTC",
-    "cluster_name": "tactus",
 }
 
 
@@ -73,7 +88,9 @@ class EmbeddedPostgres:
         self.port = port or free_port()
         self.log = log or self.data / "postgres.log"
         self._settings = {**DEFAULTS, **(settings or {}), **DURABLE}
-        self._home: Home | None = None
+        # In the title of each process of the server, which everybody may read; where it works only its own user may.
+        self._cluster = f"{NAME}-{hashlib.sha256(os.fsencode(self.directory)).hexdigest()[:12]}"
+        self._account: Account | None = None
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -82,7 +99,7 @@ class EmbeddedPostgres:
 
     def dsn_of(self, database: str) -> str:
         """Return the connection URL of a database of this server."""
-        return f"postgresql://{NAME}:{self._password()}@{LOOPBACK}:{self.port}/{database}"
+        return f"postgresql://{NAME}:{self._password()}@{LOOPBACK}:{self.port}/{database}?{CLIENT}"
 
     @property
     def pid(self) -> int:
@@ -90,17 +107,17 @@ class EmbeddedPostgres:
 
     @property
     def directory(self) -> Path:
-        """Where the tables are; outside `data` only when root runs us and `data` is closed to other users."""
-        return self._found_home().directory
+        """Where the tables are."""
+        return self.data / "postgres"
 
     @property
     def command(self) -> tuple[str, ...]:
         """What runs, for whoever must recognise it later."""
-        home = self._found_home()
-        sockets = str(home.directory) if len(str(home.directory)) <= SOCKET_PATH_MAX else ""
-        settings = {**self._settings, "listen_addresses": LOOPBACK, "unix_socket_directories": sockets}
+        # The socket's directory by its short name: a path has an end in the kernel, and commas divide paths here.
+        addresses = {"listen_addresses": LOOPBACK, "unix_socket_directories": "."}
+        settings = {**self._settings, **addresses, "cluster_name": self._cluster}
         options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-        return (self._program("postgres"), "-D", str(home.directory), "-p", str(self.port), *options)
+        return (_program("postgres"), "-D", str(self.directory), "-p", str(self.port), *options)
 
     def start(self) -> None:
         """Prepare, launch and wait until connections are taken."""
@@ -109,21 +126,25 @@ class EmbeddedPostgres:
         self.wait_ready()
 
     def prepare(self) -> None:
-        """Create the cluster, its role and its database once, and see a former server's processes off."""
+        """Create the cluster, its role and its database once, and see a former server's processes off.
+
+        Raises ConfigurationError when the server could not run here whatever it did.
+        """
         self.data.mkdir(parents=True, exist_ok=True)
-        home = self._found_home()
-        if not (home.directory / "PG_VERSION").exists():
-            self._create(home)
-        end_orphans(home.directory)
+        _refuse_moved(self.data, self.directory)
+        self._account = find_account(self.directory)
+        if not (self.directory / "PG_VERSION").exists():
+            self._create()
+        self._run(self.directory, _program("postgres"), "--version")
+        self._end_backends()
         # What a server that was killed has left: on another port nobody would ever remove it.
-        for socket in home.directory.glob(".s.PGSQL.*"):
+        for socket in self.directory.glob(".s.PGSQL.*"):
             socket.unlink(missing_ok=True)
 
     def launch(self) -> None:
         """Start the server, after `prepare`. Call from a thread that outlives it (see processes.spawn)."""
-        home = self._found_home()
-        environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "TZ": "UTC"}
-        self._process = spawn(Program(self.command, self.log, environment, signal.SIGQUIT, home.account))
+        program = Program(self.command, SHELL, self._account, self.directory)
+        self._process = spawn(program, log=self.log, death=signal.SIGQUIT)
 
     def wait_ready(self, timeout_s: float = READY_S) -> None:
         """Return when the server says that it takes connections. Raises UnavailableError with the end of its log."""
@@ -152,7 +173,7 @@ class EmbeddedPostgres:
         with contextlib.suppress(subprocess.TimeoutExpired):
             self._process.wait(STOP_S)
         finish(self._process, first=signal.SIGQUIT, patience_s=5.0)
-        end_orphans(self.directory)
+        self._end_backends()
         self._process = None
 
     def kill(self) -> None:
@@ -161,18 +182,30 @@ class EmbeddedPostgres:
         send(process, signal.SIGKILL)
         process.wait()
 
+    def processes(self) -> list[psutil.Process]:
+        """Every process that works on these tables, also those that a killed server has left."""
+        return processes_with(self._cluster, name="postgres")
+
+    def _end_backends(self) -> None:
+        """Wait until no process of a dead server works on these tables; kill those that do not leave.
+
+        A new server beside an old backend would corrupt the tables, so this raises rather than goes on.
+        """
+        deadline = time.monotonic() + ORPHANS_S
+        while left := self.processes():
+            if time.monotonic() > deadline + ORPHANS_S:
+                pids = ", ".join(str(process.pid) for process in left)
+                raise UnavailableError(f"processes {pids} of a former server still use {self.directory}: end them")
+            if time.monotonic() > deadline:
+                for process in left:
+                    with contextlib.suppress(psutil.Error):
+                        process.kill()
+            time.sleep(POLL_S)
+
     def _running(self) -> subprocess.Popen[bytes]:
         if self._process is None:
             raise UnavailableError("the embedded Postgres has not been launched")
         return self._process
-
-    def _found_home(self) -> Home:
-        if self._home is None:
-            self._home = find_home(self.data, _wheel())
-        return self._home
-
-    def _program(self, name: str) -> str:
-        return str(self._found_home().binaries / "bin" / name)
 
     def _password(self) -> str:
         path = self.data / "postgres.password"
@@ -182,28 +215,32 @@ class EmbeddedPostgres:
                 file.write(secrets.token_urlsafe(24))
         return path.read_text().strip()
 
-    def _create(self, home: Home) -> None:
+    def _create(self) -> None:
         # Made aside and moved in one step, so that a start that was cut short is made anew by the next.
-        partial = home.directory.with_name(f"{home.directory.name}.partial")
+        partial = self.directory.with_name(f"{self.directory.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(mode=0o700)
-        home.give(partial)
-        password_file = partial.with_name(f"{home.directory.name}.initdb")
+        password_file = partial.with_name(f"{self.directory.name}.initdb")
         password_file.touch(mode=0o600)
         try:
             password_file.write_text(self._password())
-            home.give(password_file)
+            for path in (partial, password_file):
+                give(path, self._account)
             options = f"-U {NAME} --encoding=UTF8 --data-checksums {INITDB}".split()
             files = ("-D", str(partial), f"--pwfile={password_file}")
-            run_as(home.account, (self._program("initdb"), *files, *options, *SYNC))
+            self._run(partial, _program("initdb"), *files, *options, *SYNC)
             # The single-user server makes the database, so no client is needed.
-            single = (self._program("postgres"), "--single", "-D", str(partial), "postgres")
-            run_as(home.account, single, input_text=f"CREATE DATABASE {NAME};\n")
-            partial.rename(home.directory)
-        except subprocess.CalledProcessError as error:
-            raise UnavailableError(f"Postgres could not create its files: {error.stdout}{error.stderr}") from error
+            statement = f"CREATE DATABASE {NAME};\n"
+            self._run(partial, _program("postgres"), "--single", "-D", str(partial), "postgres", input_text=statement)
+            partial.rename(self.directory)
         finally:
             password_file.unlink()
+
+    def _run(self, directory: Path, *command: str, input_text: str = "") -> None:
+        try:
+            run(Program(command, SHELL, self._account, directory), input_text=input_text)
+        except subprocess.CalledProcessError as error:
+            raise UnavailableError(f"Postgres could not create its files: {error.stdout}{error.stderr}") from error
 
 
 def _wheel() -> Path:
@@ -214,6 +251,20 @@ def _wheel() -> Path:
     return Path(found.origin).with_name("pginstall")
 
 
+def _program(name: str) -> str:
+    return str(_wheel() / "bin" / name)
+
+
+def _refuse_moved(data: Path, tables: Path) -> None:
+    # Earlier versions put root's tables elsewhere when others could not enter the data directory.
+    note = data / "postgres.moved"
+    if note.exists():
+        raise ConfigurationError(
+            f"an earlier version keeps tables of this stack in {note.read_text().strip()}: put that folder in the place "
+            f"of {tables}, if you want them, and remove {note}"
+        )
+
+
 def _private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 
@@ -221,24 +272,7 @@ def _private(path: str, flags: int) -> int:
 def _says_ready(directory: Path, pid: int) -> bool:
     # What pg_ctl reads: the postmaster's own words, line 1 and line 8.
     try:
-        lines = (directory / "postmaster.pid").read_text().splitlines()
+        lines = (directory / "postmaster.pid").read_text(encoding="utf-8", errors="replace").splitlines()
     except (FileNotFoundError, PermissionError):
         return False
     return len(lines) >= 8 and int(lines[0]) == pid and lines[7].strip() == "ready"  # noqa: PLR2004 - see above
-
-
-def end_orphans(directory: Path) -> None:
-    """Wait until no process of a dead server works in this directory; kill those that do not leave.
-
-    A new server beside an old backend would corrupt the tables, so this raises rather than goes on.
-    """
-    deadline = time.monotonic() + ORPHANS_S
-    while left := processes_in(directory, "postgres"):
-        if time.monotonic() > deadline + ORPHANS_S:
-            pids = ", ".join(str(process.pid) for process in left)
-            raise UnavailableError(f"processes {pids} of a former server still use {directory}: end them")
-        if time.monotonic() > deadline:
-            for process in left:
-                with contextlib.suppress(OSError):
-                    process.kill()
-        time.sleep(POLL_S)

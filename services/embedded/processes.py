@@ -8,13 +8,22 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import psutil
 
-LAUNCH: Final = Path(__file__).with_name("launch.py")
+from services.embedded import launch
+from services.infra.errors import ConfigurationError
+
+LAUNCH: Final = Path(launch.__file__)
+
+ENVIRONMENT: Final[Mapping[str, str]] = {"PATH": os.defpath, "LANG": "C.UTF-8"}
+"""All that Kafka and Postgres are told: what a shell has set (PG…, JAVA…, a locale) is meant for others."""
+
+RUN_S: Final = 60.0
+"""Creating a database takes a second, formatting a broker's directory two."""
 
 LOG_BYTES_MAX: Final = 8 * 1024 * 1024
 """A day of warnings; one older file is kept beside it."""
@@ -23,40 +32,63 @@ LOG_BYTES_MAX: Final = 8 * 1024 * 1024
 class Account(NamedTuple):
     """A user of this machine."""
 
-    name: str
     uid: int
     gid: int
 
 
 class Program(NamedTuple):
-    """What to run and how it is told that its parent died."""
+    """What to run, all that it gets to know of our environment, who it runs as, and where: a directory of that user's."""
 
     command: tuple[str, ...]
-    log: Path
     environment: Mapping[str, str]
-    death: signal.Signals
     account: Account | None = None
     directory: Path | None = None
 
 
-def spawn(program: Program) -> subprocess.Popen[bytes]:
+def spawn(program: Program, *, log: Path, death: signal.Signals) -> subprocess.Popen[bytes]:
     """Start a program in a session of its own; the pid is the program's own. Call from a thread that outlives it.
 
     Linux sends the death signal when the *thread* that started the child ends.
     """
-    rotate(program.log)
-    uid, gid = (program.account.uid, program.account.gid) if program.account else (-1, -1)
-    launcher = (sys.executable, "-I", "-S", str(LAUNCH), str(int(program.death)), str(os.getpid()), str(uid), str(gid))
-    with program.log.open("ab") as log:
+    rotate(log)
+    with log.open("ab") as output:
         return subprocess.Popen(
-            (*launcher, *program.command),
+            _launcher(program, death),
             stdin=subprocess.DEVNULL,
-            stdout=log,
+            stdout=output,
             stderr=subprocess.STDOUT,
             env=dict(program.environment),
-            cwd=program.directory,
             start_new_session=True,
         )
+
+
+def run(program: Program, *, input_text: str = "") -> str:
+    """Run a short program to its end and return what it printed.
+
+    Raises ConfigurationError when rights stand in its way, subprocess.CalledProcessError with its output when it fails.
+    """
+    try:
+        done = subprocess.run(
+            _launcher(program, signal.SIGKILL),
+            input=input_text,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            timeout=RUN_S,
+            check=True,
+            env=dict(program.environment),
+        )
+    except subprocess.CalledProcessError as error:
+        if error.returncode == launch.REFUSED:
+            raise ConfigurationError(error.stderr.strip()) from error
+        raise
+    return done.stdout
+
+
+def _launcher(program: Program, death: signal.Signals) -> tuple[str, ...]:
+    uid, gid = program.account or (-1, -1)
+    words = (int(death), os.getpid(), uid, gid, program.directory or "")
+    return (sys.executable, "-I", "-S", str(LAUNCH), *map(str, words), *program.command)
 
 
 def rotate(log: Path) -> None:
@@ -107,31 +139,11 @@ def finish(process: subprocess.Popen[bytes], *, first: signal.Signals, patience_
     return process.returncode
 
 
-def run_as(account: Account | None, command: Sequence[str], *, input_text: str = "", timeout_s: float = 60.0) -> str:
-    """Run a short program to its end as this user and return what it printed.
-
-    Raises subprocess.CalledProcessError with the output.
-    """
-    done = subprocess.run(
-        command,
-        input=input_text,
-        capture_output=True,
-        text=True,
-        timeout=timeout_s,
-        check=True,
-        cwd="/",
-        user=account.uid if account else None,
-        group=account.gid if account else None,
-        extra_groups=[] if account else None,
-    )
-    return done.stdout
-
-
-def processes_in(directory: Path, name: str) -> list[psutil.Process]:
-    """Live processes of this name whose working directory is this one."""
+def processes_with(word: str, *, name: str) -> list[psutil.Process]:
+    """Live processes of this name that have the word in their command line or title."""
     found = []
     for process in psutil.process_iter(["name"]):
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.info["name"] == name and Path(process.cwd()) == directory:
+        with contextlib.suppress(psutil.Error):
+            if process.info["name"] == name and any(word in part for part in process.cmdline()):
                 found.append(process)
     return found

@@ -47,7 +47,7 @@ class Service:
     def launch(self) -> None:
         """Start it. Call from a thread that outlives it (see processes.spawn)."""
         # SIGKILL when `up` is gone: whatever a service was doing, it is safe to repeat.
-        self._process = spawn(Program(self.command, self.log, self.environment, signal.SIGKILL))
+        self._process = spawn(Program(self.command, self.environment), log=self.log, death=signal.SIGKILL)
 
     def is_ready(self) -> bool:
         """Say whether every door answers /readyz with 200 at this moment."""

@@ -102,6 +102,8 @@ class LocalStack:
 
     async def _start(self, group: asyncio.TaskGroup, settings: Settings) -> Connection:
         keys = ensure_keys(self.data)
+        for remark in keys.remarks:
+            self._steps.say(remark)
         ports = choose_ports(settings, workers=self._workers, usual=self._usual_ports, say=self._steps.say)
         source = Source(stop=self._stop_downloads)
         logs = self.data / "logs"
@@ -136,10 +138,6 @@ class LocalStack:
         async with asyncio.TaskGroup() as servers:
             servers.create_task(kafka())
             servers.create_task(postgres())
-        if self.data not in self.postgres.directory.parents:
-            self._steps.say(
-                f"Postgres keeps its files in {self.postgres.directory}: its user may not enter {self.data}"
-            )
 
     async def _start_kafka(self, group: asyncio.TaskGroup, settings: Settings) -> None:
         with self._steps.step("Starting Kafka"):
@@ -244,14 +242,18 @@ class LocalStack:
 
 def _make_directory(data: Path) -> None:
     try:
-        data.mkdir(mode=0o711, parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigurationError(
             f"{data} cannot be the data directory ({error.strerror}): name another with --data"
         ) from error
     if not os.access(data, os.W_OK | os.X_OK):
         raise ConfigurationError(f"{data} cannot be written: run as its owner, or name another with --data")
-    # Others may pass through, because Postgres runs as another user when root starts it; what they pass is closed.
+    lock = data / LOCK
+    if lock.exists() and (owner := lock.stat().st_uid) != os.geteuid():
+        raise ConfigurationError(
+            f"{data} holds the stack of user {owner}: run as that user, or name another directory with --data"
+        )
     for name in ("kafka", "logs"):
         folder = data / name
         folder.mkdir(exist_ok=True)

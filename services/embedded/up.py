@@ -76,7 +76,7 @@ def _announce(connection: Connection, console: Console) -> None:
         f"ingest    {connection.ingest}/v1/events",
         f"API       {connection.api}",
         f"Kafka     {connection.kafka}",
-        f"Postgres  {connection.postgres.partition('@')[2]} (password in {connection.data / FILE})",
+        f"Postgres  {connection.postgres.partition('@')[2].partition('?')[0]} (password in {connection.data / FILE})",
         f"keys and process ids: {connection.data / FILE}; logs: {connection.data / 'logs'}",
         "Ready. Ctrl-C stops everything.",
     )

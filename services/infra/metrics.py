@@ -161,6 +161,10 @@ VALENCE_IGNORED: Final = Counter(
     "tactus_valence_ignored_total",
     "Events whose own valence was ignored, because the catalogue knows their touchpoint.",
 )
+CHORES_DONE_AT: Final = Gauge(
+    "tactus_chores_done_timestamp_seconds",
+    "When this worker last did the database's chores: coming months, and ids that may be forgotten.",
+)
 BUILD_INFO: Final = Info("tactus_build", "The version that runs.")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Final
@@ -10,6 +11,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from services.infra.errors import ConfigurationError
+from services.infra.unknown_settings import refuse_unknown
 
 PARTITIONS_EMBEDDED: Final = 8
 """Enough for four lanes on two cores; production starts with 48, and the count is fixed for life."""
@@ -129,6 +131,7 @@ class Settings(BaseSettings):
 
 def read_settings() -> Settings:
     """Read the environment; raises ConfigurationError that names the variable and what it must be."""
+    refuse_unknown(os.environ, settings=Settings)  # noqa: TID251 - pydantic-settings passes over what it does not know
     try:
         return Settings()
     except ValidationError as error:

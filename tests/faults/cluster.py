@@ -100,7 +100,7 @@ class Cluster:
         for worker in self.joined:
             worker.discard()
         if error is not None:
-            self._keep_logs()
+            self.keep_logs()
         if self._up is None:
             return
         self._up.send_signal(signal.SIGTERM)
@@ -126,12 +126,18 @@ class Cluster:
             raise RuntimeError(f"tactus up ended with {self._up.returncode}:\n{self.up_said()[-3000:]}")
         return (self.data / "connection.json").exists()
 
-    def _keep_logs(self) -> None:
+    def keep_logs(self) -> None:
         """Leave what the processes wrote where somebody can read it after the data is gone."""
-        kept = Path(os.environ.get("TACTUS_FAULT_LOGS") or tempfile.mkdtemp(prefix="tactus-fault-logs-"))
+        kept = Path(os.environ.get("FAULT_LOGS") or tempfile.mkdtemp(prefix="tactus-fault-logs-"))
+        kept.mkdir(parents=True, exist_ok=True)
         for log in (*self.data.glob("*.log"), *self.data.glob("logs/*.log*"), *self.data.glob("ledger.jsonl")):
             shutil.copy(log, kept / log.name)
         sys.stderr.write(f"the logs of the failed run are in {kept}\n")
+
+    def cut_transactions(self) -> int:
+        """How many transactions a killed client left open, by Postgres' own account."""
+        logs = self.data.glob("**/postgres.log")
+        return sum(log.read_text(errors="replace").count("with an open transaction") for log in logs)
 
     def up_said(self) -> str:
         """What the supervisor has printed so far."""

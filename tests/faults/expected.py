@@ -14,8 +14,8 @@ HOUR_US = 3_600 * MICRO
 Partition = tuple[str, int]
 Place = tuple[str, int, int]
 """Topic, partition and offset: where one record lies."""
-EventKey = tuple[str, str, int | None]
-"""Source, id and own time; None when the event has no time that it could be told apart by."""
+EventKey = tuple[str, str]
+"""Source and id: within the 30 days that a run cannot outlast they alone name an event."""
 Said = tuple[str, str, int | None, int]
 """Source, id, the time that the client sent, and the variant of the body that the driver marked it with."""
 TallyKey = tuple[str, str, str, str, int]
@@ -106,13 +106,13 @@ def read_event(envelope: Mapping[str, Any], text: str) -> Event:
     if not all(isinstance(word, str) for word in words):
         raise TypeError("a name is not text")
     return Event(
-        key=(envelope["source"], envelope["id"], None if origin else occurred),
+        key=(envelope["source"], envelope["id"]),
         identity=envelope["subject"],
         named=tuple(sorted(named)),
         occurred_us=occurred,
         received_us=micros(envelope["receivedat"]),
         said_us=said_us,
-        body=json.dumps([said_us, data], sort_keys=True),
+        body=json.dumps(data, sort_keys=True),
         data=data,
         text=text,
     )

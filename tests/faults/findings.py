@@ -114,8 +114,7 @@ def _stored_keys(holdings: Holdings, findings: Findings) -> dict[EventKey, Row]:
     stored: dict[EventKey, Row] = {}
     twice: list[EventKey] = []
     for row in holdings.touchpoints:
-        own = "timeorigin" not in json.loads(row["body"])
-        key = (row["source"], row["event_id"], _us(row["occurred_at"]) if own else None)
+        key = (row["source"], row["event_id"])
         if key in stored:
             twice.append(key)
         stored[key] = row

@@ -54,7 +54,7 @@ def truthful(expected: Expected, records: list[LogRecord]) -> Holdings:
     names = ("identity", "touchpoint", "channel", "place", "hour")
     columns = ("n", "q", "pos", "neg", "pos2", "neg2", "best", "worst")
     touchpoints = []
-    for (source, event_id, _), (event, v, q) in expected.rows.items():
+    for (source, event_id), (event, v, q) in expected.rows.items():
         touchpoints.append(
             {
                 "source": source,

@@ -9,6 +9,8 @@ import signal
 import sys
 import time
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from enum import StrEnum
 from typing import Final
 
@@ -67,10 +69,16 @@ class Nemesis:
         self.watch = watch
         self.done: Counter[str] = Counter()
         self.struck_at: list[tuple[str, float]] = []
+        self.last_blow = time.monotonic()
+        """When something was last killed, sent away or woken: from then on all should be well again."""
         self.guest: asyncio.Task[None] | None = None
 
     async def rage(self, faults: list[Fault]) -> None:
-        """One fault after the other, at random moments; returns when all processes are back."""
+        """One fault after the other, at random moments; returns when all processes are back.
+
+        The first is none of these: a worker dies where it hurts, whatever the dice and the machine say.
+        """
+        await self._kill_in_transaction()
         for fault in faults:
             await asyncio.sleep(self.dice.uniform(0.3, 3.0))
             sys.stderr.write(f"nemesis: {fault}\n")
@@ -90,9 +98,25 @@ class Nemesis:
         pid = await self.cluster.victim(ROLES[fault], self.dice.choice)
         if fault is Fault.WORKER and self.dice.random() < HUNTED:
             pid = await self._inside_transaction() or pid
+        self._strike(fault, pid)
+
+    def _strike(self, fault: Fault, pid: int) -> None:
         self.watch.note(fault)
         self.struck_at.append((fault, time.time()))
         os.kill(pid, signal.SIGKILL)
+        self.last_blow = time.monotonic()
+
+    async def _kill_in_transaction(self) -> None:
+        """Kill a worker while its transaction waits for a lock of ours."""
+        pid = await self.cluster.victim(ROLES[Fault.WORKER], self.dice.choice)
+        async with in_transaction(self.cluster, pid):
+            self._strike(Fault.WORKER, pid)
+        self.done[Fault.WORKER] += 1
+
+        async def cut() -> bool:
+            return self.cluster.cut_transactions() > 0
+
+        await eventually(cut, what="Postgres has noticed the cut transaction")
 
     async def _inside_transaction(self) -> int | None:
         """A worker that has a transaction open at this moment; None when none was seen for a while."""
@@ -128,6 +152,7 @@ class Nemesis:
             self.done["joined worker owned nothing"] += 1
         await asyncio.sleep(self.dice.uniform(0.5, 2.0))
         worker.process.send_signal(signal.SIGTERM)
+        self.last_blow = time.monotonic()
         try:
             code = await worker.ended(within_s=LEAVE_S)
             self.done[f"joined worker exit {code}"] += 1
@@ -156,6 +181,7 @@ class Nemesis:
         self.watch.note(Fault.FREEZE)
         await taken_over(self.cluster, worker)
         worker.process.send_signal(signal.SIGCONT)
+        self.last_blow = time.monotonic()
         code = await worker.ended(within_s=TAKEOVER_S)
         said = worker.said().lower()
         if code == 0 or "fenced" not in said:
@@ -171,23 +197,30 @@ def ports_of(pid: int) -> set[int]:
         return set()
 
 
-async def freeze_in_transaction(cluster: Cluster, worker: Worker) -> None:
-    """Stop a worker while its fence statement waits for a lock, so that it is surely in the middle of a chunk."""
+@asynccontextmanager
+async def in_transaction(cluster: Cluster, pid: int) -> AsyncIterator[None]:
+    """Hold the rows of a worker's partitions; the block runs while its fence waits for them, in the middle of a chunk."""
     holder = await asyncpg.connect(cluster.dsn, timeout=5)
     try:
         mine = await holder.fetchval("SELECT pg_backend_pid()")
         async with holder.transaction():
             sql = "SELECT 1 FROM partition_progress WHERE topic = 'cx.touchpoints.v1' AND owner LIKE $1 FOR UPDATE"
-            await holder.fetch(sql, f"%/{worker.pid}")
+            await holder.fetch(sql, f"%/{pid}")
 
             async def waits() -> bool:
                 sql = "SELECT 1 FROM pg_stat_activity WHERE $1 = ANY(pg_blocking_pids(pid))"
                 return bool(await cluster.query(sql, mine))
 
             await eventually(waits, timeout_s=LEAVE_S, what="the worker is in the middle of a chunk")
-            worker.process.send_signal(signal.SIGSTOP)
+            yield
     finally:
         await holder.close()
+
+
+async def freeze_in_transaction(cluster: Cluster, worker: Worker) -> None:
+    """Stop a worker surely in the middle of a chunk."""
+    async with in_transaction(cluster, worker.pid):
+        worker.process.send_signal(signal.SIGSTOP)
 
 
 async def taken_over(cluster: Cluster, worker: Worker) -> None:

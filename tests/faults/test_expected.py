@@ -119,10 +119,10 @@ def test_each_record_has_one_outcome() -> None:
     assert expected.dead == {(TOPIC, 0, 4)}
 
 
-def test_the_same_id_at_another_time_is_another_event() -> None:
+def test_a_retry_that_differs_in_its_time_is_a_duplicate() -> None:
     expected = replay(logged(touched("e1"), touched("e1", time="2026-01-01T00:31:00Z")), CATALOGUE)
 
-    assert expected.outcomes[TOPIC, 0] == {"applied": 2}
+    assert expected.outcomes[TOPIC, 0] == {"applied": 1, "duplicate": 1}
 
 
 def test_an_instant_is_the_same_in_any_zone() -> None:

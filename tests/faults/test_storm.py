@@ -13,7 +13,7 @@ import pytest
 from tests.faults.cluster import Cluster
 from tests.faults.ledger import Ledger, read_ledger
 from tests.faults.nemesis import COUNTS, WORKERS, Fault, schedule
-from tests.faults.storm import chosen_scale, chosen_seed, complaints, storm, summary
+from tests.faults.storm import QUIET_S, chosen_scale, chosen_seed, complaints, storm, summary
 from tests.faults.workload import Workload
 from tests.support.places import data_directory
 
@@ -55,10 +55,11 @@ async def test_a_storm_loses_nothing_and_counts_nothing_twice() -> None:
 
     sys.stdout.write(f"{json.dumps(report)}\n{summary(report)}\n")
     assert complaints(report["oracle"]) == {}
+    assert report["recovered_s"] <= QUIET_S, "what was acknowledged waits to be counted"
     assert doctor.returncode == 0, doctor.stdout
     assert report["oracle"]["unknown"] == 0, "a client that goes on trying gets its answer"
     assert report["faults"]["fenced exits"] >= 1
-    assert report["cut_transactions"] >= 1, "no worker died where it hurts"
+    assert report["cut_transactions"] >= 1
     assert report["faults"].get("joined worker hung at SIGTERM", 0) == 0, report["faults"]
     assert report["driver"].get("http_500", 0) == 0
     assert report["driver"]["refused_good"] == report["driver"]["kept_bad"] == 0

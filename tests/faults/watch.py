@@ -73,6 +73,14 @@ class Watch:
         """Whether every record of the log is counted."""
         return await self.sample() and reached(self.next, self.ends)
 
+    def behind(self) -> dict[str, str]:
+        """Of each partition that is not counted to its end, how far it has come."""
+        return {
+            f"{topic}/{part}": f"{self.next.get((topic, part), 0)} of {end}"
+            for (topic, part), end in self.ends.items()
+            if self.next.get((topic, part), 0) < end
+        }
+
     def _read_ends(self) -> Positions:
         if self._reader is None:
             self._reader = Consumer({"bootstrap.servers": self._bootstrap, "group.id": "tactus-watch", "log_level": 0})
@@ -99,7 +107,8 @@ def reached(position: Mapping[tuple[str, int], int], marks: Mapping[tuple[str, i
 
 
 def percentiles(seconds: list[float]) -> dict[str, float]:
-    """Count, median, 95th percentile and maximum."""
+    """Count, least, median, 90th and 95th percentile and maximum; of nothing, only the count."""
     ordered = sorted(seconds)
     last = len(ordered) - 1
-    return {"n": len(ordered), "p50": ordered[last // 2], "p95": ordered[round(0.95 * last)], "max": ordered[-1]}
+    ranks = {"min": 0, "p50": last // 2, "p90": round(0.9 * last), "p95": round(0.95 * last), "max": last}
+    return {"n": len(ordered), **{name: ordered[rank] for name, rank in ranks.items() if ordered}}

@@ -111,6 +111,7 @@ class Workload:
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
+        self.seed = seed
         self.made = 0
         self.customers = [f"c-{number}" for number in range(CUSTOMERS)]
         self.popularity = [1 / (rank + 1) for rank in range(CUSTOMERS)]
@@ -118,7 +119,12 @@ class Workload:
     def fresh(self, now: datetime) -> Planned:
         """A new event; one in a hundred is one that ingest must refuse."""
         self.made += 1
-        event: Json = {"specversion": "1.0", "id": f"e-{self.made}", "source": SOURCE, "type": "tactus.touchpoint.v1"}
+        event: Json = {
+            "specversion": "1.0",
+            "id": f"e-{self.seed}-{self.made}",
+            "source": SOURCE,
+            "type": "tactus.touchpoint.v1",
+        }
         at, time = self._moment(now)
         shape = self.dice.choices([shape for _, shape in SHAPES], [weight for weight, _ in SHAPES])[0]
         event |= {"data": shape(self.dice, at) | {"identities": self._identities()}}
@@ -137,7 +143,7 @@ class Workload:
         return Planned(planned.event | {"data": data | {"properties": properties}}, variant)
 
     def namesake(self, planned: Planned, now: datetime) -> Planned | None:
-        """Another event: the same source and id at another time. None when it has no time of its own in the log."""
+        """The same event with another time, which changes nothing. None when it has no time of its own in the log."""
         time = planned.event.get("time")
         if time is None or datetime.fromisoformat(time) > now:
             return None

@@ -9,7 +9,8 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from services.aggregator.processor import Bounds, Chunk, Partition
+from schemas.topics import Partition
+from services.aggregator.processor import Bounds, Chunk
 from services.infra.errors import ConfigurationError, FencedError
 
 SCHEMA = """
@@ -56,7 +57,7 @@ class FencedLedger:
                     "SELECT next, epoch FROM progress WHERE topic = ? AND part = ?", (topic, part)
                 ).fetchone()
                 if row[0] > bound.end:
-                    raise ConfigurationError(f"{(topic, part)} is stored up to {row[0]}, the log ends at {bound.end}")
+                    raise ConfigurationError(_beyond((topic, part), row[0], bound))
                 starts[topic, part], self.epochs[topic, part] = row
         return starts
 
@@ -98,6 +99,14 @@ class FencedLedger:
         with self._connected() as connection:
             return int(connection.execute("SELECT count(*) FROM record WHERE topic = ?", (topic,)).fetchone()[0])
 
+    def taken(self, topic: str) -> set[int]:
+        """The partitions that somebody has taken."""
+        with self._connected() as connection:
+            return {
+                part
+                for (part,) in connection.execute("SELECT part FROM progress WHERE topic = ? AND epoch > 0", (topic,))
+            }
+
     def move(self, partition: Partition, *, position: int) -> None:
         """Set where a partition stands, as a restored database would."""
         with self._connected() as connection:
@@ -135,6 +144,10 @@ class FencedLedger:
                 yield connection
         finally:
             connection.close()
+
+
+def _beyond(partition: Partition, position: int, bound: Bounds) -> str:
+    return f"{partition} is stored up to {position}, the log ends at {bound.end}"
 
 
 @asynccontextmanager

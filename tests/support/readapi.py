@@ -17,7 +17,7 @@ from services.core.valence import NoValence
 from services.infra.http.answer import Application
 from services.infra.settings import PostgresSettings
 from services.infra.sources import Reader, Sources
-from services.state.snapshot import CustomerStore
+from services.state.database import ReadDatabase
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 """The hour at which the worked examples are read."""
@@ -75,10 +75,10 @@ def example_sources() -> Sources:
     )
 
 
-def example_app(store: CustomerStore) -> Application:
+def example_app(store: ReadDatabase) -> Application:
     """Build the real application around a store."""
     parts = Parts(
-        store=store,
+        database=store,
         catalogue=example_catalogue(),
         sources=example_sources,
         hash_key=HASH_KEY,
@@ -88,9 +88,9 @@ def example_app(store: CustomerStore) -> Application:
 
 
 @asynccontextmanager
-async def opened_store(dsn: str) -> AsyncIterator[CustomerStore]:
+async def opened_store(dsn: str) -> AsyncIterator[ReadDatabase]:
     """Open a store on a database."""
-    store = CustomerStore(PostgresSettings(dsn=SecretStr(dsn), connections_max=2))
+    store = ReadDatabase(PostgresSettings(dsn=SecretStr(dsn), connections_max=2), application="tactus-tests")
     await store.open()
     try:
         yield store

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from schemas import dead_letter
 from services.aggregator.counting.records import Event, Poison, read_record
 from services.aggregator.processor import Chunk, Record
 from services.core.catalogue import Catalogue
+from services.state.dead_letters import DeadLetter
 
 
 class Dead(NamedTuple):
@@ -15,6 +17,22 @@ class Dead(NamedTuple):
 
     poison: Poison
     record: Record
+
+    @property
+    def letter(self) -> DeadLetter:
+        """What is kept of it."""
+        record = self.record
+        return DeadLetter(*self.poison, record.offset, record.key, record.value, record.headers)
+
+
+class LoneRecord(NamedTuple):
+    """A record without what could not be kept of it."""
+
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
 
 
 class Batch(NamedTuple):
@@ -30,24 +48,19 @@ class Batch(NamedTuple):
 
 CONFLICT = "conflict"
 
-Sameness = tuple[bytes, int]
-"""Hash of source and id, and the event's own time or -1."""
-
-
-def sameness(event: Event) -> Sameness:
-    """What makes two records the same event."""
-    return event.key, event.occurred_us if event.own_time else -1
-
 
 def conflict(event: Event) -> Dead:
-    """The dead letter of an event whose source, id and time are known with another body."""
-    detail = "source, id and time are those of another event with another body"
+    """The dead letter of an event whose source and id are known with another body."""
+    detail = "source and id are those of another event with another body"
     return Dead(Poison(CONFLICT, detail, event.source, event.event_id), event.record)
 
 
 def read_chunk(chunk: Chunk, *, catalogue: Catalogue, known: Mapping[str, object]) -> Batch:
-    """Decode every record; of events that are the same the first stays, in the log's order."""
-    seen: set[Sameness] = set()
+    """Decode every record; of events that are the same the first stays, in the log's order.
+
+    The chunk spans at most the days for which source and id alone name an event.
+    """
+    seen: set[bytes] = set()
     events: list[Event] = []
     twins: list[Event] = []
     dead: list[Dead] = []
@@ -56,11 +69,31 @@ def read_chunk(chunk: Chunk, *, catalogue: Catalogue, known: Mapping[str, object
         if isinstance(event, Poison):
             dead.append(Dead(event, record))
             continue
-        key = sameness(event)
-        if key in seen:
+        if event.key in seen:
             twins.append(event)
         else:
-            seen.add(key)
+            seen.add(event.key)
             events.append(event)
     overridden = sum(event.overridden for event in events)
     return Batch(events, twins, dead, overridden)
+
+
+def refused_by_ingest(chunk: Chunk) -> Batch:
+    """What ingest refused, to be kept beside the worker's own dead letters."""
+    return Batch([], [], [Dead(_reason(record), record) for record in chunk.records], 0)
+
+
+def _reason(record: Record) -> Poison:
+    told = {name: (value or b"").decode("utf-8", "replace") for name, value in record.headers}
+    return Poison(
+        told.get(dead_letter.REASON, "unknown"), told.get(dead_letter.DETAIL, ""), told.get(dead_letter.SOURCE)
+    )
+
+
+def unforeseen(record: Record, error: Exception) -> Batch:
+    """A record that can be neither counted nor refused in words: kept by itself, so that its partition goes on.
+
+    Its headers may be what could not be stored; they stay in the log.
+    """
+    stranger = LoneRecord(record.offset, record.timestamp, record.key, record.value, ())
+    return Batch([], [], [Dead(Poison("unforeseen", type(error).__name__), stranger)], 0)

@@ -13,7 +13,7 @@ NAMES_MAX: Final = 400_000
 """Identities whose numbers are remembered: about 200 bytes each, so 80 MB at the most."""
 
 
-class State(NamedTuple):
+class CachedPerson(NamedTuple):
     """A person's merged tallies (rows of core.columns, sorted by leaf and hour) as of a version."""
 
     version: int
@@ -32,18 +32,18 @@ class PersonCache:
     def __init__(self, *, rows_max: int) -> None:
         self._rows_max = rows_max
         self._rows = 0
-        self._states: OrderedDict[int, State] = OrderedDict()
+        self._states: OrderedDict[int, CachedPerson] = OrderedDict()
 
     def __contains__(self, person: object) -> bool:
         """Whether the person's row is known to exist."""
         return person in self._states
 
-    def get(self, person: int, *, version: int) -> State | None:
+    def get(self, person: int, *, version: int) -> CachedPerson | None:
         """The state at that version, or None."""
         state = self._states.get(person)
         return state if state is not None and state.version == version else None
 
-    def put(self, person: int, state: State) -> None:
+    def put(self, person: int, state: CachedPerson) -> None:
         """Remember a committed state; the longest unused are dropped past the bound."""
         before = self._states.pop(person, None)
         self._rows += len(state.rows) - (0 if before is None else len(before.rows))

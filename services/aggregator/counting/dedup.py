@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from services.aggregator.counting.batch import Batch, Dead, Sameness, conflict, sameness
-from services.aggregator.counting.event_rows import EventColumns, event_columns, in_order, touchpoint_copy
-from services.aggregator.counting.numbering import Directory, Triple
+from services.aggregator.counting.batch import Batch, Dead, conflict
+from services.aggregator.counting.event_columns import EventColumns, event_columns, in_order
+from services.aggregator.counting.numbering import Directory
+from services.aggregator.counting.ports import EventsPort
 from services.aggregator.counting.records import Event
-from services.state.transaction import EPOCH, Known, Transaction, micros, signed
-
-Refused = tuple[Event, int]
-"""An event that is not new, and the hash of the body that is stored."""
+from services.state.events import signed
+from services.state.leaves import Triple
 
 
 class Sifted(NamedTuple):
@@ -29,98 +27,20 @@ class Sifted(NamedTuple):
 
 
 async def store_new(
-    transaction: Transaction, batch: Batch, *, directory: Directory, leaf_number: Mapping[Triple, int]
+    stored_events: EventsPort, batch: Batch, *, directory: Directory, leaf_number: Mapping[Triple, int]
 ) -> Sifted:
     """Store the events that no transaction has stored; sorted, so that none waits for another in a circle."""
-    seen = await _seen(transaction, batch.events)
-    timed, refused = _divided(batch.events, seen)
-    timed = in_order(timed)
-    columns = event_columns(timed, directory=directory, leaf_number=leaf_number)
-    if timed:
-        rows = touchpoint_copy(timed, columns)
-        known = await transaction.add_touchpoints(rows, count=len(timed))
-        if known:
-            keep, stored = _apart(timed, known)
-            refused += stored
-            timed = [timed[position] for position in keep.tolist()]
-            columns = EventColumns(*(column[keep] for column in columns))
-    refused += _twins(batch, refused, elders=seen.elders)
-    conflicts = [conflict(event) for event, body_hash in refused if body_hash != signed(event.body_hash)]
-    return Sifted(timed, columns, len(refused) - len(conflicts), conflicts)
-
-
-def _divided(events: Sequence[Event], seen: _Seen) -> tuple[Sequence[Event], list[Refused]]:
-    """The events that may be new, and those that are not."""
-    if not seen.old and not seen.elders:
-        return events, []
-    named = [(event, sameness(event)) for event in events]
-    new = [event for event, name in named if name not in seen.old and name not in seen.elders]
-    return new, [(event, seen.old[name]) for event, name in named if name in seen.old]
-
-
-def _apart(timed: Sequence[Event], known: Sequence[Known]) -> tuple[NDArray[np.int64], list[Refused]]:
-    """The places of the events that this transaction stored, and the events that were there."""
-    stored = {(one.key, micros(one.occurred_at)): one.body_hash for one in known if one.occurred_at}
-    hashes = [stored.get((event.key, event.occurred_us)) for event in timed]
-    keep = [place for place, body_hash in enumerate(hashes) if body_hash is None]
-    refused = [(event, body_hash) for event, body_hash in zip(timed, hashes, strict=True) if body_hash is not None]
-    return np.array(keep, dtype=np.int64), refused
-
-
-def _twins(batch: Batch, refused: Sequence[Refused], *, elders: Mapping[Sameness, Sameness]) -> list[Refused]:
+    fresh = in_order(batch.events)
+    columns = event_columns(fresh, directory=directory, leaf_number=leaf_number)
+    known = {one.key: one.body_hash for one in await stored_events.add(fresh, columns.numbers)} if fresh else {}
+    again = [*batch.twins]
+    if known:
+        again += [event for event in fresh if event.key in known]
+        keep = [place for place, event in enumerate(fresh) if event.key not in known]
+        columns = columns.among(np.array(keep, dtype=np.int64))
+        fresh = [fresh[place] for place in keep]
     # A twin is measured against what is stored, not against its elder in the chunk, which may itself have been
     # refused: so it does not matter how the log is cut into chunks.
-    if not batch.twins and not elders:
-        return []
-    truth = {sameness(event): signed(event.body_hash) for event in batch.events}
-    truth |= {sameness(event): body_hash for event, body_hash in refused}
-    truth |= {name: truth[elder] for name, elder in elders.items()}
-    younger = [event for event in batch.events if sameness(event) in elders]
-    return [(twin, truth[sameness(twin)]) for twin in (*younger, *batch.twins)]
-
-
-class _Seen(NamedTuple):
-    """Events that are known otherwise than by their row: stored hashes, and elders that stand in the same chunk."""
-
-    old: dict[Sameness, int]
-    elders: dict[Sameness, Sameness]
-
-
-async def _seen(transaction: Transaction, events: Sequence[Event]) -> _Seen:
-    """Find what was seen in the last 30 days: events without a time of their own, and clamped ones with their retries.
-
-    Where a sender's clock runs ahead, or ours behind, the same event is clamped once and believed another time.
-    Whichever of the two the log has first is the one that counts.
-    """
-    unowned = [event for event in events if not event.own_time]
-    owned = [event for event in events if event.own_time] if unowned else events
-    seen = await _seen_unowned(transaction, unowned, owned) if unowned else _Seen({}, {})
-    retried = await transaction.clamped(owned) if owned else []
-    if retried:
-        ours = {sameness(event) for event in owned} - set(seen.elders.values())
-        for one in retried:
-            name = (one.key, micros(one.occurred_at or EPOCH))
-            if name in ours:
-                seen.old[name] = one.body_hash
-    return seen
-
-
-async def _seen_unowned(transaction: Transaction, unowned: Sequence[Event], owned: Sequence[Event]) -> _Seen:
-    known = await transaction.add_seen(unowned)
-    old = {(one.key, -1): one.body_hash for one in known}
-    clamped = [event for event in unowned if event.client_us is not None and sameness(event) not in old]
-    if not clamped:
-        return _Seen(old, {})
-    believed = {one.key: one.body_hash for one in await transaction.believed(clamped)}
-    ours = {sameness(event): event for event in owned}
-    elders: dict[Sameness, Sameness] = {}
-    for event in clamped:
-        elder = ours.get((event.key, event.client_us or 0))
-        if event.key in believed:
-            old[sameness(event)] = believed[event.key]
-        elif elder and elder.record.offset < event.record.offset:
-            elders[sameness(event)] = sameness(elder)
-            believed[event.key] = signed(elder.body_hash)
-    if believed:
-        await transaction.correct_seen(believed)
-    return _Seen(old, elders)
+    truth = known | {event.key: signed(event.body_hash) for event in fresh} if again else {}
+    conflicts = [conflict(event) for event in again if truth[event.key] != signed(event.body_hash)]
+    return Sifted(fresh, columns, len(again) - len(conflicts), conflicts)

@@ -7,9 +7,12 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from services.aggregator.counting.numbering import Directory
+from services.aggregator.counting.ports import ChunkTransaction
 from services.aggregator.counting.records import Event
 from services.core.identity import Link, persons
-from services.state.transaction import LinkRow, Transaction, instant, micros
+from services.core.instants import instant_of, micros_of
+from services.state.identities import IdentityRow
+from services.state.links import LinkRow
 
 KNOWN_MAX: Final = 200_000
 """Links remembered as stored, so that an event that repeats one costs no statement."""
@@ -37,7 +40,7 @@ class Linker:
         for event in events:
             for other in event.others:
                 a, b = sorted((directory[event.subject].number, directory[other].number))
-                key, mark = ((a, b, event.source), (instant(event.occurred_us), event.event_id))
+                key, mark = ((a, b, event.source), (instant_of(event.occurred_us), event.event_id))
                 if key in self._known and self._known[key] <= mark:
                     continue
                 if key not in least or (least[key].occurred_at, least[key].event_id) > mark:
@@ -52,30 +55,30 @@ class Linker:
             self._known[link.a, link.b, link.source] = (link.occurred_at, link.event_id)
 
 
-async def follow(transaction: Transaction, links: Sequence[LinkRow]) -> list[Move]:
+async def follow(transaction: ChunkTransaction, links: Sequence[LinkRow]) -> list[Move]:
     """Keep the links and tell which identities now belong to another person.
 
     One transaction at a time does this (an advisory lock), so what is read of the neighbourhood is complete.
     """
-    await transaction.lock_links()
-    if not await transaction.add_links(links):
+    await transaction.links.lock()
+    if not await transaction.links.add(links):
         return []
-    near = await transaction.linked({number for link in links for number in (link.a, link.b)})
-    members = await transaction.names({number for link in near for number in (link.a, link.b)})
+    near = await transaction.links.around({number for link in links for number in (link.a, link.b)})
+    members = await transaction.identities.numbered({number for link in near for number in (link.a, link.b)})
     moves = _moves(near, members)
     if moves:
-        await transaction.move({move.identity: move.after for move in moves})
+        await transaction.identities.move({move.identity: move.after for move in moves})
     return moves
 
 
-def _moves(links: Iterable[LinkRow], members: Sequence[tuple[int, str, int]]) -> list[Move]:
+def _moves(links: Iterable[LinkRow], members: Sequence[IdentityRow]) -> list[Move]:
     value_of = {number: value for number, value, _ in members}
     number_of = {value: number for number, value in value_of.items()}
     person_of = persons(
         Link(
             a=value_of[link.a],
             b=value_of[link.b],
-            occurred_at_us=micros(link.occurred_at),
+            occurred_at_us=micros_of(link.occurred_at),
             event_id=link.event_id,
             source=link.source,
             alias=link.alias,

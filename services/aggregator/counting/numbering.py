@@ -9,12 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.aggregator.counting.cache import NameCache
+from services.aggregator.counting.ports import LeavesPort, NamesPort
 from services.aggregator.counting.records import Event
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
-from services.state.store import Store
-
-Triple = tuple[str, str, str]
+from services.state.leaves import Triple
 
 
 class Known(NamedTuple):
@@ -28,11 +27,12 @@ Directory = Mapping[str, Known]
 """The identities of one chunk; what another worker has moved since is found out under the persons' locks."""
 
 
-class Names:
-    """Looks names up, numbers new ones, and remembers both."""
+class Numbering:
+    """Looks identities and leaves up, numbers new ones, and remembers both."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, cache: NameCache) -> None:
-        self._store = store
+    def __init__(self, identities: NamesPort, leaves: LeavesPort, catalogue: Catalogue, cache: NameCache) -> None:
+        self._identities = identities
+        self._leaves = leaves
         self._catalogue = catalogue
         self._cache = cache
         self._triples: list[Triple] = [("", "", "")]
@@ -61,7 +61,7 @@ class Names:
         missing = wanted - self.leaf_number.keys()
         if not missing:
             return
-        await self._store.add_leaves(missing)
+        await self._leaves.add(missing)
         await self._read_leaves(after=len(self._triples) - 1)
         if not missing <= self.leaf_number.keys():
             # Another worker took a lower number and committed it after a higher one was read.
@@ -83,23 +83,22 @@ class Names:
         self._cache.put(value, number, person)
 
     async def _look_up(self, missing: list[str]) -> dict[str, Known]:
-        found = {value: Known(number, person) for value, number, person in await self._store.find_names(missing)}
-        strangers = [value for value in missing if value not in found]
+        rows = await self._identities.find(missing)
+        strangers = set(missing) - {row.value for row in rows}
         if strangers:
-            await self._store.add_names(strangers)
-            rows = await self._store.find_names(strangers)
-            found.update({value: Known(number, person) for value, number, person in rows})
-        for value, known in found.items():
-            self._cache.put(value, known.number, known.person)
-        return found
+            await self._identities.add(strangers)
+            rows += await self._identities.find(sorted(strangers))
+        for row in rows:
+            self._cache.put(row.value, row.number, row.person)
+        return {row.value: Known(row.number, row.person) for row in rows}
 
     async def _read_leaves(self, *, after: int) -> None:
-        rows = await self._store.leaves_after(after)
+        rows = await self._leaves.after(after)
         if not rows:
             return
-        for number, *triple in rows:
+        for row in rows:
             # Sequences leave gaps; a gap is a leaf that no event has.
-            self._triples.extend([("", "", "")] * (number + 1 - len(self._triples)))
-            self._triples[number] = (triple[0], triple[1], triple[2])
-            self.leaf_number[self._triples[number]] = number
+            self._triples.extend([("", "", "")] * (row.number + 1 - len(self._triples)))
+            self._triples[row.number] = row.triple
+            self.leaf_number[row.triple] = row.number
         self.leaves = Leaves.of(self._catalogue, self._triples)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.aggregator.counting.batch import Dead
-from services.aggregator.counting.event_rows import EventColumns, Floats
+from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.processor import Chunk
 from services.core.catalogue import UNKNOWN
 from services.core.dimensions import Leaves
@@ -38,12 +40,12 @@ def events_counted(events: EventColumns, *, chunk: Chunk, leaves: Leaves, now_us
     metrics.TOUCHPOINT_VALENCE.add(by_touchpoint)
 
 
-def scores_written(scores: Floats) -> None:
+def scores_written(scores: NDArray[np.float64]) -> None:
     """Where the scores lie that were written."""
     metrics.SCORES.observe_many(scores, "overall")
 
 
-def dead_lettered(dead: list[Dead]) -> None:
+def dead_lettered(dead: Sequence[Dead]) -> None:
     """Why records could not be counted."""
     for reason, count in Counter(one.poison.reason for one in dead).items():
         metrics.DEAD_LETTERS.labels(reason=reason).inc(count)

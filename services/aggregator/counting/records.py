@@ -15,11 +15,11 @@ from schemas.touchpoint import RECORD_IDENTITIES_MAX, RECORD_KIND_PATTERN, TYPE
 from services.aggregator.processor import Record
 from services.core import identity as identities
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
+from services.core.instants import HOUR_US
 from services.core.tallies import MICRO
 
 SPEC_VERSION: Final = "1.0"
 
-HOUR_US: Final = 3_600_000_000
 TIME_US_MAX: Final = (1 << 20) * HOUR_US
 """Hours since 1970 are kept in 20 bits of the sort key: until the year 2089."""
 
@@ -74,8 +74,6 @@ class Envelope(msgspec.Struct, gc=False):
     subject: Annotated[str, Meta(min_length=3, max_length=400)]
     data: msgspec.Raw
     receivedat: Instant | None = None
-    timeorigin: str = ""
-    clienttime: Instant | None = None
     channelorigin: str = ""
 
 
@@ -90,9 +88,6 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     received_us: int
     body_hash: bytes
     """8 bytes of the hash of what the client sent."""
-    own_time: bool
-    client_us: int | None
-    """Of a clamped event: the time its sender named."""
     subject: str
     others: tuple[str, ...]
     """Identities named beside the subject."""
@@ -102,6 +97,16 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     source: str
     event_id: str
     overridden: bool
+
+    @property
+    def body(self) -> bytes:
+        """The record's value, as it stands in the log."""
+        return self.record.value or b""
+
+    @property
+    def logged_us(self) -> int:
+        """When the log took it, in microseconds since 1970."""
+        return self.record.timestamp * 1000
 
 
 class Poison(NamedTuple):
@@ -151,7 +156,8 @@ def read_record(record: Record, *, catalogue: Catalogue, known: Mapping[str, obj
 
 def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapping[str, object]) -> Event | Poison:
     data = _data.decode(envelope.data)
-    occurred_us = round(envelope.time.timestamp() * 1_000_000)
+    # What lies ahead of the log's own time counts at that time: a score of this hour must hold every event of it.
+    occurred_us = min(round(envelope.time.timestamp() * 1_000_000), record.timestamp * 1000 + 999)
     if not 0 <= occurred_us < TIME_US_MAX:
         return _poison(envelope, "time_out_of_range", "the time is not in 1970–2089")
     subject = envelope.subject
@@ -172,9 +178,7 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
         hashlib.sha256(f"{envelope.source}\0{envelope.id}".encode()).digest()[:16],
         occurred_us,
         occurred_us if received is None else round(received.timestamp() * 1_000_000),
-        _body_hash(envelope, occurred_us),
-        not envelope.timeorigin,
-        _client_us(envelope) if envelope.timeorigin else None,
+        _body_hash(envelope),
         subject,
         others,
         (data.touchpoint, data.channel or catalogue.entry(data.touchpoint).channel, data.place),
@@ -186,20 +190,12 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
     )
 
 
-def _body_hash(envelope: Envelope, occurred_us: int) -> bytes:
-    """Of the data and the instant as the client sent them; nothing that ingest adds or corrects."""
-    client_us = _client_us(envelope) if envelope.timeorigin else occurred_us
-    instant = b"" if client_us is None else b"%d" % client_us
+def _body_hash(envelope: Envelope) -> bytes:
+    """Of the data as the client sent it: not of its times, and nothing that ingest adds or corrects."""
     data = bytes(envelope.data)
     if envelope.channelorigin:
         data = _CHANNEL.sub(b"", data, count=1)
-    return hashlib.sha256(data + instant).digest()[:8]
-
-
-def _client_us(envelope: Envelope) -> int | None:
-    """The time that the sender named and ingest did not take over."""
-    at = envelope.clienttime
-    return None if at is None else round(at.timestamp() * 1_000_000)
+    return hashlib.sha256(data).digest()[:8]
 
 
 def _vet(subject: str, others: tuple[str, ...], known: Mapping[str, object]) -> tuple[str, str] | None:

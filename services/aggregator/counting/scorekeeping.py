@@ -8,15 +8,16 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.aggregator.counting.cache import PersonCache, State
-from services.aggregator.counting.event_rows import EventColumns, score_copy
+from services.aggregator.counting.cache import CachedPerson, PersonCache
+from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.linking import Move
+from services.aggregator.counting.ports import ChunkTransaction
 from services.core import scoring
-from services.core import tallies as columns
 from services.core.catalogue import Parameters
 from services.core.dimensions import Leaves
-from services.core.tallies import Tallies
-from services.state.transaction import Transaction
+from services.core.tallies import HOUR, LEAF, Tallies, fold, merge, sort_key
+from services.core.tallies import N as COUNT
+from services.state.scores import Scored
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -30,10 +31,10 @@ class StaleNamesError(Exception):
     """Identities moved to other persons since they were looked up: run the chunk again with fresh names."""
 
 
-class Scored(NamedTuple):
+class Kept(NamedTuple):
     """What a transaction leaves for the caches and the metrics once it has committed."""
 
-    states: Mapping[int, State]
+    persons: Mapping[int, CachedPerson]
     overall: scoring.Reading[Floats]
 
 
@@ -47,56 +48,61 @@ class Model(NamedTuple):
 
 
 async def keep_scores(
-    transaction: Transaction,
+    transaction: ChunkTransaction,
     events: EventColumns,
     *,
     moves: Sequence[Move],
     cache: PersonCache,
     model: Model,
     at_hour: int,
-) -> Scored:
+) -> Kept:
     """Add the events to the tallies and score every person they or the moves touch.
 
     Raises StaleNamesError when an identity no longer belongs to the person it was counted for.
     """
     identities, position = np.unique(events.identity, return_inverse=True)
-    folded = columns.fold(owner=position, leaf=events.leaf, hour=events.hour, v=events.v, q=events.q)
+    folded = fold(owner=position, leaf=events.leaf, hour=events.hour, v=events.v, q=events.q)
     person_of = _persons(events, moves)
     shaken = {person for move in moves for person in (move.before, move.after)}
     held = await _lock(transaction, {*person_of.values(), *shaken}, shaken=shaken, cache=cache)
     _check_members(person_of, held)
-    # A chunk that lagged behind, or came by the late lane, must not take a score back to before a neighbour's events.
-    at_hour = max(at_hour, held.as_of)
     persons = held.persons()
     place_of = {person: place for place, person in enumerate(persons)}
-    places = [place_of[person_of[one]] for one in identities.tolist()]
-    owner = np.array(places, dtype=np.int64)[folded.owner]
+    owner = np.array([place_of[person_of[one]] for one in identities.tolist()], dtype=np.int64)[folded.owner]
     added = Tallies(owner, folded.rows)
     remembered = _remembered(held, place_of, added)
     fresh = _fresh(added, remembered, held, persons)
-    await transaction.add_tallies(identities[folded.owner], folded.rows, fresh=fresh)
+    await transaction.tallies.add(identities[folded.owner], folded.rows, fresh=fresh)
     read = await _read(transaction, held.unknown, person_of=person_of)
-
     whole = _whole(remembered, read.tallies, place_of)
+    # A chunk that lagged behind, or came by the late topic, must not take a score back to before a neighbour's events.
+    scored = await _scored(transaction, persons, whole, model=model, at_hour=max(at_hour, held.as_of))
+    return Kept(_states(persons, whole, held, read.members, version=scored.version), scored.readings[0])
+
+
+async def _scored(
+    transaction: ChunkTransaction, persons: list[int], whole: Tallies, *, model: Model, at_hour: int
+) -> Scored:
+    """Read everybody's tallies and store the scores."""
     readings = scoring.read(
         whole,
         owners=len(persons),
-        leaves=await model.cover(whole.rows[:, columns.LEAF]),
+        leaves=await model.cover(whole.rows[:, LEAF]),
         at_hour=at_hour,
         parameters=model.parameters,
         windows_h=WINDOWS_H,
     )
-    version = await transaction.next_version()
-    rows = score_copy(np.array(persons, dtype=np.int64), readings, version=version, model=model.number, at_hour=at_hour)
-    await transaction.write_scores(rows)
-    return Scored(_states(persons, whole, held, read.members, version=version), readings[0])
+    version = await transaction.scores.next_version()
+    scored = Scored(persons, readings, version, model.number, at_hour)
+    await transaction.scores.write(scored)
+    return scored
 
 
 class _Held(NamedTuple):
     """The locked persons that will be scored: versions, what the cache knows, and whom it does not know."""
 
     locked: frozenset[int]
-    cached: Mapping[int, State]
+    cached: Mapping[int, CachedPerson]
     unknown: frozenset[int]
     """Persons whose tallies must be read; who is neither cached nor unknown has none yet."""
     as_of: int
@@ -119,17 +125,17 @@ def _persons(events: EventColumns, moves: Iterable[Move]) -> dict[int, int]:
     return person_of
 
 
-async def _lock(transaction: Transaction, touched: set[int], *, shaken: set[int], cache: PersonCache) -> _Held:
+async def _lock(transaction: ChunkTransaction, touched: set[int], *, shaken: set[int], cache: PersonCache) -> _Held:
     # Rows are made before any is locked, and both in the order of the numbers: no two transactions wait in a circle.
-    await transaction.add_persons(person for person in touched if person not in cache)
-    locked = await transaction.lock_persons(touched)
+    await transaction.persons.add(person for person in touched if person not in cache)
+    locked = await transaction.persons.lock(touched)
     if shaken:
-        await transaction.point_persons(shaken)
-        merged = {person for person, row in (await transaction.lock_persons(shaken)).items() if row.merged}
+        await transaction.persons.point(shaken)
+        merged = {person for person, row in (await transaction.persons.lock(shaken)).items() if row.merged}
         locked = {person: row for person, row in locked.items() if person not in merged}
     if any(row.merged for person, row in locked.items() if person not in shaken):
         raise StaleNamesError
-    cached: dict[int, State] = {}
+    cached: dict[int, CachedPerson] = {}
     unknown: set[int] = set()
     for person, row in locked.items():
         state = None if person in shaken else cache.get(person, version=row.version)
@@ -150,17 +156,17 @@ def _check_members(person_of: Mapping[int, int], held: _Held) -> None:
             raise StaleNamesError
 
 
-async def _read(transaction: Transaction, unknown: frozenset[int], *, person_of: Mapping[int, int]) -> _Read:
+async def _read(transaction: ChunkTransaction, unknown: frozenset[int], *, person_of: Mapping[int, int]) -> _Read:
     """Read, after this chunk's tallies were added, the persons that the cache does not know."""
     if not unknown:
-        return _Read(columns.merge([]), {})
+        return _Read(merge([]), {})
     members: dict[int, set[int]] = {person: set() for person in unknown}
-    for number, _, person in await transaction.members(unknown):
+    for number, _, person in await transaction.identities.of_persons(unknown):
         members[person].add(number)
     for identity, person in person_of.items():
         if person in unknown and identity not in members[person]:
             raise StaleNamesError
-    stored = await transaction.read_tallies(sorted(unknown))
+    stored = await transaction.tallies.of_persons(sorted(unknown))
     several = {person: frozenset(numbers) for person, numbers in members.items() if len(numbers) > 1}
     return _Read(stored, several)
 
@@ -174,7 +180,7 @@ def _remembered(held: _Held, place_of: Mapping[int, int], added: Tallies) -> Tal
         owners = [place_of[person] for person in held.cached]
         lengths = [len(one) for one in rows]
         parts.append(Tallies(np.repeat(owners, lengths), np.concatenate(rows)))
-    return columns.merge(parts)
+    return merge(parts)
 
 
 def _fresh(added: Tallies, remembered: Tallies, held: _Held, persons: Sequence[int]) -> NDArray[np.bool_]:
@@ -192,14 +198,14 @@ def _fresh(added: Tallies, remembered: Tallies, held: _Held, persons: Sequence[i
     fresh = alone[added.owner]
     wanted = np.flatnonzero(fresh)
     found = np.searchsorted(_keys(remembered), _keys(added)[wanted])
-    stored = remembered.rows[found, columns.N] != added.rows[wanted, columns.N]
+    stored = remembered.rows[found, COUNT] != added.rows[wanted, COUNT]
     fresh[wanted[stored]] = False
     return fresh
 
 
 def _keys(tallies: Tallies) -> Integers:
-    leaf, hour = tallies.rows[:, columns.LEAF], tallies.rows[:, columns.HOUR]
-    return columns.sort_key(owner=tallies.owner, middle=leaf, hour=hour)
+    leaf, hour = tallies.rows[:, LEAF], tallies.rows[:, HOUR]
+    return sort_key(owner=tallies.owner, middle=leaf, hour=hour)
 
 
 def _whole(remembered: Tallies, read: Tallies, place_of: Mapping[int, int]) -> Tallies:
@@ -207,18 +213,18 @@ def _whole(remembered: Tallies, read: Tallies, place_of: Mapping[int, int]) -> T
     if not len(read.owner):
         return remembered
     owner = np.array([place_of[one] for one in read.owner.tolist()], dtype=np.int64)
-    rest = columns.merge([Tallies(owner, read.rows)])
+    rest = merge([Tallies(owner, read.rows)])
     return Tallies(np.concatenate([remembered.owner, rest.owner]), np.concatenate([remembered.rows, rest.rows]))
 
 
 def _states(
     persons: Sequence[int], whole: Tallies, held: _Held, members: Mapping[int, frozenset[int]], *, version: int
-) -> dict[int, State]:
+) -> dict[int, CachedPerson]:
     edges = np.searchsorted(whole.owner, np.arange(len(persons) + 1)).tolist()
     states = {}
     for position, person in enumerate(persons):
         cached = held.cached.get(person)
         known = cached.members if cached else members.get(person, ALONE)
         # A copy: a slice would keep the whole chunk's rows in memory for as long as one person stays cached.
-        states[person] = State(version, whole.rows[edges[position] : edges[position + 1]].copy(), known)
+        states[person] = CachedPerson(version, whole.rows[edges[position] : edges[position + 1]].copy(), known)
     return states

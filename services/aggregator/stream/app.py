@@ -32,7 +32,7 @@ CHUNKS_WAITING: Final = 2
 poll, and the memory for records is bounded by the lanes, not by the partitions."""
 
 TOPICS: Final = (*EVENT_TOPICS, DLQ)
-"""What the aggregator reads; the refused events too, which it only copies."""
+"""What the aggregator reads; ingest's dead letters too, which it only copies."""
 
 OpenProcessor = Callable[[], AbstractAsyncContextManager[Processor]]
 
@@ -61,10 +61,10 @@ class AggregatorApp(ChunkApp):
             return "stopping"
         if self.rebalancing:
             return "rebalancing"
-        owned = positions(self)
-        if not owned:
+        assigned = positions(self)
+        if not assigned:
             return "no partitions assigned"
-        if None in owned.values():
+        if None in assigned.values():
             return "partitions not owned yet: waiting for Postgres"
         return None
 

@@ -1,7 +1,7 @@
 """Chunked consuming inside Faust: one Faust message is one run of records of one partition.
 
 Faust costs about 60 µs a message, so the message is made large. Everything here stands on private names of
-faust-streaming 0.15.3 and aiokafka 0.14; tests/contract/test_faust_private_names.py holds each of them.
+faust-streaming 0.15.3 and aiokafka 0.14; tests/contract/aggregator/stream holds each of them.
 """
 
 # Overrides carry Faust's own signatures, and aiokafka is untyped.
@@ -10,51 +10,32 @@ faust-streaming 0.15.3 and aiokafka 0.14; tests/contract/test_faust_private_name
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, NamedTuple, cast
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from typing import Any, Final, cast
 
 import faust
-from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaError
+from aiokafka.errors import IllegalStateError, KafkaError
 from faust.transport.consumer import ensure_TP, ensure_TPset
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP, ConsumerMessage, Message
 from faust.types.tuples import ack_lock
 
-from services.aggregator.processor import Bounds, Chunk, Partition, Processor, Record
+from schemas.topics import Partition
+from services.aggregator.processor import Bounds, Chunk, Processor
 from services.aggregator.stream.chain import Chain
 from services.aggregator.stream.lanes import Lanes
+from services.aggregator.stream.polling import ChunkThread, Run
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
 
 log = get_logger(__name__)
 
-FETCH_WAIT_MS: Final = 50
-"""The broker answers a fetch by then at the latest. Faust's own 1,500 ms would delay a partition that was being
-worked on when the request went out; 50 ms gathers events into chunks and costs a tenth of the latency budget."""
-
-FETCH_BYTES_MIN: Final = 64 * 1024
-"""The broker answers at once when it has about 150 events; fewer wait up to FETCH_WAIT_MS for company."""
-
 SETTLE_S: Final = 5.0
 """A chunk takes well under a second. Past this the database is away, and cancelling loses work but no event,
 while the whole group waits for this worker."""
 
-COMMIT_S: Final = 5.0
-"""The group's offsets are only a hint for dashboards: a commit that does not get through is left to the next."""
-
-LEAVE_S: Final = 5.0
-"""A broker that is there answers a farewell within milliseconds."""
-
 OWN_PAUSE_S: Final = (0.2, 0.5, 1.0, 2.0, 5.0)
 """Between attempts to learn a partition's bounds and position while Kafka or Postgres is away."""
-
-
-class Run(NamedTuple):
-    """Records that one poll took of a partition, and the chain whose seek they follow."""
-
-    chain: Chain
-    records: Sequence[Record]
 
 
 class ChunkMessage(ConsumerMessage):
@@ -74,104 +55,6 @@ class ChunkSchema(faust.Schema[Any, Any]):
         return message.value
 
 
-class ChunkThread(driver.AIOKafkaConsumerThread):
-    """The consumer's own thread: polls run by run, seeks, and commits without dying of it."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._claimed: dict[TP, Chain] = {}
-        self._room = asyncio.Event()
-
-    def _create_worker_consumer(self, transport: Any) -> AIOKafkaConsumer:
-        consumer = super()._create_worker_consumer(transport)
-        # Read by `start`; Faust has no setting for either.
-        consumer._fetch_max_wait_ms = FETCH_WAIT_MS
-        consumer._fetch_min_bytes = FETCH_BYTES_MIN
-        return consumer
-
-    async def on_thread_stop(self) -> None:
-        """Leave the group, unless the broker is away: then it finds out by itself.
-
-        While it is away aiokafka's stop raises CancelledError though nobody cancelled it, and this thread would
-        die without telling Faust, which then waits for it for ever.
-        """
-        try:
-            async with asyncio.timeout(LEAVE_S):
-                await super().on_thread_stop()
-        except (KafkaError, TimeoutError, asyncio.CancelledError) as error:
-            task = asyncio.current_task()
-            if task and task.cancelling():
-                raise
-            log.warning("group_not_left", error=type(error).__name__)
-
-    async def claim(self, chains: Mapping[TP, Chain]) -> None:
-        """Seek to the chains' starts and read for them from there on; raises IllegalStateError in a rebalance.
-
-        No await: between the seeks and the claims no poll may take records, or a chain would miss them.
-        """
-        for tp, chain in chains.items():
-            self._ensure_consumer().seek(tp, chain.next)
-        self._claimed = dict(chains)
-
-    def make_room(self) -> None:
-        """Wake a poll that found every chain full. Called from Faust's thread."""
-        self.thread_loop.call_soon_threadsafe(self._room.set)
-
-    async def _fetch_records(
-        self,
-        consumer: AIOKafkaConsumer,
-        active_partitions: set[TP] | None,
-        timeout: float | None = None,
-        max_records: int | None = None,
-    ) -> Any:
-        fetcher = consumer._fetcher
-        if consumer._closed or fetcher._closed:
-            raise ConsumerStoppedError
-        # The context tells aiokafka that this member is alive, also when there is no room for records.
-        with fetcher._subscriptions.fetch_context():
-            self._room.clear()
-            runs = await self._take_runs(fetcher)
-            if not runs:
-                await self._wait_for_records_or_room(fetcher, wait_s=timeout)
-                runs = await self._take_runs(fetcher)
-        return runs
-
-    async def _take_runs(self, fetcher: Any) -> dict[TP, Run]:
-        app = cast("ChunkApp", self.app)
-        free = app.out_max - sum(chain.out for chain in self._claimed.values() if chain.open)
-        runs: dict[TP, Run] = {}
-        for tp in [tp for tp, chain in self._claimed.items() if chain.has_room]:
-            if len(runs) >= free:
-                break
-            taken = await fetcher.fetched_records({tp}, timeout=0, max_records=app.chunk_events_max)
-            if taken and tp in self._claimed:
-                runs[tp] = Run(self._claimed[tp], taken[tp])
-                # To the end of the row, so that every partition gets its turn.
-                self._claimed[tp] = self._claimed.pop(tp)
-        return runs
-
-    async def _wait_for_records_or_room(self, fetcher: Any, *, wait_s: float | None) -> None:
-        records = fetcher._create_fetch_waiter()
-        room = asyncio.ensure_future(self._room.wait())
-        await asyncio.wait({records, room}, timeout=wait_s, return_when=asyncio.FIRST_COMPLETED)
-        room.cancel()
-        if records.done():
-            records.result()  # carries the coordinator's fatal errors
-        else:
-            records.cancel()
-
-    async def _commit(self, offsets: Mapping[TP, int]) -> bool:
-        mine = self.assignment()
-        known = {driver.ensure_aiokafka_TP(tp): offset for tp, offset in offsets.items() if tp in mine}
-        try:
-            async with asyncio.timeout(COMMIT_S):
-                await self._ensure_consumer().commit(known)
-        except (KafkaError, TimeoutError) as error:
-            log.warning("group_offsets_not_committed", error=type(error).__name__)
-            return False
-        return True
-
-
 class ChunkConsumer(driver.Consumer):
     """Faust's consumer, reading chunks from where Postgres stands."""
 
@@ -180,6 +63,8 @@ class ChunkConsumer(driver.Consumer):
     def __init__(self, *args: Any, **options: Any) -> None:
         self.chains: dict[TP, Chain] = {}
         self._owning: asyncio.Future[None] | None = None
+        self._leaving = False
+        """Between a revocation and the assignment that follows it."""
         super().__init__(*args, **options)
 
     def _new_consumer_thread(self) -> ChunkThread:
@@ -193,12 +78,18 @@ class ChunkConsumer(driver.Consumer):
         Owning goes on in the background: Faust silently gives up its recovery, and with it the worker, when this
         takes longer than a request's timeout, and a database that is away for minutes must not end in that.
         Until a partition is owned it has no chain, and without a chain nothing of it is read.
+
+        Faust's recovery of one assignment may come this far when the next revocation has begun. What it would own
+        is about to be somebody else's, and chunks of it would be dropped from a queue that nobody reads.
         """
+        if self._leaving:
+            return
         self._stop_owning()
         self._owning = self.add_future(self._own(ensure_TPset(self.assignment())))
 
     async def _own(self, partitions: set[TP]) -> None:
         app = cast("ChunkApp", self.app)
+        await self._end_chains()
         try:
             starts = await self._positions(partitions)
         except Exception as error:
@@ -216,19 +107,27 @@ class ChunkConsumer(driver.Consumer):
         app.moved += 1
         log.info("partitions_owned", partitions=len(chains))
 
+    async def _end_chains(self) -> None:
+        """Leave nothing under way of an ownership that another is about to take the place of."""
+        for chain in self.chains.values():
+            chain.open = False
+        await cast("ChunkApp", self.app).lanes.settle(within_s=SETTLE_S)
+
     async def _positions(self, partitions: set[TP]) -> Mapping[Partition, int]:
         processor, attempt = cast("ChunkApp", self.app).processor, 0
         while True:
             try:
-                earliest = await self.earliest_offsets(*partitions)
-                ends = await self.highwaters(*partitions)
-                bounds = {(tp.topic, tp.partition): Bounds(earliest[tp], ends[tp]) for tp in partitions}
-                return await processor.take_ownership(bounds)
+                return await processor.take_ownership(await self._bounds(partitions))
             except (KafkaError, UnavailableError) as error:
                 pause_s = OWN_PAUSE_S[min(attempt, len(OWN_PAUSE_S) - 1)]
                 log.warning("ownership_delayed", error=type(error).__name__, again_in_s=pause_s)
                 await asyncio.sleep(pause_s)
                 attempt += 1
+
+    async def _bounds(self, partitions: Iterable[TP]) -> Mapping[Partition, Bounds]:
+        earliest = await self.earliest_offsets(*partitions)
+        ends = await self.highwaters(*partitions)
+        return {(tp.topic, tp.partition): Bounds(earliest[tp], ends[tp]) for tp in partitions}
 
     def _stop_owning(self) -> None:
         if self._owning is not None:
@@ -242,16 +141,34 @@ class ChunkConsumer(driver.Consumer):
             await self.wait(cast("Any", self.can_resume_flow))
         runs = cast("Mapping[TP, Run]", await self._thread.getmany(None, timeout))
         for tp, run in runs.items():
-            # Of a chain that is over: its partition is sought again before anything more of it is read.
-            if run.chain.open and run.chain is self.chains.get(tp):
-                yield tp, self._message(tp, run)
+            lost = await self._lost(tp, run) if self._goes_on(tp, run.chain) else 0
+            if self._goes_on(tp, run.chain):
+                yield tp, self._message(tp, run, lost=lost)
 
-    def _message(self, tp: TP, run: Run) -> ChunkMessage:
-        last = run.records[-1]
-        first = run.chain.hand_out(last=last.offset)
-        chunk = Chunk(tp.topic, tp.partition, first, last.offset + 1, run.records)
+    def _goes_on(self, tp: TP, chain: Chain) -> bool:
+        """Tell it from a chain that is over: its partition is sought again before anything more of it is read."""
+        return chain.open and chain is self.chains.get(tp)
+
+    async def _lost(self, tp: TP, run: Run) -> int:
+        """How many offsets before the run's first record lie before the log's start; a mere hole is no loss."""
+        if not run.begins > run.chain.next:
+            return 0
+        earliest = (await self.earliest_offsets(tp))[tp]
+        return max(0, min(earliest, run.begins) - run.chain.next)
+
+    def own_again(self) -> None:
+        """Begin to own what is assigned anew: the log that the records came from may be another one."""
+        if not self._leaving:
+            self._stop_owning()
+            self._owning = self.add_future(self._own(ensure_TPset(self.assignment())))
+
+    def _message(self, tp: TP, run: Run, *, lost: int) -> ChunkMessage:
+        last = run.next - 1
+        appended_ms = run.records[-1].timestamp if run.records else 0
+        first = run.chain.hand_out(last=last)
+        chunk = Chunk(tp.topic, tp.partition, first, run.next, run.records, lost)
         message = ChunkMessage(
-            tp.topic, tp.partition, last.offset, last.timestamp / 1000, 0, None, None, cast("Any", chunk), None, 0, 0,
+            tp.topic, tp.partition, last, appended_ms / 1000, 0, None, None, cast("Any", chunk), None, 0, 0,
             tp, generation_id=self.app.consumer_generation_id,
         )  # fmt: skip
         message.chain = run.chain
@@ -278,6 +195,7 @@ class ChunkConsumer(driver.Consumer):
 
     def stop_flow(self) -> None:
         """Close every chain: before a rebalance and at the end, nothing more is handed out or begun."""
+        self._leaving = True
         self._stop_owning()
         for chain in self.chains.values():
             chain.open = False
@@ -289,6 +207,10 @@ class ChunkConsumer(driver.Consumer):
         self._unacked_messages.clear()
         if not self.crashed:  # else the thread is ending by itself, and a call into it would be cancelled
             await self.commit_and_end_transactions()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TP], generation_id: int = 0) -> None:
+        self._leaving = False
+        await super().on_partitions_assigned(ensure_TPset(assigned), generation_id)
 
     async def on_partitions_revoked(self, revoked: Iterable[TP]) -> None:
         partitions = ensure_TPset(revoked)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
-from services.aggregator.processor import Chunk, Partition
+from schemas.topics import Partition
+from services.aggregator.processor import Chunk
 from services.infra.logs import get_logger
 
 log = get_logger(__name__)
+
+CANCEL_S: Final = 5.0
+"""A database that is there takes a transaction back within milliseconds, one that was killed breaks the connection."""
 
 
 class Work(NamedTuple):
@@ -32,6 +36,7 @@ class Lanes:
     ) -> None:
         self._process = process
         self._failed = failed
+        self._lanes = lanes
         self._turns = asyncio.Semaphore(lanes)
         self._waiting: dict[Partition, deque[Work]] = {}
         self._tasks: dict[Partition, asyncio.Task[None]] = {}
@@ -47,18 +52,28 @@ class Lanes:
             self._tasks[partition] = asyncio.create_task(self._work_off(partition), name=f"lane {partition}")
 
     async def settle(self, *, within_s: float) -> None:
-        """Drop what waits and let what has begun end; after `within_s` it is cancelled, which rolls it back."""
+        """Drop what waits and let what has begun end; after `within_s` it is cancelled, which rolls it back.
+
+        A chunk that does not even end then, since its connection hangs, is left behind with its turn: whoever owns
+        its partition next is fenced off from it, and nobody waits for it.
+        """
         for waiting in self._waiting.values():
             waiting.clear()
-        begun = set(self._tasks.values())
+        begun = dict(self._tasks)
         if not begun:
             return
-        _, late = await asyncio.wait(begun, timeout=within_s)
+        _, late = await asyncio.wait(begun.values(), timeout=within_s)
         for task in late:
             task.cancel()
-        if late:
-            log.warning("chunks_abandoned", chunks=len(late), waited_s=within_s)
-            await asyncio.wait(late)
+        if not late:
+            return
+        log.warning("chunks_abandoned", chunks=len(late), waited_s=within_s)
+        _, hanging = await asyncio.wait(late, timeout=CANCEL_S)
+        if hanging:
+            log.error("chunks_left_behind", chunks=len(hanging), waited_s=CANCEL_S)
+            self._turns = asyncio.Semaphore(self._lanes)
+            for partition in [partition for partition, task in begun.items() if task in hanging]:
+                del self._tasks[partition], self._waiting[partition]
 
     async def _work_off(self, partition: Partition) -> None:
         waiting = self._waiting[partition]
@@ -74,4 +89,5 @@ class Lanes:
             self._broken = True
             self._failed(error)
         finally:
-            del self._tasks[partition]
+            if self._tasks.get(partition) is asyncio.current_task():  # else it was left behind
+                del self._tasks[partition]

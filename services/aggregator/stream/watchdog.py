@@ -18,8 +18,7 @@ import threading
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Final, NamedTuple
 
-from services.aggregator.processor import Partition
-from services.infra.errors import UnavailableError
+from schemas.topics import Partition
 from services.infra.logs import get_logger
 
 log = get_logger(__name__)
@@ -48,7 +47,7 @@ class Look(NamedTuple):
 
 
 class Outside(NamedTuple):
-    """How to ask about what a worker depends on; both raise UnavailableError."""
+    """How to ask about what a worker depends on; both raise when there is no answer."""
 
     log_ends: Callable[[], Awaitable[Ends]]
     database: Callable[[], Awaitable[None]]
@@ -75,7 +74,7 @@ async def _standstill(seen: Look, outside: Outside) -> str | None:
         if reason:
             async with asyncio.timeout(PROBE_S):
                 await outside.database()
-    except (UnavailableError, TimeoutError) as error:
+    except Exception as error:  # noqa: BLE001 - whatever it says, it did not answer; a watch that raised would be over
         log.warning("standing_still", because=str(error) or type(error).__name__)
         return None
     return reason
@@ -98,8 +97,12 @@ def start_watchdog(
     """Watch from a thread until the process ends; a stuck process is ended at once, without any clean-up."""
 
     def watch() -> None:
-        reason = asyncio.run(until_stuck(look, outside, within_s=within_s))
-        log.error("stuck", reason=reason, exit_code=EXIT_STUCK)
+        try:
+            reason = asyncio.run(until_stuck(look, outside, within_s=within_s))
+            log.error("stuck", reason=reason, exit_code=EXIT_STUCK)
+        except Exception:
+            # Whatever it is: without its watch the worker could stand still for ever.
+            log.exception("watchdog_failed", exit_code=EXIT_STUCK)
         end(EXIT_STUCK)
 
     thread = threading.Thread(target=watch, name="watchdog", daemon=True)

@@ -1,42 +1,35 @@
-"""The catalogue's file: loads schemas/catalogue.yaml and a deployment's overrides, and checks every line of both."""
+"""The catalogue's file: loads schemas/catalogue.yaml and a deployment's own, and checks every line of both."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import schemas
-from services.core.catalogue import CATEGORIES, CONTROLS, DRIVERS, STAGES, UNKNOWN, Catalogue, Entry, Parameters
-from services.core.valence import NoValence
-from services.infra.catalogue.valence_syntax import read_valence
+from services.core.catalogue import CATEGORIES, CONTROLS, DRIVERS, STAGES, UNKNOWN, Catalogue, Parameters
+from services.infra.catalogue import deployment
+from services.infra.catalogue.parameters import PARAMETER_BOUNDS, read_parameters
+from services.infra.catalogue.touchpoints import (
+    LANGUAGES,
+    NEEDED,
+    Touchpoint,
+    check_labels,
+    read_labels,
+    read_touchpoint,
+    turned,
+)
 from services.infra.catalogue.yaml_nodes import Field, open_yaml, same_keys
 from services.infra.errors import ConfigurationError
 
+__all__ = ["CATALOGUE_FILE", "LANGUAGES", "check", "labels", "load_catalogue", "read_catalogue", "show"]
+
 CATALOGUE_FILE: Final = Path(schemas.__file__).parent / "catalogue.yaml"
-LANGUAGES: Final = ("en", "pl")
 
-TOUCHPOINT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
-CHANNEL_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
-
-WEIGHT_MAX: Final = 10.0
-"""Three times the heaviest default; one event must not outweigh all others of a person."""
-
-PARAMETER_BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
-    {
-        "lambda": (0.1, 10.0),
-        "beta": (0.0, 1.0),
-        "kappa": (0.01, 100.0),
-        "prior": (0.01, 0.99),
-        "cap": (0.01, 100.0),
-        "half_life_days": (0.1, 4000.0),
-    }
-)
-"""Inside them the score keeps its guarantees: it stays between 0 and 100 and good never lowers it."""
+WORDS: Final = (("stages", STAGES), ("categories", CATEGORIES), ("controls", CONTROLS), ("drivers", DRIVERS))
+"""The groups of words that have labels, besides the touchpoints."""
 
 
 class Labels(NamedTuple):
@@ -54,7 +47,7 @@ class CatalogueFile(NamedTuple):
 
     catalogue: Catalogue
     labels: Mapping[str, Labels]
-    aliases: Mapping[str, Mapping[str, tuple[str, ...]]]
+    aliases: Mapping[str, Mapping[str, str]]
     notes: Mapping[str, str]
 
 
@@ -64,47 +57,54 @@ def load_catalogue(override: Path | None = None) -> Catalogue:
 
 
 @lru_cache(maxsize=len(LANGUAGES))
-def labels(language: str) -> Labels:
+def labels(language: str, *, override: Path | None = None) -> Labels:
     """Give the labels in a language; raises ConfigurationError when there is none in it."""
     if language not in LANGUAGES:
         raise ConfigurationError(f"there are no labels in {language!r}; use one of {', '.join(LANGUAGES)}")
-    return read_catalogue(CATALOGUE_FILE, override=None).labels[language]
+    return read_catalogue(CATALOGUE_FILE, override=override).labels[language]
 
 
 def read_catalogue(path: Path, *, override: Path | None) -> CatalogueFile:
-    """Read a catalogue and what a deployment overrides of it."""
+    """Read a catalogue, and what a deployment changes of it and adds to it."""
     file, root = open_yaml(path, fix="install the package again")
     if root is None:
         raise ConfigurationError(f"{path}:1: is empty; install the package again")
-    fields = root.record(
-        required=("parameters", "sources", "stages", "categories", "controls", "drivers", "unknown", "touchpoints"),
-        optional=(),
-    )
+    groups = tuple(key for key, _ in WORDS)
+    fields = root.record(required=("parameters", "sources", *groups, "unknown", "touchpoints"), optional=())
     file.check()
-    parameters = _parameters(fields["parameters"], Parameters())
+    parameters = read_parameters(fields["parameters"], Parameters())
     same_keys(fields["parameters"].mapping(), PARAMETER_BOUNDS, owner=fields["parameters"])
     sources = tuple(fields["sources"].mapping())
-    touchpoints = fields["touchpoints"].mapping()
-    entries = {name: _entry(name, field, sources=sources) for name, field in touchpoints.items()}
-    by_language = _labels(fields)
-    aliases = _aliases(touchpoints, sources)
-    notes = {name: _note(field) for name, field in touchpoints.items()}
+    own = fields["touchpoints"].mapping()
+    touchpoints = {
+        name: read_touchpoint(name, field, required=("channel", *NEEDED), sources=sources)
+        for name, field in own.items()
+    }
+    check_labels(own, touchpoints)
+    aliases: Mapping[str, Mapping[str, str]] = turned(own, touchpoints)
+    words = _words(fields)
     file.check()
-    catalogue = Catalogue(MappingProxyType(entries), parameters)
     if override is not None:
-        catalogue = _overridden(catalogue, override)
-    return CatalogueFile(catalogue, by_language, aliases, {name: note for name, note in notes.items() if note})
+        touchpoints, parameters, aliases = deployment.override(override, touchpoints, parameters, sources=sources)
+    return CatalogueFile(
+        catalogue=Catalogue(MappingProxyType({name: one.entry for name, one in touchpoints.items()}), parameters),
+        labels=_by_language(touchpoints, words),
+        aliases=aliases,
+        notes={name: one.note for name, one in touchpoints.items() if one.note},
+    )
 
 
 def check(override: Path | None = None) -> str:
     """Summarise a catalogue that is in order; raises ConfigurationError otherwise."""
     catalogue = load_catalogue(override)
-    return f"{len(catalogue.entries)} touchpoints, model {catalogue.model_version}: in order"
+    added = len(catalogue.entries) - len(load_catalogue().entries)
+    own = f", {added} of them of {override}" if added else ""
+    return f"{len(catalogue.entries)} touchpoints{own}, model {catalogue.model_version}: in order"
 
 
 def show(*, override: Path | None = None, language: str = "en") -> str:
     """Lay the catalogue out as lines of text, one a touchpoint."""
-    catalogue, names = load_catalogue(override), labels(language)
+    catalogue, names = load_catalogue(override), labels(language, override=override)
     head = ("touchpoint", "label", "channel", "stage", "category", "control", "driver", "weight", "valence")
     rows = [
         (
@@ -125,109 +125,20 @@ def show(*, override: Path | None = None, language: str = "en") -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _overridden(catalogue: Catalogue, path: Path) -> Catalogue:
-    """Apply a deployment's file: parameters, and the weight and valence of known touchpoints."""
-    file, root = open_yaml(path, fix="set TACTUS_CATALOGUE to a YAML file, or unset it")
-    if root is None:
-        return catalogue
-    fields = root.record(required=(), optional=("parameters", "touchpoints"))
-    parameters = catalogue.parameters
-    if "parameters" in fields:
-        parameters = _parameters(fields["parameters"], parameters)
-    entries = dict(catalogue.entries)
-    touchpoints = fields["touchpoints"].record(required=(), optional=entries) if "touchpoints" in fields else {}
-    for name, field in touchpoints.items():
-        if name not in entries:
-            continue
-        changes = field.record(required=(), optional=("weight", "valence"))
-        if "weight" in changes:
-            entries[name] = replace(entries[name], weight=changes["weight"].number(least=0, most=WEIGHT_MAX))
-        if "valence" in changes:
-            entries[name] = replace(entries[name], valence=read_valence(changes["valence"]))
-    file.check()
-    return Catalogue(MappingProxyType(entries), parameters)
-
-
-def _parameters(field: Field, defaults: Parameters) -> Parameters:
-    values = field.record(required=(), optional=PARAMETER_BOUNDS)
-    changes: dict[str, float] = {}
-    for name, (least, most) in PARAMETER_BOUNDS.items():
-        if name in values:
-            changes["lambda_" if name == "lambda" else name] = values[name].number(least=least, most=most)
-    return replace(defaults, **changes)
-
-
-def _entry(name: str, field: Field, *, sources: tuple[str, ...]) -> Entry:
-    if not TOUCHPOINT_NAME.fullmatch(name):
-        field.wrong("is not a touchpoint's name; write it like area.what_happened, in small letters")
-    fields = field.record(
-        required=("channel", "stage", "category", "control", "driver", "weight", "valence", "labels"),
-        optional=("aliases", "note"),
-    )
-    channel = fields["channel"].text() if "channel" in fields else ""
-    if channel and not CHANNEL_NAME.fullmatch(channel):
-        fields["channel"].wrong("is not a channel's name; use small letters, digits and underscores")
-    if "aliases" in fields:
-        fields["aliases"].record(required=(), optional=sources)
-
-    def word(key: str, options: tuple[str, ...]) -> str:
-        return fields[key].choice(options) if key in fields else UNKNOWN
-
-    return Entry(
-        name=name,
-        channel=channel,
-        stage=word("stage", STAGES),
-        category=word("category", CATEGORIES),
-        control=word("control", CONTROLS),
-        driver=word("driver", DRIVERS),
-        weight=fields["weight"].number(least=0, most=WEIGHT_MAX) if "weight" in fields else 0.0,
-        valence=read_valence(fields["valence"]) if "valence" in fields else NoValence(),
-    )
-
-
-def _labels(fields: Mapping[str, Field]) -> dict[str, Labels]:
-    """Read every label in every language."""
-    unknown = _translations(fields["unknown"])
-    groups: list[dict[str, dict[str, str]]] = []
-    for key, words in (("stages", STAGES), ("categories", CATEGORIES), ("controls", CONTROLS), ("drivers", DRIVERS)):
+def _words(fields: Mapping[str, Field]) -> list[dict[str, dict[str, str]]]:
+    """Read the labels of every group of words, in the groups' order."""
+    unknown = read_labels(fields["unknown"])
+    groups = []
+    for key, words in WORDS:
         group = fields[key].mapping()
         same_keys(group, words, owner=fields[key])
-        groups.append({**{word: _translations(field) for word, field in group.items()}, UNKNOWN: unknown})
-    touchpoints: dict[str, dict[str, str]] = {}
-    for name, field in fields["touchpoints"].mapping().items():
-        own = field.mapping().get("labels")
-        if own is None:
-            continue
-        touchpoints[name] = _translations(own)
-        for language, label in touchpoints[name].items():
-            same = [other for other, names in touchpoints.items() if names[language] == label and other != name]
-            if label and same:
-                own.wrong(f"{label!r} is also the {language} label of {same[0]}; tell the two apart")
+        groups.append({**{word: read_labels(field) for word, field in group.items()}, UNKNOWN: unknown})
+    return groups
+
+
+def _by_language(touchpoints: Mapping[str, Touchpoint], words: list[dict[str, dict[str, str]]]) -> dict[str, Labels]:
+    groups: list[Mapping[str, Mapping[str, str]]] = [{name: one.labels for name, one in touchpoints.items()}, *words]
     return {
-        language: Labels(
-            *({word: names[language] for word, names in group.items()} for group in (touchpoints, *groups))
-        )
+        language: Labels(*({word: names[language] for word, names in group.items()} for group in groups))
         for language in LANGUAGES
     }
-
-
-def _translations(field: Field) -> dict[str, str]:
-    fields = field.record(required=LANGUAGES, optional=())
-    return {language: fields[language].text() if language in fields else "" for language in LANGUAGES}
-
-
-def _aliases(touchpoints: Mapping[str, Field], sources: tuple[str, ...]) -> dict[str, Mapping[str, tuple[str, ...]]]:
-    """Turn `touchpoint: {source: [name]}` around, to source → name → touchpoints."""
-    turned: dict[str, dict[str, tuple[str, ...]]] = {source: {} for source in sources}
-    for touchpoint, field in touchpoints.items():
-        own = field.mapping().get("aliases")
-        for source, names in own.mapping().items() if own else ():
-            for name in names.texts():
-                known = turned.setdefault(source, {})
-                known[name] = (*known.get(name, ()), touchpoint)
-    return {source: MappingProxyType(names) for source, names in turned.items()}
-
-
-def _note(field: Field) -> str:
-    own = field.mapping().get("note")
-    return own.text() if own else ""

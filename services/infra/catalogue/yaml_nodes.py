@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Final
 import yaml
 
 from services.infra.errors import ConfigurationError
+from services.infra.near import nearest
 
 LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 """The C parser where the wheel has it: 12 ms instead of 120 for the catalogue."""
@@ -179,5 +179,5 @@ def same_keys(fields: Mapping[str, Field], keys: Iterable[str], *, owner: Field)
 
 def _instead(word: str, options: Collection[str]) -> str:
     """Say what to write instead of an unknown word."""
-    near = difflib.get_close_matches(word, list(options), n=1)
-    return f"did you mean {near[0]!r}?" if near else f"write one of {', '.join(options)}"
+    near = nearest(word, options)
+    return f"did you mean {near!r}?" if near else f"write one of {', '.join(options)}"

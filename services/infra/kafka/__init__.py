@@ -6,12 +6,14 @@ from services.infra.kafka.admin import LogWatch, apply_topics, check_topics, gro
 from services.infra.kafka.breaker import Breaker
 from services.infra.kafka.delivery import LogRecord
 from services.infra.kafka.limits import TopicLimits
+from services.infra.kafka.marks import KafkaLog, mark_of, read_marks
 from services.infra.kafka.producer import LogProducer
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
 
 __all__ = [
     "TOPIC_SPECS",
     "Breaker",
+    "KafkaLog",
     "LogProducer",
     "LogRecord",
     "LogWatch",
@@ -21,5 +23,7 @@ __all__ = [
     "check_topics",
     "group_offsets",
     "log_ends",
+    "mark_of",
+    "read_marks",
     "topic_bytes_max",
 ]

@@ -20,6 +20,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import OffsetAndMetadata
 
+from schemas.topics import Partition
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
 from services.infra.settings import KafkaSettings
@@ -35,8 +36,6 @@ VISIBLE_POLL_S: Final = 0.05
 
 COORDINATOR_AWAY: Final = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
 """What a broker answers while it makes or loads its topic of offsets."""
-
-Partition = tuple[str, int]
 
 
 class Applied(NamedTuple):

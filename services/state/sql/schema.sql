@@ -17,6 +17,9 @@ CREATE TABLE partition_progress (
     lost_accepted bigint NOT NULL DEFAULT 0,     -- of these, what an operator has accepted
     owner text NOT NULL DEFAULT '',
     moved_at timestamptz NOT NULL DEFAULT now(),
+    skipped bigint NOT NULL DEFAULT 0,           -- offsets that hold no record: markers, compacted or aborted records
+    last_offset bigint,                          -- the last record that was dealt with, and by what it is known again
+    last_mark bigint,
     PRIMARY KEY (topic, part)
 ) WITH (fillfactor = 10);
 
@@ -70,7 +73,7 @@ CREATE TABLE touchpoint_row (
     received_at timestamptz NOT NULL,
     key uuid NOT NULL,                           -- 128-bit hash of source and id
     identity bigint NOT NULL,
-    body_hash bigint NOT NULL,                   -- of what the client sent: data and instant
+    body_hash bigint NOT NULL,                   -- of the data that the client sent, not of its times
     leaf integer NOT NULL,
     v integer NOT NULL,                          -- valence, micro-units
     q integer NOT NULL,                          -- stake, micro-units
@@ -82,15 +85,13 @@ CREATE TABLE touchpoint_row (
 CREATE INDEX touchpoint_row_identity ON touchpoint_row (identity, occurred_at);
 CREATE TABLE touchpoint_other PARTITION OF touchpoint_row DEFAULT;
 
--- Events without a time of their own are recognised here by source and id for 30 days.
+-- Every event is recognised here by source and id alone, whatever its time, for 30 days of log time.
 CREATE TABLE seen_event (
     key uuid PRIMARY KEY,
     body_hash bigint NOT NULL,
-    client_time timestamptz,                     -- of a clamped event: the time its sender named
-    seen_at timestamptz NOT NULL DEFAULT now()
+    logged_at timestamptz NOT NULL               -- when the log took the record that counted
 );
-CREATE INDEX seen_event_client_time ON seen_event (client_time) WHERE client_time IS NOT NULL;
-CREATE INDEX seen_event_age ON seen_event USING brin (seen_at);
+CREATE INDEX seen_event_age ON seen_event USING brin (logged_at);
 
 CREATE TABLE tally_row (
     identity bigint NOT NULL,

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import re
 import subprocess
@@ -125,6 +126,31 @@ def test_the_secrets_are_the_users_own_but_for_the_databases_password(run: Run, 
 
     readable = {path.name for path in tmp_path.iterdir() if path.stat().st_mode & 0o077}
     assert readable == {"postgres_password"}
+
+
+@pytest.mark.parametrize("service", ["ingest", "api"])
+def test_the_generated_keys_are_shown_in_a_container(
+    run: Run, compose: dict[str, dict[str, dict[str, dict[str, str]]]], service: str, tmp_path: Path
+) -> None:
+    run(sys.executable, DOCKER / "first_start.py", tmp_path)
+    folder = Path(compose["services"][service]["environment"]["TACTUS_SOURCES"]).parent
+    assert f"secrets:{folder}:ro" in compose["services"][service]["volumes"]
+    environment = {"PATH": os.environ["PATH"], "TACTUS_SOURCES": str(tmp_path / "sources.toml")}
+
+    shown = run(Path(sys.executable).parent / "tactus", "keys", "show", "read", env=environment)
+
+    assert shown.stdout.strip() == json.loads((tmp_path / "keys.json").read_text(encoding="utf-8"))["read"]
+
+
+def test_a_first_start_that_cannot_be_says_what_to_do(run: Run, tmp_path: Path) -> None:
+    run(sys.executable, DOCKER / "first_start.py", tmp_path)
+    (tmp_path / "hash_key").unlink()
+
+    refused = run(sys.executable, DOCKER / "first_start.py", tmp_path)
+
+    assert refused.returncode == 1
+    assert "put it back" in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_every_command_of_the_stack_exists(run: Run, compose: dict[str, dict[str, dict[str, list[str]]]]) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
+import httpx
 import pytest
 
 from services.client.connection import Connection
@@ -18,13 +19,17 @@ from services.commands.examine import Finding, Level, Stack
 from services.embedded.free_ports import free_port
 from services.infra.settings import Settings
 from tests.support.databases import Databases
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
 
 def doctor(data: Path) -> subprocess.CompletedProcess[str]:
-    tactus = Path(sys.executable).with_name("tactus")
-    command = (str(tactus), "doctor", "--data", str(data))
+    return tactus("doctor", "--data", str(data))
+
+
+def tactus(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = (str(Path(sys.executable).with_name("tactus")), *arguments)
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
 
 
@@ -140,6 +145,25 @@ async def test_a_sources_file_open_to_others_is_a_warning(stack: Connection, tmp
 
     (finding,) = [found for found in findings if found.subject == "sources"]
     assert (finding.level, finding.fix) == (Level.WARNING, f"chmod 600 {copy}")
+
+
+def test_touchpoints_that_nobody_declared_and_open_dead_letters_are_told(stack: Connection) -> None:
+    with httpx.Client(base_url=stack.ingest, headers={"Authorization": f"Bearer {stack.keys['server']}"}) as http:
+        off_scale = {"touchpoint": "survey.csat", "identities": [{"kind": "customer", "value": "c"}]}
+        http.post("/v1/events", json={"data": {**off_scale, "rating": {"scale": "csat5", "value": 9}}})
+    sent = tactus("send", "--touchpoint", "survey.cast", "--customer", "c-1", "--data", str(stack.data))
+
+    def told() -> str | None:
+        done = doctor(stack.data)
+        words = " ".join(done.stdout.split())
+        return words if "survey.cast" in words and "1 open of ingest" in words else None
+
+    words = wait_until(told, what="the doctor has seen both")
+
+    assert sent.returncode == 0, sent.stderr
+    assert "did you mean survey.csat?" in sent.stderr
+    assert "did you mean survey.csat?" in words
+    assert "DeadLettersAppearing" in words
 
 
 def test_a_directory_without_a_stack_is_refused_with_the_command(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -163,10 +164,41 @@ def test_a_demo_of_twenty_seconds_tells_its_story_and_its_counts_add_up(folder: 
     assert told["recovery"][0] >= 5
     assert told["recovery"][1] > 4
     assert re.search(r"First score after [\d.]+ s", said)
-    assert re.search(r"Refused at the door, each with its reason: [1-9]\d* of \d+ sent", said)
+    assert re.search(r"Rejected at the door, each with its reason: [1-9]\d* of \d+ sent", said)
     assert re.search(r"Open http://127\.0\.0\.1:\d+", said)
     assert len(demo.ports) >= 7
     assert demo.left() == []
+
+
+def test_a_demo_can_be_asked_while_it_runs_and_its_data_and_its_picture_stay_when_wanted(folder: Path) -> None:
+    picture = folder / "demo.svg"
+    demo = RunningDemo(folder, "--seconds", "15", "--keep", "--picture", str(picture))
+    try:
+        demo.wait_for("First score after")
+        [command] = re.findall(r"Ask beside it: (.*)", demo.said())
+        asked = wait_until(lambda: answered(command), what=f"{command} has an answer")
+        code = demo.wait_end()
+    finally:
+        demo.kill()
+
+    said = demo.said()
+    [kept] = re.findall(r"Kept in (\S+)\. It goes on with", said)
+    assert code == 0, said
+    assert re.search(r"^Score [\d.]+ [a-z]+, give or take", asked, re.MULTILINE)
+    assert re.search(r"^50\.0( [+−] [\d.]+)+ = [\d.]+$", said, re.MULTILINE)
+    assert f"up --data {kept}" in said
+    assert (Path(kept) / "keys.json").exists()
+    assert [kept] == demo.left()
+    drawn = picture.read_text(encoding="utf-8")
+    assert all(word in drawn for word in ("outage", "points", "accepted", "lost&#160;0"))
+    assert "http" not in drawn.replace("http://www.w3.org/2000/svg", "").replace(
+        "https://www.textualize.io", ""
+    ).replace("http://127.0.0.1", "")
+
+
+def answered(command: str) -> str | None:
+    done = subprocess.run(shlex.split(command), capture_output=True, text=True, timeout=60, check=False)
+    return done.stdout if done.returncode == 0 else None
 
 
 def test_ctrl_c_at_a_random_moment_of_the_show_ends_with_the_counts_and_leaves_nothing(folder: Path) -> None:

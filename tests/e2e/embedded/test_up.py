@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import socket
 import stat
@@ -12,12 +13,12 @@ import asyncpg
 import httpx
 import psutil
 import pytest
+from confluent_kafka.admin import AdminClient
 
 from services.client.connection import FILE
-from services.embedded.free_ports import LOOPBACK
 from services.embedded.stack import LocalStack
-from services.embedded.wire import answers
 from tests.support.places import data_directory
+from tests.support.situations import needs_root
 from tests.support.stacks import RunningStack, alive, listens, ports_of, running_stack
 from tests.support.waiting import wait_until
 
@@ -46,7 +47,7 @@ async def test_what_is_published_answers(running: RunningStack) -> None:
     assert nobody.status_code == 404
     assert [page.status_code for page in metrics] == [200, 200, 200]
     assert durable == "onon"
-    assert answers(LOOPBACK, int(connection.kafka.partition(":")[2]))
+    assert AdminClient({"bootstrap.servers": connection.kafka}).list_topics(timeout=30).brokers
 
 
 def test_the_published_keys_are_for_the_owner_only(running: RunningStack) -> None:
@@ -157,6 +158,35 @@ def test_a_busy_usual_port_is_replaced_and_named() -> None:
 
         assert not connection.ingest.endswith(":8080")
         assert f"port 8080 is in use: ingest takes {connection.ingest.rpartition(':')[2]}" in stack.said()
+
+
+def test_a_shell_and_a_path_of_any_kind_will_do() -> None:
+    shell = {"LC_ALL": "C", "PYTHONIOENCODING": "ascii", "PGSSLMODE": "require", "PGTARGETSESSIONATTRS": "standby"}
+    with data_directory() as folder:
+        data = folder / "mein Ordner żółć, (1)"
+        data.mkdir()
+        stack = RunningStack(data, environment=shell)
+        connection = stack.wait_ready()
+
+        wait_until(lambda: _ready(stack), what="everything is ready")
+        code = stack.stop()
+
+        assert (connection.data, code) == (data, 0)
+        assert "Ready. Ctrl-C stops everything." in stack.said()
+        assert "mein Ordner ????" in stack.said()
+
+
+@needs_root
+def test_a_stack_of_another_user_is_refused_in_one_line() -> None:
+    with data_directory() as data:
+        (data / "up.lock").touch()
+        os.chown(data / "up.lock", 12345, 12345)
+        stack = RunningStack(data)
+
+        code = stack.process.wait(60)
+
+        assert code == 2
+        assert f"{data} holds the stack of user 12345: run as that user" in stack.said()
 
 
 async def test_a_program_may_hold_the_stack_itself() -> None:

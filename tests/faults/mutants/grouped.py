@@ -10,8 +10,8 @@ from services.aggregator.stream.app import create_app
 
 
 def join_group() -> None:
-    """Let the worker join the group that TACTUS_FAULT_GROUP names, if any."""
-    if group := os.environ.get("TACTUS_FAULT_GROUP"):
+    """Let the worker join the group that FAULT_GROUP names, if any."""
+    if group := os.environ.get("FAULT_GROUP"):
         worker.create_app = partial(create_app, group=group)  # type: ignore[attr-defined]  # the one name it looks up
 
 

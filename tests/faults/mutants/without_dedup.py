@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from services.aggregator import __main__ as worker
-from services.state.transaction import Known, Transaction
+from services.state.events import EventTable, Known, Numbers, Storable
 
-insert = Transaction.add_touchpoints
+insert = EventTable.add
 
 
-async def all_new(self: Transaction, rows: bytes, *, count: int) -> list[Known]:
+async def all_new(self: EventTable, events: Sequence[Storable], numbers: Numbers) -> list[Known]:
     """Insert, and tell nobody which rows were there already."""
-    await insert(self, rows, count=count)
+    await insert(self, events, numbers)
     return []
 
 
 if __name__ == "__main__":
-    Transaction.add_touchpoints = all_new  # type: ignore[method-assign]  # that is the mutation
+    EventTable.add = all_new  # type: ignore[method-assign]  # that is the mutation
     worker.main()

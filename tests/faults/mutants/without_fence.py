@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from services.aggregator import __main__ as worker
-from services.aggregator.processor import Chunk
-from services.state.transaction import Counts, Transaction
+from services.state.progress import Outcomes, ProgressTable, Span
 from tests.faults.mutants.grouped import join_group
 
 UNFENCED = """
@@ -14,14 +13,14 @@ WHERE topic = $1 AND part = $2
 """
 
 
-async def pass_everybody(self: Transaction, chunk: Chunk, *, epoch: int, counts: Counts) -> bool:
+async def pass_everybody(self: ProgressTable, span: Span, *, epoch: int, outcomes: Outcomes) -> bool:
     """Move the position whoever owns it and wherever it stands."""
     del epoch
-    await self._connection.execute(UNFENCED, chunk.topic, chunk.part, chunk.next, *counts)
+    await self._say.session.execute(UNFENCED, span.topic, span.part, span.next, *outcomes[:4])
     return True
 
 
 if __name__ == "__main__":
-    Transaction.fence = pass_everybody  # type: ignore[method-assign]  # that is the mutation
+    ProgressTable.fence = pass_everybody  # type: ignore[method-assign]  # that is the mutation
     join_group()
     worker.main()

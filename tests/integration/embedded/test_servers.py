@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
-import stat
-import tempfile
+import socket
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
@@ -20,13 +19,12 @@ from confluent_kafka import Consumer, Producer, TopicPartition
 from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
-from services.embedded.free_ports import LOOPBACK, free_port
+from services.embedded.free_ports import LOOPBACK
 from services.embedded.kafka import EmbeddedKafka
 from services.embedded.postgres import ORPHANS_S, EmbeddedPostgres
-from services.embedded.processes import processes_in
-from services.embedded.wire import answers
 from services.infra.errors import ConfigurationError, UnavailableError
 from tests.support.places import data_directory
+from tests.support.situations import needs_root
 from tests.support.stacks import alive
 from tests.support.waiting import eventually, wait_until
 
@@ -57,11 +55,11 @@ async def run(dsn: str, *statements: str) -> object:
 
 
 def test_a_started_broker_counts_itself_in(kafka: EmbeddedKafka) -> None:
-    assert answers(LOOPBACK, kafka.port)
+    assert kafka.is_ready()
     assert psutil.Process(kafka.pid).name() == "java"
 
 
-@pytest.mark.parametrize("name", ["dirą", "a b=c#!d:e", "日本😀"])
+@pytest.mark.parametrize("name", ["dirą", "a b=c#!d:e,f", "日本😀"])
 def test_a_broker_starts_in_a_directory_of_any_name(name: str, tmp_path: Path) -> None:
     broker = EmbeddedKafka(tmp_path / name)
     broker.start()
@@ -72,15 +70,19 @@ def test_a_broker_starts_in_a_directory_of_any_name(name: str, tmp_path: Path) -
         broker.stop()
 
 
-def test_a_comma_in_a_path_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="name another data directory"):
-        EmbeddedKafka(tmp_path / "a,b").prepare()
+@pytest.mark.parametrize("words", [b"", b"HTTP/1.1 400 Bad Request", b"\0\0\0\x0c\0\0\0\7\xff\xff\xff\xff"])
+def test_a_stranger_at_its_port_is_no_broker(words: bytes, tmp_path: Path) -> None:
+    with socket.create_server((LOOPBACK, 0)) as stranger:
+        broker = EmbeddedKafka(tmp_path, port=stranger.getsockname()[1])
 
+        with ThreadPoolExecutor(1) as threads:
+            asked = threads.submit(broker.is_ready)
+            connection, _ = stranger.accept()
+            connection.sendall(words)
+            connection.close()
 
-def test_nobody_at_a_port_is_no_answer() -> None:
-    port = free_port()
-
-    assert not answers(LOOPBACK, port)
+        assert not asked.result()
+    assert not broker.is_ready()
 
 
 def test_records_outlive_a_killed_broker_on_the_same_port() -> None:
@@ -95,7 +97,7 @@ def test_records_outlive_a_killed_broker_on_the_same_port() -> None:
         assert (broker.bootstrap, broker.pid != pid) == (address, True)
         assert _read(address, 2) == [b"first", b"second"]
         broker.stop()
-        assert not answers(LOOPBACK, broker.port)
+        assert not broker.is_ready()
 
 
 def _append(bootstrap: str, values: list[bytes]) -> None:
@@ -163,7 +165,7 @@ async def test_commits_outlive_a_killed_postmaster_and_its_busy_backend() -> Non
         await eventually(lambda: _is_busy(backend), what="the backend computes")
 
         server.kill()
-        assert processes_in(server.directory, "postgres")
+        assert server.processes()
         began = time.monotonic()
         await asyncio.to_thread(server.prepare)
         server.launch()
@@ -177,7 +179,7 @@ async def test_commits_outlive_a_killed_postmaster_and_its_busy_backend() -> Non
             await endless
         busy.terminate()
         server.stop()
-        assert processes_in(server.directory, "postgres") == []
+        assert server.processes() == []
 
 
 async def _is_busy(process: psutil.Process) -> bool:
@@ -196,58 +198,75 @@ async def test_a_creation_that_was_cut_short_is_made_anew() -> None:
         server.stop()
 
 
-async def test_closed_folders_stay_closed() -> None:
-    with closed_folder() as folder, ended(EmbeddedPostgres(folder)) as server:
+def test_its_socket_is_beside_the_tables_however_long_their_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    with data_directory() as folder, ended(EmbeddedPostgres(folder / ("long" * 25) / "a, b")) as server:
         server.start()
 
-        alive = await run(server.dsn, "SELECT 1")
-
-        assert alive == 1
-        folders = (folder.parent, folder)
-        modes = [stat.S_IMODE(path.stat().st_mode) for path in folders]
-        assert modes == [0o700, 0o700]
-        assert (folder in server.directory.parents) == (os.geteuid() != 0)
+        monkeypatch.chdir(server.directory)
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(f".s.PGSQL.{server.port}")
+        monkeypatch.undo()
 
 
-def test_tables_moved_elsewhere_go_when_their_data_directory_has_gone() -> None:
-    with closed_folder() as folder, ended(EmbeddedPostgres(folder)) as server:
+async def test_what_a_shell_has_set_for_other_servers_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in ELSEWHERE.items():
+        monkeypatch.setenv(name, value)
+    with data_directory() as folder, ended(EmbeddedPostgres(folder)) as server:
         server.start()
-        directory = server.directory
-    assert directory.exists() == (os.geteuid() == 0)
 
-    with closed_folder() as folder, ended(EmbeddedPostgres(folder)) as other:
-        other.start()
-        assert other.directory != directory
+        durable = await run(server.dsn, "SELECT current_setting('fsync') || current_setting('timezone')")
 
-    assert not directory.exists()
+    assert durable == "onUTC"
 
 
-def test_tables_whose_data_directory_is_on_a_disk_that_is_not_mounted_stay() -> None:
-    with closed_folder() as folder, ended(EmbeddedPostgres(folder)) as server:
+ELSEWHERE = {
+    "PGDATA": "/nowhere",
+    "PGHOST": "db.example",
+    "PGPORT": "1",
+    "PGUSER": "somebody",
+    "PGPASSWORD": "guess",
+    "PGDATABASE": "none",
+    "PGOPTIONS": "-c fsync=off",
+    "PGSSLMODE": "verify-full",
+    "PGSSLCERT": "/nowhere/client.crt",
+    "PGTARGETSESSIONATTRS": "standby",
+    "PGGSSLIB": "none",
+    "PGSERVICE": "elsewhere",
+    "PGTZ": "Asia/Tokyo",
+    "TZ": "Asia/Tokyo",
+    "LC_ALL": "xx_XX",
+}
+
+
+def test_tables_that_an_earlier_version_keeps_elsewhere_are_told_of() -> None:
+    with data_directory() as folder:
+        (folder / "postgres.moved").write_text("/var/lib/elsewhere/postgres-1\n")
+
+        with pytest.raises(ConfigurationError, match=r"in /var/lib/elsewhere/postgres-1: put that folder"):
+            EmbeddedPostgres(folder).prepare()
+
+        assert not (folder / "postgres").exists()
+
+
+@needs_root
+def test_roots_postgres_runs_as_the_owner_of_the_tables() -> None:
+    with data_directory() as folder, ended(EmbeddedPostgres(folder)) as server:
+        server.prepare()
+        for path in (server.directory, *server.directory.rglob("*")):
+            os.chown(path, 12345, 12345)
+
         server.start()
-        directory = server.directory
-    origin = directory.with_suffix(".origin")
-    moved = os.geteuid() == 0
-    if moved:
-        path, device = origin.read_text().splitlines()
-        origin.write_text(f"{path}\n{int(device) + 1}\n")
 
-    with closed_folder() as folder, ended(EmbeddedPostgres(folder)) as other:
-        other.start()
-
-    assert directory.exists() == origin.exists() == moved
-    if moved:
-        shutil.rmtree(directory)
-        origin.unlink()
+        assert psutil.Process(server.pid).uids().real == 12345
 
 
-@contextmanager
-def closed_folder() -> Iterator[Path]:
-    """A folder inside one that other users may not enter, as a home directory is."""
-    with tempfile.TemporaryDirectory() as closed:
-        folder = Path(closed) / "data"
-        folder.mkdir(mode=0o700)
-        yield folder
+@needs_root
+def test_tables_of_root_are_refused_with_the_fix() -> None:
+    with data_directory() as folder:
+        (folder / "postgres").mkdir()
+
+        with pytest.raises(ConfigurationError, match=rf"chown -R (postgres|nobody) {folder}/postgres"):
+            EmbeddedPostgres(folder).prepare()
 
 
 def test_a_server_that_cannot_start_says_where_to_look() -> None:

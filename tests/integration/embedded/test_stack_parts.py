@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import socket
-import stat
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,56 +13,14 @@ from pathlib import Path
 import pytest
 
 from services.client.connection import Connection, find_connection, remove_connection
-from services.client.keys import SOURCES, ensure_keys
 from services.embedded.free_ports import RANGE, free_port, is_free
 from services.embedded.orphans import FILE, end_orphans, record, remember
 from services.embedded.port_plan import choose_ports
 from services.embedded.processes import LOG_BYTES_MAX, last_lines, rotate, trim
 from services.infra.errors import ConfigurationError
 from services.infra.settings import IngestSettings, KafkaSettings, Settings
-from services.infra.sources import load_sources
 
 pytestmark = pytest.mark.integration
-
-
-def test_keys_are_made_once_private_and_known_to_the_sources_file(tmp_path: Path) -> None:
-    keys = ensure_keys(tmp_path)
-
-    again = ensure_keys(tmp_path)
-    sources = load_sources(tmp_path / SOURCES)
-
-    assert again == keys
-    kinds = {name: found.kind for name in ("server", "browser", "till") if (found := sources.source(keys.public[name]))}
-    assert kinds == {"server": "server", "browser": "browser", "till": "till"}
-    backfill, server = sources.source(keys.backfill), sources.source(keys.server)
-    assert backfill is not None
-    assert server is not None
-    assert (backfill.backfill, server.backfill) == (True, False)
-    assert sources.reader(keys.read) is not None
-    assert sources.reader(keys.server) is None
-    assert "hash_key" not in keys.public
-    assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}
-    assert not any(key in (tmp_path / SOURCES).read_text() for key in keys.public.values())
-
-
-def test_a_source_that_an_operator_added_stays(tmp_path: Path) -> None:
-    ensure_keys(tmp_path)
-    added = f'\n[[source]]\nname = "crm"\nkeys_sha256 = ["{"ab" * 32}"]\nkind = "server"\n'
-    path = tmp_path / SOURCES
-    path.write_text(path.read_text() + added)
-
-    ensure_keys(tmp_path)
-
-    assert path.read_text().endswith(added)
-
-
-def test_a_sources_file_of_lost_keys_is_written_anew(tmp_path: Path) -> None:
-    ensure_keys(tmp_path)
-    (tmp_path / "keys.json").unlink()
-
-    keys = ensure_keys(tmp_path)
-
-    assert load_sources(tmp_path / SOURCES).source(keys.server) is not None
 
 
 def test_a_connection_is_found_until_it_is_removed(tmp_path: Path) -> None:

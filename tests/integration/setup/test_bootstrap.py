@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.situations import environment, needs_root, run_mounted
+
 pytestmark = pytest.mark.integration
 
 ROOT = Path(__file__).parents[3]
@@ -100,6 +102,28 @@ def test_what_was_cut_short_is_made_anew(made: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "incomplete" in done.stdout
     assert not (made / ".venv" / "left-over").exists()
+
+
+@needs_root
+@pytest.mark.parametrize(
+    ("requirements", "said"),
+    [
+        ("requirements.txt", []),
+        ("other.txt", [".venv does not fit and cannot be mended (Read-only file system", "in a copy of it"]),
+    ],
+)
+def test_a_checkout_that_cannot_be_written_is_used_as_it_is_or_refused_in_one_line(
+    requirements: str, said: list[str], made: Path
+) -> None:
+    (made / "other.txt").write_text(f"absent==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
+    mounts = f"mount --bind {made} {made}; mount -o remount,bind,ro {made}"
+    command = ("sh", str(made / "scripts" / "bootstrap.sh"), ".venv", requirements)
+
+    done = run_mounted(mounts, *command, env=environment(PYTHON=sys.executable, PIP_NO_INDEX="1"))
+
+    assert done.said.count("\n") == (1 if said else 0)
+    assert all(words in done.said for words in said)
+    assert done.code == (1 if said else 0)
 
 
 def test_without_a_fitting_python_the_fix_is_named(tmp_path: Path) -> None:

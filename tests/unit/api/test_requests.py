@@ -27,7 +27,7 @@ from services.api.requests import (
     question_of,
 )
 from services.infra.http.problems import Refused
-from services.state.snapshot import END, Place
+from services.state.events import END, Place
 
 HASH_KEY = b"0123456789abcdef0123456789abcdef"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)

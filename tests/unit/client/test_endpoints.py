@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from services.client.connection import Connection
-from services.client.endpoints import Door, find_api, find_ingest
+from services.client.endpoints import Endpoint, find_api, find_ingest
+from services.client.keys import SOURCES, ensure_keys
 from services.infra.errors import ConfigurationError
 
 KEYS = {"server": "s", "backfill": "b", "read": "r"}
@@ -28,8 +29,8 @@ def stack_in(folder: Path, *, keys: dict[str, str]) -> Path:
 def test_a_stacks_own_keys_open_its_doors(tmp_path: Path) -> None:
     data = stack_in(tmp_path, keys=KEYS)
 
-    assert find_ingest(data, key="backfill") == Door("http://127.0.0.1:1", "b", data)
-    assert find_api(data) == Door("http://127.0.0.1:2", "r", data)
+    assert find_ingest(data, key="backfill") == Endpoint("http://127.0.0.1:1", "b", data)
+    assert find_api(data) == Endpoint("http://127.0.0.1:2", "r", data)
 
 
 def test_without_a_data_directory_the_settings_name_the_doors(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,3 +74,29 @@ def test_without_a_stack_and_a_key_both_ways_out_are_named(tmp_path: Path, monke
 
     with pytest.raises(ConfigurationError, match=r"tactus up.*TACTUS_WRITE_KEY"):
         find_ingest(None, key="server")
+
+
+def test_in_a_container_the_keys_beside_the_sources_file_open_the_doors_of_the_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = ensure_keys(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TACTUS_SOURCES", str(tmp_path / SOURCES))
+    monkeypatch.setenv("TACTUS_INGEST__HOST", "0.0.0.0")
+
+    ingest, api = find_ingest(None, key="server"), find_api(None)
+
+    assert ingest[:2] == ("http://127.0.0.1:8080", keys.public["server"])
+    assert api[:2] == ("http://127.0.0.1:8081", keys.public["read"])
+
+
+def test_a_running_stack_is_found_before_the_keys_beside_the_sources_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ".tactus").mkdir()
+    stack_in(tmp_path / ".tactus", keys=KEYS)
+    ensure_keys(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("TACTUS_SOURCES", str(tmp_path / SOURCES))
+
+    assert find_api(None).url == "http://127.0.0.1:2"

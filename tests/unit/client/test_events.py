@@ -1,4 +1,4 @@
-"""The commands' HTTP client: retries the same ids, stops at a refused key, and has a verdict on every event."""
+"""The commands' HTTP client: retries the same ids, stops at a refused key, and has a reply to every event."""
 
 from __future__ import annotations
 
@@ -95,9 +95,9 @@ async def test_a_busy_door_gets_the_same_events_again_when_it_asked_for_them(wai
     door = Door(unavailable("3"), unavailable("600"), all_accepted)
 
     async with client_of(door, waits) as sender:
-        verdicts = await sender.send([event(1), event(2)])
+        replies = await sender.send([event(1), event(2)])
 
-    assert [verdict.id for verdict in verdicts if verdict.accepted] == ["e1", "e2"]
+    assert [reply.id for reply in replies if reply.accepted] == ["e1", "e2"]
     assert [request.content for request in door.requests] == [door.requests[0].content] * 3
     assert waits == [3.0, client.WAIT_S_MAX]
 
@@ -158,9 +158,9 @@ async def test_verdicts_come_in_the_order_of_the_events(waits: Waits) -> None:
         return httpx.Response(202, json={"results": results}, request=request)
 
     async with client_of(Door(answer), waits) as sender:
-        verdicts = await sender.send([event(1), event(2)])
+        replies = await sender.send([event(1), event(2)])
 
-    assert [(v.id, v.accepted, v.reason) for v in verdicts] == [
+    assert [(v.id, v.accepted, v.reason) for v in replies] == [
         ("e1", True, ""),
         ("e2", False, "invalid-event: rating.value must be between 1 and 5"),
     ]
@@ -174,10 +174,10 @@ async def test_a_batch_refused_as_a_whole_costs_only_the_event_at_fault(waits: W
         return all_accepted(request)
 
     async with client_of(Door(answer), waits) as sender:
-        verdicts = await sender.send([event(number) for number in range(7)])
+        replies = await sender.send([event(number) for number in range(7)])
 
-    assert [v.id for v in verdicts] == [f"e{number}" for number in range(7)]
-    assert [(v.id, v.reason) for v in verdicts if not v.accepted] == [("e3", "the body is not JSON")]
+    assert [v.id for v in replies] == [f"e{number}" for number in range(7)]
+    assert [(v.id, v.reason) for v in replies if not v.accepted] == [("e3", "the body is not JSON")]
     assert waits == []
 
 
@@ -188,9 +188,9 @@ async def test_an_answer_that_forgets_an_event_is_not_taken_for_a_verdict(waits:
         return httpx.Response(202, json={"results": results})
 
     async with client_of(Door(answer), waits) as sender:
-        verdicts = await sender.send([event(1), event(2)])
+        replies = await sender.send([event(1), event(2)])
 
-    assert [v.accepted for v in verdicts] == [True, True]  # each was asked about alone
+    assert [v.accepted for v in replies] == [True, True]  # each was asked about alone
     assert waits == []
 
 

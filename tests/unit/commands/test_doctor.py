@@ -8,70 +8,74 @@ import pytest
 
 from services.commands.doctor import away, table_of
 from services.commands.examine import Finding, Level, judge_disk
-from services.commands.examine_database import Position, judge_clock, judge_conservation, judge_position, judge_progress
+from services.commands.examine_database import Standing, judge_clock, judge_conservation, judge_progress, judge_standing
+from services.commands.examine_senders import TOLD_MAX, judge_letters, judge_names
 from services.infra.errors import UnavailableError
+from services.state.progress import Outcomes, PartitionState
+from services.state.sender_mistakes import OpenLetters
 
-ROW = {
-    "next": 100,
-    "start": 0,
-    "lost": 0,
-    "lost_accepted": 0,
-    "applied": 90,
-    "duplicate": 4,
-    "conflict": 3,
-    "dead": 2,
-    "erased": 1,
-    "still_s": 1.0,
-}
+ACCEPT = "tactus topics accept cx.touchpoints.v1/3 --data 'a folder'"
+
+STATE = PartitionState(
+    topic="cx.touchpoints.v1",
+    part=3,
+    next=100,
+    start=0,
+    lost=0,
+    lost_accepted=0,
+    skipped=0,
+    mark=None,
+    outcomes=Outcomes(applied=90, duplicate=4, conflict=3, dead=2, erased=1),
+    still_s=1.0,
+)
 
 
-def position(*, first: int = 0, end: int = 100, **changes: float) -> Position:
-    row = {**ROW, **changes}
-    return Position("cx.touchpoints.v1/3", event=True, first=first, end=end, row=row)
+def standing(*, first: int = 0, end: int = 100, applied: int = 90, state: PartitionState = STATE) -> Standing:
+    return Standing(first, end, state._replace(outcomes=STATE.outcomes._replace(applied=applied)))
 
 
 def test_a_partition_whose_counts_add_up_is_well() -> None:
-    assert judge_position(position()) == []
-    assert judge_conservation([position()]).level is Level.OK
+    assert judge_standing(standing(), accept=ACCEPT) == []
+    assert judge_conservation([standing()]).level is Level.OK
 
 
 def test_a_record_in_no_count_breaks_the_law() -> None:
-    (finding,) = judge_position(position(applied=89))
+    (finding,) = judge_standing(standing(applied=89), accept=ACCEPT)
 
     assert finding.level is Level.ERROR
     assert finding.text == "cx.touchpoints.v1/3: 100 records passed, 99 accounted for, difference 1"
     assert "ConservationBroken" in finding.fix
-    assert judge_conservation([position(applied=89)]).level is Level.ERROR
+    assert judge_conservation([standing(applied=89)]).level is Level.ERROR
 
 
 def test_records_that_wait_do_not_break_the_law() -> None:
-    finding = judge_conservation([position(end=130)])
+    finding = judge_conservation([standing(end=130)])
 
     assert finding.level is Level.OK
     assert finding.text.endswith("erased 1, waiting 30")
 
 
 def test_records_that_retention_removed_are_an_error_until_accepted() -> None:
-    noted = position(first=120, end=150, lost=20)
-    accepted = position(first=120, end=150, next=120, lost=20, lost_accepted=20)
+    noted = standing(first=120, end=150, state=STATE._replace(lost=20))
+    accepted = standing(first=120, end=150, state=STATE._replace(next=120, lost=20, lost_accepted=20))
 
-    (finding,) = judge_position(noted)
+    (finding,) = judge_standing(noted, accept=ACCEPT)
 
     assert finding.text == "cx.touchpoints.v1/3: retention removed 20 records before they were read"
-    assert "tactus topics accept cx.touchpoints.v1/3" in finding.fix
-    assert judge_position(accepted) == []
+    assert finding.fix.endswith(ACCEPT)
+    assert judge_standing(accepted, accept=ACCEPT) == []
 
 
 def test_a_topic_made_anew_is_an_error() -> None:
-    (finding,) = judge_position(position(end=7))
+    (finding,) = judge_standing(standing(end=7), accept=ACCEPT)
 
     assert "made anew" in finding.text
 
 
 def test_a_partition_that_stands_still_while_records_wait_is_an_error() -> None:
-    moving = judge_progress([position(end=130)], unowned=0)
-    stuck = judge_progress([position(end=130, still_s=31.0)], unowned=0)
-    idle = judge_progress([position(still_s=86_400.0)], unowned=0)
+    moving = judge_progress([standing(end=130)], unowned=0)
+    stuck = judge_progress([standing(end=130, state=STATE._replace(still_s=31.0))], unowned=0)
+    idle = judge_progress([standing(state=STATE._replace(still_s=86_400.0))], unowned=0)
 
     assert [moving.level, stuck.level, idle.level] == [Level.OK, Level.ERROR, Level.OK]
     assert "30 records wait" in stuck.text
@@ -101,6 +105,38 @@ def test_a_part_that_is_away_is_a_finding_with_a_fix() -> None:
 
 
 def test_the_table_has_a_line_a_finding() -> None:
-    table = table_of([judge_conservation([position()]), judge_clock(0.0, "same")])
+    table = table_of([judge_conservation([standing()]), judge_clock(0.0, "same")])
 
     assert table.row_count == 2
+
+
+def test_open_dead_letters_are_told_by_reason_and_one_fix() -> None:
+    letters = [OpenLetters("ingest", "bad_rating", 7, "shop/orders"), OpenLetters("aggregator", "no_json", 1, None)]
+
+    findings = judge_letters(letters)
+
+    assert [(finding.level, finding.text) for finding in findings] == [
+        (Level.WARNING, "7 open of ingest: bad_rating, the newest from shop/orders"),
+        (Level.WARNING, "1 open of aggregator: no_json"),
+    ]
+    assert [finding.fix for finding in findings] == ["see docs/runbooks/DeadLettersAppearing.md", ""]
+    assert [finding.level for finding in judge_letters([])] == [Level.OK]
+
+
+def test_a_flood_of_reasons_is_counted() -> None:
+    letters = [OpenLetters("ingest", f"reason_{n}", 2, None) for n in range(TOLD_MAX + 3)]
+
+    assert judge_letters(letters)[-1].text == "6 open for 3 other reasons"
+
+
+def test_names_that_nobody_declared_are_told_with_what_was_meant() -> None:
+    first, second = judge_names(["survey.cast", "garden.party_held"], declared=["survey.csat"])
+
+    assert (first.level, first.text) == (
+        Level.WARNING,
+        "survey.cast is not in the catalogue: its events are kept and count little",
+    )
+    assert first.fix.startswith("survey.cast: did you mean survey.csat? If not, declare it")
+    assert second.fix.startswith("garden.party_held: declare it in the file that TACTUS_CATALOGUE names")
+    assert [finding.level for finding in judge_names([], declared=[])] == [Level.OK]
+    assert judge_names([f"a.b{n}" for n in range(TOLD_MAX + 2)], declared=[])[-1].text == "and 2 more are not"

@@ -160,6 +160,44 @@ def test_a_rating_and_its_scale_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("found", "written"),
+    [
+        (17850, "17850"),
+        (17850.0, "17850"),
+        ("17850.0", "17850.0"),
+        (1.5, "1.5"),
+        (12345678901234567890, "12345678901234567890"),
+        (True, "true"),
+        (False, "false"),
+    ],
+)
+def test_a_value_is_written_as_json_does_and_a_whole_number_without_its_fraction(
+    found: str | float, written: str
+) -> None:
+    read = body(support(), {**TICKET, "customer_id": found, "ticket_id": found})
+
+    assert read["identities"] == [{"kind": "customer", "value": written}]
+    assert read["case"] == written
+
+
+def test_a_number_that_may_stand_for_several_is_no_id() -> None:
+    read = support().read({**TICKET, "customer_id": 1.2345678901234567e19})
+
+    assert isinstance(read, Unreadable)
+    assert read.reason == "has a number in customer_id that is too large to be exact; write it as text"
+
+
+@pytest.mark.parametrize(
+    ("found", "valence"), [(True, 1), ("true", 1), (False, -1), (1, 0.5), (1.0, 0.5), (2.0, 0.2), (2, None)]
+)
+def test_a_table_is_read_by_what_the_file_says(tmp_path: Path, found: str | float, valence: float | None) -> None:
+    table = '{field: ok, table: {"true": 1, "false": -1, "1": 0.5, "2.0": 0.2}}'
+    line_map = loaded(tmp_path, HEAD + f"types: {{}}\notherwise:\n  touchpoint: x.flag\n  valence: {table}\n")
+
+    assert body(line_map, {**TICKET, "ok": found}).get("valence") == valence
+
+
+@pytest.mark.parametrize(
     ("text", "line", "message"),
     [
         ("", 1, "is empty"),

@@ -20,6 +20,7 @@ MAP = load_map(
     MAPS / "support_incident_events.yaml",
     touchpoints={"case.opened", "case.resolved", "case.reopened", "call.transferred"},
 )
+CASES = Path(__file__).parents[4] / "shared" / "cases" / "meaning"
 NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
 instants = st.integers(946_684_800, 4_102_444_800).map(lambda s: datetime.fromtimestamp(s, UTC))
 
@@ -87,6 +88,36 @@ def test_one_mistyped_year_moves_no_other_event(tmp_path: Path) -> None:
     assert isinstance(good, Recorded)
     assert timedelta(0) <= NOW - good.occurred_at < HOUR
     assert isinstance(typo, Unreadable)
+
+
+def test_the_mark_that_some_programs_begin_a_file_with_belongs_to_no_line(tmp_path: Path) -> None:
+    plain = recording(tmp_path / "a.ndjson", line(1) + "\n" + line(2))
+    marked = recording(tmp_path / "b.ndjson", "\ufeff" + line(1) + "\n" + line(2))
+
+    assert [type(marked.event(one, source="a", shift_hours=0)) for one in marked.lines()] == [Recorded, Recorded]
+    assert marked.scan(now=NOW) == plain.scan(now=NOW)
+
+
+@pytest.mark.skipif(not CASES.exists(), reason="the failed inputs stand beside the checkout, and are not here")
+def test_the_recordings_that_failed_are_read_whole() -> None:
+    map_ = load_map(CASES / "replay-map.yaml", touchpoints={"survey.csat", "email.opened"})
+    lines = [
+        (file, line)
+        for name in ("replay-bom-and-float-id", "replay-boolean-table")
+        for file in [Recording(path=CASES / f"{name}.ndjson", map=map_)]
+        for line in file.lines()
+    ]
+
+    read = [file.event(line, source="a", shift_hours=0) for file, line in lines]
+
+    events = [json.loads(one.event.encoded) for one in read if isinstance(one, Recorded)]
+    people = {event["id"]: event["data"]["identities"][0]["value"] for event in events}
+    assert len(events) == len(lines) == 7
+    assert people["r1"] == "rp-1"
+    assert people["r2"] == people["r3"] == "17850"
+    assert people["r4"] == "12345678901234567890"
+    assert [event["data"]["valence"] for event in events if event["id"] in {"r12", "r13"}] == [1.0, 1.0]
+    assert events[-1]["data"]["properties"] == {"machine_made": True}
 
 
 @pytest.mark.parametrize("bad", [b'{"a": "\xff"}', b"[" * 100_000, b'{"a":' * 50_000])

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from services.commands.send import Described, events_of
+from services.client.events import Outgoing
+from services.commands.send import WARNINGS_MAX, Described, events_of, warnings
 from services.infra.errors import ConfigurationError, InvalidEventError
 
 
@@ -107,3 +108,31 @@ def test_the_example_is_printed_and_is_an_event(capsys: pytest.CaptureFixture[st
 
     assert json.loads(capsys.readouterr().out) == event
     assert event["data"]["rating"] == {"scale": "csat5", "value": 5}
+
+
+DECLARED = ("survey.csat", "web.page_viewed")
+
+
+def warned(*names: object) -> list[str]:
+    events = [Outgoing("1", json.dumps({"data": {"touchpoint": name}}).encode()) for name in names]
+    return warnings(events, declared=DECLARED)
+
+
+def test_a_touchpoint_that_nobody_declared_is_told_once_with_what_was_meant() -> None:
+    first, second = warned("survey.cast", "survey.cast", "web.page_view", "survey.csat", "x.anything")
+
+    assert first.startswith("survey.cast is not in the catalogue: its events are kept and count little; ")
+    assert "did you mean survey.csat?" in first
+    assert "did you mean web.page_viewed?" in second
+
+
+def test_a_touchpoint_like_no_other_is_told_how_it_is_declared() -> None:
+    [line] = warned("garden.party_held")
+
+    assert "did you mean" not in line
+    assert "TACTUS_CATALOGUE" in line
+
+
+def test_a_flood_of_names_is_counted_and_what_is_no_name_is_the_doors() -> None:
+    assert warned(*(f"garden.party_{n}" for n in range(WARNINGS_MAX + 3)))[-1] == "and 3 more are not"
+    assert warned(1, None) == []

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from services.demo.counts import Counts, Outcomes
+from services.demo.counts import Counts
 from services.demo.traffic import Expected
+from services.state.progress import Outcomes
 
-EXPECTED = Expected(applied=95, duplicate=3, conflict=2, refused=4)
+EXPECTED = Expected(applied=95, duplicate=3, conflict=2, rejected=4)
 
 
 def counts(

@@ -228,4 +228,4 @@ def test_traffic_counts_what_must_become_of_everything_it_sends() -> None:
     assert expected.applied == len(past)
     assert expected.duplicate == sum(count - 1 for count in copies.values()) >= 1
     assert expected.conflict == sum(len(bodies) - 1 for bodies in ids.values()) >= 1
-    assert expected.refused == sum(event.id.endswith("-bad") for event in sent) >= 1
+    assert expected.rejected == sum(event.id.endswith("-bad") for event in sent) >= 1

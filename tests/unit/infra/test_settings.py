@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from services.infra.errors import ConfigurationError
-from services.infra.settings import read_settings
+from services.infra.settings import Settings, read_settings
+from services.infra.unknown_settings import refuse_unknown
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,47 @@ def test_a_wrong_setting_is_named_with_what_it_must_be_and_without_its_value(
     assert says in str(raised.value)
     assert "hidden" not in str(raised.value)
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("TACTUS_KAFKA__BOOTSTRP", "TACTUS_KAFKA__BOOTSTRP is no setting: did you mean TACTUS_KAFKA__BOOTSTRAP?"),
+        ("TACTUS_INGEST_PORT", "did you mean TACTUS_INGEST__PORT?"),
+        ("tactus_sorces", "TACTUS_SORCES is no setting: did you mean TACTUS_SOURCES?"),
+        ("TACTUS_QQQQ", "docs/reference/settings.md has them all"),
+    ],
+)
+def test_a_setting_that_nobody_reads_is_refused_with_what_was_meant(
+    name: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, "hidden")
+
+    with pytest.raises(ConfigurationError) as raised:
+        read_settings()
+
+    assert says in str(raised.value)
+    assert "hidden" not in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_what_kubernetes_tells_of_services_is_no_setting() -> None:
+    told = ["TACTUS_API_SERVICE_HOST", "TACTUS_API_SERVICE_PORT_HTTP", "TACTUS_API_PORT", "TACTUS_API_PORT_8081_TCP"]
+
+    refuse_unknown(told, settings=Settings)
+
+    with pytest.raises(ConfigurationError, match="TACTUS_API_PORT is no setting: did you mean TACTUS_API__PORT"):
+        refuse_unknown(["TACTUS_API_PORT"], settings=Settings)
+
+
+def test_a_setting_in_small_letters_and_a_whole_section_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("tactus_log_level", "debug")
+    monkeypatch.setenv("TACTUS_API", '{"port": 1}')
+    monkeypatch.setenv("TACTUSES", "of somebody else")
+
+    settings = read_settings()
+
+    assert (settings.log_level, settings.api.port) == ("debug", 1)
 
 
 @pytest.mark.parametrize(

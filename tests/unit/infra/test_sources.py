@@ -143,26 +143,3 @@ def test_a_reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad(path: Path)
 
     assert sources.current.source(SERVER_KEY) is not None
     assert sources.current.source(SPARE_KEY) is None
-
-
-def test_the_documents_example_is_a_good_file_but_for_its_keys(tmp_path: Path) -> None:
-    page = Path(__file__).parents[3] / "docs" / "how-to" / "keys-and-sources.md"
-    example = page.read_text().partition("```toml\n")[2].partition("```")[0]
-    file = tmp_path / "sources.toml"
-    file.write_text(example)
-    with pytest.raises(ConfigurationError, match="example key"):
-        load_sources(file)
-
-    keys = {number: f"the {number} key of the tests" for number in ("1", "2", "3")}
-    for number, key in keys.items():
-        example = example.replace(digest(number), digest(key))
-    file.write_text(example)
-    sources = load_sources(file)
-
-    shop, website, crm = sources.source(keys["1"]), sources.source(keys["2"]), sources.reader(keys["3"])
-    assert shop is not None
-    assert website is not None
-    assert crm is not None
-    assert website.serves_pages_of("https://shop.example")
-    assert not website.serves_pages_of("https://other.example")
-    assert not website.may_send("order.completed")

@@ -1,4 +1,4 @@
-"""What services/aggregator/stream/chunks.py takes for granted of Faust and aiokafka beyond their public interfaces.
+"""What services/aggregator/stream takes for granted of Faust and aiokafka beyond their public interfaces.
 
 Each test holds a private name, or a behaviour that no document promises. When an upgrade breaks one, read what
 became of it before touching the pin: the stream's exactly-once effect stands on these.
@@ -17,6 +17,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
+from unittest.mock import AsyncMock
 
 import aiokafka
 import faust
@@ -24,10 +25,13 @@ import faust.agents.agent
 import faust.app.base
 import faust.tables.recovery
 import pytest
-from aiokafka import TopicPartition
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.client import AIOKafkaClient, ConnectionGroup
 from aiokafka.consumer import consumer as kafka_consumer
 from aiokafka.consumer import fetcher as kafka_fetcher
-from aiokafka.consumer.subscription_state import SubscriptionState
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import Assignment as AioAssignment
+from aiokafka.consumer.subscription_state import SubscriptionState, TopicPartitionState
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError, KafkaConnectionError
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
@@ -38,11 +42,13 @@ from hypothesis import strategies as st
 from mode import Service
 from mode import threads as mode_threads
 
-from services.aggregator.stream import chunks
+from services.aggregator.stream import polling
 from services.aggregator.stream.app import AggregatorApp, create_app
 from services.aggregator.stream.chain import Chain
-from services.aggregator.stream.chunks import ChunkConsumer, ChunkMessage, ChunkThread, Run
-from services.aggregator.stream.lanes import Lanes
+from services.aggregator.stream.chunks import ChunkConsumer, ChunkMessage
+from services.aggregator.stream.lanes import Lanes, Work
+from services.aggregator.stream.polling import ChunkThread, Run
+from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import AggregatorSettings, Settings
 from tests.support.fenced_ledger import FencedLedger, opened
 
@@ -59,6 +65,10 @@ SIGNATURES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "Consumer._new_offset": (driver.Consumer._new_offset, "(self, tp)"),
     "Consumer.stop_flow": (driver.Consumer.stop_flow, "(self)"),
     "Consumer.wait_empty": (driver.Consumer.wait_empty, "(self)"),
+    "Consumer.on_partitions_assigned": (
+        driver.Consumer.on_partitions_assigned,
+        "(self, assigned, generation_id=0)",
+    ),
     "Consumer.on_partitions_revoked": (driver.Consumer.on_partitions_revoked, "(self, revoked)"),
     "Consumer.on_buffer_full": (driver.Consumer.on_buffer_full, "(self, tp)"),
     "Consumer._add_gap": (driver.Consumer._add_gap, "(self, tp, offset_from, offset_to)"),
@@ -90,6 +100,11 @@ SIGNATURES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "driver.ensure_aiokafka_TP": (driver.ensure_aiokafka_TP, "(tp)"),
     "consumer.ensure_TP": (faust_consumer.ensure_TP, "(tp)"),
     "consumer.ensure_TPset": (faust_consumer.ensure_TPset, "(tps)"),
+    "Service.itertimer": (
+        Service.itertimer,
+        "(self, interval, *, max_drift_correction=0.1, sleep=None, clock=<built-in function perf_counter>, name='')",
+    ),
+    "GroupCoordinator.check_errors": (GroupCoordinator.check_errors, "(self)"),
     "Service.add_future": (Service.add_future, "(self, coro)"),
     "Service.add_async_context": (Service.add_async_context, "(self, context)"),
     "Fetcher.fetched_records": (
@@ -100,6 +115,7 @@ SIGNATURES: Mapping[str, tuple[Callable[..., Any], str]] = {
     "SubscriptionState.fetch_context": (SubscriptionState.fetch_context, "(self)"),
     "AIOKafkaConsumer.seek": (aiokafka.AIOKafkaConsumer.seek, "(self, partition, offset)"),
     "AIOKafkaConsumer.commit": (aiokafka.AIOKafkaConsumer.commit, "(self, offsets=None)"),
+    "AIOKafkaConsumer.partitions_for_topic": (aiokafka.AIOKafkaConsumer.partitions_for_topic, "(self, topic)"),
     "AIOKafkaConsumer.beginning_offsets": (aiokafka.AIOKafkaConsumer.beginning_offsets, "(self, partitions)"),
     "AIOKafkaConsumer.end_offsets": (aiokafka.AIOKafkaConsumer.end_offsets, "(self, partitions)"),
 }
@@ -327,6 +343,9 @@ class FakeKafka:
     async def commit(self, offsets: Mapping[Any, int]) -> None:
         self.committed |= offsets
 
+    def partitions_for_topic(self, _topic: str) -> set[int]:
+        return {0, 1, 2, 3}
+
     async def beginning_offsets(self, partitions: Iterable[TP]) -> dict[TP, int]:
         return dict.fromkeys(partitions, 0)
 
@@ -339,7 +358,7 @@ def run_of(chain: Chain, *, length: int) -> Run:
         SimpleNamespace(offset=chain.next + number, timestamp=0, key=None, value=b"", headers=())
         for number in range(length)
     ]
-    return Run(chain, records)
+    return Run(chain, records, chain.next + length)
 
 
 async def test_owning_seeks_to_the_processor_s_offsets_and_to_no_others(app: AggregatorApp) -> None:
@@ -355,6 +374,69 @@ async def test_owning_seeks_to_the_processor_s_offsets_and_to_no_others(app: Agg
     assert fake.sought == {TP("t", 0): 0, TP("t", 1): 77}
     assert {tp.partition: chain.next for tp, chain in consumer.chains.items()} == {0: 0, 1: 77}
     assert consumer._thread._claimed == consumer.chains
+
+
+async def test_nothing_is_owned_between_a_revocation_and_the_next_assignment(
+    app: AggregatorApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Faust's recovery of the former assignment may come to its seek only then: nothing in it looks for a revocation.
+    source = inspect.getsource(faust.tables.recovery.Recovery._resume_streams)
+    assert source.index("consumer_generation_id != generation_id") < source.index("consumer.perform_seek()")
+    assert "consumer_generation_id = generation" in inspect.getsource(
+        driver.ConsumerRebalanceListener.on_partitions_assigned
+    )
+    consumer = chunk_consumer(app)
+    monkeypatch.setattr(consumer, "_on_partitions_assigned", AsyncMock())
+
+    consumer.stop_flow()
+    await consumer.perform_seek()
+    assert consumer._owning is None
+    await consumer.on_partitions_assigned({TP("t", 0)})
+    await consumer.perform_seek()
+
+    await asyncio.wait_for(cast("asyncio.Future[None]", consumer._owning), 5)
+    assert set(consumer.chains) == {TP("t", 0), TP("t", 1)}
+
+
+async def test_a_second_ownership_begins_only_when_nothing_of_the_first_is_under_way(app: AggregatorApp) -> None:
+    consumer = chunk_consumer(app)
+    ledger = cast("FencedLedger", app.processor)
+    await consumer.perform_seek()
+    await asyncio.wait_for(cast("asyncio.Future[None]", consumer._owning), 5)
+    first = consumer.chains[TP("t", 0)]
+    under_way = consumer._message(TP("t", 0), run_of(first, length=3), lost=0)
+    ledger.pause_s = 0.05
+    app.lanes.put(Work(cast("Any", under_way).value, stored=lambda: consumer.ack(under_way)))
+    await asyncio.sleep(0)
+
+    await consumer.perform_seek()
+    await asyncio.wait_for(cast("asyncio.Future[None]", consumer._owning), 5)
+
+    assert not first.open
+    assert consumer.chains[TP("t", 0)].next == 3
+    assert app.failure is None
+
+
+async def test_a_refusal_stands_when_the_log_goes_away_before_it_is_complete(
+    app: AggregatorApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    consumer, asked = chunk_consumer(app), []
+    cast("FencedLedger", app.processor).move(("t", 1), position=2000)
+    ends = consumer.highwaters
+
+    async def away_after_the_first(*partitions: TP) -> Mapping[TP, int]:
+        asked.append(partitions)
+        if len(asked) > 1:
+            raise KafkaConnectionError
+        return await ends(*partitions)
+
+    monkeypatch.setattr(consumer, "highwaters", away_after_the_first)
+
+    await consumer.perform_seek()
+    await asyncio.wait_for(app.failed.wait(), 5)
+
+    assert isinstance(app.failure, ConfigurationError)
+    assert str(app.failure) == f"{('t', 1)} is stored up to 2000, the log ends at 1000"
 
 
 async def test_a_run_that_was_polled_before_the_seek_is_not_delivered(app: AggregatorApp) -> None:
@@ -385,7 +467,7 @@ async def test_faust_drains_getmany_into_its_callback_and_drops_only_what_it_has
         assert timeout == 1.0
         for last in (9, 5, 19):
             chain = Chain(last)
-            yield tp, consumer._message(tp, run_of(chain, length=1))
+            yield tp, consumer._message(tp, run_of(chain, length=1), lost=0)
         fetcher._stopped.set()
 
     async def callback(message: Message) -> None:
@@ -439,7 +521,7 @@ def test_faust_never_commits_past_a_chunk_that_is_out(
     async def acks_in_any_order(consumer: ChunkConsumer) -> None:
         tp = TP("t", 0)
         chain = consumer.chains[tp] = Chain(100)
-        out = [consumer._message(tp, run_of(chain, length=length)) for length in lengths]
+        out = [consumer._message(tp, run_of(chain, length=length), lost=0) for length in lengths]
         firsts = [100 + sum(lengths[:number]) for number in range(len(lengths) + 1)]
         pending = list(enumerate(out))
         order.shuffle(pending)
@@ -459,7 +541,7 @@ def test_faust_never_commits_past_a_chunk_that_is_out(
 async def test_a_commit_that_fails_does_not_end_the_worker(app: AggregatorApp) -> None:
     consumer, tp = chunk_consumer(app), TP("t", 0)
     consumer.chains[tp] = Chain(0)
-    message = consumer._message(tp, run_of(consumer.chains[tp], length=3))
+    message = consumer._message(tp, run_of(consumer.chains[tp], length=3), lost=0)
     message.incref()
     message.ack(consumer)
 
@@ -489,11 +571,44 @@ async def test_the_thread_s_kafka_client_waits_as_long_as_the_latency_allows(app
     client = thread._create_worker_consumer(app.transport)
 
     client._closed = True  # it has opened nothing
-    assert client._fetch_max_wait_ms == chunks.FETCH_WAIT_MS
-    assert client._fetch_min_bytes == chunks.FETCH_BYTES_MIN
+    assert client._fetch_max_wait_ms == polling.FETCH_WAIT_MS
+    assert client._fetch_min_bytes == polling.FETCH_BYTES_MIN
     assert client._max_partition_fetch_bytes == AggregatorSettings().fetch_bytes
     assert client._enable_auto_commit is False
     assert client._auto_offset_reset == "earliest"
+
+
+def test_the_assignor_is_read_when_the_consumer_starts() -> None:
+    source = inspect.getsource(kafka_consumer.AIOKafkaConsumer.start)
+
+    assert "assignors=self._partition_assignment_strategy" in source
+
+
+def test_what_fails_in_the_background_waits_until_somebody_asks() -> None:
+    source = inspect.getsource(GroupCoordinator._push_error_to_user)
+
+    assert "[self._error_consumed_fut, self._closing]" in source
+    assert "check_errors" not in inspect.getsource(driver.AIOKafkaConsumerThread)
+    assert "self._coordination_task = create_task(" in inspect.getsource(GroupCoordinator.__init__)
+    assert "self._fetch_task = create_task(" in inspect.getsource(kafka_fetcher.Fetcher.__init__)
+
+
+@pytest.mark.parametrize("task", ["_coordination_task", "_fetch_task"])
+async def test_a_background_task_that_was_cancelled_is_a_failure_too(app: AggregatorApp, task: str) -> None:
+    thread = cast("ChunkConsumer", app.consumer)._thread
+    forever = asyncio.get_running_loop().create_future()
+    tasks = {name: asyncio.ensure_future(asyncio.wait([forever])) for name in ("_coordination_task", "_fetch_task")}
+    coordinator = SimpleNamespace(check_errors=lambda: None, **tasks)
+    thread._consumer = SimpleNamespace(_closed=False, _coordinator=coordinator, _fetcher=SimpleNamespace(**tasks))
+    thread._raise_background_error()
+
+    tasks[task].cancel()
+    await asyncio.wait({tasks[task]})
+
+    with pytest.raises(UnavailableError):
+        thread._raise_background_error()
+    forever.cancel()
+    await asyncio.wait(set(tasks.values()))
 
 
 class Assignment(SimpleNamespace):
@@ -515,6 +630,7 @@ class Buffered(kafka_fetcher.Fetcher):  # type: ignore[misc] # aiokafka is untyp
         self._fetch_waiters: set[asyncio.Future[None]] = set()
         self._wait_consume_future = self._loop.create_future()
         self._subscriptions = SubscriptionState()
+        self._client = SimpleNamespace(cluster=SimpleNamespace(leader_for_partition=lambda _tp: 1), _conns={})
         states = {
             tp: SimpleNamespace(paused=False, position=offsets[0], consumed_to=lambda _position: None)
             for tp, offsets in buffered.items()
@@ -646,3 +762,48 @@ async def test_every_partition_gets_its_turn_when_not_all_may_be_out(app: Aggreg
         turns.append(taken.partition)
 
     assert turns == [0, 1, 2, 0]
+
+
+async def test_records_of_a_broker_that_was_reached_anew_are_not_read_on_from_the_old_position(
+    app: AggregatorApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tp, consumer = TP("t", 0), cast("ChunkConsumer", app.consumer)
+    thread, again = consumer._thread, asyncio.Event()
+    thread._claimed = {tp: Chain(0)}
+    app.out_max = 4
+    monkeypatch.setattr(consumer, "own_again", again.set)
+    lines: dict[tuple[int, ConnectionGroup], object] = {(1, ConnectionGroup.DEFAULT): object()}
+
+    fetcher = Buffered({TopicPartition(*tp): [0]})
+    fetcher._client._conns = lines
+    assert [run.next for run in (await thread._take_runs(fetcher)).values()] == [1]
+
+    lines[1, ConnectionGroup.DEFAULT] = object()
+    thread._claimed[tp].next = 1
+    fetcher = Buffered({TopicPartition(*tp): [1]})
+    fetcher._client._conns = lines
+    assert await thread._take_runs(fetcher) == {}
+    await asyncio.wait_for(again.wait(), 5)
+    assert thread._claimed == {}
+
+
+async def test_records_before_the_position_are_of_another_log(
+    app: AggregatorApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tp, consumer, again = TP("t", 0), cast("ChunkConsumer", app.consumer), asyncio.Event()
+    consumer._thread._claimed = {tp: Chain(7)}
+    app.out_max = 4
+    monkeypatch.setattr(consumer, "own_again", again.set)
+
+    assert await consumer._thread._take_runs(Buffered({TopicPartition(*tp): [0]})) == {}
+    await asyncio.wait_for(again.wait(), 5)
+
+
+def test_the_client_keeps_its_connections_where_the_stream_looks_for_them() -> None:
+    source = inspect.getsource(AIOKafkaClient)
+
+    assert "self._conns[conn_id] = await create_conn(" in source
+    assert "conn_id = (node_id, group)" in source
+    assert {"state_value"} <= set(dir(AioAssignment))
+    assert "has_valid_position" in dir(TopicPartitionState)
+    assert "_isolation_level" in inspect.getsource(AIOKafkaConsumer)

@@ -12,10 +12,11 @@ from pydantic import SecretStr
 from schemas.topics import DLQ, EVENT_TOPICS
 from services.aggregator.counting.pipeline import Pipeline
 from services.aggregator.processor import Bounds
+from services.infra.catalogue.reading import load_catalogue
+from services.infra.clock import SystemClock
 from services.infra.settings import PostgresSettings, Settings
-
-PARTITIONS = 3
-END = 1_000_000
+from services.state.database import Database
+from tests.support.said_log import END, PARTITIONS, SaidLog
 
 OpenPipeline = Callable[[], Awaitable[Pipeline]]
 
@@ -26,7 +27,11 @@ async def open_pipeline(postgres_dsn: str) -> AsyncIterator[OpenPipeline]:
     async with AsyncExitStack() as stack:
 
         async def open_one() -> Pipeline:
-            pipeline = await Pipeline.open(Settings(postgres=PostgresSettings(dsn=SecretStr(postgres_dsn))))
+            settings = Settings(postgres=PostgresSettings(dsn=SecretStr(postgres_dsn)))
+            store = await Database.open(settings.postgres, lanes=settings.aggregator.lanes)
+            catalogue, rows_max = load_catalogue(None), settings.aggregator.cache_rows_max
+            log = SaidLog(store)
+            pipeline = await Pipeline.on(store, log, catalogue, cache_rows_max=rows_max, clock=SystemClock())
             stack.push_async_callback(pipeline.close)
             await pipeline.take_ownership(
                 {(topic, part): Bounds(0, END) for topic in (*EVENT_TOPICS, DLQ) for part in range(PARTITIONS)}

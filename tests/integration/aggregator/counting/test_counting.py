@@ -10,8 +10,8 @@ import pytest
 from schemas.topics import DLQ, EVENTS, LATE
 from services.aggregator.processor import Bounds
 from services.infra.errors import ConfigurationError, FencedError
-from tests.integration.aggregator.counting.chunks import LogRecord, chunk, event
 from tests.integration.aggregator.counting.conftest import OpenPipeline
+from tests.support.chunks import LogRecord, chunk, event
 
 pytestmark = pytest.mark.integration
 
@@ -44,7 +44,7 @@ async def test_an_event_delivered_twice_in_a_chunk_counts_once(
     assert await totals(database) == {"applied": 1, "duplicate": 1, "conflict": 0, "dead": 0, "next": 2}
 
 
-async def test_an_event_delivered_again_later_and_by_the_late_lane_counts_once(
+async def test_an_event_delivered_again_later_and_by_the_late_topic_counts_once(
     open_pipeline: OpenPipeline, database: asyncpg.Connection
 ) -> None:
     worker = await open_pipeline()
@@ -75,16 +75,18 @@ async def test_the_same_event_with_another_body_is_a_conflict_with_a_dead_letter
     assert await totals(database) == {"applied": 1, "duplicate": 0, "conflict": 2, "dead": 0, "next": 3}
 
 
-async def test_the_same_id_at_another_time_is_another_event(
+async def test_the_same_id_at_another_time_is_the_same_event(
     open_pipeline: OpenPipeline, database: asyncpg.Connection
 ) -> None:
     worker = await open_pipeline()
 
     await worker.process(
-        chunk([event("e-1", time=NOON), event("e-1", time="2026-06-01T12:00:00.000001Z")], at_ms=NOON_MS)
+        chunk([event("e-1", time=NOON), event("e-1", time="2026-06-01T11:00:00.000001Z")], at_ms=NOON_MS)
     )
+    await worker.process(chunk([event("e-1", time="2026-05-31T12:00:00Z")], first=2, at_ms=NOON_MS))
 
-    assert await counted(database) == 2
+    assert await counted(database) == 1
+    assert await totals(database) == {"applied": 1, "duplicate": 2, "conflict": 0, "dead": 0, "next": 3}
 
 
 async def test_an_event_without_a_time_of_its_own_is_known_by_source_and_id(

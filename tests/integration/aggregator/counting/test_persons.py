@@ -19,8 +19,9 @@ from services.core import tallies as columns
 from services.core.dimensions import Leaves
 from services.core.tallies import Tallies
 from services.infra.catalogue.reading import load_catalogue
-from tests.integration.aggregator.counting.chunks import chunk, event
-from tests.integration.aggregator.counting.conftest import END, PARTITIONS, OpenPipeline
+from tests.integration.aggregator.counting.conftest import OpenPipeline
+from tests.support.chunks import chunk, event
+from tests.support.said_log import END, PARTITIONS
 
 pytestmark = pytest.mark.integration
 

@@ -7,15 +7,14 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
-from pydantic import SecretStr
 
 from schemas.topics import EVENTS
 from services.aggregator.processor import Bounds
 from services.infra.errors import ConfigurationError
-from services.infra.settings import PostgresSettings
-from services.state.store import Store
-from tests.integration.aggregator.counting.chunks import chunk, event
+from services.state.pool import connected
+from services.state.progress import ProgressTable
 from tests.integration.aggregator.counting.conftest import OpenPipeline
+from tests.support.chunks import chunk, event
 
 FENCE = "UPDATE partition_progress SET moved_at = now() WHERE topic = 'cx.touchpoints.v1' AND part = 0"
 
@@ -73,9 +72,8 @@ async def test_what_is_lost_is_measured_again_when_it_is_accepted(
     with pytest.raises(ConfigurationError):
         await worker.take_ownership({(EVENTS, 0): Bounds(7, 20)})
 
-    store = await Store.open(PostgresSettings(dsn=SecretStr(postgres_dsn)), lanes=1)
-    await store.accept_lost((EVENTS, 0), earliest=11, end=20)
-    await store.close()
+    async with connected(postgres_dsn, application="tactus-tests") as statements:
+        await ProgressTable(statements).accept_lost((EVENTS, 0), earliest=11, end=20, foreign=False)
 
     stands = "SELECT next, lost, lost_accepted FROM partition_progress WHERE topic = $1 AND part = 0"
     assert [tuple(row) for row in await database.fetch(stands, EVENTS)] == [(11, 11, 11)]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncpg
 import pytest
 
-from tests.integration.aggregator.counting.chunks import chunk, event
 from tests.integration.aggregator.counting.conftest import OpenPipeline
+from tests.support.chunks import chunk, event
 
 AT_MS = 1_790_000_000_000
 TIME = "2026-09-21T12:00:00Z"

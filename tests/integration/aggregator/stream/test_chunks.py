@@ -10,8 +10,13 @@ from pathlib import Path
 from typing import cast
 
 import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance
+from aiokafka.errors import KafkaError
 
-from services.aggregator.processor import Bounds, Chunk, Partition
+from schemas.topics import Partition
+from services.aggregator.processor import Bounds, Chunk
 from services.aggregator.stream.app import AggregatorApp, create_app
 from services.aggregator.stream.chain import OUT_MAX
 from services.aggregator.stream.chunks import ChunkConsumer
@@ -295,6 +300,45 @@ async def test_a_database_that_is_away_at_the_start_delays_the_worker_and_does_n
 
         assert app.failure is None
         assert app.unready() is None
+
+
+async def test_a_leader_that_missed_the_topics_metadata_hands_out_all_partitions(
+    topic: TestTopic, ledger: FencedLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await topic.write(values(40))
+    async with running(topic, ledger):  # the group has its coordinator: nobody asks again on its account
+        await until_stored(ledger, topic, 40)
+    await topic.write(values(40))
+    ask = AIOKafkaClient._metadata_update
+    missed: list[set[str]] = []
+
+    async def miss_the_first(client: AIOKafkaClient, cluster: ClusterMetadata, topics: set[str]) -> bool:
+        # As when the broker dies between a worker's start and its first question about topics.
+        if topics and not missed:
+            missed.append(topics)
+            return False
+        return bool(await ask(client, cluster, topics))
+
+    monkeypatch.setattr(AIOKafkaClient, "_metadata_update", miss_the_first)
+
+    async with running(topic, ledger):
+        await until_stored(ledger, topic, 80)
+
+    assert missed == [{topic.name}]
+
+
+async def test_a_worker_that_the_group_refuses_for_a_strange_reason_ends_instead_of_waiting(
+    topic: TestTopic, ledger: FencedLedger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_join: CoordinatorGroupRebalance) -> None:
+        raise KafkaError("an answer that aiokafka has no plan for")
+
+    monkeypatch.setattr(CoordinatorGroupRebalance, "perform_group_join", refuse)
+
+    async with running(topic, ledger) as app:
+        reason = await until_failed(app)
+
+    assert "an answer that aiokafka has no plan for" in str(reason)
 
 
 async def test_a_failing_chunk_is_never_skipped(topic: TestTopic, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.aggregator.processor import Chunk
+from services.aggregator.stream import lanes as lanes_module
 from services.aggregator.stream.lanes import Lanes, Work
 from services.infra.errors import FencedError
 
@@ -189,3 +191,34 @@ async def _work_off(parts: list[int], lanes: int, choice: Callable[[list[Chunk]]
     assert sorted(bench.stored) == sorted(work)
     for part in set(parts):
         assert [one for one in bench.stored if one.part == part] == [one for one in work if one.part == part]
+
+
+async def test_a_chunk_that_cannot_even_be_cancelled_holds_up_neither_its_partition_nor_a_lane(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(lanes_module, "CANCEL_S", 0.01)
+    hang: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    stored: list[int] = []
+
+    async def process(one: Chunk) -> None:
+        while one.first == 1 and not hang.done():
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.shield(hang)
+
+    failures: list[Exception] = []
+    lanes = Lanes(process, lanes=1, failed=failures.append)
+
+    async def put(number: int) -> None:
+        lanes.put(Work(chunk(0, number), stored=lambda: stored.append(number)))
+        for _ in range(10):
+            await asyncio.sleep(0)
+
+    await put(1)
+    await lanes.settle(within_s=0.01)
+    await put(2)
+    hang.set_result(None)
+    await asyncio.sleep(0)
+    await put(3)
+
+    assert stored == [2, 1, 3]
+    assert failures == []

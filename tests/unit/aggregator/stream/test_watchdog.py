@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 
-import pytest
+import asyncpg
 
 from services.aggregator.stream.watchdog import EXIT_STUCK, Ends, Look, Outside, start_watchdog, until_stuck
 from services.infra.errors import UnavailableError
@@ -126,15 +126,48 @@ async def test_any_step_forward_begins_the_count_anew() -> None:
 
 async def test_a_log_that_hangs_is_away() -> None:
     world = World(still(10))
+    ask = world.log_ends
 
-    async def never() -> Ends:
-        world.probes += 1
+    async def hang() -> Ends:
+        await ask()
         raise TimeoutError
 
-    watching = until_stuck(still(10), Outside(never, world.database), within_s=WITHIN_S)
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(watching, 0.5)
-    assert world.probes > 3
+    world.log_ends = hang  # type: ignore[method-assign] # scripted
+
+    assert await verdict(world) is None
+
+
+async def test_an_answer_that_breaks_off_strangely_is_no_answer_and_the_watch_goes_on() -> None:
+    world = World(still(10))
+    breaks = 7
+
+    async def break_off() -> None:
+        nonlocal breaks
+        if breaks:
+            breaks -= 1
+            raise asyncpg.InternalClientError("got result for unknown protocol state")
+
+    watching = until_stuck(still(10), Outside(world.log_ends, break_off), within_s=WITHIN_S)
+
+    assert await asyncio.wait_for(watching, 10) == "('t', 0) stands at 10, the log ends at 100"
+    assert world.probes == 7 + 3
+
+
+def test_a_watch_that_fails_itself_ends_the_worker() -> None:
+    codes: list[int] = []
+    bitten = threading.Event()
+
+    def bite(code: int) -> None:
+        codes.append(code)
+        bitten.set()
+
+    def look() -> Look:
+        raise RuntimeError("dictionary changed size during iteration")
+
+    start_watchdog(look, World(still(10)).outside, within_s=WITHIN_S, end=bite).join(10)
+
+    assert bitten.is_set()
+    assert codes == [EXIT_STUCK]
 
 
 def test_a_worker_whose_loop_is_blocked_is_ended_too() -> None:

@@ -46,6 +46,9 @@ MISTAKES = [
     Mistake("segment: [Page]", "segment: Page", "web.page_viewed.aliases.segment: must be a list"),
     Mistake("sendgrid: [open]", "sendgrid: [open, open]", "'open' stands twice; remove one of the two"),
     Mistake("{en: Page viewed, ", "{", "web.page_viewed.labels: lacks `en`; add it"),
+    Mistake(
+        "ga4: [view_item]", "ga4: [page_view]", "ga4's 'page_view' already means web.page_viewed; take it", below=-2
+    ),
     Mistake("en: Slow page", "en: Page viewed", "'Page viewed' is also the en label of web.page_viewed"),
     Mistake("en: Page viewed", "en: ''", "web.page_viewed.labels.en: must be text"),
     Mistake("  web.page_slow:", "  web.page_viewed:", "stands twice; remove one of the two"),
@@ -77,11 +80,35 @@ def test_a_mistake_in_the_file_is_told_with_its_line_and_its_fix(mistake: Mistak
     assert any(t.startswith(f"{path}:{line}: ") and mistake.says in t for t in told), (line, told)
 
 
+OWN = (
+    "{stage: use, category: staff, control: owned, driver: kindness, weight: 1, valence: {scale: stars5}, "
+    "labels: {en: O, pl: W}}"
+)
+
 OVERRIDES = [
     ("touchpoints: {pos.queue_wait: {weight: 1}}", 1, "did you mean 'pos.queue_waited'?"),
     ("touchpoints:\n  pos.queue_waited: {weight: -1}", 2, "-1 is out of range"),
     ("touchpoints:\n  pos.queue_waited:\n    stage: use", 3, "touchpoints.pos.queue_waited.stage: is not a known key"),
     ("touchpoints:\n  pos.queue_waited: 3", 2, "must hold `key: value` pairs"),
+    ("touchpoints:\n  pos.queue_wait: {weight: 1, labels: {en: A, pl: B}}", 2, "one of your own says stage, category,"),
+    ("touchpoints:\n  shop.own: {stage: use, weight: 1}", 2, "touchpoints.shop.own: lacks `category`; add it"),
+    (f"touchpoints:\n  Shop own: {OWN}", 2, "write it like area.what_happened"),
+    (f"touchpoints:\n  shop.own: {OWN}".replace("use", "usage"), 2, "did you mean 'use'?"),
+    (f"touchpoints:\n  shop.own: {OWN}".replace("stars5", "star5"), 2, "did you mean 'stars5'?"),
+    (f"touchpoints:\n  shop.own: {OWN}".replace(", pl: W", ""), 2, "shop.own.labels: lacks `pl`; add it"),
+    (
+        f"touchpoints:\n  shop.own: {OWN}".replace("en: O", "en: Page viewed"),
+        2,
+        "is also the en label of web.page_viewed",
+    ),
+    (f"touchpoints:\n  shop.own: {OWN}\n  shop.other: {OWN}", 3, "'O' is also the en label of shop.own"),
+    ("touchpoints:\n  pos.queue_waited: {labels: {en: Page viewed, pl: K}}", 2, "is also the en label of web.page"),
+    (
+        f"touchpoints:\n  shop.own: {OWN[:-1]}, aliases: {{ga4: [page_view]}}}}",
+        2,
+        "ga4's 'page_view' already means web.page_viewed",
+    ),
+    (f"touchpoints:\n  shop.own: {OWN[:-1]}, aliases: {{ga: [x]}}}}", 2, "is not a known key; did you mean 'ga4'?"),
     ("parameters:\n  lambda: 0\n", 2, "0 is out of range; give a number from 0.1 to 10"),
     ("parameters:\n  cap: '2'\n", 2, "parameters.cap: must be a number"),
     ("- one\n- two\n", 1, "the file: must hold `key: value` pairs"),

@@ -131,9 +131,9 @@ def test_there_are_no_labels_in_a_language_nobody_wrote() -> None:
 def test_other_programs_names_lead_to_touchpoints() -> None:
     aliases = read_catalogue(CATALOGUE_FILE, override=None).aliases
 
-    assert aliases["segment"]["Order Completed"] == ("order.completed",)
-    assert aliases["sendgrid"]["group_unsubscribe"] == ("email.unsubscribed",)
-    assert aliases["schema_org"]["ReviewAction"] == ("store.staff_rated", "review.posted_own")
+    assert aliases["segment"]["Order Completed"] == "order.completed"
+    assert aliases["sendgrid"]["group_unsubscribe"] == "email.unsubscribed"
+    assert aliases["schema_org"]["ReviewAction"] == "review.posted_own"
     assert {len(names) > 0 for names in aliases.values()} == {True}
 
 
@@ -157,6 +157,58 @@ def test_a_deployment_overrides_weights_valences_and_parameters(tmp_path: Path) 
     assert catalogue.model_version != default.model_version
     changed = {name for name, entry in catalogue.entries.items() if entry != default.entries[name]}
     assert changed == {"pos.queue_waited", "email.opened", "call.answered"}
+
+
+GARDEN = """\
+touchpoints:
+  garden.party_held:
+    stage: loyalty
+    category: image
+    control: owned
+    driver: kindness
+    weight: 1.5
+    valence: {scale: stars5}
+    labels: {en: Garden party, pl: Przyjęcie w ogrodzie}
+    aliases:
+      segment: [Party Held]
+      other: [eventbrite checked_in]
+  pos.queue_waited:
+    labels: {en: Queue at the counter, pl: Kolejka do lady}
+"""
+
+
+def test_a_deployment_declares_touchpoints_of_its_own(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(GARDEN)
+
+    file, default = read_catalogue(CATALOGUE_FILE, override=own), load_catalogue()
+
+    entry = file.catalogue.entry("garden.party_held")
+    assert entry == Entry(
+        name="garden.party_held",
+        channel="any",
+        stage="loyalty",
+        category="image",
+        control="owned",
+        driver="kindness",
+        weight=1.5,
+        valence=Scale("stars5"),
+    )
+    assert file.catalogue.model_version != default.model_version
+    assert {name: file.catalogue.entries[name] for name in default.entries} == dict(default.entries)
+    assert file.labels["pl"].touchpoints["garden.party_held"] == "Przyjęcie w ogrodzie"
+    assert file.aliases["segment"]["Party Held"] == "garden.party_held"
+    assert file.aliases["segment"]["Order Completed"] == "order.completed"
+    assert check(own).startswith(f"{ROWS + 1} touchpoints, 1 of them of {own}, model ")
+    assert any(line.startswith("garden.party_held ") for line in show(override=own, language="pl").splitlines())
+
+
+def test_a_deployment_calls_a_touchpoint_by_its_own_words(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(GARDEN)
+
+    assert labels("en", override=own).touchpoints["pos.queue_waited"] == "Queue at the counter"
+    assert labels("en").touchpoints["pos.queue_waited"] != "Queue at the counter"
 
 
 def test_an_override_of_comments_only_changes_nothing(tmp_path: Path) -> None:

@@ -1,0 +1,59 @@
+"""Do the database's chores now and then: they never stand before the work, and somebody watches them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Final
+
+from services.aggregator.counting.ports import Store
+from services.infra.errors import UnavailableError
+from services.infra.logs import get_logger
+from services.infra.metrics import CHORES_DONE_AT
+
+log = get_logger(__name__)
+
+EVERY_S: Final = 3600.0
+"""The months are made two ahead, so an hour is often enough."""
+
+AGAIN_S: Final = 60.0
+"""After a round that somebody was in the way of."""
+
+
+class Chores:
+    """The task that keeps house for as long as the worker lives."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Do one round, so that a new database has its months, and go on in the background."""
+        pause_s = await self._round()
+        self._task = asyncio.create_task(self._keep_on(pause_s), name="chores")
+
+    async def stop(self) -> None:
+        """Leave off."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _keep_on(self, pause_s: float) -> None:
+        while True:
+            await asyncio.sleep(pause_s)
+            pause_s = await self._round()
+
+    async def _round(self) -> float:
+        """One round; how long to wait for the next."""
+        try:
+            done = await self._store.keep_house()
+        except UnavailableError as error:
+            log.warning("chores_put_off", because=str(error), again_in_s=AGAIN_S)
+            return AGAIN_S
+        except Exception:
+            # Whatever it is, counting goes on: an event outside of all months is kept beside them.
+            log.exception("chores_failed", again_in_s=AGAIN_S)
+            return AGAIN_S
+        CHORES_DONE_AT.set_to_current_time()
+        if done.months or done.moved:
+            log.info("chores_done", months=done.months, moved=done.moved, forgotten=done.forgotten)
+        return EVERY_S

@@ -1,0 +1,180 @@
+"""Count one decoded chunk: a fenced transaction, tried again until it has taken place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
+
+from services.aggregator.counting.batch import Batch, Dead
+from services.aggregator.counting.cache import NameCache, PersonCache
+from services.aggregator.counting.dedup import Sifted, store_new
+from services.aggregator.counting.event_columns import EventColumns
+from services.aggregator.counting.linking import Linker, follow
+from services.aggregator.counting.numbering import Directory, Numbering
+from services.aggregator.counting.patience import pause
+from services.aggregator.counting.ports import ChunkTransaction, Store
+from services.aggregator.counting.scorekeeping import Kept, Model, StaleNamesError, keep_scores
+from services.aggregator.processor import Chunk
+from services.core.catalogue import Catalogue
+from services.core.dimensions import Leaves
+from services.infra.errors import FencedError, UnavailableError
+from services.infra.kafka import mark_of
+from services.infra.logs import get_logger
+from services.state.links import LinkRow
+from services.state.progress import Mark, Outcomes, Span
+
+log = get_logger(__name__)
+
+STALE_MAX: Final = 20
+"""Names that are stale twenty times in a row are a fault of ours, not a neighbour that links."""
+
+HOUR_MS: Final = 3_600_000
+
+
+class Counted(NamedTuple):
+    """A committed chunk."""
+
+    outcomes: Outcomes
+    dead: Sequence[Dead] = ()
+    links: Sequence[LinkRow] = ()
+    columns: EventColumns | None = None
+    kept: Kept | None = None
+
+
+class Counter:
+    """Counts chunks, and remembers of the database what makes the next ones cheap."""
+
+    def __init__(self, store: Store, catalogue: Catalogue, *, model: int, cache_rows_max: int) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._model = model
+        self._rows_max = cache_rows_max
+        self._generation: str | None = None
+        self._forget_everything()
+
+    @property
+    def known_identities(self) -> Mapping[str, object]:
+        """Identities that were vetted before."""
+        return self._names.known
+
+    @property
+    def leaves(self) -> Leaves:
+        """Every leaf that is known here."""
+        return self._numbering.leaves
+
+    async def count(self, chunk: Chunk, batch: Batch, *, origin: str, epoch: int) -> Counted:
+        """Return when the chunk is counted; raises FencedError when another worker owns its partition."""
+        counted = await self._commit(_span_of(chunk), chunk, batch, origin=origin, epoch=epoch)
+        self._linker.stored(counted.links)
+        if counted.kept:
+            for person, state in counted.kept.persons.items():
+                self._persons.put(person, state)
+        return counted
+
+    def _forget_everything(self) -> None:
+        """Numbers and tallies that were read of another database mean nothing in this one."""
+        self._persons = PersonCache(rows_max=self._rows_max)
+        self._names = NameCache()
+        self._numbering = Numbering(self._store.identities, self._store.leaves, self._catalogue, self._names)
+        self._linker = Linker()
+
+    async def _commit(self, span: Span, chunk: Chunk, batch: Batch, *, origin: str, epoch: int) -> Counted:
+        failures = stale = 0
+        while True:
+            directory: Directory = {}
+            try:
+                directory = await self._numbering.directory(batch.events)
+                await self._numbering.learn_leaves(batch.events)
+                async with self._store.transaction() as transaction:
+                    self._check_generation(transaction)
+                    return await self._transact(
+                        transaction,
+                        span,
+                        chunk,
+                        batch,
+                        directory=directory,
+                        origin=origin,
+                        epoch=epoch,
+                        again=failures > 0,
+                    )
+            except StaleNamesError:
+                stale += 1
+                if stale > STALE_MAX:
+                    raise
+                self._numbering.forget(directory)
+            except UnavailableError as error:
+                log.warning("chunk_retried", topic=chunk.topic, part=chunk.part, because=str(error))
+                await pause(failures)
+                failures += 1
+
+    def _check_generation(self, transaction: ChunkTransaction) -> None:
+        """Raise StaleNamesError, with empty caches, when this is not the database that they were filled from."""
+        if transaction.generation == self._generation:
+            return
+        former, self._generation = self._generation, transaction.generation
+        if former is not None:
+            log.warning("database_changed", former=former, present=self._generation)
+            self._forget_everything()
+            raise StaleNamesError
+
+    async def _transact(  # noqa: PLR0913 - one way through, from the fence to the scores
+        self,
+        transaction: ChunkTransaction,
+        span: Span,
+        chunk: Chunk,
+        batch: Batch,
+        *,
+        directory: Directory,
+        origin: str,
+        epoch: int,
+        again: bool,
+    ) -> Counted:
+        # The common case is assumed by the fence and corrected below: every event is new, every twin a duplicate.
+        outcomes = Outcomes(applied=len(batch.events), duplicate=len(batch.twins), dead=len(batch.dead))
+        if not await transaction.progress.fence(span, epoch=epoch, outcomes=outcomes):
+            if again and await self._landed(span, epoch=epoch):
+                return Counted(outcomes)
+            raise FencedError(f"{chunk.topic}/{chunk.part} at {chunk.first} belongs to another worker")
+        leaf_number = self._numbering.leaf_number
+        sifted = await store_new(transaction.events, batch, directory=directory, leaf_number=leaf_number)
+        duplicate = sifted.duplicates - outcomes.duplicate
+        if duplicate or sifted.conflicts:
+            await transaction.progress.recount(span, duplicate=duplicate, conflict=len(sifted.conflicts))
+            outcomes = Outcomes(len(sifted.fresh), sifted.duplicates, len(sifted.conflicts), outcomes.dead)
+        dead = [*batch.dead, *sifted.conflicts]
+        if dead:
+            letters = [one.letter for one in dead]
+            await transaction.dead_letters.add((chunk.topic, chunk.part), letters, origin=origin)
+        counted = Counted(outcomes, dead)
+        return await self._score(transaction, chunk, sifted, counted, directory) if sifted.fresh else counted
+
+    async def _score(
+        self, transaction: ChunkTransaction, chunk: Chunk, sifted: Sifted, counted: Counted, directory: Directory
+    ) -> Counted:
+        links = self._linker.news(sifted.fresh, directory)
+        kept = await keep_scores(
+            transaction,
+            sifted.columns,
+            moves=await follow(transaction, links) if links else [],
+            cache=self._persons,
+            model=Model(self._numbering.cover, self._catalogue.parameters, self._model),
+            at_hour=max(record.timestamp for record in chunk.records) // HOUR_MS,
+        )
+        return counted._replace(links=links, columns=sifted.columns, kept=kept)
+
+    async def _landed(self, span: Span, *, epoch: int) -> bool:
+        # The connection broke at COMMIT: the row itself tells whether the transaction took place.
+        position = await self._store.progress.position((span.topic, span.part))
+        return position is not None and position.epoch == epoch and position.next == span.next
+
+
+def _span_of(chunk: Chunk) -> Span:
+    last = chunk.records[-1] if chunk.records else None
+    return Span(
+        chunk.topic,
+        chunk.part,
+        chunk.first,
+        chunk.next,
+        skipped=chunk.next - chunk.first - len(chunk.records),
+        mark=None if last is None else Mark(last.offset, mark_of(last)),
+    )

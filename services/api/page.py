@@ -1,0 +1,62 @@
+"""The plain page that a browser sees at the API's address: what this is, and where to look."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib import resources
+from string import Template
+from types import MappingProxyType
+from typing import Final, NamedTuple
+
+
+class Link(NamedTuple):
+    """An address, and what is there; one that holds a {name} is shown and cannot be followed."""
+
+    path: str
+    text: str
+
+
+LINKS: Final = (
+    Link("/v1/customers/{kind}:{value}", "A customer's score, its windows and every dimension"),
+    Link("/v1/customers/{kind}:{value}/receipt", "The reasons: points that add up to the score"),
+    Link("/v1/customers/{kind}:{value}/journey", "The customer's touchpoints in time"),
+    Link("/v1/openapi.json", "All of it, as OpenAPI 3.1"),
+    Link("/readyz", "Whether the database answers"),
+)
+
+_STYLE: Final = (
+    "body{margin:0;font:1rem/1.5 system-ui,sans-serif;color:#1b1b1f;background:#fff}"
+    "main{max-width:42rem;margin:3rem auto;padding:0 1rem}"
+    "dt{margin-top:1rem;font-family:ui-monospace,monospace;overflow-wrap:anywhere}dd{margin:0}"
+    "a{color:#0b57d0}"
+    "@media(prefers-color-scheme:dark){body{color:#e6e6ea;background:#1b1b1f}a{color:#a8c7fa}}"
+)
+_DIGEST: Final = base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
+
+HEADERS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "Content-Type": "text/html; charset=utf-8",
+        "Content-Security-Policy": (
+            f"default-src 'none'; style-src 'sha256-{_DIGEST}'; base-uri 'none'; form-action 'none'; "
+            "frame-ancestors 'none'"
+        ),
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "no-referrer",
+    }
+)
+"""What the page is sent with: it loads nothing, runs nothing, and stands in nobody's frame."""
+
+
+def page(links: Sequence[Link]) -> str:
+    """Write the page; the addresses are relative, so it is right behind any proxy."""
+    template = Template(resources.files("services.api").joinpath("page.html").read_text(encoding="utf-8"))
+    return template.substitute(style=_STYLE, links="\n".join(map(_item, links)))
+
+
+def _item(link: Link) -> str:
+    path, text = escape(link.path), escape(link.text)
+    shown = path if "{" in path else f'<a href="{path.removeprefix("/")}">{path}</a>'
+    return f"<dt>{shown}</dt><dd>{text}</dd>"

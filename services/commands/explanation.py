@@ -1,0 +1,196 @@
+"""A score explained for people: what it is, how each stage of the journey felt, and its reasons, which add up to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final, NamedTuple, Self
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from schemas.instant import parse_instant
+from schemas.readapi import CustomerAnswer, ReceiptAnswer, ReceiptLeaf
+from schemas.score import Cell
+from services.commands.explain_words import WORDS, Words
+from services.core.scoring import band
+from services.infra.catalogue.reading import Labels, labels
+
+
+class Detail(NamedTuple):
+    """How much is shown: reasons, of which the rest is one line, and the newest events behind each."""
+
+    leaves: int
+    events: int
+
+
+FULL: Final = Detail(leaves=12, events=3)
+"""What fits on a screen or two; the receipt and the journey have it all."""
+
+SHORT: Final = Detail(leaves=5, events=0)
+"""For beside something else."""
+
+STYLES: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "unknown": "dim",
+        "critical": "bold red",
+        "low": "red",
+        "fair": "yellow",
+        "good": "green",
+        "great": "bold green",
+    }
+)
+
+
+class Explained(NamedTuple):
+    """A score and its receipt, of one version."""
+
+    score: CustomerAnswer
+    receipt: ReceiptAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """Explains in one language. Figures are rounded to what a person can use; the API has them unrounded."""
+
+    words: Words
+    labels: Labels
+    detail: Detail
+
+    @classmethod
+    def in_language(cls, language: str, *, override: Path | None, detail: Detail) -> Self:
+        """Explain in this language, with a deployment's own labels; raises ConfigurationError when there is none."""
+        known = labels(language, override=override)
+        return cls(words=WORDS[language], labels=known, detail=detail)
+
+    def show(self, console: Console, explained: Explained) -> None:
+        """Print a score, its windows, its stages, its reasons, and the sum of them."""
+        score, receipt = explained
+        for line in self._head(score):
+            console.print(line)
+        if not receipt.leaves:
+            console.print()
+            console.print(self.words.nothing)
+            return
+        console.print()
+        console.print(self._stages(score.dimensions.get("stage", {})))
+        console.print()
+        shown, rest = receipt.leaves[: self.detail.leaves], receipt.leaves[self.detail.leaves :]
+        points = [leaf.points for leaf in shown] + [sum(leaf.points for leaf in rest)]
+        tenths = add_up(points, start=receipt.prior, total=receipt.score)
+        console.print(self._reasons(shown, rest, tenths))
+        console.print()
+        console.print(Text(self.sum_line(receipt.prior, tenths, receipt.score), style="bold"))
+
+    def sum_line(self, prior: float, tenths: Sequence[int], score: float) -> str:
+        """Write the sum that makes the score."""
+        terms = "".join(f" {'+' if each > 0 else '−'} {self._figure(abs(each) / 10)}" for each in tenths if each)
+        return f"{self._figure(prior)}{terms} = {self._figure(score)}"
+
+    def signed(self, points: float) -> str:
+        """Write points with their sign."""
+        written = self._figure(abs(points))
+        if not any(digit in written for digit in "123456789"):
+            return written
+        return f"{'+' if points > 0 else '−'}{written}"
+
+    def _figure(self, number: float) -> str:
+        return f"{number:.1f}".replace(".", self.words.decimal)
+
+    def _head(self, score: CustomerAnswer) -> Iterator[Text]:
+        words = self.words
+        others = [name for name in score.identities if name != score.customer]
+        yield Text(score.customer, style="bold")
+        if others:
+            yield Text(f"{words.also} {', '.join(others)}", style="dim")
+        yield Text(f"{words.at} {_time(score.at)}, {words.version} {score.version}")
+        yield Text()
+        line = Text(f"{words.score} ")
+        line.append(f"{self._figure(score.score)} {words.bands[score.band]}", style=STYLES[score.band])
+        yield line.append(f", {words.give_or_take} {score.se:.0f}, {words.confidence} {_percent(score.confidence)}")
+        weight = words.significant if score.change.significant else words.usual
+        yield Text(f"{words.change} {self.signed(score.change.points)}, {weight}")
+        windows = score.windows
+        cells = (windows.hours_24, windows.days_7, windows.days_30, windows.days_90)
+        width = max(map(len, words.windows.values()))
+        for name, cell in zip(words.windows.values(), cells, strict=True):
+            yield Text(
+                f"  {name.ljust(width)}  {self._figure(cell.score):>5}  {words.confidence} {_percent(cell.confidence)}"
+            )
+
+    def _stages(self, cells: Mapping[str, Cell]) -> Table:
+        """The stages that something was seen of, in the order of the journey."""
+        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+        table.add_column(self.words.stages)
+        table.add_column(self.words.score, justify="right", no_wrap=True)
+        table.add_column("")
+        table.add_column(self.words.confidence, justify="right", no_wrap=True)
+        for name, label in self.labels.stages.items():
+            if name not in cells:
+                continue
+            cell = cells[name]
+            named = band(cell.score, cell.confidence)
+            style = STYLES[named]
+            table.add_row(
+                label,
+                Text(self._figure(cell.score), style=style),
+                Text(self.words.bands[named], style=style),
+                _percent(cell.confidence),
+            )
+        return table
+
+    def _reasons(self, shown: Sequence[ReceiptLeaf], rest: Sequence[ReceiptLeaf], tenths: Sequence[int]) -> Table:
+        table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
+        table.add_column(self.words.points, justify="right", no_wrap=True)
+        table.add_column(self.words.events, justify="right", no_wrap=True)
+        table.add_column(self.words.reason, overflow="fold")
+        for leaf, points in zip(shown, tenths, strict=False):
+            where = " · ".join(part for part in (leaf.channel, leaf.place) if part)
+            reason = Text(self.labels.touchpoints.get(leaf.touchpoint, leaf.touchpoint))
+            reason.append(f"  {where}", style="dim")
+            for line in self._latest(leaf):
+                reason.append(f"\n{line}", style="dim")
+            style = "red" if points < 0 else "green" if points > 0 else "dim"
+            table.add_row(Text(self.signed(points / 10), style=style), str(leaf.events), reason)
+        if rest:
+            events = sum(leaf.events for leaf in rest)
+            table.add_row(self.signed(tenths[-1] / 10), str(events), self.words.others.format(len(rest)))
+        return table
+
+    def _latest(self, leaf: ReceiptLeaf) -> Iterator[str]:
+        for event in leaf.latest[: self.detail.events]:
+            yield f"{_time(event.occurred_at)}  {event.source} {event.id}"
+        older = leaf.events - min(len(leaf.latest), self.detail.events)
+        if older and self.detail.events:
+            yield self.words.more.format(older)
+
+
+def add_up(points: Sequence[float], *, start: float, total: float) -> list[int]:
+    """Round points to tenths so that start + their sum is the rounded total.
+
+    What rounding leaves over goes to those that it moved most, a tenth each.
+    """
+    exact = [10 * each for each in points]
+    rounded = [round(each) for each in exact]
+    missing = _tenths(total) - _tenths(start) - sum(rounded)
+    step = 1 if missing > 0 else -1
+    by_loss = sorted(range(len(exact)), key=lambda i: step * (rounded[i] - exact[i]))
+    for index in by_loss[: abs(missing)]:
+        rounded[index] += step
+    return rounded
+
+
+def _tenths(number: float) -> int:
+    # By way of what is printed, so that both round the same.
+    return round(10 * float(f"{number:.1f}"))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"
+
+
+def _time(text: str) -> str:
+    return f"{parse_instant(text):%Y-%m-%d %H:%M} UTC"

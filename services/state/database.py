@@ -1,0 +1,183 @@
+"""The database of one process: its pool, and transactions over it as bundles of tables."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Final, NamedTuple, Self
+
+import asyncpg
+
+from schemas.topics import Partition
+from services.infra.errors import ConfigurationError, UnavailableError
+from services.infra.settings import PostgresSettings
+from services.state import housekeeping, progress
+from services.state.alerts import AlertTable
+from services.state.dead_letters import DeadLetterTable
+from services.state.events import Caution, EventTable
+from services.state.housekeeping import Chores
+from services.state.identities import IdentityTable
+from services.state.leaves import LeafTable
+from services.state.links import LinkTable
+from services.state.models import ModelTable
+from services.state.persons import PersonTable
+from services.state.pool import Statements, generation_of, open_pool, present
+from services.state.progress import Position, ProgressTable
+from services.state.scores import ScoreTable
+from services.state.tallies import TallyTable
+
+TEMPORARY: Final = """
+CREATE TEMP TABLE IF NOT EXISTS incoming_touchpoint (
+    occurred_at timestamptz, received_at timestamptz, key uuid, identity bigint, body_hash bigint, leaf int,
+    v int, q int, source text, event_id text, body text
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS incoming_seen (key uuid, body_hash bigint, logged_at timestamptz) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS incoming_tally (
+    identity bigint, leaf int, hour int, n int, q bigint, pos bigint, neg bigint, pos2 bigint, neg2 bigint,
+    best int, worst int
+) ON COMMIT DELETE ROWS;
+CREATE TEMP TABLE IF NOT EXISTS incoming_score (
+    id bigint, version bigint, model smallint, band smallint, as_of int,
+    score float8, confidence float8, se float8, score_24h float8, confidence_24h float8,
+    score_7d float8, confidence_7d float8, score_30d float8, confidence_30d float8,
+    score_90d float8, confidence_90d float8
+) ON COMMIT DELETE ROWS;
+"""
+
+LEND_S: Final = 10.0
+"""A worker has a connection for each of its lanes: one that does not come by then hangs in a database that is away."""
+
+ACQUIRE_S: Final = 2.0
+"""For a reader a connection is free within milliseconds; longer means that the database is away or overrun."""
+
+ANSWER_S: Final = 5.0
+"""All questions of one request together; a person with a million tallies takes under one second."""
+
+
+class Transaction(NamedTuple):
+    """The tables as one chunk's transaction changes them."""
+
+    generation: str
+    """Of the database: what was read of another one means nothing here."""
+    progress: ProgressTable
+    events: EventTable
+    identities: IdentityTable
+    links: LinkTable
+    persons: PersonTable
+    tallies: TallyTable
+    scores: ScoreTable
+    dead_letters: DeadLetterTable
+
+
+class Snapshot(NamedTuple):
+    """The tables as they stand at one moment, to read."""
+
+    progress: ProgressTable
+    events: EventTable
+    leaves: LeafTable
+    persons: PersonTable
+    tallies: TallyTable
+    alerts: AlertTable
+
+
+class Database:
+    """What a worker needs of the database: chunks' transactions, and a few statements outside of them."""
+
+    def __init__(self, pool: asyncpg.Pool) -> None:
+        self._pool = pool
+        self._caution = Caution()
+        say = Statements(pool)
+        self.identities = IdentityTable(say)
+        self.leaves = LeafTable(say)
+        self.models = ModelTable(say)
+        self.progress = ProgressTable(say)
+
+    @classmethod
+    async def open(cls, settings: PostgresSettings, *, lanes: int) -> Self:
+        """Open a pool with a connection for each lane and one for names; raises UnavailableError."""
+
+        async def prepare(connection: asyncpg.Connection) -> None:
+            await connection.execute(TEMPORARY)
+
+        return cls(await open_pool(settings, application="tactus-aggregator", max_size=lanes + 1, prepare=prepare))
+
+    async def close(self) -> None:
+        """Close the connections at once, whatever they are doing."""
+        self._pool.terminate()
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Transaction]:
+        """A transaction that commits at the end of the block and rolls back on any exception.
+
+        Raises UnavailableError for whatever another try can mend, also at the commit: then it may have taken place.
+        """
+        with present():
+            async with self._pool.acquire(timeout=LEND_S) as connection, connection.transaction():
+                say = Statements(connection)  # type: ignore[arg-type]  # the pool's proxy has its methods
+                yield Transaction(
+                    await generation_of(connection),
+                    ProgressTable(say),
+                    EventTable(say, self._caution),
+                    IdentityTable(say),
+                    LinkTable(say),
+                    PersonTable(say),
+                    TallyTable(say),
+                    ScoreTable(say),
+                    DeadLetterTable(say),
+                )
+
+    async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:
+        """Own partitions, given the log's first offset of each; whoever owned them before is fenced out."""
+        return await progress.take_partitions(self._pool, partitions, owner=owner)
+
+    async def keep_house(self) -> Chores:
+        """Do the chores; see housekeeping.keep_house."""
+        return await housekeeping.keep_house(self._pool)
+
+
+class ReadDatabase:
+    """What a reader needs of the database: snapshots, or the fact that it is away."""
+
+    def __init__(self, settings: PostgresSettings, *, application: str) -> None:
+        self._settings = settings
+        self._application = application
+        self._pool: asyncpg.Pool | None = None
+
+    async def open(self) -> None:
+        """Connect; raises UnavailableError."""
+        if self._pool is None:
+            self._pool = await open_pool(self._settings, application=self._application)
+
+    async def close(self) -> None:
+        """Close the connections, at once when they do not close in time."""
+        if self._pool is None:
+            return
+        try:
+            await asyncio.wait_for(self._pool.close(), ACQUIRE_S)
+        except TimeoutError:
+            self._pool.terminate()
+
+    @asynccontextmanager
+    async def snapshot(self) -> AsyncIterator[Snapshot]:
+        """Open a snapshot; raises UnavailableError when the database is away, has no tables, or is too slow."""
+        if self._pool is None:
+            raise UnavailableError("Postgres has not answered yet")
+        try:
+            with present():
+                async with (
+                    asyncio.timeout(ANSWER_S),
+                    self._pool.acquire(timeout=ACQUIRE_S) as connection,
+                    connection.transaction(isolation="repeatable_read", readonly=True),
+                ):
+                    say = Statements(connection)  # type: ignore[arg-type]  # the pool's proxy has its methods
+                    yield Snapshot(
+                        ProgressTable(say),
+                        EventTable(say, Caution()),
+                        LeafTable(say),
+                        PersonTable(say),
+                        TallyTable(say),
+                        AlertTable(say),
+                    )
+        except ConfigurationError as error:
+            raise UnavailableError(str(error)) from error

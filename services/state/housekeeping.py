@@ -1,0 +1,81 @@
+"""Chores of the database: months to come, rows that fell outside of them, and what may be forgotten."""
+
+from __future__ import annotations
+
+from typing import Final, NamedTuple
+
+import asyncpg
+
+from services.state.pool import Statements, present
+
+LOCK: Final = 7_241_005_513
+"""Advisory lock of whoever does the chores; any number that no other program uses."""
+
+ACQUIRE_S: Final = 10.0
+
+LOCK_WAIT: Final = "SET LOCAL lock_timeout = '2s'"
+"""Attaching a month waits for whoever reads the default partition, a dump for instance, and everybody behind it waits
+too: after two seconds the next round may have more luck."""
+
+PORTION: Final = 50_000
+"""Seen ids forgotten in one transaction: some tenths of a second."""
+
+PORTIONS_MAX: Final = 100
+"""In one round; five million ids an hour are 1,400 events a second."""
+
+
+class Chores(NamedTuple):
+    """What one round has done."""
+
+    months: list[str]
+    moved: int
+    """Events that stood in the default partition and have a month since."""
+    forgotten: int
+
+
+async def keep_house(pool: asyncpg.Pool) -> Chores:
+    """Make the coming months and forget old seen ids; safe when several workers do it at once.
+
+    Raises UnavailableError when the database is away or a month is held by somebody; the next round goes on.
+    """
+    with present():
+        async with pool.acquire(timeout=ACQUIRE_S) as connection:
+            if not await connection.fetchval("SELECT pg_try_advisory_lock($1)", LOCK):
+                return Chores([], 0, 0)
+            try:
+                say = Statements(connection)  # type: ignore[arg-type]  # the pool's proxy has its methods
+                months = await say.rows("months")
+                moved = sum([await _make_month(connection, month) for month in months])
+                return Chores([month["name"] for month in months], moved, await _forget(say))
+            finally:
+                await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
+
+
+async def _make_month(connection: asyncpg.pool.PoolConnectionProxy, month: asyncpg.Record) -> int:
+    """Attach a month beside the default partition, with the rows that already stand there; how many were moved."""
+    # Names and bounds come from the database's own calendar, never from an event.
+    name, lower, upper = f"touchpoint_{month['name']}", f"{month['lower']} 00:00+00", f"{month['upper']} 00:00+00"
+    async with connection.transaction():
+        await connection.execute(LOCK_WAIT)
+        await connection.execute(f"CREATE TABLE {name} (LIKE touchpoint_row INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
+        gone = f"DELETE FROM touchpoint_other WHERE occurred_at >= '{lower}' AND occurred_at < '{upper}' RETURNING *"  # noqa: S608
+        moved: str = await connection.execute(f"WITH gone AS ({gone}) INSERT INTO {name} SELECT * FROM gone")  # noqa: S608
+        bounds = f"FOR VALUES FROM ('{lower}') TO ('{upper}')"
+        await connection.execute(f"ALTER TABLE touchpoint_row ATTACH PARTITION {name} {bounds}")
+    return int(moved.rpartition(" ")[2])
+
+
+async def _forget(say: Statements) -> int:
+    forgotten = 0
+    for _ in range(PORTIONS_MAX):
+        portion = await say.run("forget_seen", PORTION)
+        forgotten += portion
+        if portion < PORTION:
+            break
+    return forgotten
+
+
+async def outside_of_months(statements: Statements) -> tuple[list[str], bool]:
+    """The months that are missing, and whether events stand in no month; what the doctor asks."""
+    missing = [row["name"] for row in await statements.rows("months")]
+    return missing, bool(await statements.value("any_outside"))

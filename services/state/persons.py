@@ -1,0 +1,58 @@
+"""One row a person: the lock, the merge pointer, and who is asked for by which identity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+from services.state.pool import Statements
+
+
+class Locked(NamedTuple):
+    """A person's row, locked."""
+
+    version: int
+    merged: bool
+    as_of: int
+    """The hour its stored score was read at."""
+
+
+class Person(NamedTuple):
+    """A person as stored: its name, its identities by their numbers, and when its stored score was read."""
+
+    number: int
+    customer: str
+    version: int
+    as_of: int
+    model_version: str | None
+    identities: Mapping[int, str]
+
+
+class PersonTable:
+    """The statements of `person`."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._say = statements
+
+    async def add(self, persons: Iterable[int]) -> None:
+        """Make rows for persons that may have none."""
+        await self._say.run("add_persons", list(persons))
+
+    async def lock(self, persons: Iterable[int]) -> dict[int, Locked]:
+        """Lock the rows in the order of their numbers."""
+        rows = await self._say.rows("lock_persons", list(persons))
+        return {row[0]: Locked(row[1], row[2] is not None, row[3]) for row in rows}
+
+    async def point(self, persons: Iterable[int]) -> None:
+        """Set or clear the merge pointers after identities moved."""
+        await self._say.run("point_persons", list(persons))
+
+    async def find(self, identity: str) -> Person | None:
+        """The person that an identity belongs to; None before its first chunk has committed."""
+        row = await self._say.row("person_of_identity", identity)
+        if row is None:
+            return None
+        members = await self._say.rows("identities_of_person", row["id"])
+        number, customer, version, as_of, model_version = row
+        identities = {member["id"]: member["value"] for member in members}
+        return Person(number, customer, version, as_of, model_version, identities)

@@ -1,0 +1,62 @@
+-- add_seen --
+-- The first committed one names the event for 30 days of log time; after that, another may.
+INSERT INTO seen_event AS s (key, body_hash, logged_at)
+SELECT key, body_hash, logged_at FROM incoming_seen ORDER BY key
+ON CONFLICT (key) DO UPDATE SET body_hash = excluded.body_hash, logged_at = excluded.logged_at
+WHERE s.logged_at < excluded.logged_at - interval '30 days'
+
+-- set_aside_seen --
+-- Rows that this transaction did not write: their events were counted before.
+DELETE FROM incoming_touchpoint AS n
+USING seen_event AS s
+WHERE s.key = n.key AND s.xmin <> pg_current_xact_id()::xid
+RETURNING n.key, s.body_hash
+
+-- add_touchpoints --
+-- The insert is the dedup; the rows come sorted, so that two transactions with the same events cannot deadlock.
+INSERT INTO touchpoint_row (
+    occurred_at, received_at, key, identity, body_hash, leaf, v, q, source, event_id, body
+)
+SELECT occurred_at, received_at, key, identity, body_hash, leaf, v, q, source, event_id, body
+FROM incoming_touchpoint
+ON CONFLICT (occurred_at, key) DO NOTHING
+
+-- known_touchpoints --
+-- Rows that this transaction did not write: their events were counted before.
+SELECT r.key, r.body_hash
+FROM incoming_touchpoint AS n
+JOIN touchpoint_row AS r ON r.occurred_at = n.occurred_at AND r.key = n.key
+WHERE r.xmin <> pg_current_xact_id()::xid
+
+-- correct_seen --
+-- What is measured against these is the body that counts, not that of the retry which came after 30 days.
+UPDATE seen_event AS s SET body_hash = n.body_hash
+FROM unnest($1::uuid[], $2::bigint[]) AS n (key, body_hash)
+WHERE s.key = n.key
+
+-- latest_by_leaf --
+-- One walk over the newest events of a person, so that the work does not grow with the number of leaves.
+SELECT leaf, source, event_id, occurred_at, v, q
+FROM (
+    SELECT leaf, source, event_id, occurred_at, v, q,
+        row_number() OVER (PARTITION BY leaf ORDER BY occurred_at DESC, key DESC) AS place
+    FROM (
+        SELECT leaf, source, event_id, occurred_at, v, q, key
+        FROM touchpoint_row
+        WHERE identity = ANY($1::bigint[]) AND occurred_at >= $2 AND occurred_at < $3
+        ORDER BY occurred_at DESC, key DESC
+        LIMIT $4
+    ) AS newest
+) AS numbered
+WHERE place <= $5
+ORDER BY leaf, place
+
+-- journey_before --
+-- The first condition on the time prunes partitions; the second is the exact place in the order.
+SELECT r.event_id, r.source, r.identity, l.touchpoint, l.channel, l.place,
+    r.occurred_at, r.received_at, r.v, r.q, r.key
+FROM touchpoint_row AS r
+JOIN leaf AS l ON l.id = r.leaf
+WHERE r.identity = ANY($1::bigint[]) AND r.occurred_at <= $2 AND (r.occurred_at, r.key) < ($2, $3::uuid)
+ORDER BY r.occurred_at DESC, r.key DESC
+LIMIT $4

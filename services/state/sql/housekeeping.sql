@@ -1,0 +1,14 @@
+-- months --
+SELECT to_char(month, 'YYYY_MM') AS name, month::date::text AS lower, (month + interval '1 month')::date::text AS upper
+FROM generate_series(
+    date_trunc('month', now() - interval '14 months'), date_trunc('month', now() + interval '2 months'), '1 month'
+) AS month
+WHERE to_regclass('touchpoint_' || to_char(month, 'YYYY_MM')) IS NULL
+
+-- forget_seen --
+-- In portions, so that no transaction is long. The log keeps 30 days, so what it may replay is known for 30 days more.
+DELETE FROM seen_event
+WHERE ctid = ANY (ARRAY(SELECT ctid FROM seen_event WHERE logged_at < now() - interval '62 days' LIMIT $1))
+
+-- any_outside --
+SELECT EXISTS (SELECT FROM touchpoint_other)

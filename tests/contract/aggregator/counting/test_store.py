@@ -1,0 +1,287 @@
+"""What counting may rely on, of the memory of the tests and of Postgres alike."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from pydantic import SecretStr
+
+from schemas.topics import EVENTS
+from services.aggregator.counting.ports import Store
+from services.core.scoring import WINDOWS, Reading
+from services.core.tallies import Tallies, fold, merge
+from services.infra.settings import PostgresSettings
+from services.state.database import Database
+from services.state.dead_letters import DeadLetter
+from services.state.events import Known, Numbers, signed
+from services.state.links import LinkRow
+from services.state.progress import Mark, Outcomes, Span
+from services.state.scores import Scored
+from tests.support.databases import Databases
+from tests.support.memory_store import MemoryStore
+
+DAY_US = 24 * 3_600_000_000
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+NOON_US = int(NOON.timestamp()) * 1_000_000
+TOPIC_PART = (EVENTS, 0)
+
+
+class Stored(NamedTuple):
+    """An event as the store wants it."""
+
+    event_id: str
+    said: str = "body"
+    logged_us: int = NOON_US
+    source: str = "shop"
+    received_us: int = NOON_US
+
+    @property
+    def key(self) -> bytes:
+        return sha256(self.event_id.encode()).digest()[:16]
+
+    @property
+    def body_hash(self) -> bytes:
+        return sha256(self.said.encode()).digest()[:8]
+
+    @property
+    def body(self) -> bytes:
+        return b"{}"
+
+
+@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.integration)])
+def databases_or_none(request: pytest.FixtureRequest) -> Databases | None:
+    return None if request.param == "memory" else request.getfixturevalue("databases")
+
+
+@pytest.fixture
+async def store(databases_or_none: Databases | None) -> AsyncIterator[Store]:
+    if databases_or_none is None:
+        yield MemoryStore()
+        return
+    name = await databases_or_none.create()
+    dsn = SecretStr(databases_or_none.server.dsn_of(name))
+    opened = await Database.open(PostgresSettings(dsn=dsn), lanes=2)
+    yield opened
+    await opened.close()
+    await databases_or_none.drop(name)
+
+
+async def add(store: Store, *events: Stored, at_us: int = NOON_US) -> list[Known]:
+    """Store events that all happened at one moment, in a transaction of their own."""
+    zeros = np.zeros(len(events), dtype=np.int64)
+    ordered = sorted(events, key=lambda event: event.key)
+    async with store.transaction() as transaction:
+        return await transaction.events.add(ordered, Numbers(zeros + 1, zeros + 1, zeros + at_us, zeros, zeros))
+
+
+def span(first: int, next_: int, *, records: int, mark: Mark | None = None) -> Span:
+    return Span(*TOPIC_PART, first, next_, skipped=next_ - first - records, mark=mark)
+
+
+async def test_a_fence_lets_its_owner_pass_once(store: Store) -> None:
+    epoch = (await store.take({TOPIC_PART: 5}, owner="one"))[TOPIC_PART].epoch
+    counts = Outcomes(applied=2, duplicate=1)
+
+    async with store.transaction() as transaction:
+        assert await transaction.progress.fence(span(5, 9, records=3, mark=Mark(7, -3)), epoch=epoch, outcomes=counts)
+    async with store.transaction() as transaction:
+        assert not await transaction.progress.fence(span(5, 9, records=3), epoch=epoch, outcomes=counts)
+        assert not await transaction.progress.fence(span(9, 10, records=1), epoch=epoch - 1, outcomes=counts)
+        assert await transaction.progress.fence(span(9, 11, records=0), epoch=epoch, outcomes=Outcomes())
+
+    (state,) = await store.progress.states()
+    assert (state.next, state.start, state.skipped, state.mark) == (11, 5, 3, Mark(7, -3))
+    assert state.outcomes == counts
+    assert state.account.gap == 0
+
+
+async def test_whoever_takes_a_partition_fences_the_former_owner_out(store: Store) -> None:
+    former = (await store.take({TOPIC_PART: 0}, owner="one"))[TOPIC_PART]
+    present = (await store.take({TOPIC_PART: 0}, owner="other"))[TOPIC_PART]
+
+    async with store.transaction() as transaction:
+        assert not await transaction.progress.fence(span(0, 1, records=1), epoch=former.epoch, outcomes=Outcomes(1))
+        assert await transaction.progress.fence(span(0, 1, records=1), epoch=present.epoch, outcomes=Outcomes(1))
+
+    assert await store.progress.position(TOPIC_PART) == present._replace(next=1)
+
+
+async def test_counts_that_the_fence_assumed_are_corrected(store: Store) -> None:
+    epoch = (await store.take({TOPIC_PART: 0}, owner="one"))[TOPIC_PART].epoch
+
+    async with store.transaction() as transaction:
+        await transaction.progress.fence(span(0, 5, records=5), epoch=epoch, outcomes=Outcomes(applied=5))
+        await transaction.progress.recount(span(0, 5, records=5), duplicate=2, conflict=1)
+
+    (state,) = await store.progress.states()
+    assert state.outcomes == Outcomes(applied=2, duplicate=2, conflict=1)
+
+
+async def test_what_was_lost_is_noted(store: Store) -> None:
+    await store.take({TOPIC_PART: 0}, owner="one")
+
+    await store.progress.note_lost(TOPIC_PART, records=4)
+    await store.progress.note_lost(TOPIC_PART, records=6)
+
+    assert [state.lost for state in await store.progress.states()] == [6]
+
+
+async def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
+    epoch = (await store.take({TOPIC_PART: 0}, owner="one"))[TOPIC_PART].epoch
+
+    async def fail() -> None:
+        async with store.transaction() as transaction:
+            await transaction.progress.fence(span(0, 1, records=1), epoch=epoch, outcomes=Outcomes(1))
+            zeros = np.zeros(1, dtype=np.int64)
+            await transaction.events.add([Stored("e-1")], Numbers(zeros + 1, zeros + 1, zeros + NOON_US, zeros, zeros))
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        await fail()
+
+    assert (await store.progress.position(TOPIC_PART) or (1,))[0] == 0
+    assert await add(store, Stored("e-1")) == []
+
+
+async def test_an_event_is_known_by_source_and_id_whatever_its_time(store: Store) -> None:
+    first = Stored("e-1", said="first")
+    assert await add(store, first, Stored("e-2")) == []
+
+    assert await add(store, first._replace(said="other"), Stored("e-3"), at_us=NOON_US - 5) == [
+        Known(first.key, signed(first.body_hash))
+    ]
+    assert await add(store, Stored("e-3")) == [Known(Stored("e-3").key, signed(Stored("e-3").body_hash))]
+
+
+async def test_after_thirty_days_of_log_time_an_id_may_name_another_event(store: Store) -> None:
+    first, again = Stored("e-1", said="first"), Stored("e-1", said="other", logged_us=NOON_US + 30 * DAY_US)
+    later = again._replace(logged_us=NOON_US + 30 * DAY_US + 1)
+    await add(store, first)
+
+    assert await add(store, again, at_us=NOON_US + 7) == [Known(first.key, signed(first.body_hash))]
+    assert await add(store, later, at_us=NOON_US + 7) == []
+    assert await add(store, later, at_us=NOON_US + 8) == [Known(later.key, signed(later.body_hash))]
+
+
+async def test_the_same_time_too_names_an_event_for_as_long_as_it_is_kept(store: Store) -> None:
+    first, later = Stored("e-1", said="first"), Stored("e-1", said="other", logged_us=NOON_US + 90 * DAY_US)
+    await add(store, first)
+
+    assert await add(store, later) == [Known(first.key, signed(first.body_hash))]
+    # What counts is the first body, also for the next one that comes by its id alone.
+    assert await add(store, later, at_us=NOON_US + 1) == [Known(first.key, signed(first.body_hash))]
+
+
+async def test_identities_and_leaves_are_numbered_once(store: Store) -> None:
+    await store.identities.add(["customer:b", "customer:a"])
+    await store.identities.add(["customer:a"])
+    await store.leaves.add([("t", "web", ""), ("t", "web", "store/1")])
+    await store.leaves.add([("t", "web", "")])
+
+    found = {row.value: row for row in await store.identities.find(["customer:a", "customer:b", "customer:c"])}
+    leaves = await store.leaves.after(0)
+
+    assert found.keys() == {"customer:a", "customer:b"}
+    assert all(row.person == row.number for row in found.values())
+    assert sorted(leaf.triple for leaf in leaves) == [("t", "web", ""), ("t", "web", "store/1")]
+    assert await store.leaves.after(max(leaf.number for leaf in leaves)) == []
+    assert await store.models.use("m1") == await store.models.use("m1") != await store.models.use("m2")
+
+
+async def test_of_equal_links_the_least_is_kept_and_reached_from_both_ends(store: Store) -> None:
+    def link(a: int, b: int, *, seconds: int) -> LinkRow:
+        return LinkRow(a, b, "shop", alias=False, occurred_at=NOON + timedelta(seconds=seconds), event_id="e")
+
+    async with store.transaction() as transaction:
+        await transaction.links.lock()
+        assert await transaction.links.add([link(1, 2, seconds=9), link(2, 3, seconds=0)])
+        assert await transaction.links.add([link(1, 2, seconds=5)])
+        assert not await transaction.links.add([link(1, 2, seconds=7)])
+        assert await transaction.links.add([link(8, 9, seconds=0)])
+
+        around = await transaction.links.around([3])
+
+    assert sorted((one.a, one.b, one.occurred_at) for one in around) == [
+        (1, 2, NOON + timedelta(seconds=5)),
+        (2, 3, NOON),
+    ]
+
+
+async def test_a_person_whose_name_belongs_to_another_is_merged(store: Store) -> None:
+    await store.identities.add(["anonymous:a", "customer:c"])
+    weak, strong = (
+        row.number
+        for row in sorted(await store.identities.find(["anonymous:a", "customer:c"]), key=lambda row: row.value)
+    )
+
+    async with store.transaction() as transaction:
+        await transaction.persons.add([weak, strong])
+        await transaction.identities.move({weak: strong})
+        await transaction.persons.point([weak, strong])
+        locked = await transaction.persons.lock([weak, strong])
+        members = await transaction.identities.of_persons([strong])
+
+    assert {number: row.merged for number, row in locked.items()} == {weak: True, strong: False}
+    assert {row.number for row in members} == {weak, strong}
+
+
+async def test_tallies_add_up_and_are_read_by_person(store: Store) -> None:
+    await store.identities.add(["customer:c"])
+    (row,) = await store.identities.find(["customer:c"])
+    some = fold(owner=_(0, 0), leaf=_(1, 2), hour=_(7, 7), v=_(500_000, -500_000), q=_(1_000_000, 1_000_000))
+    more = fold(owner=_(0), leaf=_(1), hour=_(7), v=_(1_000_000), q=_(1_000_000))
+
+    async with store.transaction() as transaction:
+        await transaction.tallies.add(_(row.number, row.number), some.rows, fresh=np.array([True, True]))
+        await transaction.tallies.add(_(row.number), more.rows, fresh=np.array([False]))
+    async with store.transaction() as transaction:
+        read = await transaction.tallies.of_persons([row.person])
+
+    assert set(read.owner.tolist()) == {row.person}
+    whole = merge([Tallies(np.zeros_like(read.owner), read.rows)])
+    assert whole.rows.tolist() == merge([some, more]).rows.tolist()
+
+
+async def test_a_written_score_carries_its_version_and_hour(store: Store) -> None:
+    await store.identities.add(["customer:c"])
+    (row,) = await store.identities.find(["customer:c"])
+    model = await store.models.use("m1")
+    reading = Reading(np.array([61.0]), np.array([0.5]), np.array([9.0]))
+
+    async with store.transaction() as transaction:
+        await transaction.persons.add([row.person])
+        version = await transaction.scores.next_version()
+        scored = Scored([row.person], [reading] * (1 + len(WINDOWS)), version, model, 99)
+        await transaction.scores.write(scored)
+    async with store.transaction() as transaction:
+        locked = await transaction.persons.lock([row.person])
+        later = await transaction.scores.next_version()
+
+    assert (locked[row.person].version, locked[row.person].as_of) == (version, 99)
+    assert later > version
+
+
+async def test_a_dead_letter_is_kept_once_whatever_it_holds(store: Store) -> None:
+    letter = DeadLetter(
+        "odd", "a\0b \ud800", None, "e\0", 3, b"\x00", b"\xff", [("h", None), ("nul", b"\\u0000"), ("raw", b"\0\xff")]
+    )
+
+    for _again in range(2):
+        async with store.transaction() as transaction:
+            await transaction.dead_letters.add(TOPIC_PART, [letter], origin="aggregator")
+
+
+async def test_every_transaction_tells_the_same_generation(store: Store) -> None:
+    async with store.transaction() as one:
+        first = one.generation
+    async with store.transaction() as other:
+        assert other.generation == first != ""
+
+
+def _(*numbers: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    return np.array(numbers, dtype=np.int64)

@@ -1,0 +1,28 @@
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+
+def recipe(*arguments: str) -> str:
+    """What make would run."""
+    done = subprocess.run(["make", "-n", *arguments], cwd=ROOT, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "command"),
+    [
+        (("up",), ".venv/bin/tactus up"),
+        (("up", "DATA=a b", "WORKERS=2"), '.venv/bin/tactus up --data "a b" --workers "2"'),
+        (("demo", "SECONDS=20", "KEEP=1"), '.venv/bin/tactus demo --seconds "20" --keep'),
+        (("demo", "PICTURE=docs/a b.svg"), '.venv/bin/tactus demo --picture "docs/a b.svg"'),
+        (("bench-worker", "JSON=a b"), '.venv-bench/bin/python -m bench.worker --json "a b"'),
+    ],
+)
+def test_arguments_of_make_reach_the_command_whole(arguments: tuple[str, ...], command: str) -> None:
+    assert " ".join(recipe(*arguments).split()) == command

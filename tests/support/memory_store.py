@@ -1,0 +1,290 @@
+"""A worker's database in memory, which keeps the rules of the real one: one contract suite runs on both."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from schemas.topics import Partition
+from services.core.tallies import BEST, LEAF, WIDTH, WORST, N, Tallies
+from services.state.dead_letters import DeadLetter
+from services.state.events import Known, Numbers, Storable, signed
+from services.state.housekeeping import Chores
+from services.state.identities import IdentityRow
+from services.state.leaves import LeafRow, Triple
+from services.state.links import LinkRow
+from services.state.persons import Locked
+from services.state.progress import Mark, Outcomes, PartitionState, Position, Span
+from services.state.scores import Scored
+
+DAYS_US = 30 * 24 * 3_600_000_000
+
+
+@dataclass
+class Row:
+    """One partition's progress."""
+
+    next: int
+    start: int
+    epoch: int = 0
+    lost: int = 0
+    skipped: int = 0
+    mark: Mark | None = None
+    outcomes: Outcomes = field(default_factory=Outcomes)
+
+
+@dataclass
+class State:
+    """Everything that a transaction may change."""
+
+    progress: dict[Partition, Row] = field(default_factory=dict)
+    seen: dict[bytes, tuple[int, int]] = field(default_factory=dict)
+    events: dict[tuple[int, bytes], int] = field(default_factory=dict)
+    links: dict[tuple[int, int, str, bool], LinkRow] = field(default_factory=dict)
+    person_of: dict[int, int] = field(default_factory=dict)
+    persons: dict[int, list[int | None]] = field(default_factory=dict)
+    tallies: dict[tuple[int, int, int], NDArray[np.int64]] = field(default_factory=dict)
+    scores: dict[int, tuple[float, int]] = field(default_factory=dict)
+    letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict)
+
+
+class MemoryStore:
+    """The store, its transactions and its tables in one; a transaction works on a copy that the commit puts in place."""
+
+    def __init__(self) -> None:
+        self.state = State()
+        self.generation = "first"
+        self._names: dict[str, int] = {}
+        self._leaves: dict[Triple, int] = {}
+        self._models: dict[str, int] = {}
+        self._version = 0
+        self._one_at_a_time = asyncio.Lock()
+        self.identities = _Identities(self)
+        self.leaves = _Leaves(self)
+        self.models = _Models(self)
+        self.progress = _Progress(self)
+        self.events = _Events(self)
+        self.links = _Links(self)
+        self.persons = _Persons(self)
+        self.tallies = _Tallies(self)
+        self.scores = _Scores(self)
+        self.dead_letters = _DeadLetters(self)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[MemoryStore]:
+        async with self._one_at_a_time:
+            before = copy.deepcopy(self.state)
+            try:
+                yield self
+            except BaseException:
+                self.state = before
+                raise
+
+    async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:
+        del owner
+        for partition, start in partitions.items():
+            self.state.progress.setdefault(partition, Row(start, start)).epoch += 1
+        rows = {partition: self.state.progress[partition] for partition in partitions}
+        return {partition: Position(row.next, row.epoch, row.mark) for partition, row in rows.items()}
+
+    async def keep_house(self) -> Chores:
+        return Chores([], 0, 0)
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def number(self, value: str) -> int:
+        """The number of an identity, given when it has none."""
+        number = self._names.setdefault(value, len(self._names) + 1)
+        self.state.person_of.setdefault(number, number)
+        return number
+
+    def rows(self, numbers: Iterable[int]) -> list[IdentityRow]:
+        wanted = set(numbers)
+        return [
+            IdentityRow(number, value, self.state.person_of[number])
+            for value, number in self._names.items()
+            if number in wanted
+        ]
+
+
+class _Table:
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    @property
+    def _state(self) -> State:
+        return self._store.state
+
+
+class _Identities(_Table):
+    async def find(self, values: Sequence[str]) -> list[IdentityRow]:
+        return self._store.rows(self._store._names[value] for value in values if value in self._store._names)
+
+    async def add(self, values: Iterable[str]) -> None:
+        for value in sorted(values):
+            self._store.number(value)
+
+    async def numbered(self, numbers: Iterable[int]) -> list[IdentityRow]:
+        return self._store.rows(numbers)
+
+    async def of_persons(self, persons: Iterable[int]) -> list[IdentityRow]:
+        wanted = set(persons)
+        return self._store.rows(number for number, person in self._state.person_of.items() if person in wanted)
+
+    async def move(self, persons: Mapping[int, int]) -> None:
+        self._state.person_of.update(persons)
+
+
+class _Leaves(_Table):
+    async def add(self, leaves: Iterable[Triple]) -> None:
+        for leaf in sorted(leaves):
+            self._store._leaves.setdefault(leaf, len(self._store._leaves) + 1)
+
+    async def after(self, number: int) -> list[LeafRow]:
+        return [LeafRow(known, *leaf) for leaf, known in self._store._leaves.items() if known > number]
+
+
+class _Models(_Table):
+    async def use(self, version: str) -> int:
+        return self._store._models.setdefault(version, len(self._store._models) + 1)
+
+
+class _Progress(_Table):
+    async def fence(self, span: Span, *, epoch: int, outcomes: Outcomes) -> bool:
+        row = self._state.progress.get((span.topic, span.part))
+        if row is None or (row.next, row.epoch) != (span.first, epoch):
+            return False
+        row.next, row.skipped, row.mark = span.next, row.skipped + span.skipped, span.mark or row.mark
+        row.outcomes = Outcomes(*map(sum, zip(row.outcomes, outcomes, strict=True)))
+        return True
+
+    async def recount(self, span: Span, *, duplicate: int, conflict: int) -> None:
+        row = self._state.progress[span.topic, span.part]
+        told = row.outcomes
+        row.outcomes = told._replace(
+            applied=told.applied - duplicate - conflict,
+            duplicate=told.duplicate + duplicate,
+            conflict=told.conflict + conflict,
+        )
+
+    async def position(self, partition: Partition) -> Position | None:
+        row = self._state.progress.get(partition)
+        return None if row is None else Position(row.next, row.epoch, row.mark)
+
+    async def note_lost(self, partition: Partition, *, records: int) -> None:
+        self._state.progress[partition].lost = records
+
+    async def states(self) -> list[PartitionState]:
+        return [
+            PartitionState(*partition, row.next, row.start, row.lost, 0, row.skipped, row.mark, row.outcomes, 0.0)
+            for partition, row in sorted(self._state.progress.items())
+        ]
+
+
+class _Events(_Table):
+    async def add(self, events: Sequence[Storable], numbers: Numbers) -> list[Known]:
+        known = []
+        for event, occurred_us in zip(events, numbers.occurred_us.tolist(), strict=True):
+            seen = self._state.seen.get(event.key)
+            if seen and seen[1] >= event.logged_us - DAYS_US:
+                known.append(Known(event.key, seen[0]))
+                continue
+            stored = self._state.events.get((occurred_us, event.key))
+            if stored is not None:
+                known.append(Known(event.key, stored))
+            else:
+                self._state.events[occurred_us, event.key] = signed(event.body_hash)
+            counts = signed(event.body_hash) if stored is None else stored
+            self._state.seen[event.key] = (counts, event.logged_us)
+        return known
+
+
+class _Links(_Table):
+    async def lock(self) -> None:
+        """One transaction at a time runs here anyway."""
+
+    async def add(self, links: Sequence[LinkRow]) -> bool:
+        changed = False
+        for link in links:
+            key = (link.a, link.b, link.source, link.alias)
+            known = self._state.links.get(key)
+            if known is None or (link.occurred_at, link.event_id) < (known.occurred_at, known.event_id):
+                self._state.links[key] = link
+                changed = True
+        return changed
+
+    async def around(self, identities: Iterable[int]) -> list[LinkRow]:
+        reach = set(identities)
+        while (
+            more := {end for link in self._state.links.values() if {link.a, link.b} & reach for end in link[:2]} - reach
+        ):
+            reach |= more
+        return [link for link in self._state.links.values() if link.a in reach]
+
+
+class _Persons(_Table):
+    async def add(self, persons: Iterable[int]) -> None:
+        for person in persons:
+            self._state.persons.setdefault(person, [0, None, 0])
+
+    async def lock(self, persons: Iterable[int]) -> dict[int, Locked]:
+        rows = {person: self._state.persons[person] for person in sorted(persons) if person in self._state.persons}
+        return {person: Locked(row[0] or 0, row[1] is not None, row[2] or 0) for person, row in rows.items()}
+
+    async def point(self, persons: Iterable[int]) -> None:
+        for person in persons:
+            into = self._state.person_of[person]
+            self._state.persons[person][1] = None if into == person else into
+
+
+class _Tallies(_Table):
+    async def add(self, identity: NDArray[np.int64], rows: NDArray[np.int64], *, fresh: NDArray[np.bool_]) -> None:
+        for number, row, is_fresh in zip(identity.tolist(), rows, fresh.tolist(), strict=True):
+            key = (number, int(row[LEAF]), int(row[LEAF + 1]))
+            known = self._state.tallies.get(key)
+            if is_fresh and known is not None:
+                raise AssertionError(f"{key} was said to be fresh")
+            self._state.tallies[key] = row.copy() if known is None else _merged(known, row)
+
+    async def of_persons(self, persons: Sequence[int]) -> Tallies:
+        wanted = set(persons)
+        found = [
+            (self._state.person_of[number], row)
+            for (number, _, _), row in self._state.tallies.items()
+            if self._state.person_of[number] in wanted
+        ]
+        owners = np.array([owner for owner, _ in found], dtype=np.int64)
+        return Tallies(owners, np.array([row for _, row in found], dtype=np.int64).reshape(-1, WIDTH))
+
+
+class _Scores(_Table):
+    async def next_version(self) -> int:
+        self._store._version += 1
+        return self._store._version
+
+    async def write(self, scored: Scored) -> None:
+        for place, person in enumerate(scored.persons):
+            self._state.persons[person][0] = scored.version
+            self._state.persons[person][2] = scored.at_hour
+            self._state.scores[person] = (float(scored.readings[0].score[place]), scored.version)
+
+
+class _DeadLetters(_Table):
+    async def add(self, partition: Partition, letters: Sequence[DeadLetter], *, origin: str) -> None:
+        del origin
+        for letter in letters:
+            self._state.letters.setdefault((*partition, letter.offset), letter)
+
+
+def _merged(known: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.int64]:
+    merged = known.copy()
+    merged[N:BEST] += row[N:BEST]
+    merged[BEST : WORST + 1] = np.maximum(known[BEST : WORST + 1], row[BEST : WORST + 1])
+    return merged

@@ -1,0 +1,157 @@
+"""What a person reads of a score: rounded, in their language, and with reasons that add up to it."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+
+from schemas.readapi import Change, CustomerAnswer, LatestEvent, ReceiptAnswer, ReceiptLeaf
+from schemas.score import Cell, Windows
+from services.commands.explain_words import WORDS
+from services.commands.explanation import FULL, SHORT, Detail, Explained, Explanation, add_up
+from services.core.scoring import BANDS
+from services.infra.catalogue.reading import LANGUAGES
+
+AT = "2026-03-01T12:00:00Z"
+CELL = Cell(score=50.0, confidence=0.0)
+STAGES = {"support": Cell(score=21.04, confidence=0.6), "awareness": Cell(score=71.26, confidence=0.04)}
+EN = Explanation.in_language("en", override=None, detail=FULL)
+
+
+def explained(points: list[float], *, customer: str = "customer:c1", events: int = 1) -> Explained:
+    total = 50 + sum(points)
+    leaves = [
+        ReceiptLeaf(
+            touchpoint="delivery.delivered",
+            channel="delivery",
+            place=f"carrier/{n}",
+            points=each,
+            events=events,
+            latest=[
+                LatestEvent(source="shop/orders", id=f"event-{n}-{k}", occurred_at=AT, valence=-1.0, stake=1.0)
+                for k in range(min(events, 10))
+            ],
+        )
+        for n, each in enumerate(points)
+    ]
+    score = CustomerAnswer(
+        customer=customer,
+        identities=[customer, "device:d1"],
+        score=total,
+        confidence=0.5,
+        se=12.5,
+        band="fair",
+        change=Change(points=-3.25, significant=True),
+        dimensions={"stage": STAGES, "channel": {}},
+        windows=Windows(hours_24=CELL, days_7=CELL, days_30=CELL, days_90=CELL),
+        alerts=[],
+        model_version="m1",
+        version=7,
+        at=AT,
+    )
+    receipt = ReceiptAnswer(
+        customer=customer, score=total, prior=50.0, leaves=leaves, model_version="m1", version=7, at=AT
+    )
+    return Explained(score, receipt)
+
+
+def printed(what: Explained, *, width: int = 80, language: str = "en", detail: Detail = FULL) -> list[str]:
+    stream = io.StringIO()
+    explanation = Explanation.in_language(language, override=None, detail=detail)
+    explanation.show(Console(file=stream, width=width, highlight=False, markup=False, emoji=False), what)
+    return stream.getvalue().splitlines()
+
+
+@given(st.lists(st.floats(-10, 10), min_size=1, max_size=FULL.leaves + 1))
+def test_rounded_points_add_up_to_the_rounded_score(points: list[float]) -> None:
+    total = 50 + sum(points)
+
+    tenths = add_up(points, start=50, total=total)
+
+    assert (500 + sum(tenths)) / 10 == pytest.approx(float(f"{total:.1f}"), abs=1e-9)
+    assert all(abs(each - 10 * exact) <= 1.01 for each, exact in zip(tenths, points, strict=True))
+
+
+def test_the_sum_is_written_out() -> None:
+    assert EN.sum_line(50, [13, -137, 0, 5], 38.12) == "50.0 + 1.3 − 13.7 + 0.5 = 38.1"
+    assert [EN.signed(each) for each in (1.05, -2, 0.01, -0.04, 0)] == ["+1.1", "−2.0", "0.0", "0.0", "0.0"]
+
+
+def test_an_explanation_names_score_windows_stages_reasons_and_the_events_behind() -> None:
+    lines = printed(explained([-12.5, 4.25], events=5))
+
+    text = "\n".join(lines)
+    assert "Score 41.8 fair, give or take 12, confidence 50 %" in text
+    assert "Change in 7 days −3.2, significant" in text
+    assert "also device:d1" in text
+    assert "last 24 hours   50.0  confidence 0 %" in text
+    assert "−12.5" in text
+    assert "2026-03-01 12:00 UTC  shop/orders event-0-0" in text
+    assert f"and {5 - FULL.events} more" in text
+    assert lines[-1] == "50.0 − 12.5 + 4.3 = 41.8"
+
+
+def test_the_stages_stand_in_the_order_of_the_journey_with_their_bands() -> None:
+    lines = [line.split() for line in printed(explained([-1.0]))]
+
+    start = next(number for number, line in enumerate(lines) if line[:2] == ["By", "stage"])
+    assert lines[start + 1 : start + 3] == [
+        ["Awareness", "71.3", "unknown", "4", "%"],
+        ["Support", "21.0", "critical", "60", "%"],
+    ]
+
+
+def test_an_explanation_in_polish_has_polish_words_and_commas() -> None:
+    text = "\n".join(printed(explained([-12.5, 4.25] + [1.0] * FULL.leaves, events=5), language="pl"))
+
+    assert "Wynik 53,8 przeciętny, plus minus 12, pewność 50 %" in text
+    assert "Zmiana w ciągu 7 dni −3,2, istotna" in text
+    assert "Obsługa posprzedażowa" in text
+    assert "krytyczny" in text
+    assert "Doręczenie przesyłki" in text
+    assert "i 2 więcej" in text
+    assert "pozostałe powody (2)" in text
+    assert "50,0 − 12,5 + 4,3" in text
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_language_of_the_labels_has_words_and_a_word_for_every_band(language: str) -> None:
+    words = WORDS[language]
+
+    assert set(words.bands) == set(BANDS)
+    assert len(set(words.bands.values())) == len(BANDS)
+    assert list(words.windows) == ["24h", "7d", "30d", "90d"]
+
+
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_nothing_is_wider_than_the_screen(width: int) -> None:
+    lines = printed(explained([-1.0] * 20, customer=f"customer:{'a' * 250}"), width=width)
+
+    assert max(map(len, lines)) <= width
+
+
+def test_reasons_beyond_a_screenful_are_one_line() -> None:
+    lines = printed(explained([-1.0] * (FULL.leaves + 8)))
+
+    assert any("8 other reasons" in line and "−8.0" in line for line in lines)
+    assert " ".join(" ".join(lines).split()).endswith("− 8.0 = 30.0")
+
+
+def test_a_short_explanation_has_fewer_reasons_and_no_events() -> None:
+    lines = printed(explained([-1.0] * 8, events=5), detail=SHORT)
+
+    assert any("3 other reasons" in line and "−3.0" in line for line in lines)
+    assert not any("event-" in line or "more" in line for line in lines)
+    assert lines[-1].endswith("− 3.0 = 42.0")
+
+
+def test_a_customer_of_whom_nothing_is_seen_is_said_so() -> None:
+    assert "Nothing was seen" in printed(explained([]))[-1]
+
+
+def test_ids_are_printed_as_they_are() -> None:
+    assert "customer:[red]:smile:[/red]" in printed(explained([1.0], customer="customer:[red]:smile:[/red]"))
