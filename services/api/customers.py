@@ -21,12 +21,12 @@ from services.infra.http.answer import Answer
 from services.infra.http.keys import bearer_key
 from services.infra.http.problems import Refused, refusal
 from services.infra.logs import get_logger
-from services.infra.sources import Sources
+from services.infra.sources import Scope, Sources
 from services.state.database import ReadDatabase, Snapshot
 from services.state.events import Place
 from services.state.persons import Person
 
-SCOPE: Final = "scores:read"
+SCOPE: Final[Scope] = "scores:read"
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 """Of every answer about a person: no proxy may keep it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
@@ -13,6 +13,7 @@ import structlog
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
 from services.infra.errors import ConfigurationError
+from services.infra.source_faults import MAKE_A_KEY, Fault, fault_of, last_line_with, said, toml_fault, trivial_digests
 
 log = structlog.get_logger(__name__)
 
@@ -31,6 +32,7 @@ OPAQUE: Final = "null"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#*]+)$")]
+Scope = Literal["scores:read"]
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._*-]{1,96}$")]
 
 
@@ -67,7 +69,7 @@ class Source(_Row):
 class Reader(_Row):
     """One reader of scores."""
 
-    scopes: tuple[str, ...] = ("scores:read",)
+    scopes: tuple[Scope, ...] = ("scores:read",)
 
 
 class _File(BaseModel):
@@ -84,8 +86,11 @@ class Sources:
     """The valid keys; a key that is unknown, revoked or malformed is None, and no caller learns which."""
 
     def __init__(self, *, sources: Iterable[Source] = (), readers: Iterable[Reader] = ()) -> None:
-        self._sources = _by_digest(sources)
-        self._readers = _by_digest(readers)
+        sources, readers = list(sources), list(readers)
+        # A key that is withdrawn in one row is withdrawn in all.
+        revoked = {known for row in (*sources, *readers) for known in row.revoked_sha256}
+        self._sources = _by_digest(sources, revoked)
+        self._readers = _by_digest(readers, revoked)
         self._browsers = [source for source in self._sources.values() if source.kind == "browser"]
 
     def source(self, key: str) -> Source | None:
@@ -111,44 +116,63 @@ def digest(key: str) -> str:
     return hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def _by_digest(rows: Iterable[RowT]) -> Mapping[str, RowT]:
-    return {known: row for row in rows for known in row.keys_sha256 if known not in row.revoked_sha256}
+def _by_digest(rows: Iterable[RowT], revoked: Collection[str]) -> Mapping[str, RowT]:
+    return {known: row for row in rows for known in row.keys_sha256 if known not in revoked}
 
 
 def load_sources(path: Path) -> Sources:
-    """Read the file; raises ConfigurationError, with the fix, when it cannot be used."""
+    """Read the file; raises ConfigurationError, with the line and the fix, when it cannot be used."""
+    text = _text_of(path)
+    try:
+        parsed = _File.model_validate(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}, {toml_fault(error, text)}") from error
+    except ValidationError as error:
+        raise ConfigurationError(f"{path}, {said(fault_of(error), text)}") from error
+    _refuse_equal_names(path, text, "source", parsed.source)
+    _refuse_equal_names(path, text, "reader", parsed.reader)
+    _refuse_equal_and_trivial_keys(path, text, [*parsed.source, *parsed.reader])
+    return Sources(sources=parsed.source, readers=parsed.reader)
+
+
+def _text_of(path: Path) -> str:
     try:
         if path.stat().st_size > FILE_BYTES_MAX:
             raise ConfigurationError(
                 f"{path} is larger than {FILE_BYTES_MAX} bytes: point TACTUS_SOURCES at the sources file"
             )
-        parsed = _File.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return path.read_text(encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(
             f"{path} cannot be read ({error.strerror}): point TACTUS_SOURCES at the sources file"
         ) from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path} is not TOML: {error}") from error
-    except ValidationError as error:
-        raise ConfigurationError(f"{path}: {_first_fault(error)}") from error
-    _refuse_doubles(path, parsed)
-    return Sources(sources=parsed.source, readers=parsed.reader)
+    except UnicodeDecodeError as error:
+        raise ConfigurationError(f"{path} is not TOML, which is UTF-8: {error}: write the file in UTF-8") from error
 
 
-def _first_fault(error: ValidationError) -> str:
-    fault = error.errors(include_input=False, include_url=False)[0]
-    where = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in fault["loc"])
-    return f"{where.lstrip('.')}: {fault['msg']}"
+def _refuse_equal_names(path: Path, text: str, table: str, rows: Sequence[_Row]) -> None:
+    seen: set[str] = set()
+    for position, row in enumerate(rows):
+        if row.name in seen:
+            fault = Fault((table, position, "name"), "is the name of another one: give each its own")
+            raise ConfigurationError(f"{path}, {said(fault, text)}")
+        seen.add(row.name)
 
 
-def _refuse_doubles(path: Path, parsed: _File) -> None:
-    for table, rows in (("source", parsed.source), ("reader", parsed.reader)):
-        names = [row.name for row in rows]
-        digests = [known for row in rows for known in row.keys_sha256]
-        if len(set(names)) < len(names):
-            raise ConfigurationError(f"{path}: two [[{table}]] have one name; give each its own")
-        if len(set(digests)) < len(digests):
-            raise ConfigurationError(f"{path}: one key stands in two places of [[{table}]]; keep it in one")
+def _refuse_equal_and_trivial_keys(path: Path, text: str, rows: Sequence[_Row]) -> None:
+    revoked = {known for row in rows for known in row.revoked_sha256}
+    seen: set[str] = set()
+    for known in (known for row in rows for known in row.keys_sha256):
+        if known in seen:
+            raise ConfigurationError(
+                f"{path}, {last_line_with(known, text)}: one key stands in two places of the file: keep it in one"
+            )
+        if known in trivial_digests() and known not in revoked:
+            raise ConfigurationError(
+                f"{path}, {last_line_with(known, text)}: this is the digest of an example key, which anybody can "
+                f"guess: {MAKE_A_KEY}"
+            )
+        seen.add(known)
 
 
 class SourcesFile:

@@ -70,7 +70,7 @@ def example_sources() -> Sources:
     return Sources(
         readers=[
             Reader(name="crm", keys_sha256=(may,)),
-            Reader(name="till", keys_sha256=(may_not,), scopes=("nothing",)),
+            Reader(name="till", keys_sha256=(may_not,), scopes=()),
         ]
     )
 

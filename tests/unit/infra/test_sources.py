@@ -64,20 +64,30 @@ def test_the_backfill_right_is_given_only_by_name(path: Path) -> None:
     assert (archive.backfill, shop.backfill) == (True, False)
 
 
-ROW = f'[[source]]\nname = "shop"\nkind = "server"\nkeys_sha256 = ["{digest("k")}"]\n'
+KEY, OTHER = digest("a key of the tests"), digest("another key of the tests")
+ROW = f'[[source]]\nname = "shop"\nkind = "server"\nkeys_sha256 = ["{KEY}"]\n'
+READER = f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{KEY}"]\n'
 
 
 @pytest.mark.parametrize(
     ("text", "named"),
     [
-        ("[[source", "not TOML"),
-        (ROW.replace("server", "robot"), "source[0].kind"),
-        (ROW.replace(digest("k"), "plain-key"), "source[0].keys_sha256[0]"),
-        (ROW.replace("shop", "Shop/1"), "source[0].name"),
-        (ROW + "colour = 1\n", "source[0].colour"),
-        (ROW + ROW.replace(digest("k"), digest("l")), "one name"),
-        (ROW + ROW.replace("shop", "site"), "two places"),
-        (ROW.replace("kind", "kine"), "source[0].kind"),
+        ("[[source", "line 1: this is not TOML"),
+        ("# ours\nname = shop\n", "line 2: this is not TOML"),
+        (ROW.replace("server", "robot"), 'line 3: source[0].kind is wrong: write "server", "till" or "browser"'),
+        (ROW.replace(KEY, "plain-key"), "line 4: source[0].keys_sha256[0] is wrong: write a list of digests"),
+        (ROW.replace(f'["{KEY}"]', f'"{KEY}"'), "line 4: source[0].keys_sha256 is wrong: write a list of digests"),
+        (ROW.replace("shop", "Shop/1"), "line 2: source[0].name is wrong: write a name of a-z"),
+        (ROW + "colour = 1\n", "line 5: source[0].colour is not known: take it out"),
+        ("# ours\n" + ROW + ROW.replace(KEY, OTHER), "line 7: source[1].name is the name of another one"),
+        (ROW + ROW.replace("shop", "site"), "line 8: one key stands in two places"),
+        (ROW + READER, "line 7: one key stands in two places"),
+        (ROW.replace("kind", "kine"), "line 1: source[0].kind is missing: write"),
+        (ROW + 'origins = ["shop.example"]\n', "line 5: source[0].origins[0] is wrong: write a list of origins"),
+        (ROW + "\n[[reader]]\nname = 'crm'\n", "line 6: reader[0].keys_sha256 is missing: write a list of digests"),
+        (READER + 'scopes = ["score:read"]\n', "line 4: reader[0].scopes[0] is wrong: write a list of scopes"),
+        ("\n[[sources]]\nname = 'shop'\n", "line 2: sources is not known"),
+        (f'source = [{{name = "a", kind = "x", keys_sha256 = ["{KEY}"]}}]', "source[0].kind is wrong: write"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_by_the_place_of_the_fault(tmp_path: Path, text: str, named: str) -> None:
@@ -90,6 +100,30 @@ def test_a_file_that_cannot_be_used_is_refused_by_the_place_of_the_fault(tmp_pat
     assert str(file) in str(refusal.value)
     assert named in str(refusal.value)
     assert "plain-key" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("key", ["1", "2", "3", "key", "secret", "password", "test", "0000", "9999", "", "x"])
+@pytest.mark.parametrize("row", [ROW, READER], ids=["source", "reader"])
+def test_a_key_that_anybody_can_guess_is_refused_with_how_to_make_one(tmp_path: Path, row: str, key: str) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(row.replace(KEY, digest(key)))
+
+    with pytest.raises(ConfigurationError, match=r"line \d: this is the digest of an example key.*openssl rand"):
+        load_sources(file)
+
+
+def test_a_guessable_key_that_is_revoked_may_stay(tmp_path: Path) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(ROW.replace(KEY, digest("1")) + f'revoked_sha256 = ["{digest("1")}"]\n')
+
+    assert load_sources(file).source("1") is None
+
+
+def test_a_key_that_is_revoked_in_one_row_is_nobodys(tmp_path: Path) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(ROW + READER.replace(KEY, OTHER) + f'revoked_sha256 = ["{KEY}"]\n')
+
+    assert load_sources(file).source("a key of the tests") is None
 
 
 def test_a_missing_file_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
