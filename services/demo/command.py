@@ -36,7 +36,7 @@ from services.demo.shop import Phase, open_shop
 from services.embedded.stack import LocalStack
 from services.infra.catalogue.reading import labels
 from services.infra.clock import SystemClock
-from services.infra.errors import ConfigurationError, TactusError, UnavailableError
+from services.infra.errors import ConfigurationError, TactusError
 from services.infra.settings import read_settings
 
 SEED: Final = 2026
@@ -82,9 +82,9 @@ def run(options: Options) -> int:
     ending = Ending()
     try:
         # The directory outlives the loop, which ends only when threads that still write into it have ended.
-        with _data(keep=options.keep) as data:
+        with _data(keep=options.keep, console=console) as data:
             code = asyncio.run(_demo(options, data, console, ending))
-            _tell_end(options, ending, data=data, console=console)
+            _tell_end(options, ending, console=console)
     except KeyboardInterrupt:
         code = INTERRUPTED
     except (TactusError, ExceptionGroup) as error:
@@ -100,8 +100,8 @@ def run(options: Options) -> int:
     return code
 
 
-def _tell_end(options: Options, ending: Ending, *, data: Path, console: Console) -> None:
-    """Show one explanation, where the data is, and draw the picture that was asked for."""
+def _tell_end(options: Options, ending: Ending, *, console: Console) -> None:
+    """Show one explanation, and draw the picture that was asked for."""
     explanation = Explanation.in_language("en", override=read_settings().catalogue, detail=SHORT)
     if ending.explained is not None:
         console.print("\nWhy one of their scores is what it is:\n", highlight=False)
@@ -109,9 +109,6 @@ def _tell_end(options: Options, ending: Ending, *, data: Path, console: Console)
         shown.width = max(shown.width, WIDTH_MIN)
         explanation.show(shown, ending.explained)
         console.print()
-    goes_on = f"{called()} up --data {shlex.quote(str(data))}"
-    kept = f"Kept in {data}. It goes on with\n  {goes_on}" if options.keep else "The data is removed; --keep keeps it."
-    console.print(kept, markup=False, highlight=False)
     if options.picture is None:
         return
     picture = Picture("make demo")
@@ -212,10 +209,10 @@ async def _show(
 
 
 async def _explained(api: Endpoint, customer: str) -> Explained | None:
-    """The customer's explanation; None while the API is away, which is no reason to fail at the end."""
+    """The customer's explanation; None when there is none to be had, which is no reason to fail at the end."""
     try:
         return await asyncio.to_thread(ask, api, customer, at=None)
-    except UnavailableError:
+    except TactusError:
         return None
 
 
@@ -241,12 +238,14 @@ async def _page(connection: Connection, *, browser: bool) -> str:
 
 
 @contextmanager
-def _data(*, keep: bool) -> Iterator[Path]:
-    """A data directory of this run's own, gone afterwards unless it is to be kept."""
+def _data(*, keep: bool, console: Console) -> Iterator[Path]:
+    """A data directory of this run's own, gone afterwards unless it is to be kept; says which, however the run ends."""
     data = Path(tempfile.mkdtemp(prefix="tactus-demo-"))
     try:
         yield data
     finally:
+        kept = f"The data is kept in {data}. It goes on with\n  {called()} up --data {shlex.quote(str(data))}"
+        console.print(kept if keep else "The data is removed; --keep keeps it.", markup=False, highlight=False)
         if not keep:
             shutil.rmtree(data, ignore_errors=True)
 

@@ -182,7 +182,7 @@ def test_a_demo_can_be_asked_while_it_runs_and_its_data_and_its_picture_stay_whe
         demo.kill()
 
     said = demo.said()
-    [kept] = re.findall(r"Kept in (\S+)\. It goes on with", said)
+    [kept] = re.findall(r"The data is kept in (\S+)\. It goes on with", said)
     assert code == 0, said
     assert re.search(r"^Score [\d.]+ [a-z]+, give or take", asked, re.MULTILINE)
     assert re.search(r"^50\.0( [+−] [\d.]+)+ = [\d.]+$", said, re.MULTILINE)
