@@ -17,7 +17,7 @@ import httpx
 from services.client.addresses import reached_at
 from services.client.connection import Connection
 from services.client.keys import SOURCES
-from services.infra.errors import ConfigurationError, UnavailableError
+from services.infra.errors import ConfigurationError, TactusError
 from services.infra.kafka import check_topics, log_ends
 from services.infra.settings import KafkaSettings, Settings
 from services.infra.sources import load_sources
@@ -67,9 +67,8 @@ class Stack:
             for name, urls in connection.metrics.items()
             for url in urls
         ]
-        own = settings.kafka.model_dump(exclude={"bootstrap"})
         return cls(
-            kafka=KafkaSettings(bootstrap=connection.kafka, **own),
+            kafka=settings.kafka.embedded_at(connection.kafka),
             postgres=connection.postgres,
             doors=(("ingest", connection.ingest), ("API", connection.api), *metrics),
             sources=settings.sources or connection.data / SOURCES,
@@ -118,10 +117,10 @@ async def _door(http: httpx.AsyncClient, name: str, url: str, logs: str) -> Find
 async def log(stack: Stack) -> list[Finding]:
     """Ask the brokers for their topics."""
     try:
-        await log_ends(stack.kafka.bootstrap, ())
-    except UnavailableError:
-        fix = f"start it (`tactus up`), or correct TACTUS_KAFKA__BOOTSTRAP; logs: {stack.logs}"
-        return [Finding(Level.ERROR, "Kafka", f"{stack.kafka.bootstrap} does not answer", fix)]
+        await log_ends(stack.kafka, ())
+    except TactusError as error:
+        cause, _, fix = str(error).partition("; ")
+        return [Finding(Level.ERROR, "Kafka", cause, f"{fix}; logs: {stack.logs}")]
     return [Finding(Level.OK, "Kafka", f"{stack.kafka.bootstrap} answers")]
 
 

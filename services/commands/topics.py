@@ -37,14 +37,14 @@ def _settings(data: Path | None) -> Settings:
     connection = find_connection(data)
     return settings.model_copy(
         update={
-            "kafka": settings.kafka.model_copy(update={"bootstrap": connection.kafka}),
+            "kafka": settings.kafka.embedded_at(connection.kafka),
             "postgres": settings.postgres.model_copy(update={"dsn": SecretStr(connection.postgres)}),
         }
     )
 
 
 async def _accept(partition: tuple[str, int], *, settings: Settings) -> tuple[bool, int]:
-    ends = await log_ends(settings.kafka.bootstrap, [partition[0]])
+    ends = await log_ends(settings.kafka, [partition[0]])
     if partition not in ends:
         raise ConfigurationError(f"the log has no partition {partition[0]}/{partition[1]}")
     earliest, end = ends[partition]

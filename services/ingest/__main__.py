@@ -16,7 +16,7 @@ from services.infra.kafka import LogProducer, LogWatch
 from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http
 from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.pseudonyms import hash_key
-from services.infra.settings import Settings
+from services.infra.settings import KafkaSettings, Settings
 from services.infra.sources import SourcesFile
 from services.ingest.app import build_app
 from services.ingest.cors import with_cors
@@ -81,7 +81,7 @@ async def serve(settings: Settings) -> None:
     listener = bind(host=settings.ingest.host, port=settings.ingest.port, backlog=LIMITS.backlog)
     operations = await serve_operations(host=settings.ingest.host, port=settings.ingest.metrics_port, ready=unready)
     producer.open()
-    lag = asyncio.create_task(_lag(settings.kafka.bootstrap), name="lag")
+    lag = asyncio.create_task(_lag(settings.kafka), name="lag")
     _spare_the_collector()
     host, port = listener.getsockname()[:2]
     log.info("ingest_listening", host=host, port=port)
@@ -102,8 +102,8 @@ def _spare_the_collector() -> None:
     gc.set_threshold(YOUNG_OBJECTS_MAX)
 
 
-async def _lag(bootstrap: str) -> None:
-    watch = LogWatch(bootstrap)
+async def _lag(settings: KafkaSettings) -> None:
+    watch = LogWatch(settings)
     try:
         await watch_lag(watch)
     finally:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from services.infra.kafka.admin import LogWatch, apply_topics, check_topics, group_offsets, log_ends
 from services.infra.kafka.breaker import Breaker
+from services.infra.kafka.connection import FORBIDDEN, check_group, encryption, forbidden
 from services.infra.kafka.producer import LogProducer, LogRecord
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
 
 __all__ = [
+    "FORBIDDEN",
     "TOPIC_SPECS",
     "Breaker",
     "LogProducer",
@@ -15,7 +17,10 @@ __all__ = [
     "LogWatch",
     "TopicSpec",
     "apply_topics",
+    "check_group",
     "check_topics",
+    "encryption",
+    "forbidden",
     "group_offsets",
     "log_ends",
 ]

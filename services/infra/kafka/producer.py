@@ -15,6 +15,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 
 from services.infra.errors import UnavailableError
 from services.infra.kafka.breaker import Breaker, State
+from services.infra.kafka.connection import client_options
 from services.infra.settings import KafkaSettings
 
 log = structlog.get_logger(__name__)
@@ -211,7 +212,7 @@ class LogProducer:
 
     async def _connect(self) -> None:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.bootstrap,
+            **client_options(self._settings),
             client_id="tactus-ingest",
             acks="all",
             enable_idempotence=True,
