@@ -58,6 +58,13 @@ class Stack:
     sources: Path | None
     data: Path
     logs: str
+    origin: str
+
+    @property
+    def words(self) -> str:
+        """Which one it is, without its password."""
+        postgres = self.postgres.rpartition("@")[2].partition("?")[0]
+        return f"{self.origin}: Kafka {self.kafka.bootstrap}, Postgres {postgres}"
 
     @classmethod
     def local(cls, connection: Connection, settings: Settings) -> Self:
@@ -74,6 +81,7 @@ class Stack:
             sources=settings.sources or connection.data / SOURCES,
             data=connection.data,
             logs=str(connection.data / "logs"),
+            origin=f"the stack of {connection.data}",
         )
 
     @classmethod
@@ -91,6 +99,7 @@ class Stack:
             sources=settings.sources,
             data=Path.cwd(),
             logs="what the service prints",
+            origin="the stack that the settings name",
         )
 
 

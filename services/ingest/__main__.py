@@ -12,8 +12,8 @@ from schemas.topics import DLQ, EVENT_TOPICS
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.http.operations import serve_operations
-from services.infra.kafka import LogProducer, LogWatch
-from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http
+from services.infra.kafka import LogProducer, LogWatch, admitted, encryption
+from services.infra.lifecycle import Limits, bind, on_signals, run, serve_http, until
 from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import KafkaSettings, Settings
@@ -39,6 +39,7 @@ YOUNG_OBJECTS_MAX: Final = 25_000
 
 
 def _producer(settings: Settings) -> LogProducer:
+    encryption(settings.kafka)  # a certificate that is lost is told at once, and not by a producer that cannot begin
     return LogProducer(
         settings.kafka,
         topics=(*EVENT_TOPICS, DLQ),
@@ -87,7 +88,10 @@ async def serve(settings: Settings) -> None:
     log.info("ingest_listening", host=host, port=port)
     try:
         app = with_cors(build_app(door, unready=unready), allows=allows)
-        await serve_http(app, listener, stop=stopping, limits=LIMITS)
+        async with asyncio.TaskGroup() as tasks:
+            # A wrong password would else be refused for ever, and nobody be told but by /readyz.
+            tasks.create_task(until(stopping, admitted(settings.kafka)))
+            tasks.create_task(serve_http(app, listener, stop=stopping, limits=LIMITS))
     finally:
         lag.cancel()
         await asyncio.wait([lag])

@@ -74,7 +74,7 @@ TROUBLES: Final = (
         ConfigurationError,
         "the pooler refuses what we say of ourselves ({said})",
         f"correct {DSN}, or the pooler's auth_file, [databases] or ignore_startup_parameters",
-        says="unsupported startup parameter|no such (database|user)|authentication failed",
+        says="unsupported startup parameter|no such (database|user)|does not exist|authentication failed",
     ),
     Trouble(
         (asyncpg.ProtocolViolationError,),

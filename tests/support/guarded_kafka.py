@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -18,16 +18,41 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its public 
     ScramMechanism,
     UserScramCredentialUpsertion,
 )
+from pydantic import SecretStr
 
+from schemas.topics import DLQ, EVENT_TOPICS, GROUP
 from services.embedded.free_ports import LOOPBACK, free_port
 from services.embedded.kafka import PROPERTIES, EmbeddedKafka
 from services.embedded.steps import Advance
 from services.infra.settings import KafkaSettings
 from tests.support.certificates import Authority
+from tests.support.logs_of_kafka import administration
+from tests.support.waiting import eventually
 
 USER: Final = "tactus"
 PASSWORD: Final = "a password; with = and ' in it"
 ITERATIONS: Final = 4096
+
+TOPICS: Final = (*EVENT_TOPICS, DLQ)
+
+Rights = Mapping[tuple[ResourceType, str], tuple[AclOperation, ...]]
+
+WORKER: Final[Rights] = {
+    **{(ResourceType.TOPIC, topic): (AclOperation.READ,) for topic in TOPICS},
+    (ResourceType.GROUP, GROUP): (AclOperation.READ,),
+}
+"""The least that a worker needs; what docs/how-to/secure.md says."""
+
+INGEST: Final[Rights] = {
+    **{(ResourceType.TOPIC, topic): (AclOperation.WRITE,) for topic in TOPICS},
+    (ResourceType.GROUP, GROUP): (AclOperation.DESCRIBE,),
+}
+"""The least that ingest needs."""
+
+BOTH: Final[Rights] = {
+    **{(ResourceType.TOPIC, topic): (AclOperation.READ, AclOperation.WRITE) for topic in TOPICS},
+    (ResourceType.GROUP, GROUP): (AclOperation.READ,),
+}
 
 PROPERTIES_MORE: Final = """\
 listeners=PLAINTEXT://127.0.0.1:{port},SSL://127.0.0.1:{ssl},SASL_SSL://127.0.0.1:{sasl_ssl},\
@@ -93,6 +118,14 @@ class GuardedKafka(EmbeddedKafka):
             told |= {"sasl_username": USER, "sasl_password": PASSWORD}
         return KafkaSettings.model_validate(told | others)
 
+    def environment(self, protocol: str, **others: object) -> dict[str, str]:
+        """The same as a process is told it."""
+        told = self.settings(protocol, **others).model_dump(exclude_unset=True)
+        words = {
+            name: value.get_secret_value() if isinstance(value, SecretStr) else value for name, value in told.items()
+        }
+        return {f"TACTUS_KAFKA__{name.upper()}": str(value) for name, value in words.items() if value is not None}
+
     def add_user(self) -> None:
         """Make the user that SCRAM knows; PLAIN knows it from the start."""
         admin = self._admin()
@@ -102,7 +135,7 @@ class GuardedKafka(EmbeddedKafka):
             for future in admin.alter_user_scram_credentials([wanted]).values():
                 future.result(30)
 
-    def allow(self, rights: Mapping[tuple[ResourceType, str], tuple[AclOperation, ...]]) -> None:
+    def allow(self, rights: Rights) -> None:
         """Give the user exactly these rights, and take all others."""
         admin = self._admin()
         for future in admin.delete_acls([_acls_of(ResourceType.ANY)]).values():
@@ -116,6 +149,16 @@ class GuardedKafka(EmbeddedKafka):
         admin = self._admin()
         for future in admin.delete_acls([_acls_of(kind, name)]).values():
             future.result(30)
+
+    async def forget_topics(self, names: Sequence[str]) -> None:
+        """Delete topics, and wait until they are gone."""
+        async with administration(self.bootstrap) as admin:
+            await admin.delete_topics(list(names))
+
+            async def gone() -> bool:
+                return not set(names) & set(await admin.list_topics())
+
+            await eventually(gone, what="the topics are gone")
 
     def _admin(self) -> AdminClient:
         return AdminClient({"bootstrap.servers": self.bootstrap})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from services.infra.kafka.admin import LogWatch, apply_topics, check_topics, group_offsets, log_ends
 from services.infra.kafka.breaker import Breaker
-from services.infra.kafka.connection import FORBIDDEN, check_group, encryption, forbidden
+from services.infra.kafka.connection import FORBIDDEN, admitted, check_group, encryption, forbidden
 from services.infra.kafka.producer import LogProducer, LogRecord
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
 
@@ -16,6 +16,7 @@ __all__ = [
     "LogRecord",
     "LogWatch",
     "TopicSpec",
+    "admitted",
     "apply_topics",
     "check_group",
     "check_topics",

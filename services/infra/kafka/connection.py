@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
-from aiokafka.conn import create_conn
+from aiokafka.conn import AIOKafkaConnection
 from aiokafka.errors import (
     ClusterAuthorizationFailedError,
     GroupAuthorizationFailedError,
@@ -37,6 +37,12 @@ ASK_S: Final = 5.0
 
 WHY_S: Final = 15.0
 """Enough for three silent addresses; whoever waits has been told already that something is wrong."""
+
+ADMISSION_AGAIN_S: Final = 5.0
+"""Between looks at brokers that are away: nobody waits for this one, the producer asks by itself."""
+
+CLOSE_S: Final = 1.0
+"""To say goodbye, which a broker that has refused us may not answer."""
 
 AGAIN_S: Final = 0.2
 """A coordinator that is being made or moved is there within a second."""
@@ -180,6 +186,20 @@ async def why_away(settings: KafkaSettings) -> TactusError:
 
     Returns a ConfigurationError for what an operator must mend, else an UnavailableError; raises nothing.
     """
+    found = await _look(settings)
+    return found or UnavailableError(f"Kafka at {settings.bootstrap} did not answer in time; try again")
+
+
+async def admitted(settings: KafkaSettings) -> None:
+    """Return once the brokers let us in, however long it takes; raises ConfigurationError when they refuse for good."""
+    while found := await _look(settings):
+        if isinstance(found, ConfigurationError):
+            raise found
+        await asyncio.sleep(ADMISSION_AGAIN_S)
+
+
+async def _look(settings: KafkaSettings) -> TactusError | None:
+    """Why the brokers cannot be used; None when they can."""
     found: TactusError | None = None
     options = client_options(settings)
     addresses = [address.strip() for address in options.pop("bootstrap_servers").split(",")]
@@ -191,7 +211,7 @@ async def why_away(settings: KafkaSettings) -> TactusError:
                     break
     except TimeoutError as error:
         found = found or refusal_of(error, settings.bootstrap)
-    return found or UnavailableError(f"Kafka at {settings.bootstrap} did not answer in time; try again")
+    return found
 
 
 async def _why(address: str, options: dict[str, Any]) -> TactusError | None:
@@ -214,11 +234,17 @@ async def _why(address: str, options: dict[str, Any]) -> TactusError | None:
 
 async def _neighbours(address: str, options: dict[str, Any]) -> list[str]:
     host, _, port = address.rpartition(":")
-    connection = await create_conn(host.strip("[]"), int(port), request_timeout_ms=int(ASK_S * 1000), **options)
+    connection = AIOKafkaConnection(host.strip("[]"), int(port), request_timeout_ms=int(ASK_S * 1000), **options)
     try:
+        await connection.connect()
         answer = await connection.send(MetadataRequest([]))
-    finally:
-        connection.close()
+    except OSError:
+        connection.close()  # there may be nothing to wait for
+        raise
+    except BaseException:
+        await asyncio.wait({connection.close()}, timeout=CLOSE_S)
+        raise
+    await asyncio.wait({connection.close()}, timeout=CLOSE_S)
     return [f"{broker[1]}:{broker[2]}" for broker in answer.brokers]
 
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from services.commands.doctor import away, table_of
-from services.commands.examine import Finding, Level, judge_disk
+from services.commands.examine import Finding, Level, Stack, judge_disk
 from services.commands.examine_database import Standing, judge_clock, judge_conservation, judge_progress, judge_standing
 from services.infra.errors import UnavailableError
+from services.infra.settings import KafkaSettings, PostgresSettings, Settings
 from services.state.progress import Outcomes, PartitionState
 
 STATE = PartitionState(
@@ -102,3 +104,14 @@ def test_the_table_has_a_line_a_finding() -> None:
     table = table_of([judge_conservation([standing()]), judge_clock(0.0, "same")])
 
     assert table.row_count == 2
+
+
+def test_the_stack_that_is_looked_at_is_named_without_its_password() -> None:
+    settings = Settings(
+        kafka=KafkaSettings(bootstrap="kafka.example:9092"),
+        postgres=PostgresSettings(dsn=SecretStr("postgresql://u:hidden@db.example:5432/tactus?passfile=/hidden")),
+    )
+
+    words = Stack.configured(settings).words
+
+    assert words == "the stack that the settings name: Kafka kafka.example:9092, Postgres db.example:5432/tactus"

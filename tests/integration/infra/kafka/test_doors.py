@@ -15,13 +15,17 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its public 
     ResourceType,
 )
 
-from schemas.topics import DLQ, EVENT_TOPICS, EVENTS, GROUP
+from schemas.topics import EVENTS, GROUP
 from services.aggregator.stream.app import create_app
+from services.embedded.kafka import EmbeddedKafka
+from services.embedded.steps import Advance
 from services.infra.errors import ConfigurationError, TactusError, UnavailableError
 from services.infra.kafka import (
+    TOPIC_SPECS,
     LogProducer,
     LogRecord,
     LogWatch,
+    apply_topics,
     check_group,
     check_topics,
     group_offsets,
@@ -30,25 +34,11 @@ from services.infra.kafka import (
 from services.infra.settings import KafkaSettings, Settings
 from tests.support.certificates import Authority
 from tests.support.fenced_ledger import FencedLedger, opened
-from tests.support.guarded_kafka import GuardedKafka
+from tests.support.guarded_kafka import BOTH, INGEST, TOPICS, WORKER, GuardedKafka
+from tests.support.places import data_directory
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
-
-READ, WRITE, DESCRIBE = AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE
-TOPICS = (*EVENT_TOPICS, DLQ)
-WORKER: Mapping[tuple[ResourceType, str], tuple[AclOperation, ...]] = {
-    **{(ResourceType.TOPIC, topic): (READ,) for topic in TOPICS},
-    (ResourceType.GROUP, GROUP): (READ,),
-}
-INGEST: Mapping[tuple[ResourceType, str], tuple[AclOperation, ...]] = {
-    **{(ResourceType.TOPIC, topic): (WRITE,) for topic in TOPICS},
-    (ResourceType.GROUP, GROUP): (DESCRIBE,),
-}
-BOTH: Mapping[tuple[ResourceType, str], tuple[AclOperation, ...]] = {
-    **{(ResourceType.TOPIC, topic): (READ, WRITE, AclOperation.DESCRIBE_CONFIGS) for topic in TOPICS},
-    (ResourceType.GROUP, GROUP): (READ,),
-}
 
 DOORS = [
     ("SSL", {}),
@@ -115,6 +105,31 @@ async def test_the_least_rights_are_enough(guarded_kafka: GuardedKafka) -> None:
     assert len(await watch.ends(TOPICS)) == 3 * settings.partitions
     await watch.offsets(GROUP)
     await watch.close()
+
+
+async def test_the_rights_of_the_commands_are_enough(guarded_kafka: GuardedKafka) -> None:
+    names = [spec.name for spec in TOPIC_SPECS]
+    looking = (AclOperation.DESCRIBE, AclOperation.DESCRIBE_CONFIGS)
+    settings = guarded_kafka.settings("SASL_SSL")
+
+    guarded_kafka.allow({(ResourceType.TOPIC, name): looking for name in names})
+    assert await check_topics(settings) == []
+
+    await guarded_kafka.forget_topics(names)
+    guarded_kafka.allow({(ResourceType.TOPIC, name): (AclOperation.CREATE, *looking) for name in names})
+    applied = await apply_topics(settings)
+    assert (len(applied.made), applied.differences) == (len(names), [])
+
+
+async def test_without_the_right_to_create_a_topic_it_is_named(guarded_kafka: GuardedKafka) -> None:
+    names = [spec.name for spec in TOPIC_SPECS]
+    await guarded_kafka.forget_topics(names)
+    guarded_kafka.allow({(ResourceType.TOPIC, name): (AclOperation.DESCRIBE,) for name in names})
+
+    with pytest.raises(ConfigurationError, match=r"cannot be created.*right to create topics"):
+        await apply_topics(guarded_kafka.settings("SASL_SSL"))
+
+    await apply_topics(KafkaSettings(bootstrap=guarded_kafka.bootstrap))
 
 
 REFUSED = [
@@ -221,7 +236,7 @@ async def test_without_the_right_on_the_group_a_worker_is_told_so(guarded_kafka:
     with pytest.raises(ConfigurationError, match=rf"\({GROUP}\): it lacks Read on the group"):
         await check_group(settings, GROUP)
 
-    guarded_kafka.allow({**WORKER, (ResourceType.GROUP, GROUP): (DESCRIBE,)})
+    guarded_kafka.allow({**WORKER, (ResourceType.GROUP, GROUP): (AclOperation.DESCRIBE,)})
     with pytest.raises(ConfigurationError, match="it lacks Read on the group"):
         await check_group(settings, GROUP)
 
@@ -231,3 +246,31 @@ async def test_without_describe_on_the_group_the_watch_is_told_so(guarded_kafka:
 
     with pytest.raises(UnavailableError, match="it lacks Read on the group"):
         await LogWatch(guarded_kafka.settings("SASL_SSL")).offsets(GROUP)
+
+
+async def test_a_broker_that_names_an_address_nobody_reaches_is_found_out() -> None:
+    with data_directory() as folder:
+        broker = Elsewhere(folder)
+        await asyncio.to_thread(broker.start)
+        try:
+            with pytest.raises(UnavailableError) as raised:
+                await log_ends(KafkaSettings(bootstrap=broker.bootstrap), [EVENTS])
+        finally:
+            await asyncio.to_thread(broker.stop)
+
+    cause, _, fix = str(raised.value).partition("; ")
+    assert cause == f"Kafka at 127.0.0.1:1 takes no connections, where {broker.bootstrap} says a broker is"
+    assert fix.startswith("check advertised.listeners")
+
+
+class Elsewhere(EmbeddedKafka):
+    """A broker that tells its clients to come to another port."""
+
+    def prepare(self, advance: Advance | None = None) -> None:
+        super().prepare(advance)
+        path = self.data / "server.properties"
+        told = path.read_text().replace(f"advertised.listeners=PLAINTEXT://{self.bootstrap}", ADVERTISED)
+        path.write_text(told)
+
+
+ADVERTISED = "advertised.listeners=PLAINTEXT://127.0.0.1:1"
