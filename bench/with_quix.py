@@ -46,7 +46,7 @@ class PipelineSink(BatchingSink):
         self._pipeline = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
 
     async def _open(self) -> Pipeline:
-        found = await log_ends(self._settings.kafka.bootstrap, [EVENTS])
+        found = await log_ends(self._settings.kafka, [EVENTS])
         ends = {part: end for (_, part), (_, end) in found.items()}
         self._position = dict.fromkeys(ends, 0)
         return await open_pipeline(self._settings, ends)

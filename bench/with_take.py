@@ -49,7 +49,7 @@ def create_app(settings: Settings) -> faust.App:
 
     @app.agent(topic)
     async def count(stream: StreamT[bytes]) -> None:
-        ends = {part: end for (_, part), (_, end) in (await log_ends(settings.kafka.bootstrap, [EVENTS])).items()}
+        ends = {part: end for (_, part), (_, end) in (await log_ends(settings.kafka, [EVENTS])).items()}
         pipeline = await open_pipeline(settings, ends)
         lanes = Lanes(pipeline, lanes=settings.aggregator.lanes)
         position = dict.fromkeys(ends, 0)

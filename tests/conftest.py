@@ -10,7 +10,10 @@ import pytest
 from services.client.connection import Connection
 from services.embedded.kafka import EmbeddedKafka
 from services.embedded.postgres import EmbeddedPostgres
+from services.infra.kafka import apply_topics
+from services.infra.settings import KafkaSettings
 from tests.support.databases import Databases
+from tests.support.guarded_kafka import GuardedKafka
 from tests.support.places import data_directory
 from tests.support.stacks import running_stack
 
@@ -28,6 +31,18 @@ def kafka() -> Iterator[EmbeddedKafka]:
 def kafka_bootstrap(kafka: EmbeddedKafka) -> str:
     """A running broker without topics; a test uses topics and groups of its own names."""
     return kafka.bootstrap
+
+
+@pytest.fixture(scope="session")
+def guarded_kafka() -> Iterator[GuardedKafka]:
+    """A broker with the topics; who comes by another door than the open one has no right until a test gives it."""
+    with data_directory() as folder:
+        broker = GuardedKafka(folder)
+        broker.start()
+        broker.add_user()
+        asyncio.run(apply_topics(KafkaSettings(bootstrap=broker.bootstrap)))
+        yield broker
+        broker.stop()
 
 
 @pytest.fixture(scope="session")

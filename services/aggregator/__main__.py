@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
 
+from schemas.topics import GROUP
 from services.aggregator.counting.pipeline import Pipeline
 from services.aggregator.processor import Processor
 from services.aggregator.stream.app import TOPICS, AggregatorApp, create_app
@@ -19,7 +20,7 @@ from services.aggregator.stream.chunks import positions
 from services.aggregator.stream.watchdog import Ends, Look, Outside, start_watchdog
 from services.infra.errors import ConfigurationError, FencedError, UnavailableError
 from services.infra.http.operations import serve_operations
-from services.infra.kafka import log_ends
+from services.infra.kafka import FORBIDDEN, LogWatch, check_group, forbidden, log_ends
 from services.infra.logs import configure_logs, get_logger
 from services.infra.metrics import FENCED
 from services.infra.settings import Settings, read_settings
@@ -58,7 +59,8 @@ async def patiently(attempt: Callable[[], Awaitable[T]]) -> T:
 @asynccontextmanager
 async def open_pipeline(settings: Settings) -> AsyncIterator[Processor]:
     """The pipeline on Postgres, once the log has all topics and the database answers."""
-    ends = await patiently(lambda: log_ends(settings.kafka.bootstrap, TOPICS))
+    ends = await patiently(lambda: log_ends(settings.kafka, TOPICS))
+    await patiently(lambda: check_group(settings.kafka, GROUP))
     missing = sorted(set(TOPICS) - {topic for topic, _ in ends})
     if missing:
         raise ConfigurationError(f"the log has no topic {', '.join(missing)}; run `tactus topics apply`")
@@ -78,7 +80,11 @@ def outside_of(settings: Settings) -> Outside:
     """The log and the database, over connections of the watchdog's own."""
 
     async def ends() -> Ends:
-        return await log_ends(settings.kafka.bootstrap, TOPICS)
+        watch = LogWatch(settings.kafka)
+        try:
+            return await watch.ends(TOPICS)
+        finally:
+            await watch.close()
 
     async def database() -> None:
         await answers(settings.postgres.dsn.get_secret_value(), application="tactus-watchdog")
@@ -119,6 +125,8 @@ async def _until_end(app: AggregatorApp, starting: asyncio.Task[None], told: asy
 
 
 def _exit_code(reason: BaseException | None) -> int:
+    if isinstance(reason, FORBIDDEN):  # taken away while we ran; at the start it has a name already
+        reason = forbidden(reason)
     match reason:
         case None:
             return os.EX_OK

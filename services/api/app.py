@@ -12,6 +12,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.api.customers import NO_STORE, Customers
+from services.api.page import HEADERS, LINKS, page
 from services.api.requests import Asked
 from services.infra.http.answer import Answer, Application, Receive, Scope, Send
 from services.infra.http.health import Readiness, livez, readyz
@@ -27,8 +28,13 @@ def create_app(customers: Customers, *, unready: Readiness) -> Application:
     """Wire the routes to what answers them; `unready` tells why the process wants no requests, or None."""
     contract = Answer(200, resources.files("schemas").joinpath("generated", "openapi-read.json").read_bytes())
 
+    welcome = page(LINKS)
+
     async def openapi(_: Request) -> Response:
         return _response(contract)
+
+    async def home(_: Request) -> Response:
+        return Response(welcome, headers=dict(HEADERS))
 
     async def lives(_: Request) -> Response:
         return _response(livez())
@@ -38,6 +44,7 @@ def create_app(customers: Customers, *, unready: Readiness) -> Application:
 
     app = Starlette(
         routes=[
+            Route("/", home),
             Route("/livez", lives),
             Route("/readyz", is_ready),
             Route("/v1/openapi.json", openapi),

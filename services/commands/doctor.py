@@ -47,6 +47,7 @@ def run(data: Path | None) -> int:
         # A command to copy must stay in one line, however narrow the terminal.
         console.print(f"tactus doctor: {error}", markup=False, highlight=False, soft_wrap=True)
         return REFUSED
+    console.print(f"looking at {stack.words}", markup=False, highlight=False, soft_wrap=True)
     findings = asyncio.run(examine(stack))
     console.print(table_of(findings))
     for finding in findings:

@@ -18,7 +18,7 @@ import httpx
 from services.client.addresses import reached_at
 from services.client.connection import Connection
 from services.client.keys import SOURCES
-from services.infra.errors import ConfigurationError, UnavailableError
+from services.infra.errors import ConfigurationError, TactusError
 from services.infra.kafka import check_topics, log_ends
 from services.infra.settings import KafkaSettings, Settings
 from services.infra.sources import load_sources
@@ -62,6 +62,13 @@ class Stack:
     logs: str
     option: str
     """What a command needs to find this stack, with a space before it."""
+    origin: str
+
+    @property
+    def words(self) -> str:
+        """Which one it is, without its password."""
+        postgres = self.postgres.rpartition("@")[2].partition("?")[0]
+        return f"{self.origin}: Kafka {self.kafka.bootstrap}, Postgres {postgres}"
 
     @classmethod
     def local(cls, connection: Connection, settings: Settings) -> Self:
@@ -71,9 +78,8 @@ class Stack:
             for name, urls in connection.metrics.items()
             for url in urls
         ]
-        own = settings.kafka.model_dump(exclude={"bootstrap"})
         return cls(
-            kafka=KafkaSettings(bootstrap=connection.kafka, **own),
+            kafka=settings.kafka.embedded_at(connection.kafka),
             postgres=connection.postgres,
             doors=(("ingest", connection.ingest), ("API", connection.api), *metrics),
             sources=settings.sources or connection.data / SOURCES,
@@ -81,6 +87,7 @@ class Stack:
             data=connection.data,
             logs=str(connection.data / "logs"),
             option=f" --data {shlex.quote(str(connection.data))}",
+            origin=f"the stack of {connection.data}",
         )
 
     @classmethod
@@ -100,6 +107,7 @@ class Stack:
             data=Path.cwd(),
             logs="what the service prints",
             option="",
+            origin="the stack that the settings name",
         )
 
 
@@ -126,10 +134,10 @@ async def _door(http: httpx.AsyncClient, name: str, url: str, logs: str) -> Find
 async def log(stack: Stack) -> list[Finding]:
     """Ask the brokers for their topics."""
     try:
-        await log_ends(stack.kafka.bootstrap, ())
-    except UnavailableError:
-        fix = f"start it (`tactus up`), or correct TACTUS_KAFKA__BOOTSTRAP; logs: {stack.logs}"
-        return [Finding(Level.ERROR, "Kafka", f"{stack.kafka.bootstrap} does not answer", fix)]
+        await log_ends(stack.kafka, ())
+    except TactusError as error:
+        cause, _, fix = str(error).partition("; ")
+        return [Finding(Level.ERROR, "Kafka", cause, f"{fix}; logs: {stack.logs}")]
     return [Finding(Level.OK, "Kafka", f"{stack.kafka.bootstrap} answers")]
 
 

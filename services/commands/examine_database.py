@@ -125,7 +125,7 @@ async def _standings(stack: Stack) -> tuple[list[Standing], int]:
     # The database first: the log only grows, so a record can be seen waiting that is not, never the reverse.
     async with connected(stack.postgres, application=NAME) as statements:
         states = {(state.topic, state.part): state for state in await ProgressTable(statements).states()}
-    ends = await log_ends(stack.kafka.bootstrap, (*EVENT_TOPICS, DLQ))
+    ends = await log_ends(stack.kafka, (*EVENT_TOPICS, DLQ))
     standings = [
         Standing(first, end, states[partition])
         for partition, (first, end) in sorted(ends.items())

@@ -38,14 +38,14 @@ def _settings(data: Path | None) -> Settings:
     connection = find_connection(data)
     return settings.model_copy(
         update={
-            "kafka": settings.kafka.model_copy(update={"bootstrap": connection.kafka}),
+            "kafka": settings.kafka.embedded_at(connection.kafka),
             "postgres": settings.postgres.model_copy(update={"dsn": SecretStr(connection.postgres)}),
         }
     )
 
 
 async def _accept(partition: tuple[str, int], *, settings: Settings) -> tuple[bool, int]:
-    ends = await log_ends(settings.kafka.bootstrap, [partition[0]])
+    ends = await log_ends(settings.kafka, [partition[0]])
     if partition not in ends:
         raise ConfigurationError(f"the log has no partition {partition[0]}/{partition[1]}")
     earliest, end = ends[partition]
@@ -55,7 +55,7 @@ async def _accept(partition: tuple[str, int], *, settings: Settings) -> tuple[bo
         mark = position.mark if position else None
         foreign = False
         if mark and earliest <= mark.offset < end:
-            marks = await read_marks(settings.kafka.bootstrap, {partition: mark.offset})
+            marks = await read_marks(settings.kafka, {partition: mark.offset})
             foreign = marks[partition] != mark.value
         moved = await progress.accept_lost(partition, earliest=earliest, end=end, foreign=foreign)
     return moved, earliest

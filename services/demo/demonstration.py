@@ -27,6 +27,7 @@ from services.demo.traffic import Traffic
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.kafka import log_ends
+from services.infra.settings import KafkaSettings
 from services.state.progress import Outcomes
 
 TICK_S: Final = 0.1
@@ -251,7 +252,7 @@ class Demonstration:
     async def _counts(self) -> Counts:
         """The log's length as Kafka tells it, and the workers' counts as the API's metrics show them."""
         outcomes = await read_outcomes(self.connection.metrics["api"][0])
-        ends = await log_ends(self.connection.kafka, EVENT_TOPICS)
+        ends = await log_ends(KafkaSettings(bootstrap=self.connection.kafka), EVENT_TOPICS)
         return Counts(
             accepted=self.sending.accepted,
             in_log=sum(end - earliest for earliest, end in ends.values()),

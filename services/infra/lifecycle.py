@@ -49,6 +49,20 @@ def run(serve: Callable[[Settings], Coroutine[None, None, None]], *, name: str) 
         configure_logs(settings.log_level)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(serve(settings))
-    except ConfigurationError as error:
-        log.error("misconfigured", service=name, reason=str(error))  # noqa: TRY400 - the message is the fix
+    except (ConfigurationError, ExceptionGroup) as error:
+        reason = _misconfiguration(error)
+        if reason is None:
+            raise
+        log.error("misconfigured", service=name, reason=str(reason))  # noqa: TRY400 - the message is the fix
         sys.exit(EXIT_CONFIGURATION)
+
+
+def _misconfiguration(error: Exception) -> ConfigurationError | None:
+    """The mistake itself, also out of a group of tasks that it has ended; None when that holds something else."""
+    match error:
+        case ConfigurationError():
+            return error
+        case ExceptionGroup(exceptions=(one,)):
+            return _misconfiguration(one)
+        case _:
+            return None

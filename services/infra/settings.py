@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from services.infra.errors import ConfigurationError
@@ -16,6 +16,9 @@ from services.infra.unknown_settings import refuse_unknown
 PARTITIONS_EMBEDDED: Final = 8
 """Enough for four lanes on two cores; production starts with 48, and the count is fixed for life."""
 
+
+LIBPQ_KEPT: Final = ("PGPASSWORD", "PGPASSFILE")
+"""Ways to keep a password out of the URL."""
 
 _ADDRESS: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:,/@\[\]]+):[0-9]{1,5}")
 _DSN: Final = re.compile(
@@ -30,6 +33,49 @@ class KafkaSettings(BaseModel):
     partitions: int = Field(default=PARTITIONS_EMBEDDED, ge=1, le=1024, description="Partitions of each event topic.")
     replication: int = Field(default=1, ge=1, le=9, description="Copies of each partition; 3 in production.")
     min_insync: int = Field(default=1, ge=1, le=9, description="Copies that must have an event before 2xx.")
+    security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        default="PLAINTEXT", description="SSL encrypts, SASL_SSL adds name and password; docs/how-to/secure.md."
+    )
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How name and password are proved; PLAIN sends the password itself."
+    )
+    sasl_username: str | None = Field(default=None, description="Name for SASL_SSL and SASL_PLAINTEXT.")
+    sasl_password: SecretStr | None = Field(default=None, description="Its password; secret.")
+    ssl_ca: Path | None = Field(
+        default=None,
+        description="PEM file of the authorities that may sign the brokers' certificates; the system's own.",
+    )
+    ssl_cert: Path | None = Field(default=None, description="PEM file of our certificate, where brokers ask for one.")
+    ssl_key: Path | None = Field(default=None, description="PEM file of its key, without a passphrase.")
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        # A half of these would otherwise be dropped without a word, and the brokers' refusal would name neither.
+        if self.security_protocol.startswith("SASL"):
+            if not (self.sasl_username and self.sasl_password):
+                raise ValueError(
+                    f"{self.security_protocol} needs TACTUS_KAFKA__SASL_USERNAME and TACTUS_KAFKA__SASL_PASSWORD"
+                )
+        elif self.sasl_username or self.sasl_password:
+            raise ValueError(
+                "TACTUS_KAFKA__SASL_USERNAME and TACTUS_KAFKA__SASL_PASSWORD need TACTUS_KAFKA__SECURITY_PROTOCOL=SASL_SSL"
+            )
+        if not self.security_protocol.endswith("SSL") and (self.ssl_ca or self.ssl_cert or self.ssl_key):
+            raise ValueError(
+                "TACTUS_KAFKA__SSL_CA, TACTUS_KAFKA__SSL_CERT and TACTUS_KAFKA__SSL_KEY need TACTUS_KAFKA__SECURITY_PROTOCOL=SSL or SASL_SSL"
+            )
+        if bool(self.ssl_cert) != bool(self.ssl_key):
+            raise ValueError("TACTUS_KAFKA__SSL_CERT and TACTUS_KAFKA__SSL_KEY belong together")
+        return self
+
+    def embedded_at(self, bootstrap: str) -> KafkaSettings:
+        """The same topics in a broker of `tactus up`, which takes anybody from this machine, and nothing encrypted."""
+        return KafkaSettings(
+            bootstrap=bootstrap,
+            partitions=self.partitions,
+            replication=self.replication,
+            min_insync=self.min_insync,
+        )
 
     @field_validator("bootstrap")
     @classmethod
@@ -43,7 +89,8 @@ class PostgresSettings(BaseModel):
     """Where the state is."""
 
     dsn: SecretStr = Field(
-        default=SecretStr("postgresql://tactus@127.0.0.1:5432/tactus"), description="Connection URL; secret."
+        default=SecretStr("postgresql://tactus@127.0.0.1:5432/tactus"),
+        description="Connection URL, with libpq's parameters for TLS (docs/how-to/secure.md); secret.",
     )
 
     @field_validator("dsn")
@@ -129,9 +176,19 @@ class Settings(BaseSettings):
     log_level: str = Field(default="info", pattern="^(debug|info|warning|error)$", description="Least level logged.")
 
 
+def forget_libpq() -> None:
+    """Drop libpq's variables from our environment, but for the password: what a shell says of other databases.
+
+    PGSSLMODE=require alone would keep us from a server without TLS, and the URL is where all of that is said.
+    """
+    for name in [name for name in os.environ if name.startswith("PG") and name not in LIBPQ_KEPT]:  # noqa: TID251 - see above
+        del os.environ[name]  # noqa: TID251 - see above
+
+
 def read_settings() -> Settings:
     """Read the environment; raises ConfigurationError that names the variable and what it must be."""
     refuse_unknown(os.environ, settings=Settings)  # noqa: TID251 - pydantic-settings passes over what it does not know
+    forget_libpq()
     try:
         return Settings()
     except ValidationError as error:

@@ -15,11 +15,11 @@ from services.infra.clock import SystemClock
 from services.infra.http.listening import bind
 from services.infra.http.operations import serve_operations
 from services.infra.http.server import Limits, serve_http
-from services.infra.kafka import LogProducer, LogWatch, TopicLimits, topic_bytes_max
-from services.infra.lifecycle import on_signals, run
+from services.infra.kafka import LogProducer, LogWatch, TopicLimits, admitted, encryption, topic_bytes_max
+from services.infra.lifecycle import on_signals, run, until
 from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.pseudonyms import hash_key
-from services.infra.settings import Settings
+from services.infra.settings import KafkaSettings, Settings
 from services.infra.sources import SourcesFile
 from services.ingest.app import build_app
 from services.ingest.cors import with_cors
@@ -43,6 +43,7 @@ YOUNG_OBJECTS_MAX: Final = 25_000
 
 
 def _producer(settings: Settings) -> LogProducer:
+    encryption(settings.kafka)  # a certificate that is lost is told at once, and not by a producer that cannot begin
     topics = (*EVENT_TOPICS, DLQ)
     return LogProducer(
         settings.kafka,
@@ -87,13 +88,16 @@ async def serve(settings: Settings) -> None:
     listener = bind(host=settings.ingest.host, port=settings.ingest.port, backlog=LIMITS.backlog)
     operations = await serve_operations(host=settings.ingest.host, port=settings.ingest.metrics_port, ready=unready)
     producer.open()
-    lag = asyncio.create_task(_lag(settings.kafka.bootstrap), name="lag")
+    lag = asyncio.create_task(_lag(settings.kafka), name="lag")
     _spare_the_collector()
     host, port = listener.getsockname()[:2]
     log.info("ingest_listening", host=host, port=port)
     try:
         app = with_cors(build_app(door, unready=unready), allows=allows)
-        await serve_http(app, listener, stop=stopping, limits=LIMITS)
+        async with asyncio.TaskGroup() as tasks:
+            # A wrong password would else be refused for ever, and nobody be told but by /readyz.
+            tasks.create_task(until(stopping, admitted(settings.kafka)))
+            tasks.create_task(serve_http(app, listener, stop=stopping, limits=LIMITS))
     finally:
         lag.cancel()
         await asyncio.wait([lag])
@@ -108,8 +112,8 @@ def _spare_the_collector() -> None:
     gc.set_threshold(YOUNG_OBJECTS_MAX)
 
 
-async def _lag(bootstrap: str) -> None:
-    watch = LogWatch(bootstrap)
+async def _lag(settings: KafkaSettings) -> None:
+    watch = LogWatch(settings)
     try:
         await watch_lag(watch)
     finally:

@@ -22,9 +22,10 @@ from services.state.leaves import LeafTable
 from services.state.links import LinkTable
 from services.state.models import ModelTable
 from services.state.persons import PersonTable
-from services.state.pool import Statements, generation_of, open_pool, present
+from services.state.pool import LEND_S, Statements, generation_of, lent, open_pool, present
 from services.state.progress import Position, ProgressTable
 from services.state.scores import ScoreTable
+from services.state.sessions import LIMITS, cut_at
 from services.state.tallies import TallyTable
 
 TEMPORARY: Final = """
@@ -44,9 +45,6 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_score (
     score_90d float8, confidence_90d float8
 ) ON COMMIT DELETE ROWS;
 """
-
-LEND_S: Final = 10.0
-"""A worker has a connection for each of its lanes: one that does not come by then hangs in a database that is away."""
 
 ACQUIRE_S: Final = 2.0
 """For a reader a connection is free within milliseconds; longer means that the database is away or overrun."""
@@ -95,7 +93,10 @@ class Database:
 
     @classmethod
     async def open(cls, settings: PostgresSettings, *, lanes: int) -> Self:
-        """Open a pool with a connection for each lane and one for names; raises UnavailableError."""
+        """Open a pool with a connection for each lane and one for names.
+
+        Raises UnavailableError while the server is away, ConfigurationError when it is there and refuses us.
+        """
 
         async def prepare(connection: asyncpg.Connection) -> None:
             await connection.execute(TEMPORARY)
@@ -113,8 +114,8 @@ class Database:
         Raises UnavailableError for whatever another try can mend, also at the commit: then it may have taken place.
         """
         with present():
-            async with self._pool.acquire(timeout=LEND_S) as connection, connection.transaction():
-                say = Statements(connection)  # type: ignore[arg-type]  # the pool's proxy has its methods
+            async with lent(self._pool, within_s=LEND_S) as connection, connection.transaction():
+                say = Statements(connection)
                 yield Transaction(
                     await generation_of(connection),
                     ProgressTable(say),
@@ -145,9 +146,10 @@ class ReadDatabase:
         self._pool: asyncpg.Pool | None = None
 
     async def open(self) -> None:
-        """Connect; raises UnavailableError."""
+        """Connect; raises UnavailableError while the server is away, ConfigurationError when it refuses us."""
         if self._pool is None:
-            self._pool = await open_pool(self._settings, application=self._application)
+            limits = {**LIMITS, "statement_timeout": f"{ANSWER_S:.0f}s"}
+            self._pool = await open_pool(self._settings, application=self._application, limits=limits)
 
     async def close(self) -> None:
         """Close the connections, at once when they do not close in time."""
@@ -163,14 +165,15 @@ class ReadDatabase:
         """Open a snapshot; raises UnavailableError when the database is away, has no tables, or is too slow."""
         if self._pool is None:
             raise UnavailableError("Postgres has not answered yet")
+        until_s = asyncio.get_running_loop().time() + ANSWER_S
         try:
             with present():
                 async with (
-                    asyncio.timeout(ANSWER_S),
-                    self._pool.acquire(timeout=ACQUIRE_S) as connection,
+                    lent(self._pool, within_s=ACQUIRE_S) as connection,
+                    cut_at(connection, until_s),
                     connection.transaction(isolation="repeatable_read", readonly=True),
                 ):
-                    say = Statements(connection)  # type: ignore[arg-type]  # the pool's proxy has its methods
+                    say = Statements(connection)
                     yield Snapshot(
                         ProgressTable(say),
                         EventTable(say, Caution()),

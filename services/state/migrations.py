@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import asyncpg
 
 from services.infra.errors import ConfigurationError, UnavailableError
-from services.state.pool import connect
+from services.state.pool import connect, present, refuse_pooled
 
 LOCK: Final = 7_241_005_511
 """Advisory lock of the migrators; any number that no other program uses."""
@@ -52,37 +52,57 @@ def migrations() -> list[Migration]:
 async def migrate(dsn: str) -> list[str]:
     """Apply what is missing and return the names applied; any number of migrators may run at once.
 
-    Raises ConfigurationError when an applied file was edited, or the database is ahead of this code.
+    Raises ConfigurationError when an applied file was edited, the database is ahead of this code, is not UTF-8, or a
+    right is missing.
     """
+    await refuse_pooled(dsn, application="tactus-migrate")
     connection = await connect(dsn, application="tactus-migrate")
     try:
-        await _lock(connection)
-        await connection.execute(LEDGER)
-        done = await _applied(connection)
-        applied = []
-        for migration in migrations():
-            if migration.version in done:
-                continue
-            async with connection.transaction():
-                await connection.execute(migration.sql)
-                await connection.execute(
-                    "INSERT INTO schema_migration (version, name, sha256) VALUES ($1, $2, $3)",
-                    migration.version,
-                    migration.name,
-                    migration.sha256,
-                )
-            applied.append(migration.name)
-        return applied
+        with present():
+            return await _apply(connection)
     finally:
         await connection.close()  # releases the advisory lock with the session
+
+
+async def _apply(connection: asyncpg.Connection) -> list[str]:
+    await _refuse_other_encodings(connection)
+    await _lock(connection)
+    await connection.execute(LEDGER)
+    done = await _applied(connection)
+    applied = []
+    for migration in migrations():
+        if migration.version in done:
+            continue
+        async with connection.transaction():
+            await connection.execute(migration.sql)
+            await connection.execute(
+                "INSERT INTO schema_migration (version, name, sha256) VALUES ($1, $2, $3)",
+                migration.version,
+                migration.name,
+                migration.sha256,
+            )
+        applied.append(migration.name)
+    return applied
+
+
+async def _refuse_other_encodings(connection: asyncpg.Connection) -> None:
+    # SQL_ASCII too: it takes any bytes, and then orders and shortens them as if each were a letter.
+    encoding = await connection.fetchval("SHOW server_encoding")
+    if encoding != "UTF8":
+        name = await connection.fetchval("SELECT current_database()")
+        raise ConfigurationError(
+            f"the database {name} is {encoding}, which cannot hold every text; make another by "
+            f"CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, name it in TACTUS_POSTGRES__DSN and migrate that one"
+        )
 
 
 async def pending(dsn: str) -> list[str]:
     """Names of the migrations that this database lacks; reads only."""
     connection = await connect(dsn, application="tactus-migrate")
     try:
-        known = await connection.fetchval("SELECT to_regclass('schema_migration') IS NOT NULL")
-        done = await _applied(connection) if known else frozenset()
+        with present():
+            known = await connection.fetchval("SELECT to_regclass('schema_migration') IS NOT NULL")
+            done = await _applied(connection) if known else frozenset()
         return [migration.name for migration in migrations() if migration.version not in done]
     finally:
         await connection.close()

@@ -1,10 +1,12 @@
-"""Reach Postgres: connections with the house's limits, and the one table of what an absent server looks like."""
+"""Reach Postgres: connections with the house's limits, and named statements over them."""
 
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
 from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
 from weakref import WeakKeyDictionary
 
 import asyncpg
@@ -13,6 +15,8 @@ from services.infra.errors import ConfigurationError, InvalidEventError, Unavail
 from services.infra.settings import PostgresSettings
 from services.state.copying import in_pieces
 from services.state.queries import SQL
+from services.state.sessions import LIMITS, HouseConnection, refuse_shared_sessions, stands_between
+from services.state.troubles import DSN, refusal_of, trouble_of
 
 CONNECT_TIMEOUT_S: Final = 5.0
 """A healthy server answers in milliseconds; past this the caller retries or says 503."""
@@ -20,27 +24,8 @@ CONNECT_TIMEOUT_S: Final = 5.0
 COMMAND_TIMEOUT_S: Final = 60.0
 """Twice what the server allows a statement: by then the server, or the way to it, is gone."""
 
-SESSION: Final[Mapping[str, str]] = {
-    # A worker frozen inside a transaction would hold its partition's row against the new owner.
-    "idle_in_transaction_session_timeout": "5s",
-    # Longer than any chunk, shorter than a session: a lock that is not granted by then is a fault to retry.
-    "lock_timeout": "8s",
-    "statement_timeout": "30s",
-    "timezone": "UTC",
-}
-
-ABSENT: Final = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.OperatorInterventionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-    asyncpg.InterfaceError,
-    # What a server that dies in the middle of an exchange leaves behind in the client.
-    asyncpg.InternalClientError,
-)
-"""What a server that is away, restarts, or has no room looks like from here."""
+LEND_S: Final = 10.0
+"""A worker has a connection for each of its lanes: one that does not come by then hangs in a database that is away."""
 
 CROSSED: Final = (
     asyncpg.TransactionRollbackError,
@@ -49,8 +34,10 @@ CROSSED: Final = (
 )
 """Two transactions met: a deadlock, or a lock that was not granted in time. Nothing is wrong with either."""
 
+LOST: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+"""What is left of a connection that is gone: those beside it went the same way."""
+
 NO_TABLES: Final = "the database has no tables yet: run `tactus migrate`"
-AWAY: Final = "Postgres does not answer; check that it runs and TACTUS_POSTGRES__DSN"
 
 Session = asyncpg.Connection | asyncpg.Pool
 """What statements are said to: a pool takes any connection of its own for each."""
@@ -60,9 +47,11 @@ Prepare = Callable[[asyncpg.Connection], Awaitable[None]]
 
 @contextmanager
 def present() -> Iterator[None]:
-    """Raise UnavailableError for what waiting or another try can mend, ConfigurationError for a database without tables.
+    """Raise UnavailableError for what waiting or another try can mend, ConfigurationError for missing tables and rights.
 
-    InvalidEventError for values that it cannot hold. Any other error of Postgres is a fault of ours, and passes.
+    A refused password among others is an UnavailableError here, named all the same: we have been let in before, so
+    whoever changed it may change it back. Any error of Postgres that the table does not know is a fault of ours.
+    InvalidEventError for values that it cannot hold.
     """
     try:
         yield
@@ -72,17 +61,21 @@ def present() -> Iterator[None]:
         raise InvalidEventError(f"the database cannot hold it ({type(error).__name__})") from error
     except CROSSED as error:
         raise UnavailableError(f"two transactions met ({type(error).__name__}): run it again") from error
-    except ABSENT as error:
-        raise UnavailableError(f"Postgres does not answer ({type(error).__name__})") from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        trouble = trouble_of(error)
+        if trouble is None:
+            raise
+        lasting = isinstance(error, (asyncpg.InsufficientPrivilegeError, asyncpg.DuplicatePreparedStatementError))
+        raise (trouble if lasting else UnavailableError(str(trouble))) from error
 
 
 @contextmanager
 def reachable() -> Iterator[None]:
-    """Raise UnavailableError for whatever keeps a connection from being opened."""
+    """Raise UnavailableError or ConfigurationError for whatever keeps a first connection from being opened."""
     try:
         yield
-    except (*ABSENT, asyncpg.PostgresError) as error:
-        raise UnavailableError(AWAY) from error
+    except (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, OSError) as error:
+        raise refusal_of(error) from error
 
 
 class Statements:
@@ -93,64 +86,131 @@ class Statements:
 
     async def rows(self, name: str, *arguments: object) -> list[asyncpg.Record]:
         """All rows of a query."""
-        with present():
-            found: list[asyncpg.Record] = await self.session.fetch(SQL[name], *arguments)
+        async with self._speaking() as session:
+            found: list[asyncpg.Record] = await session.fetch(SQL[name], *arguments)
             return found
 
     async def row(self, name: str, *arguments: object) -> asyncpg.Record | None:
         """The first row, or None."""
-        with present():
-            return await self.session.fetchrow(SQL[name], *arguments)
+        async with self._speaking() as session:
+            return await session.fetchrow(SQL[name], *arguments)
 
     async def value(self, name: str, *arguments: object) -> Any:  # noqa: ANN401 - of the query's own type
         """The first value of the first row, or None."""
-        with present():
-            return await self.session.fetchval(SQL[name], *arguments)
+        async with self._speaking() as session:
+            return await session.fetchval(SQL[name], *arguments)
 
     async def run(self, name: str, *arguments: object) -> int:
         """Run a statement; how many rows it touched."""
-        with present():
-            tag: str = await self.session.execute(SQL[name], *arguments)
+        async with self._speaking() as session:
+            tag: str = await session.execute(SQL[name], *arguments)
         return int(tag.rpartition(" ")[2]) if tag[-1:].isdigit() else 0
 
     async def copy_in(self, table: str, rows: bytes, *, columns: tuple[str, ...] | None = None) -> None:
         """Hand a table rows in the binary COPY format."""
+        async with self._speaking() as session:
+            await session.copy_to_table(table, source=in_pieces(rows), format="binary", columns=columns)
+
+    @asynccontextmanager
+    async def _speaking(self) -> AsyncIterator[asyncpg.Connection]:
         with present():
-            await self.session.copy_to_table(table, source=in_pieces(rows), format="binary", columns=columns)
+            if isinstance(self.session, asyncpg.Pool):
+                async with lent(self.session, within_s=LEND_S) as connection:
+                    yield connection
+            else:
+                yield self.session
+
+
+@asynccontextmanager
+async def lent(pool: asyncpg.Pool, *, within_s: float) -> AsyncIterator[asyncpg.Connection]:
+    """Lend a connection of the pool. One that proves dead condemns the others, so that each is not found out in turn."""
+    async with pool.acquire(timeout=within_s) as connection:
+        try:
+            yield connection  # type: ignore[misc]  # the pool's proxy has its methods
+        except LOST:
+            await pool.expire_connections()
+            raise
 
 
 async def open_pool(
-    settings: PostgresSettings, *, application: str, max_size: int | None = None, prepare: Prepare | None = None
+    settings: PostgresSettings,
+    *,
+    application: str,
+    max_size: int | None = None,
+    prepare: Prepare | None = None,
+    limits: Mapping[str, str] = LIMITS,
 ) -> asyncpg.Pool:
-    """Open a pool whose connections carry the house's time limits; `prepare` runs once on each connection.
+    """Open a pool whose connections carry time limits; `prepare` runs once on each connection.
 
-    Raises UnavailableError when the server does not answer.
+    Raises UnavailableError while the server is away, ConfigurationError when it is there and refuses us.
     """
+    dsn = settings.dsn.get_secret_value()
+
+    async def begin(connection: asyncpg.Connection) -> None:
+        if isinstance(connection, HouseConnection):  # as it is, which the stubs cannot know
+            await connection.limit(limits)
+        if prepare is not None:
+            await prepare(connection)
+
+    await refuse_pooled(dsn, application=application)
     with reachable():
         return await asyncpg.create_pool(
-            settings.dsn.get_secret_value(),
+            dsn,
             min_size=1,
             max_size=max_size or settings.connections_max,
             timeout=CONNECT_TIMEOUT_S,
             command_timeout=COMMAND_TIMEOUT_S,
-            init=prepare,  # type: ignore[arg-type]  # the stubs want a protocol that a plain function meets
-            server_settings={**SESSION, "application_name": application},
-        )
-
-
-async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
-    """Open one connection without the session limits, for migrations; raises UnavailableError."""
-    with reachable():
-        return await asyncpg.connect(
-            dsn,
-            timeout=CONNECT_TIMEOUT_S,
+            init=begin,
+            connection_class=HouseConnection,
             server_settings={"application_name": application, "timezone": "UTC"},
         )
 
 
+async def connect(dsn: str, *, application: str) -> asyncpg.Connection:
+    """Open one connection without the session limits, for migrations; raises as `open_pool` does."""
+    _check_files(dsn)
+    with reachable():
+        return await asyncpg.connect(
+            dsn,
+            timeout=CONNECT_TIMEOUT_S,
+            connection_class=HouseConnection,
+            server_settings={"application_name": application, "timezone": "UTC"},
+        )
+
+
+async def refuse_pooled(dsn: str, *, application: str) -> None:
+    """Raise ConfigurationError when a pooler stands between that does not keep sessions apart."""
+    one = await connect(dsn, application=application)
+    try:
+        with reachable():
+            if not await stands_between(one):
+                return
+        other = await connect(dsn, application=application)
+        try:
+            await refuse_shared_sessions(one, other)
+        finally:
+            other.terminate()
+    finally:
+        one.terminate()
+
+
+def _check_files(dsn: str) -> None:
+    # asyncpg opens them too, but its error names neither the file nor the parameter, and of a lost file with
+    # passwords it says nothing at all.
+    named = parse_qs(urlsplit(dsn).query)
+    for parameter in ("passfile", "sslrootcert", "sslcert", "sslkey", "sslcrl"):
+        for path in named.get(parameter, ()):
+            try:
+                Path(path).open("rb").close()
+            except OSError as error:
+                raise ConfigurationError(
+                    f"{DSN}: {parameter}={path} cannot be read ({error.strerror}); restore the file, or name another"
+                ) from error
+
+
 @asynccontextmanager
 async def connected(dsn: str, *, application: str) -> AsyncIterator[Statements]:
-    """Say a few statements over a connection of their own; raises UnavailableError."""
+    """Say a few statements over a connection of their own; raises as `open_pool` does."""
     connection = await connect(dsn, application=application)
     try:
         yield Statements(connection)
@@ -159,8 +219,11 @@ async def connected(dsn: str, *, application: str) -> AsyncIterator[Statements]:
 
 
 async def answers(dsn: str, *, application: str) -> None:
-    """Return when the server takes a connection; raises UnavailableError when it does not."""
-    await (await connect(dsn, application=application)).close(timeout=CONNECT_TIMEOUT_S)
+    """Return when the server takes a connection; raises UnavailableError, with the cause, when it does not."""
+    try:
+        await (await connect(dsn, application=application)).close(timeout=CONNECT_TIMEOUT_S)
+    except ConfigurationError as error:
+        raise UnavailableError(str(error)) from error
 
 
 GENERATION: Final = """
@@ -172,9 +235,9 @@ SELECT concat_ws('/', pg_postmaster_start_time(), (SELECT oid FROM pg_database W
 _GENERATIONS: Final[WeakKeyDictionary[object, str]] = WeakKeyDictionary()
 
 
-async def generation_of(connection: asyncpg.pool.PoolConnectionProxy) -> str:
+async def generation_of(connection: asyncpg.Connection) -> str:
     """Tell which database this connection leads to; asked once a connection, because it ends when its server does."""
-    real = connection._con  # type: ignore[attr-defined]  # noqa: SLF001 - the proxy is another object each time
+    real = connection._con  # type: ignore[attr-defined]  # noqa: SLF001 - a pool lends a proxy, another object each time
     if real not in _GENERATIONS:
         with present():
             _GENERATIONS[real] = await connection.fetchval(GENERATION)

@@ -174,7 +174,7 @@ async def take_partitions(
     with present():
         async with pool.acquire(timeout=HELD_S * 5) as connection:
             say = Statements(connection)  # type: ignore[arg-type]  # the pool's proxy has its methods
-            server = connection.get_server_pid()
+            server = await say.value("server_pid")  # a pooler in between makes up the one that asyncpg knows
             added = say.run("add_partitions", topics, parts, list(partitions.values()))
             await _unhindered(pool, added, server=server)
             rows = await _unhindered(pool, say.rows("own_partitions", topics, parts, owner), server=server)

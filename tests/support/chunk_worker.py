@@ -28,7 +28,7 @@ async def run(arguments: argparse.Namespace) -> int:
     app = create_app(settings, functools.partial(opened, ledger), group=arguments.group, topics=[arguments.topic])
 
     async def ends() -> Ends:
-        return await log_ends(arguments.bootstrap, [arguments.topic])
+        return await log_ends(settings.kafka, [arguments.topic])
 
     async def database() -> None:
         """A file is always there."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic, RecordsToDelete
 
 from services.infra.kafka import log_ends
+from services.infra.settings import KafkaSettings
 from tests.support.waiting import eventually
 
 
@@ -19,15 +20,16 @@ class TestTopic:
 
     __test__ = False  # pytest would take it for a suite
 
-    def __init__(self, bootstrap: str, *, partitions: int) -> None:
+    def __init__(self, bootstrap: str, *, partitions: int, configs: Mapping[str, str] | None = None) -> None:
         self.bootstrap = bootstrap
         self.partitions = partitions
+        self.configs = dict(configs or {})
         self.name = f"test.{uuid.uuid4().hex[:12]}"
         self.group = f"group.{self.name}"
 
     async def create(self) -> None:
         async with administration(self.bootstrap) as admin:
-            await admin.create_topics([NewTopic(self.name, self.partitions, 1)])
+            await admin.create_topics([NewTopic(self.name, self.partitions, 1, topic_configs=self.configs)])
         await eventually(self._has_leaders, what=f"{self.name} has leaders")
 
     async def write(self, values: Sequence[bytes], *, part: int | None = None) -> None:
@@ -59,7 +61,7 @@ class TestTopic:
             await admin.delete_records({TopicPartition(self.name, part): RecordsToDelete(offset)})
 
     async def _has_leaders(self) -> bool:
-        return len(await log_ends(self.bootstrap, [self.name])) == self.partitions
+        return len(await log_ends(KafkaSettings(bootstrap=self.bootstrap), [self.name])) == self.partitions
 
 
 @asynccontextmanager
@@ -83,8 +85,10 @@ async def administration(bootstrap: str) -> AsyncIterator[AIOKafkaAdminClient]:
 
 
 @asynccontextmanager
-async def own_topic(bootstrap: str, *, partitions: int = 4) -> AsyncIterator[TestTopic]:
-    topic = TestTopic(bootstrap, partitions=partitions)
+async def own_topic(
+    bootstrap: str, *, partitions: int = 4, configs: Mapping[str, str] | None = None
+) -> AsyncIterator[TestTopic]:
+    topic = TestTopic(bootstrap, partitions=partitions, configs=configs)
     await topic.create()
     yield topic
     async with administration(bootstrap) as admin:

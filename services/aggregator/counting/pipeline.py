@@ -50,7 +50,7 @@ class Pipeline:
     async def open(cls, settings: Settings) -> Self:
         """Connect, number the model, start the chores; raises UnavailableError."""
         store = await Database.open(settings.postgres, lanes=settings.aggregator.lanes)
-        kafka = KafkaLog(settings.kafka.bootstrap, (*EVENT_TOPICS, DLQ))
+        kafka = KafkaLog(settings.kafka, (*EVENT_TOPICS, DLQ))
         catalogue, rows_max = load_catalogue(settings.catalogue), settings.aggregator.cache_rows_max
         return await cls.on(store, kafka, catalogue, cache_rows_max=rows_max, clock=SystemClock())
 

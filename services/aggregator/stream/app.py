@@ -7,13 +7,15 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any, Final
 
 from faust.app.base import BootStrategy
+from faust.auth import Credentials, SASLCredentials, SSLCredentials
 from yarl import URL
 
 from schemas.topics import DLQ, EVENT_TOPICS, GROUP
 from services.aggregator.processor import Processor
 from services.aggregator.stream.chunks import ChunkApp, ChunkSchema, positions
 from services.aggregator.stream.lanes import Lanes, Work
-from services.infra.settings import Settings
+from services.infra.kafka import encryption
+from services.infra.settings import KafkaSettings, Settings
 
 HEARTBEATS_A_SESSION: Final = 5
 """A few may be lost before the group gives a worker up."""
@@ -69,6 +71,19 @@ class AggregatorApp(ChunkApp):
         return None
 
 
+def credentials(settings: KafkaSettings) -> Credentials | None:
+    """Who this worker is to the brokers, and whom it takes for them, in Faust's words."""
+    context = encryption(settings)
+    if settings.sasl_password is not None:
+        return SASLCredentials(
+            username=settings.sasl_username,
+            password=settings.sasl_password.get_secret_value(),
+            mechanism=settings.sasl_mechanism,
+            ssl_context=context,
+        )
+    return SSLCredentials(context) if context else None
+
+
 def create_app(
     settings: Settings, open_processor: OpenProcessor, *, group: str = GROUP, topics: Sequence[str] = TOPICS
 ) -> AggregatorApp:
@@ -89,6 +104,7 @@ def create_app(
         broker_rebalance_timeout=max(REBALANCE_S, session_s),
         broker_request_timeout=max(REQUEST_S, 2 * session_s),
         broker_commit_interval=COMMIT_EVERY_S,
+        broker_credentials=credentials(settings.kafka),
     )
     app.open_processor = open_processor
     app.lane_count = aggregator.lanes

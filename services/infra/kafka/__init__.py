@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from services.infra.kafka.admin import LogWatch, apply_topics, check_topics, group_offsets, log_ends, topic_bytes_max
 from services.infra.kafka.breaker import Breaker
+from services.infra.kafka.connection import FORBIDDEN, admitted, check_group, encryption, forbidden
 from services.infra.kafka.delivery import LogRecord
 from services.infra.kafka.limits import TopicLimits
 from services.infra.kafka.marks import KafkaLog, mark_of, read_marks
@@ -11,6 +12,7 @@ from services.infra.kafka.producer import LogProducer
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
 
 __all__ = [
+    "FORBIDDEN",
     "TOPIC_SPECS",
     "Breaker",
     "KafkaLog",
@@ -19,8 +21,12 @@ __all__ = [
     "LogWatch",
     "TopicLimits",
     "TopicSpec",
+    "admitted",
     "apply_topics",
+    "check_group",
     "check_topics",
+    "encryption",
+    "forbidden",
     "group_offsets",
     "log_ends",
     "mark_of",

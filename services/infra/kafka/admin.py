@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final, NamedTuple
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
-    GroupLoadInProgressError,
-    KafkaError,
-    NotCoordinatorForGroupError,
-    TopicAlreadyExistsError,
-    for_code,
-)
+from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 from aiokafka.structs import OffsetAndMetadata
 
 from schemas.topics import Partition
-from services.infra.errors import ConfigurationError, UnavailableError
+from services.infra.errors import ConfigurationError, TactusError, UnavailableError
+from services.infra.kafka.connection import COORDINATOR_AWAY, FORBIDDEN, client_options, forbidden, why_away
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
 from services.infra.settings import KafkaSettings
 
@@ -34,9 +28,6 @@ REQUEST_TIMEOUT_MS: Final = 10_000
 VISIBLE_POLL_S: Final = 0.05
 """A new topic reaches a broker's metadata within some tens of milliseconds."""
 
-COORDINATOR_AWAY: Final = (GroupCoordinatorNotAvailableError, GroupLoadInProgressError, NotCoordinatorForGroupError)
-"""What a broker answers while it makes or loads its topic of offsets."""
-
 
 class Applied(NamedTuple):
     """A line for each topic that was made, and one for each difference, with its fix."""
@@ -46,7 +37,10 @@ class Applied(NamedTuple):
 
 
 async def apply_topics(settings: KafkaSettings) -> Applied:
-    """Create what is missing, and compare the rest."""
+    """Create what is missing, and compare the rest.
+
+    Raises UnavailableError while the brokers are away, ConfigurationError for what keeps us out of them.
+    """
     async with _admin(settings) as admin:
         present = await _described(admin)
         missing = [spec for spec in TOPIC_SPECS if spec.name not in present]
@@ -54,13 +48,13 @@ async def apply_topics(settings: KafkaSettings) -> Applied:
             await _create(admin, missing, settings)
             present = await _visible(admin, missing)
             # A leader that metadata names may not know it yet: its answer tells that it takes records.
-            await log_ends(settings.bootstrap, [spec.name for spec in missing])
+            await log_ends(settings, [spec.name for spec in missing])
         made = [f"{spec.name}: created with {settings.partitions} partitions" for spec in missing]
         return Applied(made, await _differences(admin, present, settings))
 
 
 async def check_topics(settings: KafkaSettings) -> list[str]:
-    """Return a line for each missing topic and each difference, with its fix; changes nothing."""
+    """Return a line for each missing topic and each difference, with its fix; changes nothing, raises as the above."""
     async with _admin(settings) as admin:
         present = await _described(admin)
         missing = [
@@ -81,17 +75,19 @@ async def topic_bytes_max(settings: KafkaSettings, topics: Sequence[str]) -> dic
 
 @asynccontextmanager
 async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
-    admin = AIOKafkaAdminClient(bootstrap_servers=settings.bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+    admin = AIOKafkaAdminClient(**client_options(settings), request_timeout_ms=REQUEST_TIMEOUT_MS)
     try:
         async with asyncio.timeout(ADMIN_TIMEOUT_S):
             await admin.start()
             yield admin
     except (KafkaError, TimeoutError, OSError) as error:
-        raise UnavailableError(
-            f"Kafka at {settings.bootstrap} does not answer: start it, or correct TACTUS_KAFKA__BOOTSTRAP"
-        ) from error
+        raise await _named(error, settings) from error
     finally:
         await admin.close()
+
+
+async def _named(error: BaseException, settings: KafkaSettings) -> TactusError:
+    return forbidden(error) if isinstance(error, FORBIDDEN) else await why_away(settings)
 
 
 async def _described(admin: AIOKafkaAdminClient) -> dict[str, dict[str, Any]]:
@@ -187,43 +183,48 @@ async def _committed(admin: AIOKafkaAdminClient, group: str) -> Mapping[TopicPar
 
 
 class LogWatch:
-    """Reads the ends of topics and the positions of groups, over connections that it keeps."""
+    """Reads the ends of topics and the positions of groups, over connections that it keeps.
 
-    def __init__(self, bootstrap: str) -> None:
-        self._bootstrap = bootstrap
+    For whoever asks again and again: it raises nothing but UnavailableError, with the cause, since even what an
+    operator must mend is mended while it goes on asking.
+    """
+
+    def __init__(self, settings: KafkaSettings) -> None:
+        self._settings = settings
         self._consumer: AIOKafkaConsumer | None = None
         self._admin: AIOKafkaAdminClient | None = None
 
     async def ends(self, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
         """Tell the first offset and the end of every partition; topics that do not exist are left out."""
-        try:
-            async with asyncio.timeout(ADMIN_TIMEOUT_S):
-                present = await _described(await self._connected_admin())
-                parts = [
-                    TopicPartition(topic, part["partition"])
-                    for topic in topics
-                    if topic in present
-                    for part in present[topic]["partitions"]
-                ]
-                if not parts:
-                    return {}
-                consumer = await self._connected_consumer()
-                first = await consumer.beginning_offsets(parts)
-                end = await consumer.end_offsets(parts)
-        except (KafkaError, TimeoutError, OSError) as error:
-            await self.close()
-            raise UnavailableError(f"the log's ends cannot be read ({error!r})") from error
-        return {(part.topic, part.partition): (first[part], end[part]) for part in parts}
+        with _while_running("the log's ends"):
+            return await self.ends_or_refusal(topics)
 
     async def offsets(self, group: str) -> dict[Partition, int]:
         """Tell what the group has committed; partitions without a commit are left out."""
-        try:
-            async with asyncio.timeout(ADMIN_TIMEOUT_S):
-                admin = await self._connected_admin()
-                committed = await _committed(admin, group)
-        except (KafkaError, TimeoutError, OSError) as error:
-            await self.close()
-            raise UnavailableError(f"the group's offsets cannot be read ({error!r})") from error
+        with _while_running("the group's offsets"):
+            return await self.offsets_or_refusal(group)
+
+    async def ends_or_refusal(self, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
+        """As `ends`; raises ConfigurationError for what an operator must mend."""
+        async with self._asking():
+            present = await _described(await self._connected_admin())
+            parts = [
+                TopicPartition(topic, part["partition"])
+                for topic in topics
+                if topic in present
+                for part in present[topic]["partitions"]
+            ]
+            if not parts:
+                return {}
+            consumer = await self._connected_consumer()
+            first = await consumer.beginning_offsets(parts)
+            end = await consumer.end_offsets(parts)
+        return {(part.topic, part.partition): (first[part], end[part]) for part in parts}
+
+    async def offsets_or_refusal(self, group: str) -> dict[Partition, int]:
+        """As `offsets`; raises ConfigurationError for what an operator must mend."""
+        async with self._asking():
+            committed = await _committed(await self._connected_admin(), group)
         return {
             (part.topic, part.partition): position.offset
             for part, position in committed.items()
@@ -239,34 +240,54 @@ class LogWatch:
         if admin is not None:
             await admin.close()
 
+    @asynccontextmanager
+    async def _asking(self) -> AsyncIterator[None]:
+        try:
+            async with asyncio.timeout(ADMIN_TIMEOUT_S):
+                yield
+        except (KafkaError, TimeoutError, OSError) as error:
+            await self.close()
+            raise await _named(error, self._settings) from error
+
     async def _connected_consumer(self) -> AIOKafkaConsumer:
         if self._consumer is None:
-            consumer = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+            consumer = AIOKafkaConsumer(**client_options(self._settings), request_timeout_ms=REQUEST_TIMEOUT_MS)
             self._consumer = consumer
             await consumer.start()
         return self._consumer
 
     async def _connected_admin(self) -> AIOKafkaAdminClient:
         if self._admin is None:
-            admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, request_timeout_ms=REQUEST_TIMEOUT_MS)
+            admin = AIOKafkaAdminClient(**client_options(self._settings), request_timeout_ms=REQUEST_TIMEOUT_MS)
             self._admin = admin
             await admin.start()
         return self._admin
 
 
-async def log_ends(bootstrap: str, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
-    """Tell (first offset, end) of every partition of the topics."""
-    watch = LogWatch(bootstrap)
+@contextmanager
+def _while_running(what: str) -> Iterator[None]:
     try:
-        return await watch.ends(topics)
+        yield
+    except TactusError as error:
+        raise UnavailableError(f"{what} cannot be read: {error}") from error
+
+
+async def log_ends(settings: KafkaSettings, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
+    """Tell (first offset, end) of every partition of the topics.
+
+    Raises UnavailableError while the brokers are away, ConfigurationError for what keeps us out of them.
+    """
+    watch = LogWatch(settings)
+    try:
+        return await watch.ends_or_refusal(topics)
     finally:
         await watch.close()
 
 
-async def group_offsets(bootstrap: str, group: str) -> dict[Partition, int]:
-    """Tell what the group has committed."""
-    watch = LogWatch(bootstrap)
+async def group_offsets(settings: KafkaSettings, group: str) -> dict[Partition, int]:
+    """Tell what the group has committed; raises as the above."""
+    watch = LogWatch(settings)
     try:
-        return await watch.offsets(group)
+        return await watch.offsets_or_refusal(group)
     finally:
         await watch.close()

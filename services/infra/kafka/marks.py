@@ -13,6 +13,8 @@ from aiokafka.errors import KafkaError
 from schemas.topics import Partition
 from services.infra.errors import UnavailableError
 from services.infra.kafka.admin import log_ends
+from services.infra.kafka.connection import client_options
+from services.infra.settings import KafkaSettings
 
 READ_S: Final = 20.0
 """A record is there within milliseconds; a broker that has just started needs seconds."""
@@ -43,7 +45,7 @@ def mark_of(record: Marked) -> int:
     return int.from_bytes(digest.digest()[:8], "big", signed=True)
 
 
-async def read_marks(bootstrap: str, offsets: Mapping[Partition, int]) -> dict[Partition, int | None]:
+async def read_marks(settings: KafkaSettings, offsets: Mapping[Partition, int]) -> dict[Partition, int | None]:
     """The marks of the records at these offsets; None where the log has no record there any more.
 
     Every offset must lie inside the log. Raises UnavailableError.
@@ -51,7 +53,7 @@ async def read_marks(bootstrap: str, offsets: Mapping[Partition, int]) -> dict[P
     if not offsets:
         return {}
     consumer = AIOKafkaConsumer(
-        bootstrap_servers=bootstrap,
+        **client_options(settings),
         enable_auto_commit=False,
         isolation_level="read_committed",
         auto_offset_reset="none",
@@ -85,14 +87,14 @@ async def _read(consumer: Any, offsets: Mapping[Partition, int]) -> dict[Partiti
 class KafkaLog:
     """What is asked of the log beside the records that it delivers."""
 
-    def __init__(self, bootstrap: str, topics: Sequence[str]) -> None:
-        self._bootstrap = bootstrap
+    def __init__(self, settings: KafkaSettings, topics: Sequence[str]) -> None:
+        self._settings = settings
         self._topics = topics
 
     async def ends(self) -> dict[Partition, tuple[int, int]]:
         """First offset and end of every partition; raises UnavailableError."""
-        return await log_ends(self._bootstrap, self._topics)
+        return await log_ends(self._settings, self._topics)
 
     async def marks(self, offsets: Mapping[Partition, int]) -> dict[Partition, int | None]:
         """The marks of the records at these offsets; see read_marks."""
-        return await read_marks(self._bootstrap, offsets)
+        return await read_marks(self._settings, offsets)

@@ -23,6 +23,7 @@ from aiokafka.errors import (
 
 from services.infra.errors import UnavailableError
 from services.infra.kafka.breaker import Breaker, BreakerState
+from services.infra.kafka.connection import client_options
 from services.infra.kafka.delivery import Delivery, LogRecord
 from services.infra.kafka.limits import ALONE_BYTES, TopicLimits
 from services.infra.settings import KafkaSettings
@@ -230,7 +231,7 @@ class LogProducer:
             await self._limits.read()
         batch_bytes_max = min(BATCH_BYTES_MAX, self._limits.batch_bytes_max)
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._settings.bootstrap,
+            **client_options(self._settings),
             client_id="tactus-ingest",
             acks="all",
             enable_idempotence=True,

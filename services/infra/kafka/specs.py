@@ -29,6 +29,8 @@ _COMMON: Final = {
     # A client's clock must never decide what retention deletes (a time in the future would block it).
     "message.timestamp.type": "LogAppendTime",
     "max.message.bytes": str(MESSAGE_BYTES_MAX),
+    # The broker keeps batches as they came: another codec here makes it compress each of them anew.
+    "compression.type": "producer",
     # A replica that missed acknowledged records must never lead.
     "unclean.leader.election.enable": "false",
 }

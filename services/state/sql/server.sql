@@ -6,3 +6,6 @@ SELECT name FROM pg_settings WHERE name = ANY($1::text[]) AND setting = 'off' OR
 
 -- clock --
 SELECT extract(epoch FROM clock_timestamp())::float8
+
+-- server_pid --
+SELECT pg_backend_pid()

@@ -25,6 +25,7 @@ from schemas.topics import EVENT_TOPICS
 from services.client.connection import Connection
 from services.demo.demonstration import read_outcomes
 from services.infra.kafka import log_ends
+from services.infra.settings import KafkaSettings
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -78,7 +79,7 @@ async def settled(connection: Connection) -> int:
     """The log's length, once every record in it has been dealt with."""
 
     async def length() -> int | None:
-        ends = await log_ends(connection.kafka, EVENT_TOPICS)
+        ends = await log_ends(KafkaSettings(bootstrap=connection.kafka), EVENT_TOPICS)
         in_log = sum(end - earliest for earliest, end in ends.values())
         outcomes = await read_outcomes(connection.metrics["api"][0])
         return in_log if outcomes.total == in_log else None

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import SecretStr
 
 from services.commands.doctor import away, table_of
-from services.commands.examine import Finding, Level, judge_disk
+from services.commands.examine import Finding, Level, Stack, judge_disk
 from services.commands.examine_database import Standing, judge_clock, judge_conservation, judge_progress, judge_standing
 from services.commands.examine_senders import TOLD_MAX, judge_letters, judge_names
 from services.infra.errors import UnavailableError
+from services.infra.settings import KafkaSettings, PostgresSettings, Settings
 from services.state.progress import Outcomes, PartitionState
 from services.state.sender_mistakes import OpenLetters
 
@@ -140,3 +142,14 @@ def test_names_that_nobody_declared_are_told_with_what_was_meant() -> None:
     assert second.fix.startswith("garden.party_held: declare it in the file that TACTUS_CATALOGUE names")
     assert [finding.level for finding in judge_names([], declared=[])] == [Level.OK]
     assert judge_names([f"a.b{n}" for n in range(TOLD_MAX + 2)], declared=[])[-1].text == "and 2 more are not"
+
+
+def test_the_stack_that_is_looked_at_is_named_without_its_password() -> None:
+    settings = Settings(
+        kafka=KafkaSettings(bootstrap="kafka.example:9092"),
+        postgres=PostgresSettings(dsn=SecretStr("postgresql://u:hidden@db.example:5432/tactus?passfile=/hidden")),
+    )
+
+    words = Stack.configured(settings).words
+
+    assert words == "the stack that the settings name: Kafka kafka.example:9092, Postgres db.example:5432/tactus"

@@ -1,9 +1,13 @@
 from __future__ import annotations
 
+import os
+from collections.abc import Mapping
+
 import pytest
+from pydantic import SecretStr
 
 from services.infra.errors import ConfigurationError
-from services.infra.settings import Settings, read_settings
+from services.infra.settings import KafkaSettings, Settings, read_settings
 from services.infra.unknown_settings import refuse_unknown
 
 
@@ -57,6 +61,31 @@ def test_a_setting_that_nobody_reads_is_refused_with_what_was_meant(
     assert "\n" not in str(raised.value)
 
 
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"SECURITY_PROTOCOL": "SASL_SSL"}, "needs TACTUS_KAFKA__SASL_USERNAME and TACTUS_KAFKA__SASL_PASSWORD"),
+        ({"SECURITY_PROTOCOL": "SASL_SSL", "SASL_USERNAME": "u"}, "needs TACTUS_KAFKA__SASL_USERNAME and"),
+        ({"SASL_USERNAME": "u", "SASL_PASSWORD": "hidden"}, "need TACTUS_KAFKA__SECURITY_PROTOCOL=SASL_SSL"),
+        ({"SSL_CA": "/ca.pem"}, "need TACTUS_KAFKA__SECURITY_PROTOCOL=SSL or SASL_SSL"),
+        ({"SECURITY_PROTOCOL": "SSL", "SSL_CERT": "/c.pem"}, "SSL_CERT and TACTUS_KAFKA__SSL_KEY belong together"),
+        ({"SECURITY_PROTOCOL": "TLS"}, "TACTUS_KAFKA__SECURITY_PROTOCOL: "),
+        ({"SASL_MECHANISM": "GSSAPI"}, "TACTUS_KAFKA__SASL_MECHANISM: "),
+    ],
+)
+def test_half_of_what_a_guarded_broker_needs_is_refused(
+    told: Mapping[str, str], says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in told.items():
+        monkeypatch.setenv(f"TACTUS_KAFKA__{name}", value)
+
+    with pytest.raises(ConfigurationError) as raised:
+        read_settings()
+
+    assert says in str(raised.value)
+    assert "hidden" not in str(raised.value)
+
+
 def test_what_kubernetes_tells_of_services_is_no_setting() -> None:
     told = ["TACTUS_API_SERVICE_HOST", "TACTUS_API_SERVICE_PORT_HTTP", "TACTUS_API_PORT", "TACTUS_API_PORT_8081_TCP"]
 
@@ -74,6 +103,31 @@ def test_a_setting_in_small_letters_and_a_whole_section_are_read(monkeypatch: py
     settings = read_settings()
 
     assert (settings.log_level, settings.api.port) == ("debug", 1)
+
+
+def test_a_password_is_not_shown() -> None:
+    settings = KafkaSettings(security_protocol="SASL_SSL", sasl_username="u", sasl_password=SecretStr("hidden"))
+
+    assert "hidden" not in f"{settings!r} {settings}"
+
+
+def test_a_broker_of_our_own_is_reached_without_what_guards_the_others() -> None:
+    guarded = KafkaSettings(
+        security_protocol="SASL_SSL", sasl_username="u", sasl_password=SecretStr("hidden"), partitions=48, min_insync=2
+    )
+
+    own = guarded.embedded_at("127.0.0.1:1")
+
+    assert own == KafkaSettings(bootstrap="127.0.0.1:1", partitions=48, min_insync=2)
+
+
+def test_what_the_shell_says_of_other_databases_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("PGSSLMODE", "PGTARGETSESSIONATTRS", "PGSSLCERT", "PGGSSLIB", "PGHOST", "PGPASSWORD", "PGPASSFILE"):
+        monkeypatch.setenv(name, "told")
+
+    read_settings()
+
+    assert {name for name in os.environ if name.startswith("PG")} == {"PGPASSWORD", "PGPASSFILE"}
 
 
 @pytest.mark.parametrize(

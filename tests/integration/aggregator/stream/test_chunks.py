@@ -14,6 +14,7 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.consumer.group_coordinator import CoordinatorGroupRebalance
 from aiokafka.errors import KafkaError
+from confluent_kafka import Producer
 
 from schemas.topics import Partition
 from services.aggregator.processor import Bounds, Chunk
@@ -22,12 +23,15 @@ from services.aggregator.stream.chain import OUT_MAX
 from services.aggregator.stream.chunks import ChunkConsumer
 from services.infra.errors import ConfigurationError, FencedError, UnavailableError
 from services.infra.kafka import group_offsets
-from services.infra.settings import Settings
+from services.infra.settings import KafkaSettings, Settings
 from tests.support.fenced_ledger import FencedLedger, opened
 from tests.support.logs_of_kafka import TestTopic, own_topic
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
+
+CODECS = ("gzip", "lz4", "snappy", "zstd")
+"""All that Kafka has."""
 
 
 @pytest.fixture
@@ -59,6 +63,10 @@ async def running(
     finally:
         await app.stop()
         await asyncio.gather(starting, return_exceptions=True)
+
+
+async def offsets_of(topic: TestTopic) -> Mapping[Partition, int]:
+    return await group_offsets(KafkaSettings(bootstrap=topic.bootstrap), topic.group)
 
 
 async def until_stored(ledger: FencedLedger, topic: TestTopic, count: int) -> None:
@@ -108,7 +116,7 @@ async def test_reading_begins_where_the_processor_stands_and_not_the_group(
     await topic.write(values(400))
     async with running(topic, ledger):
         await until_stored(ledger, topic, 400)
-    offsets = await group_offsets(topic.bootstrap, topic.group)
+    offsets = await offsets_of(topic)
     assert offsets == {(topic.name, part): 100 for part in range(4)}
     restored = FencedLedger(ledger.path.with_name("restored.db"))
     for part, position in enumerate([0, 40, 99, 100]):
@@ -130,7 +138,7 @@ async def test_what_is_stored_is_committed_to_the_group_at_the_end(topic: TestTo
     async with running(topic, ledger):
         await until_stored(ledger, topic, 100)
 
-    assert await group_offsets(topic.bootstrap, topic.group) == {(topic.name, part): 25 for part in range(4)}
+    assert await offsets_of(topic) == {(topic.name, part): 25 for part in range(4)}
 
 
 async def test_the_group_is_never_told_more_than_is_stored(topic: TestTopic, ledger: FencedLedger) -> None:
@@ -139,7 +147,7 @@ async def test_the_group_is_never_told_more_than_is_stored(topic: TestTopic, led
 
     async with running(topic, ledger, chunk_events_max=100):
         for _ in range(10):
-            offsets = await group_offsets(topic.bootstrap, topic.group)
+            offsets = await offsets_of(topic)
             records = ledger.records(topic.name)  # read after the offsets: it can only have grown
             for (_, part), offset in offsets.items():
                 assert offset <= len(records[part])
@@ -258,7 +266,7 @@ async def test_a_fenced_worker_fails_and_stores_nothing_more(topic: TestTopic, l
 
         assert isinstance(await until_failed(app), FencedError)
     assert ledger.count(topic.name) == 100
-    assert await group_offsets(topic.bootstrap, topic.group) == {(topic.name, part): 25 for part in range(4)}
+    assert await offsets_of(topic) == {(topic.name, part): 25 for part in range(4)}
 
 
 async def test_a_topic_that_was_made_anew_is_refused(topic: TestTopic, ledger: FencedLedger) -> None:
@@ -359,3 +367,32 @@ async def test_a_failing_chunk_is_never_skipped(topic: TestTopic, tmp_path: Path
         await until_stored(whole, topic, 40)
 
     assert len(whole.records(topic.name)[3]) == 10
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_what_another_producer_compressed_is_read(topic: TestTopic, ledger: FencedLedger, codec: str) -> None:
+    sent = [b"compressible " * 200 + b"%d" % number for number in range(200)]
+
+    def write() -> None:
+        other = Producer({"bootstrap.servers": topic.bootstrap, "compression.type": codec, "linger.ms": 100})
+        for value in sent:
+            other.produce(topic.name, value, partition=0)
+        assert other.flush(30) == 0
+
+    await asyncio.to_thread(write)
+    async with running(topic, ledger):
+        await until_stored(ledger, topic, len(sent))
+
+    assert ledger.records(topic.name)[0] == list(enumerate(sent))
+
+
+@pytest.mark.parametrize("codec", CODECS)
+async def test_what_the_broker_compressed_is_read(kafka_bootstrap: str, ledger: FencedLedger, codec: str) -> None:
+    sent = [b"compressible " * 200 + b"%d" % number for number in range(200)]
+
+    async with own_topic(kafka_bootstrap, configs={"compression.type": codec}) as topic:
+        await topic.write(sent, part=0)
+        async with running(topic, ledger):
+            await until_stored(ledger, topic, len(sent))
+
+        assert ledger.records(topic.name)[0] == list(enumerate(sent))
