@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -69,6 +69,13 @@ class Ending:
     explained: Explained | None = None
     table: RenderableType | None = None
     """The board at the end of the outage."""
+
+    def keep(self, phase: Phase, board: Board, status: Status, labels: Mapping[str, str]) -> None:
+        """Keep what a picture would show, when the phase that is over is the outage."""
+        if phase is Phase.OUTAGE:
+            # The address and the command are of this run only: nobody who sees the picture can use them.
+            shown = replace(status, address="", command="")
+            self.table = frame(board, shown, labels, rows=ROWS, width=WIDTH)
 
 
 def run(options: Options) -> int:
@@ -167,20 +174,15 @@ class _Signals:
 async def _show(
     options: Options, connection: Connection, *, console: Console, stop: asyncio.Event, began_s: float, ending: Ending
 ) -> None:
-    address = await _page(connection, browser=options.browser and console.is_terminal)
-    console.print(f"Open {address}", markup=False, highlight=False)
     shop = open_shop(rng=random.Random(SEED), customers=options.customers)
-    command = f"{called()} explain --data {shlex.quote(str(connection.data))} {shop.customers[0].identity}"
-    console.print(f"Ask beside it: {command}", markup=False, highlight=False)
     names = labels("en", override=read_settings().catalogue).touchpoints
-    board, status = Board(), Status(address=address, command=command)
+    board = Board()
+    status = Status(
+        address=await _page(connection, browser=options.browser and console.is_terminal),
+        command=f"{called()} explain --data {shlex.quote(str(connection.data))} {shop.customers[0].identity}",
+    )
+    console.print(f"Open {status.address}\nAsk beside it: {status.command}", markup=False, highlight=False)
     screen = open_screen(console, board=board, status=status, labels=names)
-
-    def ended(phase: Phase) -> None:
-        if phase is Phase.OUTAGE:
-            # The address and the command are of this run only: nobody who sees the picture can use them.
-            ending.table = frame(board, replace(status, address="", command=""), names, rows=ROWS, width=WIDTH)
-
     async with (
         open_client(url=connection.ingest, key=_key_of(connection, "server"), connections=2) as client,
         open_reader(url=connection.api, key=_key_of(connection, READ)) as reader,
@@ -198,18 +200,19 @@ async def _show(
             seconds=options.seconds,
             began_s=began_s,
             stop=stop,
-            ended=ended,
+            ended=lambda phase: ending.keep(phase, board, status, names),
         )
         with screen:
             ending.counts = await demonstration.run()
         ending.findings = demonstration.findings(ending.counts)
-    if (customer := demonstration.example()) is not None:
-        api = Endpoint(connection.api, _key_of(connection, READ), connection.data)
-        ending.explained = await _explained(api, customer)
+    ending.explained = await _explained(connection, demonstration.example())
 
 
-async def _explained(api: Endpoint, customer: str) -> Explained | None:
+async def _explained(connection: Connection, customer: str | None) -> Explained | None:
     """The customer's explanation; None when there is none to be had, which is no reason to fail at the end."""
+    if customer is None:
+        return None
+    api = Endpoint(connection.api, _key_of(connection, READ), connection.data)
     try:
         return await asyncio.to_thread(ask, api, customer, at=None)
     except TactusError:
