@@ -325,7 +325,7 @@ class TouchpointRecord(Closed):
     time: RecordInstant
     """When it happened."""
     timeorigin: Literal["arrival", "clamped"] | None = None
-    """Absent: the client's own time. arrival: it sent none. clamped: it lay too far in the future."""
+    """Absent: the client's own time. arrival: it sent none. clamped: it lay ahead of the arrival."""
     clienttime: RecordInstant | None = None
     """What the client sent, when the time was clamped."""
     channelorigin: Literal["catalogue"] | None = None

@@ -24,7 +24,7 @@ POSTGRES_MAJOR: Final = 18
 
 CLOCK_WARN_S: Final = 1.0
 CLOCK_ERROR_S: Final = 60.0
-"""Events more than five minutes ahead are clamped, and a reading is of an hour: a minute is past being a matter
+"""Events ahead of their arrival are clamped, and a reading is of an hour: a minute is past being a matter
 of the network."""
 
 STUCK_S: Final = 30.0

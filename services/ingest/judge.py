@@ -28,9 +28,6 @@ from services.infra.pseudonyms import HASHED_KINDS, pseudonym
 from services.infra.sources import Source
 from services.ingest.rejection import Reason, Rejected
 
-AHEAD_MAX: Final = timedelta(minutes=5)
-"""Clocks kept by NTP differ by milliseconds, neglected ones by minutes; beyond this it is no drift."""
-
 LATE_AFTER: Final = timedelta(hours=24)
 """Older events take the lane beside, so that a backfill never delays a live score."""
 
@@ -181,7 +178,8 @@ def _moment(time: str | None, received: Arrival) -> _Moment:
         return _Moment(*received, {"timeorigin": "arrival"})
     at = parse_instant(time)
     text = write_instant(at)
-    if at - received.at > AHEAD_MAX:
+    # A time later than arrival counts at arrival: an event of the next hour would be in no score of this one.
+    if at > received.at:
         return _Moment(*received, {"timeorigin": "clamped", "clienttime": text})
     return _Moment(at, text, {})
 
