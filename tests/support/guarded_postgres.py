@@ -6,12 +6,11 @@ import shutil
 from pathlib import Path
 from typing import Final
 
-import pytest
-
 from services.embedded.free_ports import LOOPBACK
 from services.embedded.postgres import NAME, EmbeddedPostgres
 from services.embedded.postgres_user import give
 from tests.support.certificates import Authority
+from tests.support.missing import lacks
 
 CERTIFIED: Final = "certified"
 """A role that is let in by its certificate, and not by a password."""
@@ -100,5 +99,5 @@ def _newest_system() -> Path:
     programs = sorted(SYSTEM.glob("*/bin/initdb"), key=lambda path: int(path.parent.parent.name))
     found = programs[-1] if programs else shutil.which("initdb")
     if found is None:
-        pytest.skip("no Postgres that knows TLS on this machine: install the package postgresql")
+        lacks("no Postgres that knows TLS on this machine: install the package postgresql")
     return Path(found).resolve().parent

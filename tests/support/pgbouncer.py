@@ -11,9 +11,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 import psutil
-import pytest
 
 from services.embedded.free_ports import LOOPBACK, free_port
+from tests.support.missing import lacks
 from tests.support.places import data_directory
 from tests.support.stacks import listens
 from tests.support.waiting import wait_until
@@ -65,5 +65,5 @@ def pgbouncer(dsn: str, *, mode: str) -> Iterator[str]:
 def _program() -> str:
     found = subprocess.run([SCRIPT], capture_output=True, text=True, check=False, timeout=120)
     if found.returncode:
-        pytest.skip("no PgBouncer on this machine: install the package pgbouncer")
+        lacks("no PgBouncer on this machine: install the package pgbouncer")
     return found.stdout.strip()

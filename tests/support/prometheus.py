@@ -13,6 +13,7 @@ import httpx
 import yaml
 
 from services.embedded.free_ports import free_port
+from tests.support.missing import lacks
 from tests.support.waiting import wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -20,9 +21,10 @@ CONFIGURATION = ROOT / "deploy" / "prometheus"
 
 
 def promtool() -> Path:
-    """The path of promtool; a machine that cannot have it fails here, with what to do."""
+    """The path of promtool; where it cannot be had the test is skipped, in CI it fails."""
     found = subprocess.run([ROOT / "scripts" / "promtool.sh"], check=False, capture_output=True, text=True, timeout=300)
-    assert found.returncode == 0, found.stderr
+    if found.returncode:
+        lacks(found.stderr.strip().splitlines()[-1])
     return Path(found.stdout.strip())
 
 
