@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tests.faults.impressions import MICRO, Entry, Refused, impression, micros
+from tests.reference.impressions import MICRO, Entry, Refused, impression, micros
+from tests.reference.scoring import count
 
 HOUR_US = 3_600 * MICRO
 
@@ -119,18 +120,11 @@ def read_event(envelope: Mapping[str, Any], text: str) -> Event:
 
 
 def observe(tallies: dict[TallyKey, list[int]], row: Row) -> None:
-    """Add one event to its tally: (n, q, pos, neg, pos2, neg2, best, worst), SCORING section 2."""
+    """Add one event to its tally."""
     event, v, q = row
     data = event.data
     key = (event.identity, data["touchpoint"], data["channel"], data.get("place", ""), event.occurred_us // HOUR_US)
-    tally = tallies.setdefault(key, [0] * 8)
-    good, bad = max(v, 0), max(-v, 0)
-    added = (1, q, q * good, q * bad, q * (good * good // MICRO), q * (bad * bad // MICRO))
-    for column, amount in enumerate(added):
-        tally[column] += amount // MICRO if column > 1 else amount
-    if q > 0:
-        tally[6] = max(tally[6], good)
-        tally[7] = max(tally[7], bad)
+    count(tallies.setdefault(key, [0] * 8), v, q)
 
 
 def replay(records: Iterable[LogRecord], catalogue: Mapping[str, Entry]) -> Expected:

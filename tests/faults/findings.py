@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from tests.faults.expected import HOUR_US, Event, EventKey, Expected, Partition, Said, judge
-from tests.faults.impressions import EPOCH, MICRO, micros
-from tests.faults.persons import Model, persons_of, readings
+from tests.faults.persons import persons_of, readings
+from tests.reference.impressions import EPOCH, MICRO, micros
+from tests.reference.scoring import Model
 
 EXAMPLES: Final = 5
 """Of each kind of violation the report shows so many."""

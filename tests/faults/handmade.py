@@ -10,8 +10,8 @@ from typing import Any
 
 from tests.faults.expected import Expected, LogRecord
 from tests.faults.findings import Holdings, Progress, compare
-from tests.faults.impressions import EPOCH, MICRO, read_catalogue
 from tests.faults.persons import read_model, readings
+from tests.reference.impressions import EPOCH, MICRO, read_catalogue
 
 HERE = Path(__file__).parent
 CATALOGUE = read_catalogue(HERE.parents[1] / "schemas" / "catalogue.yaml")

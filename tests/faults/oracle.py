@@ -19,9 +19,9 @@ from confluent_kafka import Consumer, KafkaException, TopicPartition
 
 from tests.faults.expected import LogRecord, replay
 from tests.faults.findings import Holdings, Progress, compare
-from tests.faults.impressions import read_catalogue
 from tests.faults.ledger import read_ledger
 from tests.faults.persons import read_model
+from tests.reference.impressions import read_catalogue
 
 EVENT_TOPICS: Final = ("cx.touchpoints.v1", "cx.touchpoints.late.v1")
 DLQ: Final = "cx.touchpoints.dlq.v1"

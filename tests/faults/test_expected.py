@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 
 import pytest
 
 from tests.faults.expected import judge, replay
 from tests.faults.handmade import CATALOGUE, HISTORY, HOUR, MODEL, TOPIC, Json, logged, touched
-from tests.faults.impressions import MICRO, Refused, impression, micros
-from tests.faults.persons import Model, persons_of, readings
+from tests.faults.persons import persons_of, readings
 from tests.faults.poison import bad_values
+from tests.reference.impressions import MICRO, Refused, impression, micros
 
 
 @pytest.mark.parametrize("number", range(len(bad_values(random.Random(1)))))
@@ -94,7 +95,7 @@ def test_scores_are_the_golden_numbers(
     read = readings(
         {("customer:c1", "t", "web", "", HOUR - age): [*tally, 0, 0]},
         at_hour=HOUR,
-        model=Model(MODEL.parameters, {"t": weight}),
+        model=replace(MODEL, weights={"t": weight}),
     )
 
     assert read[""] == pytest.approx((score, confidence), abs=1e-6)

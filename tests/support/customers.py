@@ -11,7 +11,7 @@ from uuid import UUID
 
 import asyncpg
 
-from tests.support.tally import ZERO, Tally
+from tests.reference.scoring import count
 
 MICRO = 1_000_000
 
@@ -111,12 +111,11 @@ async def _store_tallies(
     numbers: Mapping[str, int],
     leaves: Mapping[tuple[str, str, str], int],
 ) -> None:
-    tallies: dict[tuple[int, int, int], Tally] = {}
+    tallies: dict[tuple[int, int, int], list[int]] = {}
     for event in events:
         leaf = leaves[event.touchpoint, event.channel, event.place]
         key = (numbers[event.identity], leaf, int(event.occurred_at.timestamp()) // 3600)
-        impression = Tally.of(v_micro=round(event.v * MICRO), q_micro=round(event.q * MICRO))
-        tallies[key] = tallies.get(key, ZERO).merge(impression)
+        count(tallies.setdefault(key, [0] * 8), round(event.v * MICRO), round(event.q * MICRO))
     await connection.executemany(
         "INSERT INTO tally_row VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         [(*key, *tally) for key, tally in tallies.items()],

@@ -16,7 +16,7 @@ from services.core.dimensions import Leaves
 from services.core.scoring import Cell, Reading, Receipt, read, read_dimensions, receipt
 from services.core.tallies import Tallies, fold
 from services.core.valence import NoValence
-from tests.unit.core.reference import MICRO, Event, Leaf, Model
+from tests.reference.scoring import MICRO, Event, Leaf, Model
 
 NOW = 500_000
 """An hour of the year 2027."""
@@ -188,4 +188,3 @@ persons = octets_of(HISTORY_OCTETS + 1).map(person_of)
 situations = octets_of(HISTORY_OCTETS + 9).map(situation_of)
 families = octets_of(2 + 3 * HISTORY_OCTETS).map(family_of)
 shuffled_persons = octets_of(HISTORY_OCTETS + 2).map(lambda octets: (person_of(octets[1:]), Random(octets[0])))
-three_events = octets_of(12).map(lambda octets: [event_of(octets[i : i + 4]) for i in (0, 4, 8)])

@@ -12,7 +12,7 @@ from hypothesis import given
 from services.core.dimensions import Leaves
 from services.core.scoring import read
 from services.core.tallies import Tallies, merge
-from tests.support.tally import ZERO, Tally
+from tests.reference.scoring import Event, Leaf, score, state
 from tests.unit.core.histories import (
     HOURS_MAX,
     LEAVES,
@@ -31,9 +31,7 @@ from tests.unit.core.histories import (
     shuffled_persons,
     situations,
     tallied,
-    three_events,
 )
-from tests.unit.core.reference import Event, Leaf, score, state
 
 History = Sequence[Event]
 VALUE_OF: dict[str, Callable[[Leaf], str]] = {
@@ -100,15 +98,6 @@ def test_the_score_equals_an_independent_reading_bit_for_bit(family: Family) -> 
         assert [tuple(row) for row in zip(*(c.tolist() for c in reading), strict=True)] == expected
 
 
-@given(three_events)
-def test_tallies_merge_in_any_order_and_grouping_and_zero_adds_nothing(events: History) -> None:
-    a, b, c = (Tally.of(v_micro=event.v, q_micro=event.q) for event in events)
-
-    assert a.merge(b).merge(c) == a.merge(b.merge(c))
-    assert a.merge(b) == b.merge(a)
-    assert a.merge(ZERO) == a
-
-
 @given(families)
 def test_columns_merge_in_any_order_and_grouping_and_nothing_adds_nothing(family: Family) -> None:
     several = [tallied(history, owner=i % 2) for i, history in enumerate(family.histories)]
@@ -121,16 +110,10 @@ def test_columns_merge_in_any_order_and_grouping_and_nothing_adds_nothing(family
 
 @given(histories)
 def test_columns_hold_the_same_integers_as_one_tally_at_a_time(history: History) -> None:
-    expected: dict[tuple[int, int], Tally] = {}
-    for event in history:
-        key = LEAVES.index(event.leaf), event.hour
-        expected[key] = expected.get(key, ZERO).merge(Tally.of(v_micro=event.v, q_micro=event.q))
-
     rows = tallied(history).rows.tolist()
 
-    assert {(row[0], row[1]): Tally(*row[2:]) for row in rows} == expected
-    assert expected.keys() == {(LEAVES.index(leaf), hour) for leaf, hour in state(history)}
-    assert [list(tally) for tally in expected.values()] == list(state(history).values())
+    expected = {(LEAVES.index(leaf), hour): tally for (leaf, hour), tally in state(history).items()}
+    assert {(row[0], row[1]): row[2:] for row in rows} == expected
 
 
 @given(situations)

@@ -19,8 +19,8 @@ from services.core.scoring import (
     read,
 )
 from services.core.valence import ScalePoints
+from tests.reference.scoring import MICRO, Event
 from tests.unit.core.histories import LEAVES, MODELS, NOW, Person, catalogue_of, tallied
-from tests.unit.core.reference import MICRO, Event
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from services.core.tallies import BEST, NEG, NEG2, POS, POS2, WIDTH, WORST, N, Q, Tallies, fold, merge
-from tests.support.tally import MICRO, Tally
+from tests.reference.scoring import MICRO, count
 
 
 def folded(*impressions: tuple[int, int, int, int, int]) -> Tallies:
@@ -20,14 +20,15 @@ def test_impressions_of_one_key_become_one_row_of_exact_sums() -> None:
     row = tallies.rows[0]
     assert len(tallies.rows) == 1
     assert row.tolist() == [3, 9, 3, 2_500_001, 333_333, 1_499_999, 111_110, 1_499_997, 333_333, 999_999]
-    assert [2 + Tally._fields.index(name) for name in Tally._fields] == [N, Q, POS, NEG, POS2, NEG2, BEST, WORST]
+    assert [*range(2, 10)] == [N, Q, POS, NEG, POS2, NEG2, BEST, WORST]
 
 
 def test_products_round_down_one_after_the_other() -> None:
     """A different grouping of the three factors gives other integers: two programs that differ here never agree."""
-    assert Tally.of(v_micro=1_001, q_micro=999_999).pos2 == 0
-    assert Tally.of(v_micro=999_999, q_micro=2 * MICRO).pos2 == 1_999_996
-    assert folded((0, 0, 0, 999_999, 2 * MICRO)).rows[0, POS2] == 1_999_996
+    for v, q, squared in ((1_001, 999_999, 0), (999_999, 2 * MICRO, 1_999_996)):
+        tally = [0] * 8
+        count(tally, v, q)
+        assert tally[4] == folded((0, 0, 0, v, q)).rows[0, POS2] == squared
 
 
 def test_rows_are_sorted_by_owner_leaf_and_hour() -> None:

@@ -1,4 +1,7 @@
-"""The score written a second time, with plain dicts and floats and none of the product's code."""
+"""The score written a second time, with plain dicts and floats and none of the product's code.
+
+Unit tests and the fault storms' oracle hold the product against this one reading of SCORING, sections 2 and 3.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import NamedTuple
 
 Leaf = tuple[str, str, str]
 MICRO = 10**6
+UNKNOWN_WEIGHT = 0.1
 
 
 class Event(NamedTuple):
@@ -42,21 +46,25 @@ class Score(NamedTuple):
 State = dict[tuple[Leaf, int], list[int]]
 
 
+def count(tally: list[int], v: int, q: int) -> None:
+    """Count one impression into n, q, pos, neg, pos2, neg2, best, worst."""
+    good, bad = max(v, 0), max(-v, 0)
+    tally[0] += 1
+    tally[1] += q
+    tally[2] += q * good // MICRO
+    tally[3] += q * bad // MICRO
+    tally[4] += q * (good * good // MICRO) // MICRO
+    tally[5] += q * (bad * bad // MICRO) // MICRO
+    if q > 0:
+        tally[6] = max(tally[6], good)
+        tally[7] = max(tally[7], bad)
+
+
 def state(events: Iterable[Event]) -> State:
-    """Fold events into n, q, pos, neg, pos2, neg2, best, worst by leaf and hour."""
+    """Fold events into tallies by leaf and hour."""
     tallies: State = {}
     for leaf, hour, v, q in events:
-        good, bad = max(v, 0), max(-v, 0)
-        tally = tallies.setdefault((leaf, hour), [0] * 8)
-        tally[0] += 1
-        tally[1] += q
-        tally[2] += q * good // MICRO
-        tally[3] += q * bad // MICRO
-        tally[4] += q * (good * good // MICRO) // MICRO
-        tally[5] += q * (bad * bad // MICRO) // MICRO
-        if q > 0:
-            tally[6] = max(tally[6], good)
-            tally[7] = max(tally[7], bad)
+        count(tallies.setdefault((leaf, hour), [0] * 8), v, q)
     return tallies
 
 
@@ -68,7 +76,7 @@ def score(tallies: State, model: Model, at: int, window: int | None = None) -> S
         age = at - hour
         if age < 0 or age >= 9600 or (window is not None and age >= window):
             continue
-        delta = model.weights[leaf[0]]
+        delta = model.weights.get(leaf[0], UNKNOWN_WEIGHT)
         if window is None:
             delta *= 2.0 ** (-age / (24 * model.h))
         good += delta * min((1 - model.beta) * (pos / MICRO) + model.beta * (pos2 / MICRO), model.cap)
