@@ -7,6 +7,7 @@ import fcntl
 import hashlib
 import importlib.util
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,20 @@ def install(venv: Path, requirements: Path) -> None:
     pip(venv, "--no-deps", "--require-hashes", "-r", str(requirements))
     say("installing this checkout")
     pip(venv, "--no-deps", "--no-build-isolation", "--quiet", "-e", str(ROOT))
+    name_the_way_here(venv)
+
+
+def name_the_way_here(venv: Path) -> None:
+    """Let the install find this checkout by the way there, not by its whole path.
+
+    Python 3.11 reads that file in the locale's letters, and ends at once when the path has others (ż in C).
+    """
+    if ROOT not in venv.resolve().parents:
+        return
+    for packages in venv.glob("lib/python*/site-packages"):
+        for path in packages.glob("*.pth"):
+            if set(path.read_text(encoding="utf-8", errors="replace").splitlines()) == {str(ROOT)}:
+                path.write_text(f"{os.path.relpath(ROOT, packages)}\n", encoding="ascii")
 
 
 def create(venv: Path) -> None:

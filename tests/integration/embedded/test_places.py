@@ -6,6 +6,7 @@ import importlib.util
 import json
 import os
 import pwd
+import shlex
 import shutil
 import sys
 import tempfile
@@ -190,8 +191,10 @@ def test_without_home_the_users_own_cache_is_found(open_folder: Path) -> None:
     both_ran(run_servers(open_folder, env=environment(HOME=None)))
 
 
+HERE = shlex.quote(str(ROOT))
+
 NOEXEC = f"""
-mount --bind {ROOT} {ROOT}
+mount --bind {HERE} {HERE}
 mount --rbind /tmp /tmp
 mount -o remount,bind,noexec /tmp
 """
@@ -226,7 +229,7 @@ def test_a_cache_that_may_not_hold_programs_is_told_with_the_fix(closed_folder: 
 
 @needs_root
 def test_a_checkout_that_cannot_be_written_runs(closed_folder: Path) -> None:
-    mounts = f"mount --bind {ROOT} {ROOT}; mount -o remount,bind,ro {ROOT}; ! touch {ROOT}/x 2>/dev/null"
+    mounts = f"mount --bind {HERE} {HERE}; mount -o remount,bind,ro {HERE}; if touch {HERE}/x; then exit 9; fi 2>&-"
 
     done = run_mounted(mounts, *_servers(closed_folder / "data"), env=environment())
 

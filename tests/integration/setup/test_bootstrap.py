@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -20,8 +21,8 @@ ROOT = Path(__file__).parents[3]
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A checkout of a project without dependencies, set up once; nothing of it needs a network."""
-    folder = tmp_path_factory.mktemp("checkout")
+    """A checkout of a project without dependencies, set up once, in a path of any kind; nothing of it needs a network."""
+    folder = tmp_path_factory.mktemp("mein Ordner żółć (1)")
     write_checkout(folder)
     done = bootstrap(folder)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -35,7 +36,7 @@ def write_checkout(folder: Path) -> None:
     for name in ("bootstrap.sh", "bootstrap.py"):
         shutil.copy(ROOT / "scripts" / name, folder / "scripts")
     (folder / "requirements.txt").write_text("# nothing\n")
-    # A build backend of its own: pip hands it the checkout and gets an empty wheel.
+    # A build backend of its own: pip hands it the checkout and gets a wheel that only names it.
     (folder / "pyproject.toml").write_text(
         '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     )
@@ -43,6 +44,7 @@ def write_checkout(folder: Path) -> None:
 
 
 BACKEND = """
+import os
 import zipfile
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
@@ -50,13 +52,15 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
     with zipfile.ZipFile(f"{wheel_directory}/empty-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: empty\\nVersion: 1.0\\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
+        wheel.writestr("_editable.pth", f"{os.getcwd()}\\n{os.getcwd()}")  # a line for each package, as hatchling writes
         wheel.writestr(f"{info}/RECORD", "")
     return "empty-1.0-py3-none-any.whl"
 """
 
 
 def bootstrap(folder: Path, *, python: str = sys.executable) -> subprocess.CompletedProcess[str]:
-    environment = {"PATH": os.environ["PATH"], "PYTHON": python, "PIP_NO_INDEX": "1"}
+    # The locale knows no letter beyond ASCII.
+    environment = {"PATH": os.environ["PATH"], "PYTHON": python, "PIP_NO_INDEX": "1", "LC_ALL": "C"}
     command = ("sh", str(folder / "scripts" / "bootstrap.sh"), ".venv", "requirements.txt")
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False, timeout=300)
 
@@ -65,6 +69,14 @@ def test_the_second_start_does_nothing(made: Path) -> None:
     second = bootstrap(made)
 
     assert (second.returncode, second.stdout, second.stderr) == (0, "", "")
+
+
+def test_the_environment_finds_its_checkout_in_any_locale(made: Path) -> None:
+    command = (str(made / ".venv" / "bin" / "python"), "-c", "import backend; print(backend.__file__)")
+
+    done = subprocess.run(command, capture_output=True, cwd="/", env={"LC_ALL": "C"}, check=False)
+
+    assert done.stdout.decode().strip() == str(made / "backend.py"), done.stderr
 
 
 def test_a_sound_environment_that_somebody_else_made_is_kept(made: Path) -> None:
@@ -116,7 +128,8 @@ def test_a_checkout_that_cannot_be_written_is_used_as_it_is_or_refused_in_one_li
     requirements: str, said: list[str], made: Path
 ) -> None:
     (made / "other.txt").write_text(f"absent==1.0 \\\n    --hash=sha256:{'0' * 64}\n")
-    mounts = f"mount --bind {made} {made}; mount -o remount,bind,ro {made}"
+    place = shlex.quote(str(made))
+    mounts = f"mount --bind {place} {place}; mount -o remount,bind,ro {place}"
     command = ("sh", str(made / "scripts" / "bootstrap.sh"), ".venv", requirements)
 
     done = run_mounted(mounts, *command, env=environment(PYTHON=sys.executable, PIP_NO_INDEX="1"))
@@ -143,7 +156,7 @@ def test_without_ensurepip_the_debian_package_is_named(tmp_path: Path) -> None:
     hide = "import importlib.util as u; f = u.find_spec; u.find_spec = lambda n, *a: None if n == 'ensurepip' else f(n, *a)"
     run = f"{hide}; import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')"
     python.write_text(
-        f'#!/bin/sh\nif [ "$1" = -I ]; then shift; exec {sys.executable} -I -c "{run}" "$@"; fi\nexec {sys.executable} "$@"\n'
+        f'#!/bin/sh\nif [ "$1" = -I ]; then shift; exec "{sys.executable}" -I -c "{run}" "$@"; fi\nexec "{sys.executable}" "$@"\n'
     )
     python.chmod(0o755)
 
