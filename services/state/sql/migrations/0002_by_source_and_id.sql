@@ -10,7 +10,12 @@ DROP INDEX seen_event_client_time;
 DROP INDEX seen_event_age;
 ALTER TABLE seen_event DROP COLUMN client_time;
 ALTER TABLE seen_event RENAME COLUMN seen_at TO logged_at;
-ALTER TABLE seen_event RENAME CONSTRAINT seen_event_seen_at_not_null TO seen_event_logged_at_not_null;
+-- PostgreSQL 18 names what is not null; older ones have no such constraint.
+DO $$ BEGIN
+    IF EXISTS (SELECT FROM pg_constraint WHERE conname = 'seen_event_seen_at_not_null') THEN
+        ALTER TABLE seen_event RENAME CONSTRAINT seen_event_seen_at_not_null TO seen_event_logged_at_not_null;
+    END IF;
+END $$;
 ALTER TABLE seen_event ALTER COLUMN logged_at DROP DEFAULT;
 CREATE INDEX seen_event_age ON seen_event USING brin (logged_at);
 INSERT INTO seen_event (key, body_hash, logged_at)
