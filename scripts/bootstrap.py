@@ -86,13 +86,8 @@ def name_the_way_here(venv: Path) -> None:
         return
     for packages in venv.glob("lib/python*/site-packages"):
         for path in packages.glob("*.pth"):
-<<<<<<< HEAD
-            if path.read_text(encoding="utf-8", errors="replace").strip() == str(ROOT):
-                path.write_text(os.path.relpath(ROOT, packages) + "\n", encoding="ascii")
-=======
             if set(path.read_text(encoding="utf-8", errors="replace").splitlines()) == {str(ROOT)}:
                 path.write_text(f"{os.path.relpath(ROOT, packages)}\n", encoding="ascii")
->>>>>>> embedded
 
 
 def create(venv: Path) -> None:

@@ -52,11 +52,7 @@ def build_editable(wheel_directory, config_settings=None, metadata_directory=Non
     with zipfile.ZipFile(f"{wheel_directory}/empty-1.0-py3-none-any.whl", "w") as wheel:
         wheel.writestr(f"{info}/METADATA", "Metadata-Version: 2.1\\nName: empty\\nVersion: 1.0\\n")
         wheel.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\\nGenerator: t\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n")
-<<<<<<< HEAD
-        wheel.writestr("_editable.pth", os.getcwd())
-=======
         wheel.writestr("_editable.pth", f"{os.getcwd()}\\n{os.getcwd()}")  # a line for each package, as hatchling writes
->>>>>>> embedded
         wheel.writestr(f"{info}/RECORD", "")
     return "empty-1.0-py3-none-any.whl"
 """
