@@ -37,6 +37,13 @@ CROSSED: Final = (
 LOST: Final = (OSError, asyncpg.PostgresConnectionError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What is left of a connection that is gone: those beside it went the same way."""
 
+LASTING: Final = (
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.DuplicatePreparedStatementError,
+    asyncpg.InvalidSQLStatementNameError,
+)
+"""What no waiting mends, also of a process that has been let in before."""
+
 NO_TABLES: Final = "the database has no tables yet: run `tactus migrate`"
 
 Session = asyncpg.Connection | asyncpg.Pool
@@ -65,8 +72,7 @@ def present() -> Iterator[None]:
         trouble = trouble_of(error)
         if trouble is None:
             raise
-        lasting = isinstance(error, (asyncpg.InsufficientPrivilegeError, asyncpg.DuplicatePreparedStatementError))
-        raise (trouble if lasting else UnavailableError(str(trouble))) from error
+        raise (trouble if isinstance(error, LASTING) else UnavailableError(str(trouble))) from error
 
 
 @contextmanager
@@ -127,8 +133,10 @@ async def lent(pool: asyncpg.Pool, *, within_s: float) -> AsyncIterator[asyncpg.
     async with pool.acquire(timeout=within_s) as connection:
         try:
             yield connection  # type: ignore[misc]  # the pool's proxy has its methods
-        except LOST:
-            await pool.expire_connections()
+        except Exception as error:
+            # The statement itself may have said already what its error means.
+            if isinstance(error, LOST) or isinstance(error.__cause__, LOST):
+                await pool.expire_connections()
             raise
 
 

@@ -75,13 +75,18 @@ def watch_over(transport: asyncio.Transport) -> None:
 
 @asynccontextmanager
 async def cut_at(connection: asyncpg.Connection, until_s: float) -> AsyncIterator[None]:
-    """End the connection when the block goes on beyond this time of the loop's clock.
+    """End the connection when the block goes on beyond this time of the loop's clock, and raise TimeoutError.
 
     Cancelling instead would ask the server to stop and wait for its answer, which never comes over a dead way.
     """
-    cut = asyncio.get_running_loop().call_at(until_s, connection.terminate)
+    loop = asyncio.get_running_loop()
+    cut = loop.call_at(until_s, connection.terminate)
     try:
         yield
+    except Exception as error:
+        if loop.time() >= until_s:
+            raise TimeoutError from error
+        raise
     finally:
         cut.cancel()
 

@@ -122,8 +122,8 @@ TROUBLES: Final = (
     Trouble(
         (asyncpg.ConnectionDoesNotExistError,),
         UnavailableError,
-        "Postgres hangs up ({said})",
-        "wait if it restarts; else its log says why: it may not trust a certificate of ours",
+        "Postgres hangs up, or the way to it is gone ({said})",
+        "wait if it restarts; else its log says why, at a start perhaps that it does not trust a certificate of ours",
     ),
     Trouble(
         (asyncpg.QueryCanceledError,),

@@ -26,6 +26,7 @@ from tests.support.ingestprocess import ingest_process
 from tests.support.places import data_directory
 from tests.support.readapi import BEARER, HASH_KEY
 from tests.support.senders import event
+from tests.support.stacks import running_stack
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -182,12 +183,13 @@ def test_a_wrong_password_at_the_start_ends_every_process_with_2_and_words(
         assert words in workers.said()
 
 
-def test_what_the_shell_says_of_other_databases_does_not_reach_us(database: Mapping[str, str]) -> None:
-    others = {"PGSSLMODE": "require", "PGTARGETSESSIONATTRS": "standby", "PGSSLCERT": "/no/such", "PGGSSLIB": "odd"}
+SHELL = {"PGSSLMODE": "require", "PGTARGETSESSIONATTRS": "standby", "PGSSLCERT": "/no/such", "PGGSSLIB": "odd"}
 
+
+def test_what_the_shell_says_of_other_databases_does_not_reach_us(database: Mapping[str, str]) -> None:
     ended = subprocess.run(
         [Path(sys.executable).with_name("tactus"), "migrate"],
-        env={"PATH": os.environ["PATH"], **database, **others},
+        env={"PATH": os.environ["PATH"], **database, **SHELL},
         capture_output=True,
         text=True,
         timeout=60,
@@ -195,3 +197,8 @@ def test_what_the_shell_says_of_other_databases_does_not_reach_us(database: Mapp
     )
 
     assert ended.returncode == 0, ended.stderr
+
+
+def test_nor_does_it_reach_a_stack_of_our_own() -> None:
+    with running_stack(environment=SHELL) as stack:
+        assert stack.connection.pids["api"]

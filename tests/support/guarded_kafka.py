@@ -27,7 +27,7 @@ from services.embedded.steps import Advance
 from services.infra.settings import KafkaSettings
 from tests.support.certificates import Authority
 from tests.support.logs_of_kafka import administration
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, wait_until
 
 USER: Final = "tactus"
 PASSWORD: Final = "a password; with = and ' in it"
@@ -143,12 +143,17 @@ class GuardedKafka(EmbeddedKafka):
         acls = [_acl(kind, name, operation) for (kind, name), operations in rights.items() for operation in operations]
         for future in admin.create_acls(acls).values() if acls else ():
             future.result(30)
+        # The broker follows its controller a moment later.
+        wait_until(
+            lambda: len(admin.describe_acls(_acls_of(ResourceType.ANY)).result(30)) == len(acls), what="ACLs hold"
+        )
 
     def revoke(self, kind: ResourceType, name: str) -> None:
         """Take the user's rights on one thing."""
         admin = self._admin()
         for future in admin.delete_acls([_acls_of(kind, name)]).values():
             future.result(30)
+        wait_until(lambda: not admin.describe_acls(_acls_of(kind, name)).result(30), what="the ACLs are gone")
 
     async def forget_topics(self, names: Sequence[str]) -> None:
         """Delete topics, and wait until they are gone."""

@@ -24,6 +24,7 @@ from services.state.pool import answers, open_pool
 from tests.support.certificates import Authority
 from tests.support.guarded_postgres import CERTIFIED, GuardedPostgres, TlsPostgres
 from tests.support.places import data_directory
+from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.integration
 
@@ -57,6 +58,18 @@ def encrypted() -> Iterator[TlsPostgres]:
         asyncio.run(_run(server.dsn, f"CREATE ROLE {CERTIFIED} LOGIN SUPERUSER"))
         yield server
         server.stop()
+
+
+@pytest.fixture(autouse=True)
+async def settled() -> AsyncIterator[None]:
+    """Let what was refused hang up: asyncpg does not wait for it, and a loop that closes meanwhile complains."""
+    yield
+    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]  # no public name tells what is open
+
+    async def closed() -> bool:
+        return len(selector.get_map()) <= 1  # the loop's own
+
+    await eventually(closed, what="every connection is closed")
 
 
 async def _run(dsn: str, *statements: str) -> None:
