@@ -121,7 +121,7 @@ async def test_what_the_pooler_refuses_is_named(pooled_dsn: str) -> None:
         (f"{head}/lost", r"database \"lost\" does not exist|no such database"),
         (f"postgresql://nobody:x@{rest}", r"no such user|authentication failed"),
         (f"{user}x@{rest}", r"authentication failed"),
-        (f"{head}/{name}?lock_timeout=5s", r"unsupported startup parameter: lock_timeout"),
+        (f"{head}/{name}{'&' if '?' in name else '?'}lock_timeout=5s", r"unsupported startup parameter: lock_timeout"),
     ):
         with pytest.raises(ConfigurationError, match=cause):
             await open_pool(settings(dsn), application="test")
