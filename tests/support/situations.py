@@ -33,6 +33,26 @@ DOCKER_LACKS = ("dac_read_search", "sys_ptrace")
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can make this situation")
 
 
+def _may_unshare() -> bool:
+    try:
+        done = subprocess.run(
+            ("unshare", "--mount", "--pid", "--fork", "--mount-proc", "true"), capture_output=True, check=False
+        )
+    except OSError:
+        return False
+    return done.returncode == 0
+
+
+needs_namespaces = pytest.mark.skipif(not _may_unshare(), reason="only root that may unshare can make this situation")
+
+
+def holds(capability: str) -> bool:
+    """Say whether we hold a capability: root in a container has few."""
+    status = Path("/proc/self/status").read_text()
+    held = int(status.partition("CapEff:")[2].split()[0], 16)
+    return bool(held >> CAPABILITIES[capability] & 1)
+
+
 class Done(NamedTuple):
     """How a program ended and what it said."""
 

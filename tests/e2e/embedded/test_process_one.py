@@ -16,11 +16,11 @@ import pytest
 
 from services.client.connection import FILE
 from tests.support.places import data_directory
-from tests.support.situations import needs_root
+from tests.support.situations import needs_namespaces
 from tests.support.stacks import alive
 from tests.support.waiting import wait_until
 
-pytestmark = [pytest.mark.e2e, needs_root]
+pytestmark = [pytest.mark.e2e, needs_namespaces]
 
 TACTUS = Path(sys.executable).with_name("tactus")
 

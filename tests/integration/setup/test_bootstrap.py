@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.situations import environment, needs_root, run_mounted
+from tests.support.situations import environment, needs_namespaces, run_mounted
 
 pytestmark = pytest.mark.integration
 
@@ -116,7 +116,7 @@ def test_what_was_cut_short_is_made_anew(made: Path) -> None:
     assert not (made / ".venv" / "left-over").exists()
 
 
-@needs_root
+@needs_namespaces
 @pytest.mark.parametrize(
     ("requirements", "said"),
     [
