@@ -52,7 +52,7 @@ LAG_BUCKETS_S: Final = (
     21_600.0,
     86_400.0,
 )
-"""From a live beacon to what the late lane's border of 24 hours lets through."""
+"""From a live beacon to what the late topic's border of 24 hours lets through."""
 
 CHUNK_BUCKETS_EVENTS: Final = (1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 2000.0, 4000.0, 6000.0, 10_000.0, 20_000.0)
 """Up to the largest chunk that settings allow."""

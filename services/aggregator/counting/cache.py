@@ -26,7 +26,7 @@ class PersonCache:
     """Least recently used persons, bounded by rows.
 
     An entry is valid exactly when its version equals the locked person row's: every write of any of the
-    person's tallies, by any worker and either lane, takes a new version under that lock.
+    person's tallies, by any worker and either topic, takes a new version under that lock.
     """
 
     def __init__(self, *, rows_max: int) -> None:

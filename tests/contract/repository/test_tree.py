@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 LINES_MAX = 400
+FUNCTION_LINES_MAX = 50
 
 # Written in parts, so that this file does not find itself.
 HOSTS = re.compile(
@@ -75,6 +77,19 @@ def test_no_module_is_longer_than_a_reader_holds_in_mind() -> None:
         if path.suffix == ".py"
         and not path.is_relative_to(ROOT / "tests")  # a table of cases may be long
         and text.count("\n") > LINES_MAX
+    ]
+
+    assert long == []
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    long = [
+        f"{path.relative_to(ROOT)}: {node.name}"
+        for path, text in texts()
+        if path.suffix == ".py" and not path.is_relative_to(ROOT / "tests")
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and (node.end_lineno or 0) - node.lineno >= FUNCTION_LINES_MAX
     ]
 
     assert long == []

@@ -86,7 +86,7 @@ def test_the_record_is_a_structured_cloudevent_keyed_by_the_strongest_identity(
     assert kept.append_time_ms >= before_ms - 1000
 
 
-def test_old_events_take_the_late_lane_and_refused_ones_the_dead_letters(
+def test_old_events_take_the_late_topic_and_refused_ones_the_dead_letters(
     ingest: IngestProcess, topics_bootstrap: str
 ) -> None:
     source = uuid.uuid4().hex

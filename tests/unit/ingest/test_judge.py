@@ -205,7 +205,7 @@ def test_a_time_later_than_arrival_counts_at_arrival_and_is_marked() -> None:
         assert written["clienttime"] == write_instant(NOW + ahead)
 
 
-def test_events_older_than_a_day_take_the_late_lane() -> None:
+def test_events_older_than_a_day_take_the_late_topic() -> None:
     assert accepted(at(-timedelta(hours=24))).topic == EVENTS
     assert accepted(at(-timedelta(hours=24, microseconds=1))).topic == LATE
 
