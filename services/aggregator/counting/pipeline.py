@@ -26,10 +26,12 @@ from services.state.database import Database
 
 log = get_logger(__name__)
 
-FOREIGN: Final = (
-    InvalidEventError, ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError,
-)  # fmt: skip
-"""What bytes that nobody foresaw may raise on their way, in our code or in the database's."""
+UNREADABLE: Final = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What bytes that nobody foresaw may raise while they are read: nothing but our own code and they have a part in it."""
+
+UNSTORABLE: Final = (InvalidEventError, OverflowError, UnicodeError)
+"""What values that the database cannot hold raise on their way there. Not more: a connection that is killed in the
+middle of a word leaves errors of many kinds, and none of them is the fault of a record."""
 
 UNFORESEEN_MAX: Final = 20
 """In one chunk; more than these are no strange records but a fault of ours, and setting events aside would lose them."""
@@ -105,8 +107,11 @@ class Pipeline:
         """Count a piece, or tell what foreign bytes have raised; then nothing of it is counted."""
         try:
             batch, origin = self._read(chunk)
+        except UNREADABLE as error:
+            return error
+        try:
             await self._commit(chunk, batch, origin=origin)
-        except FOREIGN as error:
+        except UNSTORABLE as error:
             return error
         return None
 
