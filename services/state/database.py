@@ -22,10 +22,10 @@ from services.state.leaves import LeafTable
 from services.state.links import LinkTable
 from services.state.models import ModelTable
 from services.state.persons import PersonTable
-from services.state.pool import LEND_S, Statements, generation_of, lent, open_pool, present
+from services.state.pool import LEND_S, Statements, lent, open_pool, present
 from services.state.progress import Position, ProgressTable
 from services.state.scores import ScoreTable
-from services.state.sessions import LIMITS, cut_at
+from services.state.sessions import LIMITS, HouseConnection, cut_at
 from services.state.tallies import TallyTable
 
 TEMPORARY: Final = """
@@ -98,8 +98,9 @@ class Database:
         Raises UnavailableError while the server is away, ConfigurationError when it is there and refuses us.
         """
 
-        async def prepare(connection: asyncpg.Connection) -> None:
+        async def prepare(connection: HouseConnection) -> None:
             await connection.execute(TEMPORARY)
+            await connection.learn_generation()
 
         return cls(await open_pool(settings, application="tactus-aggregator", max_size=lanes + 1, prepare=prepare))
 
@@ -117,7 +118,7 @@ class Database:
             async with lent(self._pool, within_s=LEND_S) as connection, connection.transaction():
                 say = Statements(connection)
                 yield Transaction(
-                    await generation_of(connection),
+                    connection.generation,
                     ProgressTable(say),
                     EventTable(say, self._caution),
                     IdentityTable(say),

@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
-from weakref import WeakKeyDictionary
 
 import asyncpg
 
@@ -49,7 +48,7 @@ NO_TABLES: Final = "the database has no tables yet: run `tactus migrate`"
 Session = asyncpg.Connection | asyncpg.Pool
 """What statements are said to: a pool takes any connection of its own for each."""
 
-Prepare = Callable[[asyncpg.Connection], Awaitable[None]]
+Prepare = Callable[[HouseConnection], Awaitable[None]]
 
 
 @contextmanager
@@ -128,7 +127,7 @@ class Statements:
 
 
 @asynccontextmanager
-async def lent(pool: asyncpg.Pool, *, within_s: float) -> AsyncIterator[asyncpg.Connection]:
+async def lent(pool: asyncpg.Pool, *, within_s: float) -> AsyncIterator[HouseConnection]:
     """Lend a connection of the pool. One that proves dead condemns the others, so that each is not found out in turn."""
     async with pool.acquire(timeout=within_s) as connection:
         try:
@@ -157,8 +156,8 @@ async def open_pool(
     async def begin(connection: asyncpg.Connection) -> None:
         if isinstance(connection, HouseConnection):  # as it is, which the stubs cannot know
             await connection.limit(limits)
-        if prepare is not None:
-            await prepare(connection)
+            if prepare is not None:
+                await prepare(connection)
 
     await refuse_pooled(dsn, application=application)
     with reachable():
@@ -232,21 +231,3 @@ async def answers(dsn: str, *, application: str) -> None:
         await (await connect(dsn, application=application)).close(timeout=CONNECT_TIMEOUT_S)
     except ConfigurationError as error:
         raise UnavailableError(str(error)) from error
-
-
-GENERATION: Final = """
-SELECT concat_ws('/', pg_postmaster_start_time(), (SELECT oid FROM pg_database WHERE datname = current_database()),
-    'identity'::regclass::oid)
-"""
-"""A server that was restored or failed over was started since, and a database that was made anew has other numbers."""
-
-_GENERATIONS: Final[WeakKeyDictionary[object, str]] = WeakKeyDictionary()
-
-
-async def generation_of(connection: asyncpg.Connection) -> str:
-    """Tell which database this connection leads to; asked once a connection, because it ends when its server does."""
-    real = connection._con  # type: ignore[attr-defined]  # noqa: SLF001 - a pool lends a proxy, another object each time
-    if real not in _GENERATIONS:
-        with present():
-            _GENERATIONS[real] = await connection.fetchval(GENERATION)
-    return _GENERATIONS[real]

@@ -23,6 +23,12 @@ LIMITS: Final[Mapping[str, str]] = {
 }
 """Said by SET and not at the start of the connection, where PgBouncer refuses what it does not know."""
 
+GENERATION: Final = """
+SELECT concat_ws('/', pg_postmaster_start_time(), (SELECT oid FROM pg_database WHERE datname = current_database()),
+    to_regclass('identity')::oid)
+"""
+"""A server that was restored or failed over was started since, and a database that was made anew has other numbers."""
+
 KEEPALIVE_S: Final = 10
 """A connection that has been idle for so long is asked whether it still leads anywhere."""
 
@@ -45,12 +51,20 @@ POOLED: Final = (
 class HouseConnection(asyncpg.Connection):
     """A connection that has its limits again after each reset, and that notices when the other end is gone."""
 
-    __slots__ = ("_limits",)
+    __slots__ = ("_limits", "generation")
+
+    generation: str
+    """Of the database that it leads to: a connection ends when its server does, so this is asked once."""
 
     def __init__(self, protocol: Any, transport: asyncio.Transport, *others: Any) -> None:  # noqa: ANN401 - asyncpg's own
         super().__init__(protocol, transport, *others)
         self._limits = ""
+        self.generation = ""
         watch_over(transport)
+
+    async def learn_generation(self) -> None:
+        """Ask which database this is, for whoever remembers its numbers."""
+        self.generation = await self.fetchval(GENERATION)
 
     async def limit(self, limits: Mapping[str, str]) -> None:
         """Set these limits, here and after each reset."""
