@@ -73,9 +73,3 @@ async def _forget(say: Statements) -> int:
         if portion < PORTION:
             break
     return forgotten
-
-
-async def outside_of_months(statements: Statements) -> tuple[list[str], bool]:
-    """The months that are missing, and whether events stand in no month; what the doctor asks."""
-    missing = [row["name"] for row in await statements.rows("months")]
-    return missing, bool(await statements.value("any_outside"))

@@ -9,6 +9,3 @@ WHERE to_regclass('touchpoint_' || to_char(month, 'YYYY_MM')) IS NULL
 -- In portions, so that no transaction is long. The log keeps 30 days, so what it may replay is known for 30 days more.
 DELETE FROM seen_event
 WHERE ctid = ANY (ARRAY(SELECT ctid FROM seen_event WHERE logged_at < now() - interval '62 days' LIMIT $1))
-
--- any_outside --
-SELECT EXISTS (SELECT FROM touchpoint_other)
