@@ -2,28 +2,17 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
-from typing import Final, NamedTuple
+from typing import Final
 
 import asyncpg
 
 from services.infra.errors import ConfigurationError, TactusError, UnavailableError
+from services.infra.troubles import Trouble, first_that_fits, said_by_tls
 from services.state.sessions import POOLED
 
 DSN: Final = "TACTUS_POSTGRES__DSN"
-
-
-class Trouble(NamedTuple):
-    """What an error on the way to the server, or from it, means, who can mend it, and how."""
-
-    errors: tuple[type[BaseException], ...]
-    kind: type[TactusError]
-    cause: str
-    fix: str
-    says: str = ""
-    """A pattern that the error's words must have, where its class does not say enough."""
 
 
 TROUBLES: Final = (
@@ -150,7 +139,7 @@ TROUBLES: Final = (
         f"check that it runs, and {DSN}",
     ),
 )
-"""The first that fits. What waiting can mend is an UnavailableError, what an operator must, a ConfigurationError."""
+"""The first that fits."""
 
 AT_THE_START: Final = Trouble(
     (asyncpg.PostgresError,),
@@ -164,27 +153,19 @@ AT_THE_START: Final = Trouble(
 def trouble_of(error: BaseException) -> TactusError | None:
     """Say what an error means, its cause before the semicolon and the fix behind it; None for a fault of ours."""
     said = _said(error)
-    for trouble in TROUBLES:
-        if isinstance(error, trouble.errors) and re.search(trouble.says, said):
-            return _named(trouble, said)
-    return None
+    trouble = first_that_fits(TROUBLES, error, said)
+    return trouble and trouble.named(said)
 
 
 def refusal_of(error: BaseException) -> TactusError:
     """The same for an error before the first statement, where any word of the server is about what the URL says."""
-    return trouble_of(error) or _named(AT_THE_START, _said(error))
-
-
-def _named(trouble: Trouble, said: str) -> TactusError:
-    return trouble.kind(f"{trouble.cause.format(said=said)}; {trouble.fix}")
+    return trouble_of(error) or AT_THE_START.named(_said(error))
 
 
 def _said(error: BaseException) -> str:
     match error:
-        case ssl.SSLCertVerificationError():
-            return error.verify_message
         case ssl.SSLError():
-            return (error.reason or str(error)).lower().replace("_", " ")
+            return said_by_tls(error)
         case asyncpg.PostgresError():
             return str(error.message or type(error).__name__)
         case _:

@@ -8,7 +8,7 @@ import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from aiokafka.client import AIOKafkaClient, CoordinationType
 from aiokafka.conn import AIOKafkaConnection
@@ -31,6 +31,7 @@ from aiokafka.protocol.metadata import MetadataRequest
 
 from services.infra.errors import ConfigurationError, TactusError, UnavailableError
 from services.infra.settings import KafkaSettings
+from services.infra.troubles import Trouble, first_that_fits, said_by_tls
 
 ASK_S: Final = 5.0
 """A broker that is there takes a connection within milliseconds, TLS and password included."""
@@ -54,58 +55,49 @@ PROTOCOL: Final = "set TACTUS_KAFKA__SECURITY_PROTOCOL to what that port speaks"
 BOOTSTRAP: Final = "correct TACTUS_KAFKA__BOOTSTRAP"
 
 
-class Refusal(NamedTuple):
-    """What an error on the way to a broker means, who can mend it, and how."""
-
-    errors: tuple[type[BaseException], ...]
-    kind: type[TactusError]
-    cause: str
-    fix: str
-
-
 REFUSALS: Final = (
-    Refusal(
+    Trouble(
         (SaslAuthenticationFailed,),
         ConfigurationError,
         "refuses this name and password ({said})",
         "correct TACTUS_KAFKA__SASL_USERNAME, TACTUS_KAFKA__SASL_PASSWORD or TACTUS_KAFKA__SASL_MECHANISM",
     ),
-    Refusal(
+    Trouble(
         (UnsupportedSaslMechanismError,),
         ConfigurationError,
         "does not know the mechanism of TACTUS_KAFKA__SASL_MECHANISM",
         "set one that its sasl.enabled.mechanisms names",
     ),
-    Refusal((IllegalSaslStateError,), ConfigurationError, "asks for no name and password at this port", PROTOCOL),
-    Refusal(
+    Trouble((IllegalSaslStateError,), ConfigurationError, "asks for no name and password at this port", PROTOCOL),
+    Trouble(
         (ssl.SSLCertVerificationError,),
         ConfigurationError,
         "shows a certificate that is not trusted ({said})",
         "name its authority by TACTUS_KAFKA__SSL_CA, and reach it by a name that the certificate holds",
     ),
-    Refusal(
+    Trouble(
         (ssl.SSLError,),
         ConfigurationError,
         "ends the TLS handshake ({said})",
         f"set TACTUS_KAFKA__SSL_CERT and TACTUS_KAFKA__SSL_KEY if it asks for a certificate of ours, else {PROTOCOL}",
     ),
     # A name may be missing because the machine that bears it is not up yet, so waiting can help.
-    Refusal((socket.gaierror,), UnavailableError, "has a name that nobody knows ({said})", BOOTSTRAP),
-    Refusal((ConnectionRefusedError,), UnavailableError, "takes no connections", f"start it, or {BOOTSTRAP}"),
-    Refusal(
+    Trouble((socket.gaierror,), UnavailableError, "has a name that nobody knows ({said})", BOOTSTRAP),
+    Trouble((ConnectionRefusedError,), UnavailableError, "takes no connections", f"start it, or {BOOTSTRAP}"),
+    Trouble(
         (TimeoutError, RequestTimedOutError),
         UnavailableError,
         "does not answer",
         f"start it, let it through the firewall, or {BOOTSTRAP}",
     ),
     # A port that speaks TLS hangs up on plain words, and the other way round: so does a broker that is stopping.
-    Refusal(
+    Trouble(
         (KafkaError, ConnectionResetError, ConnectionAbortedError),
         UnavailableError,
         "hangs up at once",
         f"wait if it is starting or stopping, else {PROTOCOL}",
     ),
-    Refusal((OSError,), UnavailableError, "cannot be reached ({said})", f"start it, or {BOOTSTRAP}"),
+    Trouble((OSError,), UnavailableError, "cannot be reached ({said})", f"start it, or {BOOTSTRAP}"),
 )
 """The first that fits. Others that speak to the brokers get their words from here too."""
 
@@ -165,10 +157,9 @@ def refusal_of(error: BaseException, address: str) -> TactusError:
     if isinstance(error, FORBIDDEN):
         return forbidden(error)
     told = _innermost(error)
-    for refusal in REFUSALS:
-        if isinstance(told, refusal.errors):
-            cause = refusal.cause.format(said=_said(told))
-            return refusal.kind(f"Kafka at {address} {cause}; {refusal.fix}")
+    said = _said(told)
+    if trouble := first_that_fits(REFUSALS, told, said):
+        return trouble.named(said, where=f"Kafka at {address} ")
     return UnavailableError(f"Kafka at {address} cannot be reached ({error!r}); start it, or {BOOTSTRAP}")
 
 
@@ -292,10 +283,8 @@ def _innermost(error: BaseException) -> BaseException:
 
 def _said(error: BaseException) -> str:
     match error:
-        case ssl.SSLCertVerificationError():
-            return error.verify_message
         case ssl.SSLError():
-            return (error.reason or str(error)).lower().replace("_", " ")
+            return said_by_tls(error)
         case OSError():
             return error.strerror or str(error) or type(error).__name__
         case _:

@@ -105,11 +105,6 @@ class LogProducer:
             return None
         return self._breaker.reason
 
-    @property
-    def buffered_bytes(self) -> int:
-        """Bytes handed to the client and not acknowledged."""
-        return self._buffered_bytes
-
     def bytes_max(self, topic: str) -> int:
         """Tell how large a record's batch may be for the topic to take it."""
         return self._limits.bytes_max(topic)
