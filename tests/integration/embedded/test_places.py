@@ -195,8 +195,13 @@ def test_without_home_the_users_own_cache_is_found(open_folder: Path) -> None:
 
 HERE = shlex.quote(str(ROOT))
 
-NOEXEC = f"""
+
+def _noexec() -> str:
+    """Nothing in /tmp may be run but the checkout and the cache, which may lie there too."""
+    cache = shlex.quote(str(cache_directory()))
+    return f"""
 mount --bind {HERE} {HERE}
+mount --bind {cache} {cache}
 mount --rbind /tmp /tmp
 mount -o remount,bind,noexec /tmp
 """
@@ -211,8 +216,8 @@ def test_compression_works_where_tmp_may_not_hold_programs() -> None:
         env = environment()
         where = _servers(Path(data) / "data")
 
-        refused = run_mounted(NOEXEC, str(program), env=env)
-        done = run_mounted(NOEXEC, *where, env=env)
+        refused = run_mounted(_noexec(), str(program), env=env)
+        done = run_mounted(_noexec(), *where, env=env)
 
     assert refused.code == 126
     both_ran(done)
