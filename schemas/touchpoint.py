@@ -336,6 +336,8 @@ class TouchpointRecord(Closed):
     """Always JSON."""
     receivedat: RecordInstant
     """When it arrived over HTTP."""
+    keykind: Literal["server", "till", "signed", "browser"] | None = None
+    """The kind of key it came by, which says how far its word on who is who is trusted; absent: not at all."""
     data: RecordData
     """What happened and to whom."""
 

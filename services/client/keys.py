@@ -59,7 +59,6 @@ _SOURCE: Final = """\
 name = "{name}"
 keys_sha256 = ["{digest}"]
 kind = "{kind}"
-identity = "claimed"
 backfill = {backfill}
 """
 

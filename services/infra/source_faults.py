@@ -26,6 +26,8 @@ _FIXES: Final[Mapping[str, str]] = {
     "keys_sha256": _DIGESTS,
     "revoked_sha256": _DIGESTS,
     "touchpoints": 'write a list of names, * for any part of one: ["web.*"]',
+    "impressions": 'write "own" or "catalogue"',
+    "age_days_max": "write a number of days, 1 to 400; backfill = true takes any age",
     "backfill": "write true or false",
     "origins": 'write a list of origins without a path: ["https://shop.example"], or ["*"]',
     "scopes": 'write a list of scopes: ["scores:read"]',

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from services.infra.errors import ConfigurationError
 from services.infra.source_faults import MAKE_A_KEY, Fault, fault_of, last_line_with, said, toml_fault, trivial_digests
@@ -25,6 +25,12 @@ KEY_CHARS_MAX: Final = 256
 
 BROWSER_TOUCHPOINTS: Final = ("web.*", "product.*", "survey.*", "email.*", "promo.*", "x.*")
 """What a public key may send: it cannot forge a delivery or a till."""
+
+BROWSER_DAYS_MAX: Final = 1
+"""How old a public key's events may be: a page that was offline over night; older ones would only rewrite the past."""
+
+DAYS_MAX: Final = 400
+"""What the score reads and the store keeps; older events could not be recognised when they come again."""
 
 OPAQUE: Final = "null"
 """What browsers call the origin of sandboxed frames and files: nobody knows whose it is."""
@@ -48,10 +54,35 @@ class Source(_Row):
     """One sender of events: a system, a till or a website."""
 
     kind: Literal["server", "till", "browser"]
-    identity: Literal["claimed", "anonymous"] = "claimed"
+    identity: Literal["claimed", "anonymous"] | None = None
+    impressions: Literal["own", "catalogue"] | None = None
     touchpoints: tuple[Glob, ...] | None = None
+    age_days_max: Annotated[int, Field(ge=1, le=DAYS_MAX)] | None = None
     backfill: bool = False
     origins: tuple[Origin, ...] = ("*",)
+
+    @property
+    def believes_claims(self) -> bool:
+        """Tell whether its events may name persons, beside devices and visitors: of a public key only if it says so."""
+        return self.kind != "browser" if self.identity is None else self.identity == "claimed"
+
+    @property
+    def may_weigh(self) -> bool:
+        """Tell whether its events may say how good something was, and how much it matters."""
+        return self.kind != "browser" if self.impressions is None else self.impressions == "own"
+
+    @property
+    def days_max(self) -> int | None:
+        """How many days ago its events may have happened; None: at any time."""
+        if self.backfill:
+            return None
+        return self.age_days_max or (BROWSER_DAYS_MAX if self.kind == "browser" else DAYS_MAX)
+
+    def on_page(self, origin: str | None) -> Source:
+        """Return what counts for a request of this origin: nobody's page has nobody's word on who a visitor is."""
+        if origin is None and self.kind == "browser" and self.believes_claims:
+            return self.model_copy(update={"identity": "anonymous"})
+        return self
 
     def serves_pages_of(self, origin: str) -> bool:
         """Tell whether pages of this origin may use the key; only a browser's key is known to pages at all."""
@@ -131,6 +162,7 @@ def load_sources(path: Path) -> Sources:
         raise ConfigurationError(f"{path}, {said(fault_of(error), text)}") from error
     _refuse_equal_names(path, text, "source", parsed.source)
     _refuse_equal_names(path, text, "reader", parsed.reader)
+    _refuse_claims_of_any_page(path, text, parsed.source)
     _refuse_equal_and_trivial_keys(path, text, [*parsed.source, *parsed.reader])
     return Sources(sources=parsed.source, readers=parsed.reader)
 
@@ -157,6 +189,18 @@ def _refuse_equal_names(path: Path, text: str, table: str, rows: Sequence[_Row])
             fault = Fault((table, position, "name"), "is the name of another one: give each its own")
             raise ConfigurationError(f"{path}, {said(fault, text)}")
         seen.add(row.name)
+
+
+def _refuse_claims_of_any_page(path: Path, text: str, sources: Sequence[Source]) -> None:
+    """Everybody can read a page's key, and with it could say anything about anyone."""
+    for position, source in enumerate(sources):
+        if source.kind == "browser" and source.believes_claims and "*" in source.origins:
+            fault = Fault(
+                ("source", position, "identity"),
+                'lets any page name any customer: write the pages that may, origins = ["https://shop.example"], '
+                'or identity = "anonymous"',
+            )
+            raise ConfigurationError(f"{path}, {said(fault, text)}")
 
 
 def _refuse_equal_and_trivial_keys(path: Path, text: str, rows: Sequence[_Row]) -> None:

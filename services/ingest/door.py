@@ -114,7 +114,7 @@ class Door:
         origin = posted.one("origin")
         if origin is not None and source.kind == "browser" and not source.serves_pages_of(origin):
             return Refused("forbidden", "Pages of this origin may not use this key.")
-        return source
+        return source.on_page(origin)
 
     async def _judged(
         self, incoming: Sequence[Incoming] | Refused, body: bytes, source: Source

@@ -31,9 +31,6 @@ from services.ingest.rejection import Reason, Rejected
 LATE_AFTER: Final = timedelta(hours=24)
 """Older events take the lane beside, so that a backfill never delays a live score."""
 
-KEPT: Final = timedelta(days=400)
-"""What the score reads and the store keeps; older events could not be recognised when they come again."""
-
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
@@ -85,8 +82,9 @@ class Judge:
         except ValidationError as error:
             fault = fault_of(error)
             return Rejected(Reason.INVALID, f"{fault.field}: {fault.reason}")
-        if not source.may_send(parsed.data.touchpoint):
-            return Rejected(Reason.NOT_ALLOWED, "data.touchpoint: this key may not send it")
+        forbidden = _forbidden(parsed.data, source)
+        if forbidden is not None:
+            return forbidden
         identities = self._identities(parsed, source)
         if isinstance(identities, Rejected):
             return identities
@@ -103,7 +101,7 @@ class Judge:
         """Return who the event is about, each once, the strongest first."""
         found: dict[tuple[str, str], None] = {}
         for field, kind, value in _named(event):
-            if source.identity != "claimed" and kind not in WEAK:
+            if not source.believes_claims and kind not in WEAK:
                 return Rejected(Reason.NOT_ALLOWED, f"{field}: this key may name only anonymous and device")
             if refusal(kind, value) is not None:
                 return Rejected(
@@ -152,6 +150,7 @@ class Judge:
             "subject": subject,
             "datacontenttype": "application/json",
             "receivedat": received.text,
+            "keykind": source.kind,
             **marks,
             "data": data,
         }
@@ -173,6 +172,15 @@ def _named(event: TouchpointEvent) -> Iterator[tuple[str, str, str]]:
         yield "subject", *identity_of_subject(event.subject)
 
 
+def _forbidden(data: TouchpointData, source: Source) -> Rejected | None:
+    if not source.may_send(data.touchpoint):
+        return Rejected(Reason.NOT_ALLOWED, "data.touchpoint: this key may not send it")
+    if not source.may_weigh and (data.valence is not None or data.stake is not None):
+        field = "stake" if data.valence is None else "valence"
+        return Rejected(Reason.NOT_ALLOWED, f"data.{field}: this key may not send it: the catalogue says it")
+    return None
+
+
 def _moment(time: str | None, received: Arrival) -> _Moment:
     if time is None:
         return _Moment(*received, {"timeorigin": "arrival"})
@@ -187,8 +195,10 @@ def _moment(time: str | None, received: Arrival) -> _Moment:
 def _too_old(at: datetime, received: Arrival, source: Source) -> Rejected | None:
     if at < EPOCH:
         return Rejected(Reason.TOO_OLD, "time: is before 1970, where hours begin to count")
-    if received.at - at > KEPT and not source.backfill:
-        return Rejected(Reason.TOO_OLD, f"time: is more than {KEPT.days} days ago; a backfill key may send it")
+    days = source.days_max
+    if days is not None and received.at - at > timedelta(days=days):
+        ago = "a day" if days == 1 else f"{days} days"
+        return Rejected(Reason.TOO_OLD, f"time: is more than {ago} ago; a backfill key may send it")
     return None
 
 

@@ -35,9 +35,12 @@ SERVER = Source(
     keys_sha256=(digest(SERVER_KEY), digest(REVOKED_KEY), digest(SPARE_KEY)),
     revoked_sha256=(digest(REVOKED_KEY),),
 )
-BROWSER = Source(name="site", kind="browser", keys_sha256=(digest(BROWSER_KEY),))
+SHOP_PAGE = "https://shop.example"
+BROWSER = Source(
+    name="site", kind="browser", keys_sha256=(digest(BROWSER_KEY),), identity="claimed", origins=(SHOP_PAGE,)
+)
 BACKFILL = Source(name="archive", kind="server", keys_sha256=(digest(BACKFILL_KEY),), backfill=True)
-ANONYMOUS = Source(name="kiosk", kind="browser", keys_sha256=(digest(ANONYMOUS_KEY),), identity="anonymous")
+ANONYMOUS = Source(name="kiosk", kind="browser", keys_sha256=(digest(ANONYMOUS_KEY),))
 
 
 @cache
@@ -58,7 +61,8 @@ def write_sources(path: Path, *, revoked: tuple[str, ...] = ()) -> None:
             "[[source]]",
             f'name = "{source.name}"',
             f'kind = "{source.kind}"',
-            f'identity = "{source.identity}"',
+            f'identity = "{"claimed" if source.believes_claims else "anonymous"}"',
+            f"origins = {list(source.origins)}",
             f"backfill = {str(source.backfill).lower()}",
             f"keys_sha256 = {list(source.keys_sha256)}",
             f"revoked_sha256 = {[key for key in withdrawn if key in source.keys_sha256]}",

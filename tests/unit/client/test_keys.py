@@ -51,6 +51,9 @@ def test_secrets_are_made_once_private_and_known_to_the_sources_file(tmp_path: P
     assert set(made) == {FILE, SOURCES, HASH_KEY}
     kinds = {name: found.kind for name, key in keys.public.items() if (found := sources.source(key))}
     assert kinds == {"server": "server", "browser": "browser", "till": "till", "backfill": "server"}
+    browser = load_sources(tmp_path / "sources.toml").source(keys.public["browser"])
+    assert browser is not None
+    assert not browser.believes_claims
     backfill, server = (sources.source(keys.public[name]) for name in ("backfill", "server"))
     assert backfill is not None
     assert server is not None

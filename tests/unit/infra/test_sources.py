@@ -86,6 +86,16 @@ READER = f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{KEY}"]\n'
         (ROW + 'origins = ["shop.example"]\n', "line 5: source[0].origins[0] is wrong: write a list of origins"),
         (ROW + "\n[[reader]]\nname = 'crm'\n", "line 6: reader[0].keys_sha256 is missing: write a list of digests"),
         (READER + 'scopes = ["score:read"]\n', "line 4: reader[0].scopes[0] is wrong: write a list of scopes"),
+        (
+            ROW.replace("server", "browser") + 'identity = "claimed"\n',
+            'line 5: source[0].identity lets any page name any customer: write the pages that may, origins = ["https',
+        ),
+        (
+            ROW.replace("server", "browser") + 'origins = ["https://shop.example", "*"]\nidentity = "claimed"\n',
+            "line 6: source[0].identity lets any page name any customer",
+        ),
+        (ROW + "age_days_max = 401\n", "line 5: source[0].age_days_max is wrong: write a number of days, 1 to 400"),
+        (ROW + 'impressions = "mine"\n', 'line 5: source[0].impressions is wrong: write "own" or "catalogue"'),
         ("\n[[sources]]\nname = 'shop'\n", "line 2: sources is not known"),
         (f'source = [{{name = "a", kind = "x", keys_sha256 = ["{KEY}"]}}]', "source[0].kind is wrong: write"),
     ],

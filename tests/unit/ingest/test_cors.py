@@ -17,7 +17,9 @@ from tests.support.memory_log import MemoryLog
 from tests.support.senders import BROWSER_KEY, SERVER_KEY, digest, event, judge_of_test
 
 SHOP = "https://shop.example"
-SITE = Source(name="site", kind="browser", keys_sha256=(digest(BROWSER_KEY),), origins=(SHOP,))
+SITE = Source(name="site", kind="browser", keys_sha256=(digest(BROWSER_KEY),), identity="claimed", origins=(SHOP,))
+VISITED = {"touchpoint": "web.page_viewed", "channel": "web", "identities": [{"kind": "anonymous", "value": "a1"}]}
+VISIT = {"id": "e1", "data": VISITED}
 SERVER = Source(name="shop", kind="server", keys_sha256=(digest(SERVER_KEY),))
 ASKING = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
 
@@ -92,11 +94,11 @@ async def test_a_page_of_another_origin_can_use_no_key_and_read_nothing(origin: 
 
 
 async def test_without_a_list_pages_of_every_known_origin_are_served() -> None:
-    anywhere = SITE.model_copy(update={"origins": ("*",)})
+    anywhere = Source(name="site", kind="browser", keys_sha256=(digest(BROWSER_KEY),))
     async with page("https://a.example", anywhere) as client:
-        sent = await client.post("/v1/events", json=event("e1"))
+        sent = await client.post("/v1/events", json=VISIT)
     async with page("null", anywhere) as client:
-        opaque = await client.post("/v1/events", json=event("e1"))
+        opaque = await client.post("/v1/events", json=VISIT)
 
     assert sent.status_code == 202
     assert readable(sent)
@@ -116,10 +118,21 @@ async def test_a_servers_key_is_no_reason_to_let_pages_in() -> None:
 async def test_who_is_no_page_notices_nothing() -> None:
     async with page(SHOP) as client:
         del client.headers["origin"]
-        sent = await client.post("/v1/events", json=event("e1"))
+        sent = await client.post("/v1/events", json=VISIT)
 
     assert sent.status_code == 202
     assert "vary" not in sent.headers
+
+
+async def test_a_claiming_key_is_believed_only_on_the_pages_that_it_names() -> None:
+    async with page(SHOP) as client:
+        on_its_page = await client.post("/v1/events", json=event("e1"))
+        del client.headers["origin"]
+        off_page = await client.post("/v1/events", json=event("e2"))
+
+    assert on_its_page.status_code == 202
+    assert off_page.status_code == 422
+    assert [result["reason"] for result in off_page.json()["results"]] == ["not-allowed"]
 
 
 @pytest.mark.parametrize("origin", ["shop.example", "https://shop.example/", "https://*.example", ""])

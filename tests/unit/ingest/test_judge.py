@@ -74,7 +74,7 @@ def test_the_log_gets_the_whole_event_in_one_canonical_form() -> None:
     assert written.value == (
         b'{"channelorigin":"catalogue","data":{"channel":"pos","identities":[{"kind":"customer","value":"c1"}],"place":"store/042",'
         b'"properties":{"a":{"z":null},"b":[1,null]},"stake":1.0,"touchpoint":"pos.sale_completed"},'
-        b'"datacontenttype":"application/json","id":"sale 7","receivedat":"2026-03-01T12:00:00.123456Z",'
+        b'"datacontenttype":"application/json","id":"sale 7","keykind":"server","receivedat":"2026-03-01T12:00:00.123456Z",'
         b'"source":"shop/till-3","specversion":"1.0","subject":"customer:c1","time":"2026-03-01T11:30:00.500000Z",'
         b'"type":"tactus.touchpoint.v1"}'
     )
@@ -336,10 +336,38 @@ def test_a_browser_key_cannot_forge_a_delivery_or_a_till() -> None:
         accepted({"id": "e1", "data": data(touchpoint=touchpoint)}, BROWSER)
 
 
-def test_an_anonymous_source_cannot_name_a_customer() -> None:
+def test_a_page_names_no_customer_unless_its_key_has_a_rule_that_says_so() -> None:
     assert reason(event(), ANONYMOUS) is Reason.NOT_ALLOWED
     assert reason(named(("anonymous", "a1"), subject="email:ann@example.com"), ANONYMOUS) is Reason.NOT_ALLOWED
     accepted(named(("anonymous", "a1"), ("device", "d1")), ANONYMOUS)
+    accepted(event(), BROWSER)
+
+
+def test_a_page_says_what_happened_and_the_catalogue_says_how_good_that_is() -> None:
+    bad, heavy = data(touchpoint="x.seen", valence=-1), data(touchpoint="web.page_viewed", stake=2)
+    trusted = BROWSER.model_copy(update={"impressions": "own"})
+
+    for judged in (bad, heavy):
+        assert reason({"id": "e1", "data": judged}, BROWSER) is Reason.NOT_ALLOWED
+        accepted({"id": "e1", "data": judged}, trusted)
+        accepted({"id": "e1", "data": judged}, SERVER)
+    assert reason({"id": "e1", "data": heavy}, SERVER.model_copy(update={"impressions": "catalogue"}))
+
+
+def test_a_page_cannot_rewrite_the_past() -> None:
+    day, week = at(-timedelta(days=1)), at(-timedelta(days=7))
+    allowed = BROWSER.model_copy(update={"age_days_max": 7})
+
+    accepted(day, BROWSER)
+    assert reason(at(-timedelta(days=1, microseconds=1)), BROWSER) is Reason.TOO_OLD
+    accepted(week, allowed)
+    assert reason(at(-timedelta(days=7, microseconds=1)), allowed) is Reason.TOO_OLD
+    accepted(at(-timedelta(days=2000)), BROWSER.model_copy(update={"backfill": True}))
+
+
+def test_the_log_tells_by_what_kind_of_key_an_event_came_whatever_its_sender_says() -> None:
+    assert record(event(keykind="server"), BROWSER)["keykind"] == "browser"
+    assert record(event())["keykind"] == "server"
 
 
 SECRET = "sEcReT-7391"
