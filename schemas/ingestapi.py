@@ -26,6 +26,8 @@ class Verdict(Produced):
     """Why it was rejected: a word that does not change."""
     detail: str | None = None
     """Which field to mend, and how."""
+    hint: str | None = None
+    """Of an accepted event, at most of four names a request: nobody declared its touchpoint, and what was probably meant."""
 
 
 class Verdicts(Produced):

@@ -96,7 +96,20 @@ _HEADERS: Final[Mapping[int, Json]] = {
 }
 """What a status always comes with."""
 
-HEALTH_PATHS: Final[Json] = {
+OWN_PATHS: Final[Json] = {
+    "/v1/openapi.json": {
+        "get": {
+            "operationId": "readOpenapi",
+            "summary": "This document",
+            "security": [],
+            "responses": {
+                "200": {
+                    "description": "OpenAPI 3.1.",
+                    "content": {"application/json": {"schema": {"type": "object"}}},
+                }
+            },
+        }
+    },
     "/livez": {
         "get": {
             "operationId": "livez",
@@ -122,3 +135,4 @@ HEALTH_PATHS: Final[Json] = {
         }
     },
 }
+"""What every door says of itself."""

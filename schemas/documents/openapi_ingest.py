@@ -6,8 +6,8 @@ from typing import Final
 
 from schemas import limits
 from schemas.documents.openapi import (
-    HEALTH_PATHS,
     LICENSE,
+    OWN_PATHS,
     VERSION,
     Json,
     json_answer,
@@ -94,7 +94,7 @@ def openapi_ingest() -> Json:
         "info": _INFO,
         "servers": [{"url": "http://127.0.0.1:8080"}],
         "security": [{name: []} for name in _KEYS],
-        "paths": {"/v1/events": {"post": _post_events()}, **HEALTH_PATHS},
+        "paths": {"/v1/events": {"post": _post_events()}, **OWN_PATHS},
         "components": {
             "securitySchemes": _KEYS,
             "schemas": schemas_of(

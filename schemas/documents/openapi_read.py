@@ -6,7 +6,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from schemas.documents.openapi import HEALTH_PATHS, LICENSE, VERSION, Json, json_answer, problem_answers, schemas_of
+from schemas.documents.openapi import LICENSE, OWN_PATHS, VERSION, Json, json_answer, problem_answers, schemas_of
 from schemas.problem import Problem
 from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
 from schemas.touchpoint import IDENTITY_CHARS_MAX, PRINTABLE
@@ -96,20 +96,6 @@ _KEYS: Final[Json] = {
     "readKey": {"type": "http", "scheme": "bearer", "description": "A read key with the scope scores:read."}
 }
 
-_OPENAPI: Final[Json] = {
-    "get": {
-        "operationId": "readOpenapi",
-        "summary": "This document",
-        "security": [],
-        "responses": {
-            "200": {
-                "description": "OpenAPI 3.1.",
-                "content": {"application/json": {"schema": {"type": "object"}}},
-            }
-        },
-    }
-}
-
 
 def openapi_read() -> Json:
     """Return the document."""
@@ -118,7 +104,7 @@ def openapi_read() -> Json:
         "info": _INFO,
         "servers": [{"url": "http://127.0.0.1:8081"}],
         "security": [{name: []} for name in _KEYS],
-        "paths": {**_customer_paths(), "/v1/openapi.json": _OPENAPI, **HEALTH_PATHS},
+        "paths": {**_customer_paths(), **OWN_PATHS},
         "components": {
             "securitySchemes": _KEYS,
             "schemas": schemas_of(

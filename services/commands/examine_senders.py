@@ -7,8 +7,8 @@ from typing import Final
 
 from services.commands.examine import Finding, Level, Stack
 from services.commands.examine_database import NAME
-from services.commands.undeclared import remedy, told
 from services.infra.catalogue.reading import load_catalogue
+from services.infra.catalogue.undeclared import remedy, told
 from services.state.migrations import pending
 from services.state.pool import connected
 from services.state.sender_mistakes import OpenLetters, open_letters, undeclared

@@ -17,9 +17,9 @@ from schemas.touchpoint import TYPE, identity_of_subject
 from services.client.endpoints import Endpoint, find_ingest
 from services.client.events import Outgoing, Reply, batches, open_client
 from services.commands.recording import UNREADABLE
-from services.commands.undeclared import is_undeclared, remedy, told
 from services.core.instants import instant_of
 from services.infra.catalogue.reading import load_catalogue
+from services.infra.catalogue.undeclared import is_undeclared, remedy, told
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, InvalidEventError, TactusError
 from services.infra.settings import read_settings

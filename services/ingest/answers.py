@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
 import msgspec
@@ -11,6 +11,7 @@ import msgspec
 from schemas.touchpoint import ID_PATTERN
 from services.infra.http.answer import Answer
 from services.infra.http.problems import Refused, refusal
+from services.ingest.hints import Hints
 from services.ingest.judge import Accepted
 from services.ingest.rejection import Reason, Rejected
 
@@ -30,19 +31,22 @@ def valid_id(event: object) -> str | None:
     return event_id if isinstance(event_id, str) and _ID.fullmatch(event_id) else None
 
 
-def of_verdicts(verdicts: Sequence[Verdict]) -> Answer:
+def of_verdicts(verdicts: Sequence[Verdict], *, hints: Hints) -> Answer:
     """Answer a request that was read: 202 when the log has at least one of its events, or there was none to keep."""
-    results = [_result(index, verdict) for index, verdict in enumerate(verdicts)]
-    if not verdicts or any(isinstance(verdict.outcome, Accepted) for verdict in verdicts):
+    kept = [verdict.outcome for verdict in verdicts if isinstance(verdict.outcome, Accepted)]
+    hint_on = hints.on(accepted.touchpoint for accepted in kept if not accepted.known)
+    results = [_result(index, verdict, hint_on) for index, verdict in enumerate(verdicts)]
+    if kept or not verdicts:
         return Answer(202, msgspec.json.encode({"results": results}))
     reasons = {verdict.outcome.reason for verdict in verdicts if isinstance(verdict.outcome, Rejected)}
     slug = "body-too-large" if reasons == {Reason.TOO_LARGE} else "invalid-event"
     return refusal(Refused(slug), {"results": results})
 
 
-def _result(index: int, verdict: Verdict) -> dict[str, object]:
+def _result(index: int, verdict: Verdict, hint_on: Mapping[str, str]) -> dict[str, object]:
     match verdict.outcome:
-        case Accepted():
-            return {"index": index, "id": verdict.event_id, "status": "accepted", "durable": "log"}
+        case Accepted(touchpoint=touchpoint):
+            kept: dict[str, object] = {"index": index, "id": verdict.event_id, "status": "accepted", "durable": "log"}
+            return kept if touchpoint not in hint_on else {**kept, "hint": hint_on[touchpoint]}
         case Rejected(reason, detail):
             return {"index": index, "id": verdict.event_id, "status": "rejected", "reason": reason, "detail": detail}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from importlib import resources
 
 import structlog
 from starlette.applications import Starlette
@@ -25,6 +26,11 @@ def build_app(door: Door, *, unready: Readiness) -> Starlette:
     async def post_events(request: Request) -> Response:
         return _response(await door.post_events(Posted(_headers(request), _pieces(request))))
 
+    contract = Answer(200, resources.files("schemas").joinpath("generated", "openapi-ingest.json").read_bytes())
+
+    async def openapi(_: Request) -> Response:
+        return _response(contract)
+
     async def lives(_: Request) -> Response:
         return _response(livez())
 
@@ -34,6 +40,7 @@ def build_app(door: Door, *, unready: Readiness) -> Starlette:
     app = Starlette(
         routes=[
             Route("/v1/events", post_events, methods=["POST"]),
+            Route("/v1/openapi.json", openapi, methods=["GET"]),
             Route("/livez", lives, methods=["GET"]),
             Route("/readyz", is_ready, methods=["GET"]),
         ],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterable, Callable, Collection, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from time import perf_counter
 from typing import Final, NamedTuple
 
@@ -24,6 +25,7 @@ from services.ingest.answers import Verdict, valid_id
 from services.ingest.dead_letters import DeadLetters, Unfit
 from services.ingest.decode import Form, Incoming, event_of_headers, events_of, form_of
 from services.ingest.event_log import EventLog
+from services.ingest.hints import Hints
 from services.ingest.judge import Accepted, Arrival, Judge, arrival
 from services.ingest.limits import Budget, Share, inflate, read_body
 from services.ingest.metering import Meter
@@ -74,6 +76,10 @@ class Door:
     budget: Budget
     meter: Meter
 
+    @cached_property
+    def _hints(self) -> Hints:
+        return Hints(self.judge.catalogue.entries)
+
     async def post_events(self, posted: Posted) -> Answer:
         """Answer `POST /v1/events`."""
         started = perf_counter()
@@ -84,7 +90,7 @@ class Door:
             answer = refusal(outcome)
         else:
             channel = self.meter.events(outcome)
-            answer = answers.of_verdicts(outcome)
+            answer = answers.of_verdicts(outcome, hints=self._hints)
         self.meter.request(answer, channel=channel, seconds=perf_counter() - started)
         return answer
 

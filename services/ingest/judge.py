@@ -44,6 +44,7 @@ class Accepted(NamedTuple):
     key: bytes
     value: bytes
     channel: str
+    touchpoint: str
     known: bool
 
 
@@ -160,6 +161,7 @@ class Judge:
             key=subject.encode(),
             value=_ENCODER.encode(record),
             channel=data["channel"],
+            touchpoint=event.data.touchpoint,
             known=event.data.touchpoint in self.catalogue.entries,
         )
 

@@ -23,7 +23,7 @@ from aiokafka.errors import (
 
 from services.infra.errors import UnavailableError
 from services.infra.kafka.breaker import Breaker, BreakerState
-from services.infra.kafka.connection import client_options
+from services.infra.kafka.connection import client_options, why_away
 from services.infra.kafka.delivery import Delivery, LogRecord
 from services.infra.kafka.limits import ALONE_BYTES, TopicLimits
 from services.infra.settings import KafkaSettings
@@ -86,6 +86,7 @@ class LogProducer:
         self._buffer_bytes_max = buffer_bytes_max
         self._on_ack = on_ack
         self._breaker = Breaker()
+        self._cause = ""
         self._serving: _Serving | None = None
         self._fresh = asyncio.Event()
         self._broken = asyncio.Event()
@@ -276,8 +277,11 @@ class LogProducer:
             async with asyncio.timeout(PROBE_TIMEOUT_S):
                 cluster = await self._serving.producer.client.fetch_all_metadata()
         except (KafkaError, TimeoutError, OSError) as error:
-            self._breaker.trip(f"the log does not answer: {type(error).__name__}")
+            self._breaker.trip(self._cause or f"the log does not answer: {type(error).__name__}")
+            if not self._cause:
+                await self._name_the_cause()
         else:
+            self._cause = ""
             headless = [topic for topic in self._topics if not _led(cluster, topic)]
             if headless:
                 self._breaker.trip(f"topic {headless[0]} is missing or has no leader: run `tactus topics apply`")
@@ -286,6 +290,15 @@ class LogProducer:
                 self._acked_at = perf_counter()
         if was is not self._breaker.state:
             log.warning("log_breaker", state=self._breaker.state, reason=self._breaker.reason)
+
+    async def _name_the_cause(self) -> None:
+        """Say why the log is away in words that tell an operator what to do; what takes long is not waited for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PROBE_TIMEOUT_S):
+                why = await why_away(self._settings)
+            if self._breaker.state is BreakerState.OPEN:
+                self._cause = str(why)
+                self._breaker.trip(self._cause)
 
     async def _drop(self) -> None:
         serving, self._serving = self._serving, None

@@ -17,6 +17,7 @@ import httpx
 import psutil
 import pytest
 
+from schemas.documents.openapi_ingest import openapi_ingest
 from schemas.topics import DLQ, EVENTS
 from services.embedded.kafka import EmbeddedKafka
 from services.infra.kafka import apply_topics
@@ -104,7 +105,9 @@ def test_kafka_going_away_means_503_in_time_in_bounded_memory_and_it_heals_by_it
         assert set(statuses) == {503}
         assert slowest < DEADLINE_S + 3
         assert peak - before < MEMORY_GROWTH_BYTES
-        wait_until(lambda: ingest.status("/readyz") == 503, what="it says that it is not ready")
+        why = f"Kafka at {broker.bootstrap} takes no connections; start it"
+        wait_until(lambda: httpx.get(f"{ingest.url}/readyz").text.startswith(why), what="it says why it is not ready")
+        assert ingest.status("/readyz") == 503
         assert ingest.status("/livez") == 200
         started = time.monotonic()
         assert ingest.post(event("refused")).status_code == 503
@@ -181,6 +184,13 @@ async def beside_large_events(ingest: IngestProcess) -> tuple[list[int], list[in
         statuses = await asyncio.gather(post(20, "large", wide), post(100, "small", small))
         batch = [event(f"many-{number}") for number in range(100)]
         return *statuses, (await client.post("/v1/events", json=batch)).status_code
+
+
+def test_the_door_tells_its_own_contract(tmp_path: Path, topics_bootstrap: str) -> None:
+    with ingest_process(topics_bootstrap, tmp_path) as ingest:
+        told = httpx.get(f"{ingest.url}/v1/openapi.json")
+
+    assert told.json() == openapi_ingest()
 
 
 def test_a_frozen_broker_is_a_broker_that_is_away(tmp_path: Path, broker: EmbeddedKafka) -> None:

@@ -14,6 +14,7 @@ from services.infra.http.answer import Answer
 from services.infra.sources import Sources
 from services.ingest.dead_letters import DEAD_BYTES_MAX
 from services.ingest.door import Door, Posted
+from services.ingest.hints import NAMES_MAX
 from services.ingest.limits import Budget
 from services.ingest.metering import Meter
 from tests.support.memory_log import MemoryLog
@@ -95,6 +96,28 @@ async def test_good_events_of_a_batch_are_kept_and_bad_ones_named(visitor: Visit
     ]  # fmt: skip
     assert results[1]["reason"] == "invalid-event"
     assert "durable" not in results[1]
+
+
+async def test_a_touchpoint_that_nobody_declared_is_kept_with_a_word_on_what_was_probably_meant(
+    visitor: Visitor,
+) -> None:
+    names = ("survey.cast", "web.page_view", "survey.csat", "x.our_own", "zzz.qqq")
+
+    answer = await visitor.post([event(name) | {"data": data(touchpoint=name)} for name in names])
+
+    hints = {one["id"]: one.get("hint", "") for one in body_of(answer)["results"]}
+    assert "survey.cast is not in the catalogue" in hints["survey.cast"]
+    assert "did you mean survey.csat?" in hints["survey.cast"]
+    assert "did you mean web.page_viewed?" in hints["web.page_view"]
+    assert "TACTUS_CATALOGUE" in hints["zzz.qqq"]
+    assert (hints["survey.csat"], hints["x.our_own"]) == ("", "")
+
+
+async def test_a_request_with_many_undeclared_names_is_told_of_the_first_few(visitor: Visitor) -> None:
+    answer = await visitor.post([event(str(n)) | {"data": data(touchpoint=f"web.made_up_{n}")} for n in range(100)])
+
+    results = body_of(answer)["results"]
+    assert [one["id"] for one in results if "hint" in one] == [str(n) for n in range(NAMES_MAX)]
 
 
 async def test_a_refused_event_is_a_dead_letter_with_its_own_bytes(visitor: Visitor) -> None:
