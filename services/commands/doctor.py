@@ -12,7 +12,7 @@ from rich.table import Table
 
 from services.client.connection import DEFAULT_DATA, FILE, find_connection
 from services.commands.examine import Check, Finding, Level, Stack, disk, doors, log, sources, topics
-from services.commands.examine_database import clock, database, migrations, progress
+from services.commands.examine_database import chores, clock, database, migrations, progress
 from services.commands.examine_senders import senders
 from services.infra.errors import ConfigurationError, TactusError
 from services.infra.settings import read_settings
@@ -27,6 +27,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "sources": sources,
     "disk": disk,
     "progress": progress,
+    "chores": chores,
     "senders": senders,
 }
 """In the order in which a person would look."""

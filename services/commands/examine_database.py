@@ -9,6 +9,7 @@ from schemas.topics import DLQ, EVENT_TOPICS
 from services.commands.examine import Finding, Level, Stack
 from services.infra.clock import SystemClock
 from services.infra.kafka import log_ends
+from services.state.housekeeping import ChoresLeft, chores_left
 from services.state.migrations import pending
 from services.state.pool import connected
 from services.state.progress import PartitionState, ProgressTable, added_up
@@ -82,6 +83,27 @@ async def migrations(stack: Stack) -> list[Finding]:
     if missing:
         return [Finding(Level.ERROR, "migrations", f"pending: {', '.join(missing)}", "run `tactus migrate`")]
     return [Finding(Level.OK, "migrations", "all are applied")]
+
+
+async def chores(stack: Stack) -> list[Finding]:
+    """Look for chores of the database that no worker has done."""
+    if await pending(stack.postgres):
+        return [Finding(Level.ERROR, "chores", "there are no tables to look at", "run `tactus migrate`")]
+    async with connected(stack.postgres, application=NAME) as statements:
+        return [judge_chores(await chores_left(statements))]
+
+
+def judge_chores(left: ChoresLeft) -> Finding:
+    """Say whether the database is kept; counting goes on without, more and more slowly."""
+    undone = []
+    if left.months:
+        undone.append(f"no table for {' and '.join(left.months)}")
+    if left.ids:
+        undone.append("seen ids that may be forgotten are kept")
+    if not undone:
+        return Finding(Level.OK, "chores", "the months have their tables, and old ids are forgotten")
+    fix = "start a worker; if one runs, its log says why under chores_put_off or chores_failed"
+    return Finding(Level.WARNING, "chores", "; ".join(undone), fix)
 
 
 async def clock(stack: Stack) -> list[Finding]:

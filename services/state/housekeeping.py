@@ -33,6 +33,21 @@ class Chores(NamedTuple):
     forgotten: int
 
 
+class ChoresLeft(NamedTuple):
+    """What should have been done by now and has not."""
+
+    months: list[str]
+    """Months without a table: their events go into the default partition, and reads are slow there."""
+    ids: bool
+    """Whether ids are remembered that may be forgotten."""
+
+
+async def chores_left(say: Statements) -> ChoresLeft:
+    """Tell what the workers' rounds have left undone."""
+    [row] = await say.rows("chores_left")
+    return ChoresLeft(row["months"], row["ids"])
+
+
 async def keep_house(pool: asyncpg.Pool) -> Chores:
     """Make the coming months and forget old seen ids; safe when several workers do it at once.
 

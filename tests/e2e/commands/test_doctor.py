@@ -58,7 +58,7 @@ def test_a_sound_stack_gets_a_clean_bill(stack: Connection) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert "error" not in done.stdout
     assert done.stdout.startswith(f"looking at the stack of {stack.data}: Kafka {stack.kafka}, Postgres 127.0.0.1:")
-    for subject in ("ingest", "API", "Kafka", "topics", "Postgres", "migrations", "clock", "sources", "disk"):
+    for subject in ("ingest", "API", "Kafka", "topics", "Postgres", "migrations", "clock", "chores", "disk"):
         assert subject in done.stdout
     assert "in log 0 = applied 0, duplicate 0, conflict 0, dead 0, erased 0" in " ".join(done.stdout.split())
 

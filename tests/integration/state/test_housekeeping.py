@@ -13,6 +13,8 @@ from pydantic import SecretStr
 from services.infra.errors import UnavailableError
 from services.infra.settings import PostgresSettings
 from services.state.database import Database
+from services.state.housekeeping import ChoresLeft, chores_left
+from services.state.pool import Statements
 
 pytestmark = pytest.mark.integration
 
@@ -49,6 +51,19 @@ async def test_events_outside_of_all_months_move_into_theirs(store: Database, ot
     assert (second.months, second.moved) == ([], 0)
     assert await other.fetchval("SELECT count(*) FROM touchpoint_row") == 2
     assert [row[0] for row in await other.fetch("SELECT occurred_at FROM touchpoint_other")] == [far]
+
+
+async def test_chores_that_nobody_does_are_seen_from_outside(store: Database, other: asyncpg.Connection) -> None:
+    say = Statements(other)
+    await other.execute(SEEN, uuid4(), datetime.now(UTC) - timedelta(days=64))
+
+    before = await chores_left(say)
+    await store.keep_house()
+    after = await chores_left(say)
+
+    assert len(before.months) == 2
+    assert before.ids
+    assert after == ChoresLeft([], ids=False)
 
 
 async def test_chores_wait_for_nobody_who_reads_and_go_on_later(store: Database, other: asyncpg.Connection) -> None:

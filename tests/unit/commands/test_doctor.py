@@ -9,10 +9,18 @@ from pydantic import SecretStr
 
 from services.commands.doctor import away, table_of
 from services.commands.examine import Finding, Level, Stack, judge_disk
-from services.commands.examine_database import Standing, judge_clock, judge_conservation, judge_progress, judge_standing
+from services.commands.examine_database import (
+    Standing,
+    judge_chores,
+    judge_clock,
+    judge_conservation,
+    judge_progress,
+    judge_standing,
+)
 from services.commands.examine_senders import TOLD_MAX, judge_letters, judge_names
 from services.infra.errors import UnavailableError
 from services.infra.settings import KafkaSettings, PostgresSettings, Settings
+from services.state.housekeeping import ChoresLeft
 from services.state.progress import Outcomes, PartitionState
 from services.state.sender_mistakes import OpenLetters
 
@@ -93,6 +101,16 @@ def test_partitions_nobody_ever_read_are_an_error() -> None:
 )
 def test_a_clock_that_differs_by_a_minute_is_an_error(ahead_s: float, level: Level) -> None:
     assert judge_clock(ahead_s, "").level is level
+
+
+def test_chores_that_nobody_does_are_told_before_they_hurt() -> None:
+    well, ill = judge_chores(ChoresLeft([], ids=False)), judge_chores(ChoresLeft(["2026-04"], ids=True))
+
+    assert well.level is Level.OK
+    assert (ill.level, ill.text) == (
+        Level.WARNING, "no table for 2026-04; seen ids that may be forgotten are kept",
+    )  # fmt: skip
+    assert "chores_failed" in ill.fix
 
 
 @pytest.mark.parametrize(("gib", "level"), [(50, Level.OK), (3, Level.WARNING), (0.5, Level.ERROR)])
