@@ -117,13 +117,18 @@ def api() -> None:
 
 
 @app.command()
-def migrate() -> None:
-    """Bring the database to this version's schema."""
-    from services.infra.settings import read_settings
-    from services.state.migrations import migrate as command
+def migrate(
+    worker_password: Annotated[
+        Path | None, typer.Option(help="File with the password by which tactus_worker shall log in.")
+    ] = None,
+    reader_password: Annotated[
+        Path | None, typer.Option(help="File with the password by which tactus_reader shall log in.")
+    ] = None,
+) -> None:
+    """Bring the database to this version's schema, and give its roles their rights."""
+    from services.commands.migrate import run as command
 
-    applied = asyncio.run(command(read_settings().postgres.dsn.get_secret_value()))
-    typer.echo("\n".join(applied) or "nothing to do: the database is up to date")
+    command(worker_password=worker_password, reader_password=reader_password)
 
 
 @app.command()

@@ -101,6 +101,10 @@ class EmbeddedPostgres:
         """Return the connection URL of a database of this server."""
         return f"postgresql://{NAME}:{self._password()}@{LOOPBACK}:{self.port}/{database}?{CLIENT}"
 
+    def dsn_as(self, role: str, password: str) -> str:
+        """Return the connection URL of a role with fewer rights."""
+        return f"postgresql://{role}:{password}@{LOOPBACK}:{self.port}/{NAME}?{CLIENT}"
+
     @property
     def pid(self) -> int:
         return self._running().pid

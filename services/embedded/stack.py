@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import fcntl
 import os
+import secrets
 import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
@@ -29,10 +30,15 @@ from services.embedded.supervisor import Supervised
 from services.infra.errors import ConfigurationError
 from services.infra.kafka import apply_topics
 from services.infra.settings import KafkaSettings, Settings, read_settings
+from services.state import roles
 from services.state.migrations import migrate
 
 LOCK: Final = "up.lock"
 WORKER: Final = "aggregator"
+API: Final = "api"
+
+ROLE_OF: Final = {WORKER: roles.WORKER, API: roles.READER}
+"""Whom the database takes a service for; ingest needs no database."""
 
 
 class LocalStack:
@@ -56,6 +62,8 @@ class LocalStack:
         self._children: list[Supervised] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._connection: Connection | None = None
+        # Another at each start: only children of this one know it.
+        self._passwords = {role: secrets.token_urlsafe(24) for role in roles.ROLES}
         self._stop_downloads = threading.Event()
         self._running = self._run()
 
@@ -110,16 +118,16 @@ class LocalStack:
         self.kafka = EmbeddedKafka(self.data / "kafka", port=ports.kafka, log=logs / "kafka.log", source=source)
         self.postgres = EmbeddedPostgres(self.data, port=ports.postgres, log=logs / "postgres.log")
         services = self._services(settings, keys, ports)
-        workers = [service for service in services if service.name == WORKER]
         await self._prepare()
-        # The doors take their time to load and wait by themselves for the log and the database; the workers refuse to
-        # start without topics, and without tables they would only complain.
-        early = [self._supervise(group, service.name, service) for service in services if service not in workers]
+        # Ingest takes its time to load, and waits for the log by itself. The others are let into the database when it
+        # has its tables.
+        doors = [service for service in services if service.name not in ROLE_OF]
+        early = [self._supervise(group, service.name, service) for service in doors]
         async with asyncio.TaskGroup() as servers:
             servers.create_task(self._start_kafka(group, settings))
             servers.create_task(self._start_postgres(group))
         with self._steps.step("Starting the services"):
-            late = [self._supervise(group, WORKER, worker) for worker in workers]
+            late = [self._supervise(group, service.name, service) for service in services if service not in doors]
             for child in (*early, *late):
                 await child.ready()
         self._connection = self._describe(settings, keys, ports)
@@ -153,6 +161,7 @@ class LocalStack:
             await self._supervise(group, "postgres", self.postgres).ready()
         with self._steps.step("Migrating the database"):
             await migrate(self.postgres.dsn)
+            await roles.let_in(self.postgres.dsn, self._passwords)
 
     def _services(self, settings: Settings, keys: Keys, ports: Ports) -> list[Service]:
         common = self._environment(settings, keys)
@@ -160,6 +169,8 @@ class LocalStack:
 
         def service(name: str, log: str, doors: tuple[tuple[str, int], ...], own: Mapping[str, int]) -> Service:
             environment = {**common, **{f"TACTUS_{key}": str(port) for key, port in own.items()}}
+            if role := ROLE_OF.get(name):
+                environment["TACTUS_POSTGRES__DSN"] = self.postgres.dsn_as(role, self._passwords[role])
             path = self.data / "logs" / f"{log}.log"
             return Service(name=name, module=f"services.{name}", log=path, environment=environment, doors=doors)
 
@@ -181,7 +192,7 @@ class LocalStack:
     def _environment(self, settings: Settings, keys: Keys) -> dict[str, str]:
         environment = dict(os.environ)  # noqa: TID251 - the services inherit what the operator set
         environment["TACTUS_KAFKA__BOOTSTRAP"] = self.kafka.bootstrap
-        environment["TACTUS_POSTGRES__DSN"] = self.postgres.dsn
+        environment.pop("TACTUS_POSTGRES__DSN", None)
         environment["TACTUS_SOURCES"] = str(settings.sources or self.data / SOURCES)
         environment["TACTUS_HASH_KEY"] = (settings.hash_key or SecretStr(keys.hash_key)).get_secret_value()
         return environment

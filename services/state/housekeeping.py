@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Final, NamedTuple
 
 import asyncpg
 
 from services.state.pool import Statements, present
+from services.state.queries import SQL
 
 LOCK: Final = 7_241_005_513
 """Advisory lock of whoever does the chores; any number that no other program uses."""
@@ -60,24 +62,18 @@ async def keep_house(pool: asyncpg.Pool) -> Chores:
             try:
                 say = Statements(connection)  # type: ignore[arg-type]  # the pool's proxy has its methods
                 months = await say.rows("months")
-                moved = sum([await _make_month(connection, month) for month in months])
+                moved = sum([await _make_month(connection, month["first"]) for month in months])
                 return Chores([month["name"] for month in months], moved, await _forget(say))
             finally:
                 await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)
 
 
-async def _make_month(connection: asyncpg.pool.PoolConnectionProxy, month: asyncpg.Record) -> int:
+async def _make_month(connection: asyncpg.pool.PoolConnectionProxy, first: date) -> int:
     """Attach a month beside the default partition, with the rows that already stand there; how many were moved."""
-    # Names and bounds come from the database's own calendar, never from an event.
-    name, lower, upper = f"touchpoint_{month['name']}", f"{month['lower']} 00:00+00", f"{month['upper']} 00:00+00"
     async with connection.transaction():
         await connection.execute(LOCK_WAIT)
-        await connection.execute(f"CREATE TABLE {name} (LIKE touchpoint_row INCLUDING DEFAULTS INCLUDING CONSTRAINTS)")
-        gone = f"DELETE FROM touchpoint_other WHERE occurred_at >= '{lower}' AND occurred_at < '{upper}' RETURNING *"  # noqa: S608
-        moved: str = await connection.execute(f"WITH gone AS ({gone}) INSERT INTO {name} SELECT * FROM gone")  # noqa: S608
-        bounds = f"FOR VALUES FROM ('{lower}') TO ('{upper}')"
-        await connection.execute(f"ALTER TABLE touchpoint_row ATTACH PARTITION {name} {bounds}")
-    return int(moved.rpartition(" ")[2])
+        moved: int = await connection.fetchval(SQL["make_month"], first)
+    return moved
 
 
 async def _forget(say: Statements) -> int:

@@ -11,6 +11,7 @@ import asyncpg
 
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.state.pool import connect, present, refuse_pooled
+from services.state.roles import give_rights
 
 LOCK: Final = 7_241_005_511
 """Advisory lock of the migrators; any number that no other program uses."""
@@ -82,6 +83,7 @@ async def _apply(connection: asyncpg.Connection) -> list[str]:
                 migration.sha256,
             )
         applied.append(migration.name)
+    await give_rights(connection, anew=bool(applied))
     return applied
 
 

@@ -134,9 +134,10 @@ exec "$@"
 
 def fake_docker(folder: Path, stack: Connection) -> dict[str, str]:
     """What stands in for an engine: the services' environment as compose has it, their volume as it is made."""
-    made = subprocess.run(
-        [sys.executable, ROOT / "deploy" / "docker" / "first_start.py", folder], check=False, capture_output=True
-    )
+    for role in ("owner", "worker", "reader"):
+        (folder / "database" / role).mkdir(parents=True)
+    first_start = ROOT / "deploy" / "docker" / "first_start.py"
+    made = subprocess.run([sys.executable, first_start, folder, folder / "database"], check=False, capture_output=True)
     assert made.returncode == 0, made.stderr
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     for name in ("ingest", "api"):

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import re
 
 import asyncpg
 
 from services.embedded.postgres import EmbeddedPostgres
 from services.state.migrations import migrate
+from services.state.roles import ROLES, let_in
 
 TEMPLATE = "tactus_template"
+
+PASSWORD = "of-both-roles-in-tests"
+
+
+def as_role(dsn: str, role: str) -> str:
+    """The address for a role with fewer rights, as `let_in` with the password of tests has made it."""
+    return re.sub(r"//[^@/]*@", f"//{role}:{PASSWORD}@", dsn, count=1)
 
 
 class Databases:
@@ -24,6 +33,7 @@ class Databases:
         """Migrate the template once."""
         await self._run(f"CREATE DATABASE {TEMPLATE}")
         await migrate(self.server.dsn_of(TEMPLATE))
+        await let_in(self.server.dsn_of(TEMPLATE), dict.fromkeys(ROLES, PASSWORD))
 
     async def create(self) -> str:
         """Return the name of a database with the schema and no rows."""

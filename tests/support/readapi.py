@@ -18,6 +18,8 @@ from services.infra.http.answer import Application
 from services.infra.settings import PostgresSettings
 from services.infra.sources import Reader, Sources
 from services.state.database import ReadDatabase
+from services.state.roles import READER
+from tests.support.databases import as_role
 
 T = datetime(2026, 3, 1, 12, tzinfo=UTC)
 """The hour at which the worked examples are read."""
@@ -90,7 +92,9 @@ def example_app(store: ReadDatabase) -> Application:
 @asynccontextmanager
 async def opened_store(dsn: str) -> AsyncIterator[ReadDatabase]:
     """Open a store on a database."""
-    store = ReadDatabase(PostgresSettings(dsn=SecretStr(dsn), connections_max=2), application="tactus-tests")
+    store = ReadDatabase(
+        PostgresSettings(dsn=SecretStr(as_role(dsn, READER)), connections_max=2), application="tactus-tests"
+    )
     await store.open()
     try:
         yield store

@@ -1,9 +1,12 @@
 -- months --
-SELECT to_char(month, 'YYYY_MM') AS name, month::date::text AS lower, (month + interval '1 month')::date::text AS upper
+SELECT to_char(month, 'YYYY_MM') AS name, month::date AS first
 FROM generate_series(
     date_trunc('month', now() - interval '14 months'), date_trunc('month', now() + interval '2 months'), '1 month'
 ) AS month
 WHERE to_regclass('touchpoint_' || to_char(month, 'YYYY_MM')) IS NULL
+
+-- make_month --
+SELECT make_month($1)
 
 -- forget_seen --
 -- In portions, so that no transaction is long. The log keeps 30 days, so what it may replay is known for 30 days more.

@@ -17,7 +17,9 @@ WHERE p.topic = mine.topic AND p.part = mine.part
 RETURNING p.topic, p.part, p.next, p.epoch, p.last_offset, p.last_mark
 
 -- end_blockers --
-SELECT pg_terminate_backend(blocker) FROM unnest(pg_blocking_pids($1)) AS blocker
+-- Only those of our own role: nobody may end the owner's sessions, and asking for it would be an error.
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = ANY(pg_blocking_pids($1)) AND pg_has_role(usesysid, 'MEMBER')
 
 -- note_lost --
 UPDATE partition_progress SET lost = lost_accepted + $3 WHERE topic = $1 AND part = $2

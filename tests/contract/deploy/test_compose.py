@@ -179,6 +179,28 @@ def test_every_process_is_checked_at_the_port_it_listens_on(compose: dict[str, A
     assert checked == {name: str(getattr(defaults, name).metrics_port) for name in checked}
 
 
+def test_no_container_can_take_the_machines_memory_or_processes(compose: dict[str, Any]) -> None:
+    unlimited = [
+        name for name, service in compose["services"].items() if not {"mem_limit", "pids_limit"} <= service.keys()
+    ]
+
+    assert unlimited == []
+
+
+def test_each_process_logs_in_as_its_own_role_and_sees_no_others_password(compose: dict[str, Any]) -> None:
+    role_of = {"aggregator": "tactus_worker", "api": "tactus_reader", "migrate": "tactus", "operator": "tactus"}
+    logs_in, sees = {}, {}
+    for name, service in compose["services"].items():
+        if dsn := service.get("environment", {}).get("TACTUS_POSTGRES__DSN"):
+            logs_in[name] = dsn.partition("://")[2].partition("@")[0]
+        mounted = {mount.split(":")[0] for mount in service.get("volumes", [])}
+        sees[name] = mounted & {"owner", "worker", "reader"}
+
+    assert logs_in == role_of
+    assert {name for name, seen in sees.items() if "owner" in seen} == {"setup", "postgres", "migrate", "operator"}
+    assert (sees["aggregator"], sees["api"], sees["ingest"]) == ({"worker"}, {"reader"}, set())
+
+
 def test_every_image_has_an_exact_tag(compose: dict[str, Any]) -> None:
     tags = {service["image"].partition(":")[2] for service in compose["services"].values()}
 

@@ -111,28 +111,49 @@ def test_the_entrypoint_refuses_a_secret_that_is_missing(run: Run, tmp_path: Pat
 
 
 def test_the_first_start_makes_secrets_and_the_next_keeps_them(run: Run, tmp_path: Path) -> None:
-    first = run(sys.executable, DOCKER / "first_start.py", tmp_path)
-    made = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    second = run(sys.executable, DOCKER / "first_start.py", tmp_path)
-    kept = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    first = first_start(run, tmp_path)
+    made = files(tmp_path)
+    second = first_start(run, tmp_path)
+    kept = files(tmp_path)
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    assert set(made) == {"keys.json", "sources.toml", "hash_key", "postgres_password"}
+    passwords = {f"database/{role}/password" for role in ("owner", "worker", "reader")}
+    assert set(made) == {"keys.json", "sources.toml", "hash_key", *passwords}
     assert kept == made
+    assert len({made[name] for name in passwords}) == 3
 
 
-def test_the_secrets_are_the_users_own_but_for_the_databases_password(run: Run, tmp_path: Path) -> None:
-    run(sys.executable, DOCKER / "first_start.py", tmp_path)
+def test_the_secrets_are_the_users_own_but_for_the_databases_owners_password(run: Run, tmp_path: Path) -> None:
+    first_start(run, tmp_path)
 
-    readable = {path.name for path in tmp_path.iterdir() if path.stat().st_mode & 0o077}
-    assert readable == {"postgres_password"}
+    readable = {name for name in files(tmp_path) if (tmp_path / name).stat().st_mode & 0o077}
+    assert readable == {"database/owner/password"}
+
+
+def test_a_password_that_an_earlier_version_made_is_kept_where_only_its_owner_sees_it(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "postgres_password").write_text("made-before", encoding="utf-8")
+
+    first_start(run, tmp_path)
+
+    assert files(tmp_path)["database/owner/password"] == b"made-before"
+    assert "postgres_password" not in files(tmp_path)
+
+
+def first_start(run: Run, folder: Path) -> subprocess.CompletedProcess[str]:
+    for role in ("owner", "worker", "reader"):
+        (folder / "database" / role).mkdir(parents=True, exist_ok=True)
+    return run(sys.executable, DOCKER / "first_start.py", folder, folder / "database")
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
 @pytest.mark.parametrize("service", ["ingest", "api"])
 def test_the_generated_keys_are_shown_in_a_container(
     run: Run, compose: dict[str, dict[str, dict[str, dict[str, str]]]], service: str, tmp_path: Path
 ) -> None:
-    run(sys.executable, DOCKER / "first_start.py", tmp_path)
+    first_start(run, tmp_path)
     folder = Path(compose["services"][service]["environment"]["TACTUS_SOURCES"]).parent
     assert f"secrets:{folder}:ro" in compose["services"][service]["volumes"]
     environment = {"PATH": os.environ["PATH"], "TACTUS_SOURCES": str(tmp_path / "sources.toml")}
@@ -143,10 +164,10 @@ def test_the_generated_keys_are_shown_in_a_container(
 
 
 def test_a_first_start_that_cannot_be_says_what_to_do(run: Run, tmp_path: Path) -> None:
-    run(sys.executable, DOCKER / "first_start.py", tmp_path)
+    first_start(run, tmp_path)
     (tmp_path / "hash_key").unlink()
 
-    refused = run(sys.executable, DOCKER / "first_start.py", tmp_path)
+    refused = first_start(run, tmp_path)
 
     assert refused.returncode == 1
     assert "put it back" in refused.stderr
@@ -161,7 +182,7 @@ def test_every_command_of_the_stack_exists(run: Run, compose: dict[str, dict[str
         if service.get("command", [""])[0] == "tactus"
     ]
 
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         shown = run(tactus, *command, "--help")
         assert shown.returncode == 0, shown.stderr

@@ -11,8 +11,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.state.roles import READER
 from tests.support.apiprocess import ApiProcess, api_process
 from tests.support.customers import Lived, store_person
+from tests.support.databases import as_role
 from tests.support.readapi import KEY, T
 from tests.support.waiting import wait_until
 
@@ -28,7 +30,7 @@ async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
         Lived("customer:anna/1", "survey.csat", T, 0.5, channel="survey"),
     ]
     await store_person(postgres_dsn, events, customer="customer:anna/1", version=1)
-    with api_process(postgres_dsn, tmp_path) as process:
+    with api_process(as_role(postgres_dsn, READER), tmp_path) as process:
         wait_until(lambda: _ready(process), what="it is ready")
         yield process
 

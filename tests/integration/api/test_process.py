@@ -20,9 +20,11 @@ import httpx
 import pytest
 
 from services.embedded.postgres import EmbeddedPostgres
+from services.state.roles import READER
 from tests.support.apiprocess import ApiProcess, api_process, write_sources
 from tests.support.corpus import framings
 from tests.support.customers import Lived, store_person
+from tests.support.databases import as_role
 from tests.support.places import data_directory
 from tests.support.readapi import KEY, T
 from tests.support.waiting import wait_until
@@ -40,7 +42,7 @@ async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
     await store_person(
         postgres_dsn, [Lived("customer:anna/1", "call.answered", T, 0.5)], customer="customer:anna/1", version=1
     )
-    with api_process(postgres_dsn, tmp_path) as process:
+    with api_process(as_role(postgres_dsn, READER), tmp_path) as process:
         yield process
 
 
@@ -62,6 +64,7 @@ async def test_it_answers_over_tcp_and_tells_operators_that_it_is_ready(api: Api
 
     answer = get(api)
     statuses = [operations(api, path).status_code for path in ("/livez", "/readyz", "/metrics")]
+    assert get(api, "/metrics").status_code == 404
 
     assert answer.json()["customer"] == "customer:anna/1"
     assert "server" not in answer.headers

@@ -186,6 +186,15 @@ async def beside_large_events(ingest: IngestProcess) -> tuple[list[int], list[in
         return *statuses, (await client.post("/v1/events", json=batch)).status_code
 
 
+def test_metrics_are_shown_at_the_operators_port_only(tmp_path: Path, topics_bootstrap: str) -> None:
+    with ingest_process(topics_bootstrap, tmp_path) as ingest:
+        public = httpx.get(f"{ingest.url}/metrics")
+
+        assert ingest.status("/metrics", operations=True) == 200
+
+    assert public.status_code == 404
+
+
 def test_the_door_tells_its_own_contract(tmp_path: Path, topics_bootstrap: str) -> None:
     with ingest_process(topics_bootstrap, tmp_path) as ingest:
         told = httpx.get(f"{ingest.url}/v1/openapi.json")

@@ -21,8 +21,9 @@ from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, signed
 from services.state.links import LinkRow
 from services.state.progress import Mark, Outcomes, Span
+from services.state.roles import WORKER
 from services.state.scores import Scored
-from tests.support.databases import Databases
+from tests.support.databases import Databases, as_role
 from tests.support.memory_store import MemoryStore
 
 DAY_US = 24 * 3_600_000_000
@@ -64,7 +65,7 @@ async def store(databases_or_none: Databases | None) -> AsyncIterator[Store]:
         yield MemoryStore()
         return
     name = await databases_or_none.create()
-    dsn = SecretStr(databases_or_none.server.dsn_of(name))
+    dsn = SecretStr(as_role(databases_or_none.server.dsn_of(name), WORKER))
     opened = await Database.open(PostgresSettings(dsn=dsn), lanes=2)
     yield opened
     await opened.close()

@@ -16,6 +16,8 @@ from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.settings import PostgresSettings, Settings
 from services.state.database import Database
+from services.state.roles import WORKER
+from tests.support.databases import as_role
 from tests.support.said_log import END, PARTITIONS, SaidLog
 
 OpenPipeline = Callable[[], Awaitable[Pipeline]]
@@ -27,7 +29,7 @@ async def open_pipeline(postgres_dsn: str) -> AsyncIterator[OpenPipeline]:
     async with AsyncExitStack() as stack:
 
         async def open_one() -> Pipeline:
-            settings = Settings(postgres=PostgresSettings(dsn=SecretStr(postgres_dsn)))
+            settings = Settings(postgres=PostgresSettings(dsn=SecretStr(as_role(postgres_dsn, WORKER))))
             store = await Database.open(settings.postgres, lanes=settings.aggregator.lanes)
             catalogue, rows_max = load_catalogue(None), settings.aggregator.cache_rows_max
             log = SaidLog(store)

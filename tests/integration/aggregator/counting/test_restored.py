@@ -12,8 +12,10 @@ import pytest
 
 from services.embedded.postgres import EmbeddedPostgres
 from services.state.migrations import migrate
+from services.state.roles import WORKER, let_in
 from tests.integration.aggregator.counting.conftest import OpenPipeline
 from tests.support.chunks import chunk, event
+from tests.support.databases import PASSWORD
 from tests.support.places import data_directory
 
 pytestmark = pytest.mark.integration
@@ -45,6 +47,7 @@ def server() -> Iterator[EmbeddedPostgres]:
 @pytest.fixture
 async def postgres_dsn(server: EmbeddedPostgres) -> str:
     await migrate(server.dsn)
+    await let_in(server.dsn, {WORKER: PASSWORD})
     return server.dsn
 
 

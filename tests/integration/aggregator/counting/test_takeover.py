@@ -13,8 +13,10 @@ from services.aggregator.processor import Bounds
 from services.infra.errors import ConfigurationError
 from services.state.pool import connected
 from services.state.progress import ProgressTable
+from services.state.roles import WORKER
 from tests.integration.aggregator.counting.conftest import OpenPipeline
 from tests.support.chunks import chunk, event
+from tests.support.databases import as_role
 
 FENCE = "UPDATE partition_progress SET moved_at = now() WHERE topic = 'cx.touchpoints.v1' AND part = 0"
 
@@ -37,7 +39,7 @@ async def test_a_worker_frozen_in_a_copy_does_not_keep_its_partitions(
     open_pipeline: OpenPipeline, postgres_dsn: str, database: asyncpg.Connection
 ) -> None:
     await open_pipeline()
-    session, reached = await asyncpg.connect(postgres_dsn), asyncio.Event()
+    session, reached = await asyncpg.connect(as_role(postgres_dsn, WORKER)), asyncio.Event()
     frozen = asyncio.create_task(frozen_in_a_copy(session, reached=reached))
     await reached.wait()
 

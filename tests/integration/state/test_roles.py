@@ -1,0 +1,105 @@
+"""Roles with fewer rights on a real server; that they suffice is shown by the suites of the worker and of the API."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from structlog.testing import capture_logs
+
+from services.embedded.postgres import NAME, EmbeddedPostgres
+from services.state.migrations import migrate
+from services.state.roles import READER, ROLES, WORKER
+from tests.support.databases import as_role
+from tests.support.places import data_directory
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+async def worker(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(as_role(postgres_dsn, WORKER))
+    yield connection
+    await connection.close()
+
+
+@pytest.fixture
+async def reader(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    connection = await asyncpg.connect(as_role(postgres_dsn, READER))
+    yield connection
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DROP TABLE person",
+        "TRUNCATE tally_row",
+        "DELETE FROM touchpoint_row",
+        "CREATE TABLE mine (n int)",
+        "ALTER TABLE person ADD COLUMN n int",
+        "SELECT * FROM webhook_endpoint",
+        "UPDATE schema_migration SET sha256 = ''",
+        "CREATE ROLE another",
+        "COPY person TO PROGRAM 'true'",
+        "SELECT pg_read_file('postgresql.conf')",
+    ],
+)
+async def test_a_worker_counts_and_can_do_nothing_else(worker: asyncpg.Connection, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await worker.execute(statement)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE person SET score = 100",
+        "INSERT INTO identity (value, person) VALUES ('customer:c', 1)",
+        "DELETE FROM seen_event",
+        "SELECT * FROM dead_letter",
+        "SELECT * FROM webhook_endpoint",
+        "SELECT nextval('identity_id')",
+        "SELECT make_month('2026-01-01')",
+    ],
+)
+async def test_a_reader_changes_nothing_and_sees_no_letter(reader: asyncpg.Connection, statement: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await reader.execute(statement)
+
+
+@pytest.mark.parametrize("month", ["'2026-01-02'", "'1999-01-01'", "'9999-01-01'"])
+async def test_a_worker_makes_only_the_months_that_are_due(worker: asyncpg.Connection, month: str) -> None:
+    with pytest.raises(asyncpg.RaiseError):
+        await worker.execute(f"SELECT make_month({month})")
+
+
+async def test_an_owner_that_may_make_no_roles_migrates_and_gives_the_rights_once_they_are_there() -> None:
+    with data_directory() as folder:
+        server = EmbeddedPostgres(folder, settings={"shared_buffers": "16MB"})
+        server.start()
+        try:
+            await said(server.dsn, "CREATE ROLE owner LOGIN PASSWORD 'of-a-test'")
+            await said(server.dsn, "CREATE DATABASE owned OWNER owner TEMPLATE template0")
+            owned = server.dsn_as("owner", "of-a-test").replace(f"/{NAME}?", "/owned?")
+
+            with capture_logs() as logs:
+                applied = await migrate(owned)
+            await said(server.dsn, *(f"CREATE ROLE {role}" for role in ROLES))
+            again = await migrate(owned)
+
+            rights = f"SELECT has_table_privilege('{WORKER}', 'person', 'INSERT, UPDATE')"
+            assert applied
+            assert again == []
+            assert [line["event"] for line in logs] == ["roles_not_made"]
+            assert await said(server.dsn_of("owned"), rights) is True
+        finally:
+            server.stop()
+
+
+async def said(dsn: str, *statements: str) -> object:
+    connection = await asyncpg.connect(dsn)
+    try:
+        return [await connection.fetchval(statement) for statement in statements][-1]
+    finally:
+        await connection.close()
