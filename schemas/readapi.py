@@ -13,6 +13,7 @@ from schemas.score import (
     Confidence,
     Customer,
     ModelVersion,
+    Points,
     Produced,
     Score,
     StandardError,
@@ -40,12 +41,16 @@ Place = Annotated[str, Field(description="kind/value, or empty.")]
 
 
 class Change(Produced):
-    """How the score moved within seven days."""
+    """How the score moved within seven days: points = came + faded."""
 
-    points: float
+    points: Points
     """The score less what it was seven days before, both read from the same tallies."""
+    came: Points
+    """What the seven days brought: the score less what it would be without them."""
+    faded: Points
+    """What older experiences lost of their weight meanwhile."""
     significant: bool
-    """More than twice the standard error of the difference."""
+    """The score moved by 5 points or more, what came moved it by as much and the same way, on evidence of its own."""
 
 
 class AlertSummary(Produced):
@@ -101,7 +106,7 @@ class ReceiptLeaf(Produced):
     touchpoint: str
     channel: str
     place: Place
-    points: float
+    points: Points
     events: Annotated[int, Field(ge=1)]
     """How many events the points come from."""
     latest: Annotated[list[LatestEvent], Field(max_length=LATEST_MAX)]

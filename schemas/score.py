@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, StringConstraints
 
 from schemas.touchpoint import IDENTITY_CHARS_MAX, KIND_CHARS_MAX, RecordInstant
+
+DIGITS: Final = 9
+"""Of figures in answers, after the point: what differs behind them is how numbers are kept, not what was felt."""
 
 Customer = Annotated[
     str,
     StringConstraints(min_length=3, max_length=KIND_CHARS_MAX + 1 + IDENTITY_CHARS_MAX),
     Field(description="A person: kind:value of its strongest, then smallest identity.", examples=["customer:c1"]),
 ]
-Band = Annotated[str, StringConstraints(pattern="^(unknown|critical|low|fair|good|great)$")]
-Score = Annotated[float, Field(ge=0, le=100, description="0 to 100; 50 is neutral or unknown.")]
-Confidence = Annotated[float, Field(ge=0, lt=1, description="How much was seen: 0 nothing, towards 1 much.")]
-StandardError = Annotated[float, Field(ge=0, le=50, description="Standard deviation of the score, in points.")]
+Band = Annotated[
+    str,
+    StringConstraints(pattern="^(unknown|critical|low|fair|good|great)$"),
+    Field(
+        description="unknown below a confidence of 0.1; else critical below a score of 25, low from 25, fair from 40, "
+        "good from 60, great from 80."
+    ),
+]
+
+
+def _as_told(number: float) -> float:
+    # Adding 0.0 takes the sign from a zero.
+    return round(number, DIGITS) + 0.0
+
+
+_FIGURE: Final = AfterValidator(_as_told)
+"""Of a number that somebody reads: 60, not 60.00000000000001."""
+
+Score = Annotated[float, Field(ge=0, le=100, description="0 to 100; 50 is neutral or unknown."), _FIGURE]
+Confidence = Annotated[float, Field(ge=0, lt=1, description="How much was seen: 0 nothing, towards 1 much."), _FIGURE]
+StandardError = Annotated[float, Field(ge=0, le=50, description="Standard deviation of the score, in points."), _FIGURE]
+Points = Annotated[float, Field(description="Points of the score, below zero for what lowers it."), _FIGURE]
 ModelVersion = Annotated[str, Field(min_length=1, max_length=64, description="Hash of parameters and catalogue.")]
 Version = Annotated[int, Field(ge=1, description="Rises with every change of the customer's state.")]
 

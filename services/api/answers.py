@@ -27,8 +27,8 @@ from services.core.scoring import (
     WINDOWS,
     Reading,
     band,
-    change_is_significant,
     read,
+    read_change,
     read_dimensions,
     receipt,
 )
@@ -64,7 +64,13 @@ def customer_answer(
     """Score a person along everything that can be read from its tallies."""
     leaves = Leaves.of(catalogue, experience.triples)
     overall, *windows = _read(experience, leaves, catalogue, hour=moment.hour, windows_h=[None, *WINDOWS.values()])
-    (before,) = _read(experience, leaves, catalogue, hour=moment.hour - WEEK_HOURS, windows_h=[None])
+    change = read_change(
+        experience.tallies,
+        leaves=leaves,
+        at_hour=moment.hour,
+        hours=WEEK_HOURS,
+        parameters=catalogue.parameters,
+    )
     dimensions = read_dimensions(
         experience.tallies, leaves=leaves, at_hour=moment.hour, parameters=catalogue.parameters
     )
@@ -75,7 +81,7 @@ def customer_answer(
         confidence=overall.confidence,
         se=overall.se,
         band=band(overall.score, overall.confidence),
-        change=Change(points=overall.score - before.score, significant=change_is_significant(overall, before)),
+        change=Change(points=change.points, came=change.came, faded=change.faded, significant=change.significant),
         dimensions={
             name: {value: Cell(score=cell.score, confidence=cell.confidence) for value, cell in sorted(cells.items())}
             for name, cells in dimensions.items()

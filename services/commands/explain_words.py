@@ -20,6 +20,8 @@ class Words:
     give_or_take: str
     confidence: str
     change: str
+    came: str
+    faded: str
     significant: str
     usual: str
     windows: Mapping[str, str]
@@ -42,8 +44,10 @@ EN: Final = Words(
     give_or_take="give or take",
     confidence="confidence",
     change="Change in 7 days",
+    came="new",
+    faded="faded",
     significant="significant",
-    usual="within the usual spread",
+    usual="nothing to speak of",
     windows=MappingProxyType(
         {"24h": "last 24 hours", "7d": "last 7 days", "30d": "last 30 days", "90d": "last 90 days"}
     ),
@@ -66,8 +70,10 @@ PL: Final = Words(
     give_or_take="plus minus",
     confidence="pewność",
     change="Zmiana w ciągu 7 dni",
+    came="nowe",
+    faded="wygasłe",
     significant="istotna",
-    usual="w granicach zwykłych wahań",
+    usual="bez większego znaczenia",
     windows=MappingProxyType(
         {"24h": "ostatnie 24 godziny", "7d": "ostatnie 7 dni", "30d": "ostatnie 30 dni", "90d": "ostatnie 90 dni"}
     ),

@@ -112,7 +112,10 @@ class Explanation:
         line.append(f"{self._figure(score.score)} {words.bands[score.band]}", style=STYLES[score.band])
         yield line.append(f", {words.give_or_take} {score.se:.0f}, {words.confidence} {_percent(score.confidence)}")
         weight = words.significant if score.change.significant else words.usual
-        yield Text(f"{words.change} {self.signed(score.change.points)}, {weight}")
+        tenths = add_up([score.change.came, score.change.faded], start=0, total=score.change.points)
+        came, faded = (self.signed(part / 10) for part in tenths)
+        parts = f"{words.came} {came}, {words.faded} {faded}"
+        yield Text(f"{words.change} {self.signed(score.change.points)} ({parts}), {weight}")
         windows = score.windows
         cells = (windows.hours_24, windows.days_7, windows.days_30, windows.days_90)
         width = max(map(len, words.windows.values()))

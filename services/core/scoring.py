@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from functools import lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
@@ -33,6 +32,11 @@ WINDOWS: Final[Mapping[str, int]] = MappingProxyType({"24h": 24, "7d": 168, "30d
 BANDS: Final = ("unknown", "critical", "low", "fair", "good", "great")
 BAND_FROM: Final = (25.0, 40.0, 60.0, 80.0)
 """The scores at which low, fair, good and great begin."""
+CHANGE_POINTS_MIN: Final = 5.0
+"""What a change is worth telling from, in points."""
+CHANGE_EVIDENCE_MIN: Final = 1.0
+"""So much good or bad evidence must the period have of its own: one full impression of usual weight."""
+
 CONFIDENCE_KNOWN: Final = 0.1
 """Below it a score says more about the prior than about the person."""
 
@@ -74,6 +78,20 @@ class Receipt(NamedTuple):
     se: float
     prior: float
     leaves: list[LeafPoints]
+
+
+class Change(NamedTuple):
+    """How a score moved within a period, in points: what came in it, and what faded meanwhile."""
+
+    came: float
+    faded: float
+    significant: bool
+    """Whether what came is much, of itself and in what it did to the score."""
+
+    @property
+    def points(self) -> float:
+        """The score at the end less the score at the beginning."""
+        return self.came + self.faded
 
 
 class _Evidence(NamedTuple):
@@ -181,9 +199,30 @@ def bands(score: Floats, confidence: Floats) -> Integers:
     return np.where(confidence < CONFIDENCE_KNOWN, 0, index).astype(np.int64)
 
 
-def change_is_significant(now: Reading[float], before: Reading[float]) -> bool:
-    """Tell whether two readings differ by more than twice the standard error of their difference."""
-    return abs(now.score - before.score) > 2 * math.sqrt(now.se * now.se + before.se * before.se)
+def read_change(tallies: Tallies, *, leaves: Leaves, at_hour: int, hours: int, parameters: Parameters) -> Change:
+    """Read how one owner's overall score moved within so many hours before an hour.
+
+    The three reads share their past, so their spreads say nothing about their difference. What came is measured against
+    the same read without the period's hours: silence alone is never significant (SCORING, section 3).
+    """
+    tallies = _in_order(tallies, leaves)
+    now = _evidence(tallies, leaves=leaves, at_hour=at_hour, parameters=parameters)
+    inside = now.age < hours
+    # A weight of zero adds a zero: the sums are those of the other rows, bit for bit.
+    without = now._replace(weight=np.where(inside, 0.0, now.weight))
+    earlier = _evidence(tallies, leaves=leaves, at_hour=at_hour - hours, parameters=parameters)
+    balances = [_whole(evidence, parameters) for evidence in (now, without, earlier)]
+    score, score_without, score_before = (float(_reading(balance, parameters).score[0]) for balance in balances)
+    own = _whole(now._replace(weight=np.where(inside, now.weight, 0.0)), parameters)
+    came, points = score - score_without, score - score_before
+    evidence = float((own.good if came > 0 else own.bad)[0])
+    much = min(abs(came), abs(points)) >= CHANGE_POINTS_MIN and evidence >= CHANGE_EVIDENCE_MIN
+    return Change(came, score_without - score_before, significant=much and (came > 0) == (points > 0))
+
+
+def _whole(evidence: _Evidence, parameters: Parameters) -> _Balance:
+    one = np.zeros_like(evidence.owner)
+    return _balance(evidence, groups=one, size=1, window_h=None, parameters=parameters)
 
 
 def _in_order(tallies: Tallies, leaves: Leaves) -> Tallies:

@@ -90,3 +90,41 @@ def score(tallies: State, model: Model, at: int, window: int | None = None) -> S
         confidence=seen / (seen + model.kappa),
         se=100 * math.sqrt(a * b / (total * total * (total + 1))),
     )
+
+
+class Change(NamedTuple):
+    came: float
+    faded: float
+    significant: bool
+
+
+def change(tallies: State, model: Model, at: int, hours: int) -> Change:
+    """How the score moved within so many hours, and whether what came in them is much."""
+    old = {key: tally for key, tally in tallies.items() if not at - hours < key[1] <= at}
+    recent = {key: tally for key, tally in tallies.items() if at - hours < key[1] <= at}
+    now, without, before = (
+        score(tallies, model, at).score,
+        score(old, model, at).score,
+        score(tallies, model, at - hours).score,
+    )
+    came = now - without
+    good, bad = evidence(recent, model, at)
+    own = good if came > 0 else model.lam * bad
+    return Change(
+        came,
+        without - before,
+        abs(came) >= 5 and abs(now - before) >= 5 and (came > 0) == (now - before > 0) and own >= 1,
+    )
+
+
+def evidence(tallies: State, model: Model, at: int) -> tuple[float, float]:
+    """Good and bad evidence at an hour, decayed, the bad before loss aversion."""
+    good = bad = 0.0
+    for leaf, hour in sorted(tallies):
+        _, _, pos, neg, pos2, neg2, _, _ = tallies[leaf, hour]
+        if not 0 <= at - hour < 9600:
+            continue
+        delta = model.weights.get(leaf[0], UNKNOWN_WEIGHT) * 2.0 ** (-(at - hour) / (24 * model.h))
+        good += delta * min((1 - model.beta) * (pos / MICRO) + model.beta * (pos2 / MICRO), model.cap)
+        bad += delta * min((1 - model.beta) * (neg / MICRO) + model.beta * (neg2 / MICRO), model.cap)
+    return good, bad

@@ -117,8 +117,22 @@ async def test_a_change_is_the_score_less_that_of_a_week_before(anna: str) -> No
         now = (await client.get(f"/v1/customers/{ANNA}")).json()
         before = (await client.get(f"/v1/customers/{ANNA}", params={"at": "2026-02-22T12:00:00Z"})).json()
 
-    assert now["change"] == {"points": now["score"] - before["score"], "significant": False}
-    assert now["change"]["points"] < -10
+    change = now["change"]
+    assert change["points"] == pytest.approx(now["score"] - before["score"], abs=2e-9)
+    assert change["points"] == pytest.approx(change["came"] + change["faded"], abs=2e-9)
+    assert change["points"] < -10
+    assert change["significant"] is True
+
+
+async def test_a_customer_unknown_a_week_ago_can_have_a_significant_change(postgres_dsn: str) -> None:
+    await store_person(
+        postgres_dsn, [Lived(ANNA, "parcel.delivered", T - DAY, -0.9, channel="delivery")], customer=ANNA, version=7
+    )
+    async with read_client(postgres_dsn) as client:
+        change = (await client.get(f"/v1/customers/{ANNA}")).json()["change"]
+
+    assert change["points"] == change["came"] < -5
+    assert (change["faded"], change["significant"]) == (0, True)
 
 
 async def test_a_past_score_ignores_what_came_later(anna: str) -> None:

@@ -45,7 +45,7 @@ def explained(points: list[float], *, customer: str = "customer:c1", events: int
         confidence=0.5,
         se=12.5,
         band="fair",
-        change=Change(points=-3.25, significant=True),
+        change=Change(points=-3.25, came=-3.5, faded=0.25, significant=True),
         dimensions={"stage": STAGES, "channel": {}},
         windows=Windows(hours_24=CELL, days_7=CELL, days_30=CELL, days_90=CELL),
         alerts=[],
@@ -86,7 +86,7 @@ def test_an_explanation_names_score_windows_stages_reasons_and_the_events_behind
 
     text = "\n".join(lines)
     assert "Score 41.8 fair, give or take 12, confidence 50 %" in text
-    assert "Change in 7 days −3.2, significant" in text
+    assert "Change in 7 days −3.2 (new −3.5, faded +0.3), significant" in text
     assert "also device:d1" in text
     assert "last 24 hours   50.0  confidence 0 %" in text
     assert "−12.5" in text
@@ -109,7 +109,7 @@ def test_an_explanation_in_polish_has_polish_words_and_commas() -> None:
     text = "\n".join(printed(explained([-12.5, 4.25] + [1.0] * FULL.leaves, events=5), language="pl"))
 
     assert "Wynik 53,8 przeciętny, plus minus 12, pewność 50 %" in text
-    assert "Zmiana w ciągu 7 dni −3,2, istotna" in text
+    assert "Zmiana w ciągu 7 dni −3,2 (nowe −3,5, wygasłe +0,3), istotna" in text
     assert "Obsługa posprzedażowa" in text
     assert "krytyczny" in text
     assert "Doręczenie przesyłki" in text

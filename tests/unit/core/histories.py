@@ -13,13 +13,15 @@ from hypothesis import strategies as st
 
 from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.dimensions import Leaves
-from services.core.scoring import Cell, Reading, Receipt, read, read_dimensions, receipt
+from services.core.scoring import Cell, Change, Reading, Receipt, read, read_change, read_dimensions, receipt
 from services.core.tallies import Tallies, fold
 from services.core.valence import NoValence
 from tests.reference.scoring import MICRO, Event, Leaf, Model
 
 NOW = 500_000
 """An hour of the year 2027."""
+
+WEEK = 168
 
 WEIGHTS = {"web.viewed": 0.02, "call.answered": 0.8, "order.placed": 1.0, "delivery.missed": 3.0, "link.made": 0.0}
 LEAVES: tuple[Leaf, ...] = tuple(product(WEIGHTS, ("web", "any"), ("", "store/2", "store/10")))
@@ -131,6 +133,15 @@ class Person:
             tallied(self.history),
             leaves=LEAVES_OF[id(self.model)],
             at_hour=self.at,
+            parameters=parameters_of(self.model),
+        )
+
+    def change(self, hours: int = WEEK) -> Change:
+        return read_change(
+            tallied(self.history),
+            leaves=LEAVES_OF[id(self.model)],
+            at_hour=self.at,
+            hours=hours,
             parameters=parameters_of(self.model),
         )
 

@@ -13,12 +13,14 @@ from services.core.dimensions import Leaves
 from services.core.scoring import read
 from services.core.tallies import Tallies, merge
 from tests.reference.scoring import Event, Leaf, score, state
+from tests.reference.scoring import change as change_by_the_book
 from tests.unit.core.histories import (
     HOURS_MAX,
     LEAVES,
     MODELS,
     NOW,
     UNSORTED,
+    WEEK,
     WINDOWS_H,
     Family,
     Person,
@@ -284,3 +286,26 @@ def test_a_merged_person_is_the_union_and_splitting_gives_each_part_back(family:
     union = [event for history in several for event in history]
     assert same(merged, tallied(union))
     assert all(same(merge([part]), tallied(h)) for part, h in zip(parts_of_all, several, strict=True))
+
+
+@given(situations)
+def test_what_came_and_what_faded_add_up_to_the_change(situation: Situation) -> None:
+    person = situation.person
+    hours = situation.window_h or WEEK
+
+    change = person.change(hours)
+
+    expected = change_by_the_book(state(person.history), person.model, person.at, hours)
+    assert abs(change.points - (person.read().score - person.later(-hours).read().score)) < 1e-9
+    assert abs(change.came - expected.came) < 1e-9
+    assert abs(change.faded - expected.faded) < 1e-9
+    assert change.significant == expected.significant
+
+
+@given(shuffled_persons)
+def test_a_change_depends_on_no_order(shuffled_person: tuple[Person, Random]) -> None:
+    person, random = shuffled_person
+
+    shuffled = replace(person, history=random.sample(person.history, len(person.history)))
+
+    assert shuffled.change() == person.change()

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
+import re
+
 import numpy as np
 import pytest
 
+from schemas.readapi import CustomerAnswer
 from services.core.catalogue import Arguments, Catalogue, Impression, Parameters
 from services.core.dimensions import DIMENSIONS, Leaves
 from services.core.scoring import (
+    BAND_FROM,
     BANDS,
+    CONFIDENCE_KNOWN,
     HOURS_KEPT,
     WINDOWS,
-    Reading,
     band,
     bands,
-    change_is_significant,
     decay_table,
     read,
 )
@@ -40,6 +44,14 @@ from tests.unit.core.histories import LEAVES, MODELS, NOW, Person, catalogue_of,
 def test_a_score_is_in_the_band_it_reaches(score: float, confidence: float, name: str) -> None:
     assert band(score, confidence) == name
     assert BANDS[int(bands(np.array([score]), np.array([confidence]))[0])] == name
+
+
+def test_the_contract_says_where_bands_begin() -> None:
+    [told] = re.findall(r'"description": "(unknown below[^"]*)"', json.dumps(CustomerAnswer.model_json_schema()))
+
+    limits = zip(BANDS[2:], BAND_FROM, strict=True)
+    named = ", ".join(f"{name} from {start:g}" for name, start in limits)
+    assert told == f"unknown below a confidence of {CONFIDENCE_KNOWN}; else critical below a score of 25, {named}."
 
 
 def test_the_windows_are_a_day_a_week_a_month_and_a_quarter() -> None:
@@ -106,12 +118,46 @@ def test_decay_halves_every_half_life_and_ends_with_a_zero() -> None:
     assert (np.diff(table) < 0).all()
 
 
-def test_a_change_is_significant_past_twice_the_error_of_the_difference() -> None:
-    before = Reading(50.0, 0.5, 3.0)
+ORDERED, CALLED, MISSED, VIEWED = (
+    (name, "any", "") for name in ("order.placed", "call.answered", "delivery.missed", "web.viewed")
+)
 
-    assert not change_is_significant(Reading(60.0, 0.5, 4.0), before)
-    assert change_is_significant(Reading(60.1, 0.5, 4.0), before)
-    assert change_is_significant(Reading(39.9, 0.5, 4.0), before)
+
+def test_a_new_customers_disaster_is_a_significant_change() -> None:
+    change = Person([Event(MISSED, NOW - 48, -900_000), Event(CALLED, NOW, -MICRO)]).change()
+
+    assert change.significant
+    assert change.faded == 0
+    assert change.points == change.came < -30
+
+
+def test_one_small_matter_is_no_significant_change() -> None:
+    small = Person([Event(CALLED, NOW, -300_000)])
+
+    assert not small.change().significant
+    assert not Person([Event(VIEWED, NOW - hour, -MICRO) for hour in range(20)]).change().significant
+
+
+def test_silence_is_never_significant_however_far_a_score_fades() -> None:
+    old = Person([Event(MISSED, NOW - 169, -MICRO), Event(ORDERED, NOW - 169, -MICRO)], MODELS[4])
+
+    change = old.change()
+
+    assert change.came == 0
+    assert change.faded > 5
+    assert not change.significant
+
+
+def test_what_came_must_move_the_score_the_way_it_moved() -> None:
+    # Much that was bad has faded, and a little that is bad came: the score rose, and nobody did anything for it.
+    person = Person(
+        [*(Event(MISSED, NOW - 168 - hour, -MICRO) for hour in range(3)), Event(CALLED, NOW, -MICRO)], MODELS[4]
+    )
+
+    change = person.change()
+
+    assert change.came < 0 < change.points
+    assert not change.significant
 
 
 def test_leaves_rank_in_text_order_of_touchpoint_channel_and_place() -> None:
