@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -25,6 +26,8 @@ from services.infra.settings import Settings  # noqa: E402
 
 Declared = MetricWrapperBase | Totals | Distribution | Means
 
+COMMENT: Final = re.compile(r"^COMMENT ON (VIEW|COLUMN) ([a-z0-9_.]+) IS '((?:[^']|'')*)';$", re.MULTILINE)
+
 SUFFIXES: Final = {"counter": "_total", "info": "_info"}
 
 
@@ -36,6 +39,7 @@ def generated() -> dict[Path, str]:
         reference / "metrics.md": metrics_page(),
         reference / "problems.md": problems_page(),
         reference / "bands.md": bands_page(),
+        reference / "sql.md": views_page(),
         **{GENERATED / name: text for name, text in documents().items()},
     }
 
@@ -62,6 +66,31 @@ def bands_page() -> str:
             "",
             f"A score with a confidence below {CONFIDENCE_KNOWN:g} has the band `{BANDS[0]}`, wherever it lies: too little was",
             "seen of the customer. The limits are the same for every dimension and window, and no setting moves them.",
+            "",
+        ]
+    )
+
+
+def views_page() -> str:
+    """Return what the views for SQL users hold, from the comments that the database itself has on them."""
+    text = (ROOT / "services" / "state" / "sql" / "schema.sql").read_text(encoding="utf-8")
+    said = [(kind, name, words.replace("''", "'")) for kind, name, words in COMMENT.findall(text)]
+    lines = []
+    for kind, view, words in said:
+        if kind != "VIEW":
+            continue
+        columns = [
+            f"| `{name.partition('.')[2]}` | {meaning} |" for _, name, meaning in said if name.startswith(f"{view}.")
+        ]
+        lines += ["", f"## {view}", "", words]
+        lines += ["", "| column | meaning |", "|---|---|", *columns] if columns else []
+    return "\n".join(
+        [
+            "# Views for SQL",
+            "",
+            "Generated from `services/state/sql/schema.sql`; `\\d+` in psql shows the same words. The role `tactus_reader` may read",
+            "them. Names and meanings of their columns stay; the tables below them may change with any version.",
+            *lines,
             "",
         ]
     )

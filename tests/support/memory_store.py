@@ -19,6 +19,7 @@ from services.state.housekeeping import Chores
 from services.state.identities import IdentityRow
 from services.state.leaves import LeafRow, Triple
 from services.state.links import LinkRow
+from services.state.models import Weighing
 from services.state.persons import Locked
 from services.state.progress import Mark, Outcomes, PartitionState, Position, Span
 from services.state.scores import Scored
@@ -154,6 +155,9 @@ class _Leaves(_Table):
 class _Models(_Table):
     async def use(self, version: str) -> int:
         return self._store._models.setdefault(version, len(self._store._models) + 1)
+
+    async def note(self, number: int, weighing: Weighing) -> None:
+        """Nobody asks this store in SQL."""
 
 
 class _Progress(_Table):

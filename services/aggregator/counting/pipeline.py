@@ -14,7 +14,7 @@ from services.aggregator.counting.ownership import Ownership
 from services.aggregator.counting.pieces import by_days, halves
 from services.aggregator.counting.ports import Log, Store
 from services.aggregator.processor import Bounds, Chunk
-from services.core.catalogue import Catalogue
+from services.core.catalogue import UNKNOWN_WEIGHT, Catalogue
 from services.infra import metrics
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import Clock, SystemClock
@@ -23,6 +23,7 @@ from services.infra.kafka import KafkaLog
 from services.infra.logs import get_logger
 from services.infra.settings import Settings
 from services.state.database import Database
+from services.state.models import Weighing
 
 log = get_logger(__name__)
 
@@ -60,6 +61,8 @@ class Pipeline:
     async def on(cls, store: Store, log_: Log, catalogue: Catalogue, *, cache_rows_max: int, clock: Clock) -> Self:
         """Number the model and start the chores on an open store."""
         model = await store.models.use(catalogue.model_version)
+        weights = {name: entry.weight for name, entry in catalogue.entries.items()}
+        await store.models.note(model, Weighing(catalogue.parameters, weights, UNKNOWN_WEIGHT))
         counter = Counter(store, catalogue, model=model, cache_rows_max=cache_rows_max)
         pipeline = cls(store, log_, catalogue, counter, clock)
         await pipeline._chores.start()

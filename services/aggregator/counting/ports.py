@@ -17,6 +17,7 @@ from services.state.housekeeping import Chores
 from services.state.identities import IdentityRow
 from services.state.leaves import LeafRow, Triple
 from services.state.links import LinkRow
+from services.state.models import Weighing
 from services.state.persons import Locked
 from services.state.progress import Outcomes, PartitionState, Position, Span
 from services.state.scores import Scored
@@ -101,6 +102,7 @@ class LeavesPort(Protocol):
 
 class ModelsPort(Protocol):
     async def use(self, version: str) -> int: ...
+    async def note(self, number: int, weighing: Weighing) -> None: ...
 
 
 class PositionsPort(Protocol):
