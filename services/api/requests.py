@@ -17,7 +17,7 @@ from schemas.touchpoint import IDENTITY_PATTERN, KIND_PATTERN, RECORD_KIND_PATTE
 from services.core.instants import instant_of, micros_of
 from services.infra.errors import InvalidEventError
 from services.infra.http.problems import Refused
-from services.infra.pseudonyms import HASHED_KINDS, pseudonym
+from services.infra.pseudonyms import known_identity
 from services.state.events import END, Place
 
 PARAMETERS_MAX: Final = 16
@@ -87,10 +87,8 @@ def identity_of_path(segment: str, *, hash_key: bytes) -> str | Refused:
     kind, colon, value = text.partition(":")
     if not colon or not _KIND.fullmatch(kind) or not _VALUE.fullmatch(value):
         return _MALFORMED_IDENTITY
-    if kind not in HASHED_KINDS:
-        return f"{kind}:{value}"
     try:
-        return f"{HASHED_KINDS[kind]}:{pseudonym(hash_key, kind, value)}"
+        return ":".join(known_identity(hash_key, kind, value))
     except InvalidEventError as error:
         return Refused("invalid-identity", f"The {kind} {error}.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
@@ -22,7 +23,7 @@ WEAK: Final = frozenset({"anonymous", "device"})
 
 NAMELESS: Final = frozenset(
     {
-        "(not set)", "-1", "[object object]", "anon", "anonymous", "distinct_id", "distinctid", "email", "false",
+        "#n/a", "#name?", "#null!", "#ref!", "#value!", "-1", "object object", "anon", "anonymous", "distinct_id", "distinctid", "email", "false",
         "ffffffff-ffff-ffff-ffff-ffffffffffff", "guest", "id", "n/a", "nan", "nil", "none", "not set",
         "not_authenticated", "null", "true", "undefined", "unknown",
     }
@@ -31,6 +32,17 @@ NAMELESS: Final = frozenset(
 
 QUOTES: Final = "\"'` \t\r\n\u00a0\u00ad\u200b\u200c\u200d\u2060\u3000"
 """What programs leave around a value, and characters that nobody sees."""
+
+BRACKETS: Final = "()<>[]{}"
+"""What programs put around a word that stands for nothing: (null), <null>, [object Object]."""
+
+MARKS: Final = re.compile(r"[{<%$#*\[]")
+"""Without one of these there is no such place: nearly every id has none."""
+
+TEMPLATE: Final = re.compile(
+    r"\{\{.*\}\}|\{%.*%\}|<%.*%>|%%.*%%|\$\{.*\}|#\{.*\}|\[\[.*\]\]|\*\|.*\|\*|^%[a-z_.-]+%$|^\$[a-z_.-]+$|^[{<\[]+[a-z_. -]+[}>\]]+$"
+)
+"""A place in a template that nobody filled: {{user.id}}, ${userId}, %%USER_ID%%, *|EMAIL|*, <%= id %>, {user_id}."""
 
 VALUE_CHARACTERS_MAX: Final = 256
 """An index row must hold it; a UUID is 36 characters, the longest e-mail address 254."""
@@ -65,9 +77,10 @@ def strongest(identities: Iterable[str]) -> str:
 def refusal(kind: str, value: str) -> str | None:
     """Tell why a value must never name anyone; None when it may."""
     bare = value.strip(QUOTES).casefold()
-    if not bare:
+    word = bare.strip(BRACKETS)
+    if not word:
         return f"{kind} is empty; leave it out"
-    if bare in NAMELESS or not bare.strip("0-"):
+    if word in NAMELESS or bare in NAMELESS or not word.strip("0-") or (MARKS.search(bare) and TEMPLATE.search(bare)):
         return f"{kind} {bare!r} is a placeholder that would weld strangers together; leave it out"
     if len(value) > VALUE_CHARACTERS_MAX:
         return f"{kind} is longer than {VALUE_CHARACTERS_MAX} characters"

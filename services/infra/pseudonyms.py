@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import re
-import unicodedata
 from typing import Final
 
 from pydantic import SecretStr
 
+from services.core.identity import refusal
 from services.infra.errors import ConfigurationError, InvalidEventError
+from services.infra.spelling import Spelt, spelt
 
 HASHED_KINDS: Final = {"email": "email_hash", "phone": "phone_hash"}
 """What a client sends, and the kind that is stored."""
@@ -20,12 +20,6 @@ HASH_CHARS: Final = 32
 
 HASH_KEY_CHARS_MIN: Final = 32
 """A shorter secret could be guessed, and with it every address."""
-
-PHONE_DIGITS_MIN: Final = 5
-"""The shortest subscriber numbers in use have five digits; fewer is a slip of the pen."""
-
-_ADDRESS: Final = re.compile(r"[^@\s]+@[^@\s]+")
-_NOT_DIGIT: Final = re.compile(r"[^0-9]")
 
 
 def hash_key(secret: SecretStr | None) -> bytes:
@@ -39,27 +33,37 @@ def hash_key(secret: SecretStr | None) -> bytes:
     return words.encode()
 
 
+def stored_identity(key: bytes, kind: str, value: str, *, region: str | None) -> tuple[str, str]:
+    """Return the kind and the value that stand for whom an event names, however its sender spells them.
+
+    Raises InvalidEventError, with what to mend, for a placeholder, before spelling or after it, and for what is no address
+    or number. What is said never repeats the value.
+    """
+    plain = spelt(kind, value, region=region) if refusal(kind, value) is None else None
+    if plain is None or (plain != (kind, value) and refusal(*plain) is not None):
+        raise InvalidEventError(
+            "names nobody: leave out what is empty or a placeholder, such as null, 0, anonymous or {{user.id}}"
+        )
+    return _kept(key, plain)
+
+
+def known_identity(key: bytes, kind: str, value: str) -> tuple[str, str]:
+    """Return the kind and the value under which somebody may be stored; raises InvalidEventError as `spelt` does.
+
+    Whoever asks for a placeholder is answered: an earlier version may have let it in.
+    """
+    return _kept(key, spelt(kind, value, region=None))
+
+
+def _kept(key: bytes, plain: Spelt) -> tuple[str, str]:
+    hashed = HASHED_KINDS.get(plain.kind)
+    return plain if hashed is None else (hashed, _hash(key, *plain))
+
+
 def pseudonym(key: bytes, kind: str, value: str) -> str:
     """Return the hash that stands for an `email` or a `phone`; raises InvalidEventError when it is neither."""
-    plain = _email(value) if kind == "email" else _phone(value)
-    message = f"{kind}\0{plain}".encode()
-    return hmac.new(key, message, hashlib.sha256).hexdigest()[:HASH_CHARS]
+    return _hash(key, kind, spelt(kind, value, region=None).value)
 
 
-def _email(value: str) -> str:
-    address = unicodedata.normalize("NFC", value).strip().casefold()
-    if not _ADDRESS.fullmatch(address):
-        raise InvalidEventError("must be an e-mail address, such as name@example.com")
-    return address
-
-
-def _phone(value: str) -> str:
-    digits = _NOT_DIGIT.sub("", value)
-    if len(digits) < PHONE_DIGITS_MIN:
-        raise InvalidEventError(
-            f"must be a phone number of at least {PHONE_DIGITS_MIN} digits, best with its country code"
-        )
-    if value.lstrip().startswith("+"):
-        return f"+{digits}"
-    # 00 is what most of the world dials for the +.
-    return f"+{digits[2:]}" if digits.startswith("00") else digits
+def _hash(key: bytes, kind: str, plain: str) -> str:
+    return hmac.new(key, f"{kind}\0{plain}".encode(), hashlib.sha256).hexdigest()[:HASH_CHARS]

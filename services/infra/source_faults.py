@@ -28,6 +28,7 @@ _FIXES: Final[Mapping[str, str]] = {
     "touchpoints": 'write a list of names, * for any part of one: ["web.*"]',
     "impressions": 'write "own" or "catalogue"',
     "age_days_max": "write a number of days, 1 to 400; backfill = true takes any age",
+    "region": 'write the region that numbers without a country code are of, as ISO 3166 has it: "PL"',
     "backfill": "write true or false",
     "origins": 'write a list of origins without a path: ["https://shop.example"], or ["*"]',
     "scopes": 'write a list of scopes: ["scores:read"]',

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Annotated, Final, Literal, TypeVar
 
 import structlog
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from services.infra.errors import ConfigurationError
 from services.infra.source_faults import MAKE_A_KEY, Fault, fault_of, last_line_with, said, toml_fault, trivial_digests
+from services.infra.spelling import is_region
 
 log = structlog.get_logger(__name__)
 
@@ -42,6 +43,12 @@ Scope = Literal["scores:read"]
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._*-]{1,96}$")]
 
 
+def _region(region: str) -> str:
+    if not is_region(region):
+        raise ValueError
+    return region
+
+
 class _Row(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
@@ -58,6 +65,7 @@ class Source(_Row):
     impressions: Literal["own", "catalogue"] | None = None
     touchpoints: tuple[Glob, ...] | None = None
     age_days_max: Annotated[int, Field(ge=1, le=DAYS_MAX)] | None = None
+    region: Annotated[str, AfterValidator(_region)] | None = None
     backfill: bool = False
     origins: tuple[Origin, ...] = ("*",)
 

@@ -22,9 +22,9 @@ from schemas.touchpoint import (
     without_extensions,
 )
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
-from services.core.identity import CUSTOMER, WEAK, refusal, strength
+from services.core.identity import CUSTOMER, WEAK, strength
 from services.infra.errors import InvalidEventError
-from services.infra.pseudonyms import HASHED_KINDS, pseudonym
+from services.infra.pseudonyms import stored_identity
 from services.infra.sources import Source
 from services.ingest.rejection import Reason, Rejected
 
@@ -104,22 +104,17 @@ class Judge:
         for field, kind, value in _named(event):
             if not source.believes_claims and kind not in WEAK:
                 return Rejected(Reason.NOT_ALLOWED, f"{field}: this key may name only anonymous and device")
-            if refusal(kind, value) is not None:
-                return Rejected(
-                    Reason.IDENTITY,
-                    f"{field}: names nobody: leave out what is empty or a placeholder, such as null, 0 or anonymous",
-                )
             try:
-                found[self._stored(kind, value)] = None
+                stored = stored_identity(self.hash_key, kind, value, region=source.region)
             except InvalidEventError as error:
                 return Rejected(Reason.IDENTITY, f"{field}: {error}")
+            # An id may turn out to be an address, which names somebody more strongly than the key may.
+            if not source.believes_claims and stored[0] not in WEAK:
+                return Rejected(Reason.NOT_ALLOWED, f"{field}: this key may name only anonymous and device")
+            found[stored] = None
         if sum(kind == CUSTOMER for kind, _ in found) > 1:
             return Rejected(Reason.TWO_CUSTOMERS, "data.identities: names two customers; an event is about one")
         return sorted(found, key=lambda identity: strength(":".join(identity)))
-
-    def _stored(self, kind: str, value: str) -> tuple[str, str]:
-        hashed = HASHED_KINDS.get(kind)
-        return (kind, value) if hashed is None else (hashed, pseudonym(self.hash_key, kind, value))
 
     def _refused_valence(self, data: TouchpointData, at: datetime) -> Refusal | None:
         if self.catalogue.constant(data, of_machine=MACHINE_MADE in (data.properties or {})) is not None:

@@ -37,7 +37,7 @@ def test_one_number_has_one_hash_however_it_is_written(written: str) -> None:
 def test_different_keys_kinds_and_numbers_have_different_hashes() -> None:
     hashes = {
         pseudonym(KEY, "phone", "+48600100200"),
-        pseudonym(KEY, "phone", "48600100200"),
+        pseudonym(KEY, "phone", "+48600100201"),
         pseudonym(KEY[::-1], "phone", "+48600100200"),
         pseudonym(KEY, "email", "48600100200@x"),
     }
