@@ -1,10 +1,10 @@
-"""Which identities are one person: a pure function of the set of links, whatever order they came in."""
+"""Kinds of identities, which is the stronger, and which values never name anyone."""
 
 from __future__ import annotations
 
 import re
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -48,17 +48,6 @@ VALUE_CHARACTERS_MAX: Final = 256
 """An index row must hold it; a UUID is 36 characters, the longest e-mail address 254."""
 
 
-class Link(NamedTuple):
-    """Two identities that one event named together; alias: a server says that they are the same."""
-
-    a: str
-    b: str
-    occurred_at_us: int
-    event_id: str
-    source: str
-    alias: bool
-
-
 def kind_of(identity: str) -> str:
     """Give the kind of `kind:value`."""
     return identity.partition(":")[0]
@@ -85,55 +74,3 @@ def refusal(kind: str, value: str) -> str | None:
     if len(value) > VALUE_CHARACTERS_MAX:
         return f"{kind} is longer than {VALUE_CHARACTERS_MAX} characters"
     return None
-
-
-def persons(links: Iterable[Link]) -> dict[str, str]:
-    """Name the person of every identity that the links mention.
-
-    Aliases always join. After them, links between strong identities, then from a weak to a strong one, then between
-    weak ones, the earliest first; of these, a link that would make two customers one person is ignored. So customers
-    never merge but by alias, and a weak identity belongs to at most one of them.
-    """
-    groups = _Groups()
-    for link in sorted({_normal(link) for link in links}, key=_turn):
-        groups.join(link)
-    return groups.names()
-
-
-def _normal(link: Link) -> Link:
-    return link if link.a <= link.b else link._replace(a=link.b, b=link.a)
-
-
-def _turn(link: Link) -> tuple[int, int, str, str, str, str]:
-    """Give a link's place in the order of joining."""
-    weak = (kind_of(link.a) in WEAK) + (kind_of(link.b) in WEAK)
-    phase = 0 if link.alias else 1 + weak
-    return phase, link.occurred_at_us, link.event_id, link.source, link.a, link.b
-
-
-class _Groups:
-    """Identities joined so far: a forest whose roots are the strongest, then smallest identities of their trees."""
-
-    def __init__(self) -> None:
-        self._parent: dict[str, str] = {}
-
-    def join(self, link: Link) -> None:
-        a, b = self._root(link.a), self._root(link.b)
-        # A customer is stronger than all else, so a group that has one has one for its root.
-        two_customers = kind_of(a) == kind_of(b) == CUSTOMER
-        if a == b or (two_customers and not link.alias):
-            return
-        kept, gone = sorted((a, b), key=strength)
-        self._parent[gone] = kept
-
-    def names(self) -> dict[str, str]:
-        """Give each identity its root."""
-        return {identity: self._root(identity) for identity in self._parent}
-
-    def _root(self, identity: str) -> str:
-        root = self._parent.setdefault(identity, identity)
-        while self._parent[root] != root:
-            root = self._parent[root]
-        while self._parent[identity] != root:
-            self._parent[identity], identity = root, self._parent[identity]
-        return root

@@ -30,10 +30,6 @@ class IdentityTable:
         """Number identities; a number carries no count, so it may be given outside the chunk's transaction."""
         await self._say.run("add_names", sorted(values))
 
-    async def numbered(self, numbers: Iterable[int]) -> list[IdentityRow]:
-        """The identities with these numbers."""
-        return [IdentityRow(*row) for row in await self._say.rows("names_of", list(numbers))]
-
     async def of_persons(self, persons: Iterable[int]) -> list[IdentityRow]:
         """All identities of these persons."""
         return [IdentityRow(*row) for row in await self._say.rows("members", list(persons))]

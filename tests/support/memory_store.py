@@ -12,13 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.topics import Partition
+from services.core.persons import NO_CROWD
 from services.core.tallies import BEST, LEAF, WIDTH, WORST, N, Tallies
 from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, Storable, signed
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityRow
 from services.state.leaves import LeafRow, Triple
-from services.state.links import LinkRow
+from services.state.links import LinkRow, Node
 from services.state.models import Weighing
 from services.state.persons import Locked
 from services.state.progress import Mark, Outcomes, PartitionState, Position, Span
@@ -47,7 +48,8 @@ class State:
     progress: dict[Partition, Row] = field(default_factory=dict)
     seen: dict[bytes, tuple[int, int]] = field(default_factory=dict)
     events: dict[tuple[int, bytes], int] = field(default_factory=dict)
-    links: dict[tuple[int, int, str, bool], LinkRow] = field(default_factory=dict)
+    links: dict[tuple[int, int, str], LinkRow] = field(default_factory=dict)
+    crowds: dict[int, int] = field(default_factory=dict)
     person_of: dict[int, int] = field(default_factory=dict)
     persons: dict[int, list[int | None]] = field(default_factory=dict)
     tallies: dict[tuple[int, int, int], NDArray[np.int64]] = field(default_factory=dict)
@@ -132,9 +134,6 @@ class _Identities(_Table):
         for value in sorted(values):
             self._store.number(value)
 
-    async def numbered(self, numbers: Iterable[int]) -> list[IdentityRow]:
-        return self._store.rows(numbers)
-
     async def of_persons(self, persons: Iterable[int]) -> list[IdentityRow]:
         wanted = set(persons)
         return self._store.rows(number for number, person in self._state.person_of.items() if person in wanted)
@@ -211,26 +210,44 @@ class _Events(_Table):
 
 
 class _Links(_Table):
-    async def lock(self) -> None:
-        """One transaction at a time runs here anyway."""
+    async def add(self, links: Sequence[LinkRow]) -> set[tuple[int, int, str]]:
+        known = self._state.links
+        new = [link for link in links if link.key not in known or link.turn < known[link.key].turn]
+        known.update({link.key: link for link in new})
+        return {link.key for link in new}
 
-    async def add(self, links: Sequence[LinkRow]) -> bool:
-        changed = False
-        for link in links:
-            key = (link.a, link.b, link.source, link.alias)
-            known = self._state.links.get(key)
-            if known is None or (link.occurred_at, link.event_id) < (known.occurred_at, known.event_id):
-                self._state.links[key] = link
-                changed = True
-        return changed
+    async def nodes(self, identities: Iterable[int]) -> list[Node]:
+        crowds = self._state.crowds
+        return [Node(*row, crowds.get(row.number, NO_CROWD)) for row in self._store.rows(identities)]
 
-    async def around(self, identities: Iterable[int]) -> list[LinkRow]:
+    async def around(self, identities: Iterable[int]) -> list[Node]:
         reach = set(identities)
-        while (
-            more := {end for link in self._state.links.values() if {link.a, link.b} & reach for end in link[:2]} - reach
-        ):
+        links = [link for link in self._state.links.values() if not link.claim and self._counts(link)]
+        while more := {end for link in links if {link.a, link.b} & reach for end in link[:2]} - reach:
             reach |= more
-        return [link for link in self._state.links.values() if link.a in reach]
+        return await self.nodes(reach)
+
+    async def among(self, nodes: Sequence[Node]) -> list[LinkRow]:
+        numbers = {node.number for node in nodes}
+        links = [link for link in self._state.links.values() if not link.claim and self._counts(link)]
+        return [link for link in links if {link.a, link.b} <= numbers]
+
+    async def best_claims(self, identities: Iterable[int]) -> list[LinkRow]:
+        mine = [self._claims(1, one) for one in identities]
+        return [claims[0] for claims in mine if claims]
+
+    async def claims_from(self, skipped: int, counts: Mapping[int, int]) -> list[LinkRow]:
+        return [claim for one, count in counts.items() for claim in self._claims(0, one)[skipped:][:count]]
+
+    async def mark(self, crowds: Mapping[int, int]) -> None:
+        self._state.crowds.update(crowds)
+
+    def _counts(self, link: LinkRow) -> bool:
+        return all(link.level < self._state.crowds.get(end, NO_CROWD) for end in (link.a, link.b))
+
+    def _claims(self, end: int, number: int) -> list[LinkRow]:
+        claims = [link for link in self._state.links.values() if link.claim and link[end] == number]
+        return sorted(claims, key=lambda link: link.turn)
 
 
 class _Persons(_Table):

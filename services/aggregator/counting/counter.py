@@ -9,11 +9,12 @@ from services.aggregator.counting.batch import Batch, Dead
 from services.aggregator.counting.cache import NameCache, PersonCache
 from services.aggregator.counting.dedup import Sifted, store_new
 from services.aggregator.counting.event_columns import EventColumns
-from services.aggregator.counting.linking import Linker, follow
+from services.aggregator.counting.holding import StaleNamesError
+from services.aggregator.counting.linking import Followed, Linker, follow
 from services.aggregator.counting.numbering import Directory, Numbering
 from services.aggregator.counting.patience import pause
 from services.aggregator.counting.ports import ChunkTransaction, Store
-from services.aggregator.counting.scorekeeping import Kept, Model, StaleNamesError, keep_scores
+from services.aggregator.counting.scorekeeping import Kept, Model, keep_scores
 from services.aggregator.processor import Chunk
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
@@ -37,6 +38,7 @@ class Counted(NamedTuple):
     outcomes: Outcomes
     dead: Sequence[Dead] = ()
     links: Sequence[LinkRow] = ()
+    followed: Followed = Followed()
     columns: EventColumns | None = None
     kept: Kept | None = None
 
@@ -80,6 +82,7 @@ class Counter:
 
     async def _commit(self, span: Span, chunk: Chunk, batch: Batch, *, origin: str, epoch: int) -> Counted:
         failures = stale = 0
+        hold: frozenset[int] = frozenset()
         while True:
             directory: Directory = {}
             try:
@@ -96,9 +99,11 @@ class Counter:
                         origin=origin,
                         epoch=epoch,
                         again=failures > 0,
+                        hold=hold,
                     )
-            except StaleNamesError:
+            except StaleNamesError as error:
                 stale += 1
+                hold |= error.persons
                 if stale > STALE_MAX:
                     raise
                 self._numbering.forget(directory)
@@ -128,6 +133,7 @@ class Counter:
         origin: str,
         epoch: int,
         again: bool,
+        hold: frozenset[int],
     ) -> Counted:
         # The common case is assumed by the fence and corrected below: every event is new, every twin a duplicate.
         outcomes = Outcomes(applied=len(batch.events), duplicate=len(batch.twins), dead=len(batch.dead))
@@ -146,21 +152,23 @@ class Counter:
             letters = [one.letter for one in dead]
             await transaction.dead_letters.add((chunk.topic, chunk.part), letters, origin=origin)
         counted = Counted(outcomes, dead)
-        return await self._score(transaction, chunk, sifted, counted, directory) if sifted.fresh else counted
-
-    async def _score(
-        self, transaction: ChunkTransaction, chunk: Chunk, sifted: Sifted, counted: Counted, directory: Directory
-    ) -> Counted:
+        if not sifted.fresh:
+            return counted
         links = self._linker.news(sifted.fresh, directory)
-        kept = await keep_scores(
+        touched = {*sifted.columns.person.tolist(), *hold}
+        followed = await follow(transaction, links, touched=touched, cache=self._persons) if links else Followed()
+        kept = await self._score(transaction, chunk, sifted, followed)
+        return counted._replace(links=links, followed=followed, columns=sifted.columns, kept=kept)
+
+    async def _score(self, transaction: ChunkTransaction, chunk: Chunk, sifted: Sifted, followed: Followed) -> Kept:
+        return await keep_scores(
             transaction,
             sifted.columns,
-            moves=await follow(transaction, links) if links else [],
+            followed=followed,
             cache=self._persons,
             model=Model(self._numbering.cover, self._catalogue.parameters, self._model),
             at_hour=max(record.timestamp for record in chunk.records) // HOUR_MS,
         )
-        return counted._replace(links=links, columns=sifted.columns, kept=kept)
 
     async def _landed(self, span: Span, *, epoch: int) -> bool:
         # The connection broke at COMMIT: the row itself tells whether the transaction took place.

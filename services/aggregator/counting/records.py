@@ -16,6 +16,7 @@ from services.aggregator.processor import Record
 from services.core import identity as identities
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.instants import HOUR_US
+from services.core.persons import LEAST_TRUST, TRUST_OF_KEY
 from services.core.tallies import MICRO
 
 SPEC_VERSION: Final = "1.0"
@@ -75,6 +76,8 @@ class Envelope(msgspec.Struct, gc=False):
     data: msgspec.Raw
     receivedat: Instant | None = None
     channelorigin: str = ""
+    keykind: str = ""
+    """Of the key that it came in by; ingest writes it, so no client can."""
 
 
 class Event(msgspec.Struct, gc=False, frozen=True):
@@ -97,6 +100,8 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     source: str
     event_id: str
     overridden: bool
+    trust: int
+    """How far its key is believed about who is who."""
 
     @property
     def body(self) -> bytes:
@@ -187,6 +192,7 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
         envelope.source,
         envelope.id,
         overridden,
+        TRUST_OF_KEY.get(envelope.keykind, LEAST_TRUST),
     )
 
 

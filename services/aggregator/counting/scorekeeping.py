@@ -10,13 +10,15 @@ from numpy.typing import NDArray
 
 from services.aggregator.counting.cache import CachedPerson, PersonCache
 from services.aggregator.counting.event_columns import EventColumns
-from services.aggregator.counting.linking import Move
+from services.aggregator.counting.holding import StaleNamesError, hold
+from services.aggregator.counting.linking import Followed, Move
 from services.aggregator.counting.ports import ChunkTransaction
 from services.core import scoring
 from services.core.catalogue import Parameters
 from services.core.dimensions import Leaves
 from services.core.tallies import HOUR, LEAF, Tallies, fold, merge, sort_key
 from services.core.tallies import N as COUNT
+from services.state.persons import Locked
 from services.state.scores import Scored
 
 Integers = NDArray[np.int64]
@@ -25,10 +27,6 @@ Floats = NDArray[np.float64]
 WINDOWS_H: Final = (None, *scoring.WINDOWS.values())
 
 ALONE: Final[frozenset[int]] = frozenset()
-
-
-class StaleNamesError(Exception):
-    """Identities moved to other persons since they were looked up: run the chunk again with fresh names."""
 
 
 class Kept(NamedTuple):
@@ -51,20 +49,21 @@ async def keep_scores(
     transaction: ChunkTransaction,
     events: EventColumns,
     *,
-    moves: Sequence[Move],
+    followed: Followed,
     cache: PersonCache,
     model: Model,
     at_hour: int,
 ) -> Kept:
-    """Add the events to the tallies and score every person they or the moves touch.
+    """Add the events to the tallies and score every person that they touch or whom the links have changed.
 
     Raises StaleNamesError when an identity no longer belongs to the person it was counted for.
     """
     identities, position = np.unique(events.identity, return_inverse=True)
     folded = fold(owner=position, leaf=events.leaf, hour=events.hour, v=events.v, q=events.q)
-    person_of = _persons(events, moves)
-    shaken = {person for move in moves for person in (move.before, move.after)}
-    held = await _lock(transaction, {*person_of.values(), *shaken}, shaken=shaken, cache=cache)
+    person_of = _persons(events, followed.moves)
+    shaken = {person for move in followed.moves for person in (move.before, move.after)}
+    locked = await _lock(transaction, {*person_of.values(), *shaken}, held=followed.held, cache=cache)
+    held = await _sort(transaction, locked, shaken=shaken, cache=cache)
     _check_members(person_of, held)
     persons = held.persons()
     place_of = {person: place for place, person in enumerate(persons)}
@@ -125,10 +124,16 @@ def _persons(events: EventColumns, moves: Iterable[Move]) -> dict[int, int]:
     return person_of
 
 
-async def _lock(transaction: ChunkTransaction, touched: set[int], *, shaken: set[int], cache: PersonCache) -> _Held:
-    # Rows are made before any is locked, and both in the order of the numbers: no two transactions wait in a circle.
-    await transaction.persons.add(person for person in touched if person not in cache)
-    locked = await transaction.persons.lock(touched)
+async def _lock(
+    transaction: ChunkTransaction, touched: set[int], *, held: Mapping[int, Locked], cache: PersonCache
+) -> dict[int, Locked]:
+    """Lock all rows at once, unless the links had them locked before: then they are the same and more."""
+    return {one: held[one] for one in touched} if held else await hold(transaction, touched, cache=cache)
+
+
+async def _sort(
+    transaction: ChunkTransaction, locked: dict[int, Locked], *, shaken: set[int], cache: PersonCache
+) -> _Held:
     if shaken:
         await transaction.persons.point(shaken)
         merged = {person for person, row in (await transaction.persons.lock(shaken)).items() if row.merged}

@@ -6,9 +6,6 @@ WITH fresh AS (SELECT nextval('identity_id') AS id, value FROM unnest($1::text[]
 INSERT INTO identity (id, value, person) SELECT id, value, id FROM fresh
 ON CONFLICT (value) DO NOTHING
 
--- names_of --
-SELECT id, value, person FROM identity WHERE id = ANY($1::bigint[])
-
 -- members --
 SELECT id, value, person FROM identity WHERE person = ANY($1::bigint[])
 

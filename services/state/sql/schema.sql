@@ -27,9 +27,11 @@ CREATE SEQUENCE identity_id;
 CREATE TABLE identity (
     id bigint PRIMARY KEY DEFAULT nextval('identity_id'),
     value text COLLATE "C" NOT NULL UNIQUE,      -- kind:value
-    person bigint NOT NULL                       -- the identity that names the person this one belongs to
+    person bigint NOT NULL,                      -- the identity that names the person this one belongs to
+    crowd smallint NOT NULL DEFAULT 9            -- from which level on its links do not count; 9: they all do
 );
 CREATE INDEX identity_person ON identity (person);
+CREATE INDEX identity_crowd ON identity (crowd) WHERE crowd < 9;
 
 -- One row a person, keyed by the identity that names it: the lock, the merge pointer and the materialised score.
 CREATE SEQUENCE score_version;
@@ -153,18 +155,25 @@ CREATE TABLE tally_row (
     PRIMARY KEY (identity, leaf, hour)
 ) WITH (fillfactor = 80);
 
--- Which identities an event named together. The row kept of a source is the least (time, id), so order cannot matter.
+-- Which identities an event named together. The row kept of a source (the key's part of it) is the best by
+-- (level, time, id), so order cannot matter. Of a claim, which is a link with a customer, a is the customer.
 CREATE TABLE link (
     a bigint NOT NULL,
     b bigint NOT NULL,
     source text COLLATE "C" NOT NULL,
     alias boolean NOT NULL DEFAULT false,
+    claim boolean NOT NULL,
+    level smallint NOT NULL,                     -- three times the trust of its key, and its weak ends
     occurred_at timestamptz NOT NULL,
     event_id text COLLATE "C" NOT NULL,
+    event_key bytea NOT NULL,                    -- 128-bit hash of the event's whole source and id
     PRIMARY KEY (a, b, source, alias),
-    CHECK (a < b)
+    CHECK (a <> b)
 );
-CREATE INDEX link_b ON link (b);
+CREATE INDEX link_peer_a ON link (a, level) WHERE NOT claim;
+CREATE INDEX link_peer_b ON link (b, level) WHERE NOT claim;
+CREATE INDEX link_claim_of ON link (b, level, occurred_at, event_id, event_key) WHERE claim;
+CREATE INDEX link_claimed_by ON link (a, level, occurred_at, event_id, event_key) WHERE claim;
 
 CREATE TABLE account (
     id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,

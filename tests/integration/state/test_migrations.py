@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from importlib import resources
 
 import asyncpg
 import pytest
 
+from services.core.persons import LEAST_TRUST, level_of
 from services.infra.errors import ConfigurationError
 from services.state.migrations import migrate, migrations, pending
 from tests.support.databases import Databases
@@ -84,3 +86,30 @@ async def test_a_database_ahead_of_the_code_is_refused(postgres_dsn: str) -> Non
 
     with pytest.raises(ConfigurationError, match="run the newer version"):
         await migrate(postgres_dsn)
+
+
+BEFORE_TRUST = """
+INSERT INTO identity (id, value, person) VALUES (1, 'device:d', 3), (2, 'anonymous:a', 2), (3, 'customer:c', 3);
+INSERT INTO link (a, b, source, occurred_at, event_id) VALUES
+    (1, 3, 'site/x', '2026-06-02', 'e-2'), (1, 3, 'site/y', '2026-06-01', 'e-1'), (1, 2, 'till', '2026-06-01', 'e-3')
+"""
+
+
+async def test_older_links_have_the_trust_of_a_browsers_key_and_one_row_a_key(
+    empty_dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = migrations()
+    monkeypatch.setattr("services.state.migrations.migrations", lambda: [one for one in whole if one.version < 5])
+    await migrate(empty_dsn)
+    connection = await asyncpg.connect(empty_dsn)
+    await connection.execute(BEFORE_TRUST)
+    monkeypatch.undo()
+
+    await migrate(empty_dsn)
+
+    links = await connection.fetch("SELECT a, b, source, claim, level, event_id, event_key FROM link ORDER BY claim")
+    await connection.close()
+    peers, claim = map(tuple, links)
+    assert peers[:-1] == (1, 2, "till", False, level_of("device:d", "anonymous:a", trust=LEAST_TRUST), "e-3")
+    assert claim[:-1] == (3, 1, "site", True, level_of("customer:c", "device:d", trust=LEAST_TRUST), "e-1")
+    assert claim[-1] == hashlib.sha256(b"site/y\0e-1").digest()[:16]

@@ -13,6 +13,7 @@ from pydantic import SecretStr
 
 from schemas.topics import EVENTS
 from services.aggregator.counting.ports import Store
+from services.core.persons import NO_CROWD
 from services.core.scoring import WINDOWS, Reading
 from services.core.tallies import Tallies, fold, merge
 from services.infra.settings import PostgresSettings
@@ -194,23 +195,68 @@ async def test_identities_and_leaves_are_numbered_once(store: Store) -> None:
     assert await store.models.use("m1") == await store.models.use("m1") != await store.models.use("m2")
 
 
-async def test_of_equal_links_the_least_is_kept_and_reached_from_both_ends(store: Store) -> None:
-    def link(a: int, b: int, *, seconds: int) -> LinkRow:
-        return LinkRow(a, b, "shop", alias=False, occurred_at=NOON + timedelta(seconds=seconds), event_id="e")
+def peers(a: int, b: int, *, level: int = 2, seconds: int = 0) -> LinkRow:
+    return LinkRow(a, b, "shop", False, level, NOON + timedelta(seconds=seconds), "e", b"%d %d" % (a, b))  # noqa: FBT003
+
+
+def claim(customer: int, identity: int, *, level: int = 1, seconds: int = 0) -> LinkRow:
+    return peers(customer, identity, level=level, seconds=seconds)._replace(claim=True)
+
+
+async def numbers(store: Store, *values: str) -> list[int]:
+    await store.identities.add(values)
+    number_of = {row.value: row.number for row in await store.identities.find(values)}
+    return [number_of[value] for value in values]
+
+
+async def test_of_equal_links_the_best_is_kept_and_reached_from_both_ends(store: Store) -> None:
+    a, b, c, d, e = await numbers(store, "anonymous:a", "anonymous:b", "anonymous:c", "anonymous:d", "anonymous:e")
 
     async with store.transaction() as transaction:
-        await transaction.links.lock()
-        assert await transaction.links.add([link(1, 2, seconds=9), link(2, 3, seconds=0)])
-        assert await transaction.links.add([link(1, 2, seconds=5)])
-        assert not await transaction.links.add([link(1, 2, seconds=7)])
-        assert await transaction.links.add([link(8, 9, seconds=0)])
+        links = transaction.links
+        assert await links.add([peers(a, b, seconds=9), peers(b, c)]) == {(a, b, "shop"), (b, c, "shop")}
+        assert await links.add([peers(a, b, seconds=5)]) == {(a, b, "shop")}
+        assert await links.add([peers(a, b, seconds=7), peers(a, b, level=3, seconds=0)]) == set()
+        assert await links.add([peers(d, e)])
+        assert await links.add([peers(a, b, level=1, seconds=8)]) == {(a, b, "shop")}
 
-        around = await transaction.links.around([3])
+        around = await links.around([c])
+        among = await links.among(around)
 
-    assert sorted((one.a, one.b, one.occurred_at) for one in around) == [
-        (1, 2, NOON + timedelta(seconds=5)),
-        (2, 3, NOON),
-    ]
+    assert sorted(node.number for node in around) == [a, b, c]
+    assert sorted(among) == [peers(a, b, level=1, seconds=8), peers(b, c)]
+
+
+async def test_links_of_a_crowd_are_followed_from_neither_end(store: Store) -> None:
+    hub, a, b, friend = await numbers(store, "device:hub", "anonymous:a", "anonymous:b", "email_hash:e")
+
+    async with store.transaction() as transaction:
+        links = transaction.links
+        await links.add([peers(hub, a, level=8), peers(hub, b, level=8), peers(hub, friend, level=1)])
+        await links.mark({hub: 8, a: 8})
+        from_hub, from_a, from_b = [await links.around([one]) for one in (hub, a, b)]
+        among = await links.among(await links.around([hub, a, b]))
+
+    assert sorted((node.number, node.crowd) for node in from_hub) == sorted([(hub, 8), (friend, NO_CROWD)])
+    assert [(node.number, node.value) for node in from_a] == [(a, "anonymous:a")]
+    assert [node.number for node in from_b] == [b]
+    assert among == [peers(hub, friend, level=1)]
+
+
+async def test_claims_stand_in_the_order_of_level_and_time_for_both_ends(store: Store) -> None:
+    c, d, one, two, three = await numbers(store, "customer:c", "customer:d", "device:1", "device:2", "email_hash:3")
+    late, early = claim(c, one, seconds=9), claim(d, one, seconds=1)
+    by_browser, strong = claim(c, two, level=7), claim(c, three, level=0, seconds=99)
+
+    async with store.transaction() as transaction:
+        links = transaction.links
+        await links.add([late, early, by_browser, strong])
+
+        assert sorted(await links.best_claims([one, two, three, c])) == sorted([early, by_browser, strong])
+        assert await links.claims_from(1, {c: 1, d: 1}) == [late]
+        assert await links.claims_from(2, {c: 5, d: 5}) == [by_browser]
+        assert await links.claims_from(0, {d: 1, c: 2}) == [early, strong, late]
+        assert [node.number for node in await links.around([c])] == [c]
 
 
 async def test_a_person_whose_name_belongs_to_another_is_merged(store: Store) -> None:
