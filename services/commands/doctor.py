@@ -13,6 +13,7 @@ from rich.table import Table
 from services.client.connection import DEFAULT_DATA, FILE, find_connection
 from services.commands.examine import Check, Finding, Level, Stack, disk, doors, log, sources, topics
 from services.commands.examine_database import chores, clock, database, migrations, progress
+from services.commands.examine_persons import persons
 from services.commands.examine_senders import senders
 from services.infra.errors import ConfigurationError, TactusError
 from services.infra.settings import read_settings
@@ -29,6 +30,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "progress": progress,
     "chores": chores,
     "senders": senders,
+    "persons": persons,
 }
 """In the order in which a person would look."""
 

@@ -140,6 +140,11 @@ FENCED: Final = Counter("tactus_fenced_total", "Chunks refused because another w
 DEAD_LETTERS: Final = Counter(
     "tactus_dead_letters_total", "Records set aside because they cannot be counted, by reason.", ["reason"]
 )
+LINKS_REFUSED: Final = Counter(
+    "tactus_links_refused_total",
+    "Links that count for nothing, by reason: crowd (too many identities hang together), full (its customer has many).",
+    ["reason"],
+)
 SCORES: Final = Distribution(
     "tactus_scores",
     "Scores as they were written, by dimension, 0 to 100.",

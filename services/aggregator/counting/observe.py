@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from services.aggregator.counting.batch import Dead
 from services.aggregator.counting.event_columns import EventColumns
+from services.aggregator.counting.linking import Followed
 from services.aggregator.processor import Chunk
 from services.core.catalogue import UNKNOWN
 from services.core.dimensions import Leaves
@@ -43,6 +44,12 @@ def events_counted(events: EventColumns, *, chunk: Chunk, leaves: Leaves, now_us
 def scores_written(scores: NDArray[np.float64]) -> None:
     """Where the scores lie that were written."""
     metrics.SCORES.observe_many(scores, "overall")
+
+
+def links_followed(followed: Followed) -> None:
+    """How many links said too much to count."""
+    metrics.LINKS_REFUSED.labels(reason="crowd").inc(followed.in_crowds)
+    metrics.LINKS_REFUSED.labels(reason="full").inc(followed.past_bound)
 
 
 def dead_lettered(dead: Sequence[Dead]) -> None:

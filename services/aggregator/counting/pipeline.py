@@ -133,6 +133,7 @@ class Pipeline:
         now_us = self._clock.now_us()
         observe.chunk_counted(chunk, started_us=started_us, now_us=now_us)
         observe.dead_lettered(counted.dead)
+        observe.links_followed(counted.followed)
         metrics.VALENCE_IGNORED.inc(batch.overridden)
         if counted.columns and counted.kept:
             observe.events_counted(counted.columns, chunk=chunk, leaves=self._counter.leaves, now_us=now_us)

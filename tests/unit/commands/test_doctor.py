@@ -17,10 +17,12 @@ from services.commands.examine_database import (
     judge_progress,
     judge_standing,
 )
+from services.commands.examine_persons import judge_crowds
 from services.commands.examine_senders import TOLD_MAX, judge_letters, judge_names
 from services.infra.errors import UnavailableError
 from services.infra.settings import KafkaSettings, PostgresSettings, Settings
 from services.state.housekeeping import ChoresLeft
+from services.state.links import Crowded
 from services.state.progress import Outcomes, PartitionState
 from services.state.sender_mistakes import OpenLetters
 
@@ -171,3 +173,13 @@ def test_the_stack_that_is_looked_at_is_named_without_its_password() -> None:
     words = Stack.configured(settings).words
 
     assert words == "the stack that the settings name: Kafka kafka.example:9092, Postgres db.example:5432/tactus"
+
+
+def test_identities_with_too_many_links_are_told_with_where_to_read_on() -> None:
+    crowds, full = judge_crowds(Crowded(customers=1, others=300))
+
+    assert crowds.level is full.level is Level.WARNING
+    assert crowds.text == "300 identities hang together in crowds of more than 32: those links do not count"
+    assert full.text == "1 customers have more than 256 links: only the first count"
+    assert "shared-identities.md" in crowds.fix
+    assert judge_crowds(Crowded(0, 0))[0].level is Level.OK
