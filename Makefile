@@ -34,9 +34,10 @@ format: dev         ## Format the code
 bench-worker: bench-environment ## Measure one worker against its peers (JSON=FILE keeps the figures)
 	@$(BENCH) bench.worker $(if $(JSON),--json "$(JSON)") $(ARGS)
 
-bench: bench-worker ## Measure everything: worker, ingest, latency
+bench: bench-worker ## Measure everything: worker, ingest, latency, hubs
 	@$(BENCH) bench.ingest
 	@$(BENCH) bench.latency
+	@$(BENCH) bench.graph
 
 embedded:
 	@sh scripts/bootstrap.sh .venv requirements-embedded.txt
