@@ -45,7 +45,7 @@ _IDENTITY: Final[Json] = {
                 )
             },
             {"pattern": r"^email:[!-?A-~]{1,64}@[!-?A-~]{1,189}$"},
-            {"pattern": r"^phone:\+?[0-9]([ ()./-]?[0-9]){4,30}$"},
+            {"pattern": r"^phone:\+[0-9]([ ()./-]?[0-9]){4,30}$"},
         ],
     },
     "examples": {"customer": {"value": "customer:c1"}, "email": {"value": "email:name@example.com"}},

@@ -25,6 +25,7 @@ PARAMETERS_MAX: Final = 16
 
 _KIND: Final = re.compile(f"{KIND_PATTERN}|{RECORD_KIND_PATTERN}")
 _VALUE: Final = re.compile(IDENTITY_PATTERN)
+_CONTACT: Final = re.compile(r"[^@]+@[^@]+|\+[0-9][0-9 ()./-]+")
 _CURSOR: Final = re.compile(CURSOR_PATTERN)
 _LIMIT: Final = re.compile(r"[0-9]{1,3}")
 _DATE_CHARS: Final = len("2026-03-01 ")
@@ -90,7 +91,9 @@ def identity_of_path(segment: str, *, hash_key: bytes) -> str | Refused:
     try:
         return ":".join(known_identity(hash_key, kind, value))
     except InvalidEventError as error:
-        return Refused("invalid-identity", f"The {kind} {error}.")
+        # What has the form of an address or a number and can be none is nobody's, which is no fault of the request.
+        slug = "unknown-customer" if _CONTACT.fullmatch(value) else "invalid-identity"
+        return Refused(slug, f"The {kind} {error}.")
 
 
 def parameters_of(query: bytes, *, named: Collection[str]) -> Mapping[str, str] | Refused:

@@ -50,11 +50,19 @@ def spelt(kind: str, value: str, *, region: str | None) -> Spelt:
     if kind == PHONE:
         return Spelt(PHONE, _phone(value, region))
     plain = tidy(value) or value
-    if "@" in plain and _LOOKS_LIKE_EMAIL.fullmatch(plain):
-        return Spelt(EMAIL, _email(plain))
-    if "+" in plain and _LOOKS_LIKE_PHONE.fullmatch(plain):
-        return Spelt(PHONE, _phone(plain, None))
-    return Spelt(kind, plain)
+    return _contact(plain) or Spelt(kind, plain)
+
+
+def _contact(plain: str) -> Spelt | None:
+    """The address or number that an id is; None where it only looks like one."""
+    try:
+        if "@" in plain and _LOOKS_LIKE_EMAIL.fullmatch(plain):
+            return Spelt(EMAIL, _email(plain))
+        if "+" in plain and _LOOKS_LIKE_PHONE.fullmatch(plain):
+            return Spelt(PHONE, _phone(plain, None))
+    except InvalidEventError:
+        pass
+    return None
 
 
 def tidy(value: str) -> str:
