@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import cached_property
+from bisect import bisect_left
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -38,38 +37,91 @@ DIMENSIONS: Final[Mapping[str, Callable[[Leaf, Entry], str]]] = MappingProxyType
 )
 """What a score can be read along: each row is a filter on leaves; an empty value is no value."""
 
+NOWHERE: Final = Leaf("", "", "")
+"""What stands at a number that no leaf is known by; no tally has it."""
 
-@dataclass(frozen=True, eq=False)
+
 class Leaves:
-    """Numbered leaves: a leaf's number is its position here."""
+    """Numbered leaves: a leaf's number is its position here. The table grows; what it tells of a leaf stays.
 
-    triples: tuple[Leaf, ...]
-    entries: tuple[Entry, ...]
-    weight: NDArray[np.float64]
-    rank: NDArray[np.int64]
+    Rank is the position in text order, which fixes the order of sums: a new leaf moves the ranks after it, but never
+    two leaves past each other.
+    """
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._catalogue = catalogue
+        self._triples: list[Leaf] = []
+        self._entries: list[Entry] = []
+        self._entry_of: dict[str, Entry] = {}
+        self._weight = np.empty(0, dtype=np.float64)
+        self._order = np.empty(0, dtype=np.int64)
+        self._rank: NDArray[np.int64] | None = None
+        self._ranked: bool | None = None
+        self._dimensions: dict[str, tuple[NDArray[np.int64], tuple[str, ...]]] = {}
 
     @classmethod
     def of(cls, catalogue: Catalogue, triples: Iterable[tuple[str, str, str]]) -> Leaves:
-        """Number the leaves as they come. Rank is the position in text order, which fixes the order of sums."""
-        leaves = tuple(Leaf(*triple) for triple in triples)
-        entries = tuple(catalogue.entry(leaf.touchpoint) for leaf in leaves)
-        rank = np.empty(len(leaves), dtype=np.int64)
-        rank[sorted(range(len(leaves)), key=leaves.__getitem__)] = np.arange(len(leaves))
-        weight = np.array([entry.weight for entry in entries], dtype=np.float64)
-        return cls(triples=leaves, entries=entries, weight=weight, rank=rank)
+        """Number the leaves as they come."""
+        leaves = cls(catalogue)
+        leaves.learn(enumerate(triples))
+        return leaves
 
-    def __len__(self) -> int:
-        """Tell how many leaves are numbered."""
-        return len(self.triples)
+    def learn(self, numbered: Iterable[tuple[int, tuple[str, str, str]]]) -> None:
+        """Add leaves under their numbers; each number, and each leaf, once.
 
-    @cached_property
+        Costs each of them a search among the known ones, and all together one pass over the ranks: names are compared
+        with some twenty others, never sorted anew.
+        """
+        fresh = sorted((Leaf(*triple), number) for number, triple in numbered)
+        if not fresh:
+            return
+        self._make_room(1 + max(number for _, number in fresh))
+        for leaf, number in fresh:
+            self._triples[number] = leaf
+            self._entries[number] = entry = self._entry(leaf.touchpoint)
+            self._weight[number] = entry.weight
+        places = [bisect_left(self._order, leaf, key=self._leaf_of) for leaf, _ in fresh]
+        self._order = np.insert(self._order, places, [number for _, number in fresh])
+        self._rank = self._ranked = None
+        self._dimensions.clear()
+
+    @property
+    def triples(self) -> Sequence[Leaf]:
+        """The leaves by number."""
+        return self._triples
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """What the catalogue says of each leaf's touchpoint, by number."""
+        return self._entries
+
+    @property
+    def weight(self) -> NDArray[np.float64]:
+        """Each leaf's weight, by number."""
+        return self._weight[: len(self._triples)]
+
+    @property
+    def rank(self) -> NDArray[np.int64]:
+        """Each leaf's position in text order, by number."""
+        if self._rank is None:
+            self._rank = np.zeros(len(self._triples), dtype=np.int64)
+            self._rank[self._order] = np.arange(len(self._order))
+        return self._rank
+
+    @property
     def ranked(self) -> bool:
         """Tell whether the numbers already follow text order, so that sorted tallies need no second sort."""
-        return bool((self.rank == np.arange(len(self.rank))).all())
+        if self._ranked is None:
+            self._ranked = bool((self._order[1:] > self._order[:-1]).all())
+        return self._ranked
 
-    @cached_property
-    def _dimensions(self) -> dict[str, tuple[NDArray[np.int64], tuple[str, ...]]]:
-        return {}
+    def __len__(self) -> int:
+        """Tell how many numbers there are."""
+        return len(self._triples)
+
+    def __contains__(self, number: object) -> bool:
+        """Tell whether a leaf is known by this number."""
+        return isinstance(number, int) and 0 <= number < len(self._triples) and self._triples[number] is not NOWHERE
 
     def dimension(self, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Give each leaf the code of its value along a dimension, and the values by code in text order."""
@@ -78,9 +130,28 @@ class Leaves:
             known = self._dimensions[name] = self._coded(name)
         return known
 
+    def _make_room(self, size: int) -> None:
+        missing = size - len(self._triples)
+        if missing <= 0:
+            return
+        self._triples.extend([NOWHERE] * missing)
+        self._entries.extend([self._entry("")] * missing)
+        if size > len(self._weight):
+            # Twice as much as is needed: so each number is moved once or twice in all, however many follow.
+            self._weight = np.concatenate([self._weight, np.zeros(2 * size - len(self._weight))])
+
+    def _entry(self, touchpoint: str) -> Entry:
+        known = self._entry_of.get(touchpoint)
+        if known is None:
+            known = self._entry_of[touchpoint] = self._catalogue.entry(touchpoint)
+        return known
+
+    def _leaf_of(self, number: np.int64) -> Leaf:
+        return self._triples[number]
+
     def _coded(self, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         value_of = DIMENSIONS[name]
-        words = [value_of(leaf, entry) for leaf, entry in zip(self.triples, self.entries, strict=True)]
+        words = [value_of(leaf, entry) for leaf, entry in zip(self._triples, self._entries, strict=True)]
         values = tuple(sorted(set(words)))
         code_of = {value: code for code, value in enumerate(values)}
         return np.array([code_of[word] for word in words], dtype=np.int64), values

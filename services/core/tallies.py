@@ -33,7 +33,7 @@ OWNER_BITS: Final = 20
 """Owners are numbered within one call; a chunk of 20,000 events touches far fewer than a million persons."""
 
 LEAF_BITS: Final = 23
-"""Eight million leaves: a few hundred touchpoints in thousands of places."""
+"""Eight million different leaves in one call; their numbers may be larger."""
 
 HOUR_BITS: Final = 20
 """Hours since 1970 up to the year 2089; the three fill the 63 bits of one sort key."""
@@ -49,15 +49,20 @@ class Tallies(NamedTuple):
 def sort_key(*, owner: Integers, middle: Integers, hour: Integers) -> Integers:
     """Pack (owner, leaf or rank, hour) into one integer that sorts like the triple.
 
-    Raises ValueError when a part does not fit, rather than let two keys collide.
+    Numbers of leaves that are too large for their bits are numbered anew, in their order, for this key alone: keys of
+    two calls then do not compare. Raises ValueError when a part does not fit, rather than let two keys collide.
     """
+    if len(middle) and middle.max() >> LEAF_BITS:
+        middle = np.unique(middle, return_inverse=True)[1]
     key = owner << LEAF_BITS
     key |= middle
     key <<= HOUR_BITS
     key |= hour
     for part, bits in ((owner, OWNER_BITS), (middle, LEAF_BITS), (hour, HOUR_BITS)):
         if len(part) and not (part.min() >= 0 and part.max() >> bits == 0):
-            raise ValueError("a tally key holds 20 bits of owner, 23 of leaf and 20 of hour, none of them negative")
+            raise ValueError(
+                "a tally key holds 20 bits of owner, 23 of different leaves and 20 of hour, none of them negative"
+            )
     return key
 
 

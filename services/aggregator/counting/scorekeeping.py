@@ -202,15 +202,18 @@ def _fresh(added: Tallies, remembered: Tallies, held: _Held, persons: Sequence[i
     )
     fresh = alone[added.owner]
     wanted = np.flatnonzero(fresh)
-    found = np.searchsorted(_keys(remembered), _keys(added)[wanted])
+    stored_keys, added_keys = _keys(remembered, added)
+    found = np.searchsorted(stored_keys, added_keys[wanted])
     stored = remembered.rows[found, COUNT] != added.rows[wanted, COUNT]
     fresh[wanted[stored]] = False
     return fresh
 
 
-def _keys(tallies: Tallies) -> Integers:
-    leaf, hour = tallies.rows[:, LEAF], tallies.rows[:, HOUR]
-    return sort_key(owner=tallies.owner, middle=leaf, hour=hour)
+def _keys(one: Tallies, other: Tallies) -> tuple[Integers, Integers]:
+    """Keys of two tallies that compare with each other."""
+    rows = np.concatenate([one.rows[:, : HOUR + 1], other.rows[:, : HOUR + 1]])
+    keys = sort_key(owner=np.concatenate([one.owner, other.owner]), middle=rows[:, LEAF], hour=rows[:, HOUR])
+    return keys[: len(one.owner)], keys[len(one.owner) :]
 
 
 def _whole(remembered: Tallies, read: Tallies, place_of: Mapping[int, int]) -> Tallies:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import re
 
 import numpy as np
@@ -168,6 +169,27 @@ def test_leaves_rank_in_text_order_of_touchpoint_channel_and_place() -> None:
     assert leaves.rank.tolist() == [3, 2, 1, 0]
     assert not leaves.ranked
     assert Leaves.of(Catalogue({}, Parameters()), sorted(triples)).ranked
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_leaves_that_come_later_rank_as_if_all_had_come_at_once(seed: int) -> None:
+    dice = random.Random(seed)
+    triples = [(f"t.{dice.randrange(9)}", dice.choice("ab"), f"store/{number}") for number in range(60)]
+    numbers = dice.sample(range(200), len(triples))
+    numbered = list(zip(numbers, triples, strict=True))
+
+    grown = Leaves(Catalogue({}, Parameters()))
+    while numbered:
+        size = dice.randrange(1, 9)
+        grown.learn(numbered[:size])
+        assert [grown.rank[number] for number in numbers if number in grown]
+        numbered = numbered[size:]
+
+    at_once = Leaves.of(Catalogue({}, Parameters()), triples)
+    assert grown.rank[numbers].tolist() == at_once.rank.tolist()
+    assert [grown.triples[number] for number in numbers] == triples
+    assert grown.weight[numbers].tolist() == at_once.weight.tolist()
+    assert sum(number in grown for number in range(-1, 201)) == len(triples)
 
 
 def test_a_touchpoint_outside_the_catalogue_counts_a_tenth_and_is_called_unknown() -> None:

@@ -68,9 +68,21 @@ def test_the_largest_key_is_kept_apart_from_its_neighbours() -> None:
     assert tallies.rows[-1, :2].tolist() == [most[1], most[2]]
 
 
-@pytest.mark.parametrize("key", [(2**20, 0, 0), (0, 2**23, 0), (0, 0, 2**20), (-1, 0, 0), (0, -1, 0), (0, 0, -1)])
+def test_no_number_of_a_leaf_is_too_large() -> None:
+    leaves = [2**31 - 1, 2**23, 7, 2**23 - 1, 2**30]
+
+    tallies = folded(*((owner, leaf, 5, MICRO, MICRO) for owner in (1, 0) for leaf in [*leaves, 2**23]))
+    again = merge([tallies, tallies])
+
+    assert tallies.owner.tolist() == [0] * 5 + [1] * 5
+    assert tallies.rows[:, 0].tolist() == sorted(leaves) * 2
+    assert tallies.rows[:5, N].tolist() == [1, 1, 2, 1, 1]
+    assert again.rows[:5, N].tolist() == [2, 2, 4, 2, 2]
+
+
+@pytest.mark.parametrize("key", [(2**20, 0, 0), (0, 0, 2**20), (-1, 0, 0), (0, -1, 0), (0, 0, -1)])
 def test_a_key_past_its_limit_is_an_error_not_a_collision(key: tuple[int, int, int]) -> None:
-    with pytest.raises(ValueError, match="20 bits of owner, 23 of leaf and 20 of hour"):
+    with pytest.raises(ValueError, match="20 bits of owner, 23 of different leaves and 20 of hour"):
         folded((0, 0, 0, 0, 0), (*key, 0, 0))
 
 
