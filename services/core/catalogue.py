@@ -160,6 +160,11 @@ class Catalogue:
         return None
 
     @cached_property
+    def channels(self) -> frozenset[str]:
+        """The channels that some touchpoint has by default."""
+        return frozenset(entry.channel for entry in self.entries.values())
+
+    @cached_property
     def constants(self) -> Mapping[str, int]:
         """Valence, in micro-units, of the touchpoints that always feel the same: stake 1 unless the event says so."""
         return {

@@ -102,9 +102,9 @@ class Leaves:
 
     @property
     def rank(self) -> NDArray[np.int64]:
-        """Each leaf's position in text order, by number."""
+        """Each leaf's position in text order, by number; -1 where no leaf is known."""
         if self._rank is None:
-            self._rank = np.zeros(len(self._triples), dtype=np.int64)
+            self._rank = np.full(len(self._triples), -1, dtype=np.int64)
             self._rank[self._order] = np.arange(len(self._order))
         return self._rank
 
@@ -119,9 +119,14 @@ class Leaves:
         """Tell how many numbers there are."""
         return len(self._triples)
 
-    def __contains__(self, number: object) -> bool:
-        """Tell whether a leaf is known by this number."""
-        return isinstance(number, int) and 0 <= number < len(self._triples) and self._triples[number] is not NOWHERE
+    def unknown(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Tell which of these numbers no leaf is known by, each once."""
+        rank = self.rank
+        if not len(numbers) or (numbers.max() < len(rank) and rank[numbers].min() >= 0):
+            return np.empty(0, dtype=np.int64)
+        asked = np.unique(numbers)
+        inside = asked[asked < len(rank)]
+        return np.concatenate([inside[rank[inside] < 0], asked[len(inside) :]])
 
     def dimension(self, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         """Give each leaf the code of its value along a dimension, and the values by code in text order."""

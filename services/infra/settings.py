@@ -138,6 +138,21 @@ class AggregatorSettings(BaseModel):
     cache_rows_max: int = Field(
         default=1_000_000, ge=1000, description="Tally rows of recent persons kept in memory, 80 bytes each."
     )
+    names_max: int = Field(
+        default=50_000,
+        ge=0,
+        le=1_000_000,
+        description=(
+            "Combinations of touchpoint, channel and place that a source with secret keys may bring, beyond what the "
+            "catalogue declares: two thousand stores with twenty touchpoints are 40,000."
+        ),
+    )
+    names_public_max: int = Field(
+        default=500,
+        ge=0,
+        le=1_000_000,
+        description="The same for keys that pages show: a site has some tens of event names of its own.",
+    )
     session_timeout_s: float = Field(default=10.0, ge=6, le=300, description="Silence after which a worker is dead.")
     watchdog_s: float = Field(
         default=30.0, ge=5, le=600, description="Exit when nothing moves for so long while there is lag."

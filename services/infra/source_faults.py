@@ -30,6 +30,7 @@ _FIXES: Final[Mapping[str, str]] = {
     "age_days_max": "write a number of days, 1 to 400; backfill = true takes any age",
     "region": 'write the region that numbers without a country code are of, as ISO 3166 has it: "PL"',
     "backfill": "write true or false",
+    "places": "write true or false",
     "origins": 'write a list of origins without a path: ["https://shop.example"], or ["*"]',
     "scopes": 'write a list of scopes: ["scores:read"]',
     "source": "write each source under a line [[source]]",

@@ -67,6 +67,7 @@ class Source(_Row):
     age_days_max: Annotated[int, Field(ge=1, le=DAYS_MAX)] | None = None
     region: Annotated[str, AfterValidator(_region)] | None = None
     backfill: bool = False
+    places: bool = False
     origins: tuple[Origin, ...] = ("*",)
 
     @property
@@ -103,6 +104,11 @@ class Source(_Row):
         default = BROWSER_TOUCHPOINTS if self.kind == "browser" else ("*",)
         globs = default if self.touchpoints is None else self.touchpoints
         return any(fnmatchcase(touchpoint, glob) for glob in globs)
+
+    @property
+    def may_set_place(self) -> bool:
+        """Tell whether the key's events may say where they happened: a page can write anything there."""
+        return self.places or self.kind != "browser"
 
 
 class Reader(_Row):

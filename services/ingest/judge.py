@@ -172,6 +172,8 @@ def _named(event: TouchpointEvent) -> Iterator[tuple[str, str, str]]:
 def _forbidden(data: TouchpointData, source: Source) -> Rejected | None:
     if not source.may_send(data.touchpoint):
         return Rejected(Reason.NOT_ALLOWED, "data.touchpoint: this key may not send it")
+    if data.place and not source.may_set_place:
+        return Rejected(Reason.NOT_ALLOWED, "data.place: this key may not set it; places = true allows its source to")
     if not source.may_weigh and (data.valence is not None or data.stake is not None):
         field = "stake" if data.valence is None else "valence"
         return Rejected(Reason.NOT_ALLOWED, f"data.{field}: this key may not send it: the catalogue says it")

@@ -1,8 +1,8 @@
-"""Leaves (touchpoint, channel, place) and their numbers."""
+"""Leaves (touchpoint, channel, place) and their numbers, and how many of them each source has brought."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 from services.state.pool import Statements
@@ -24,20 +24,42 @@ class LeafRow(NamedTuple):
         return self.touchpoint, self.channel, self.place
 
 
+class Brought(NamedTuple):
+    """A leaf that may be new, and whose it would be."""
+
+    leaf: Triple
+    source: str | None
+    """The source that it counts for; None when it counts for nobody, because it is declared."""
+    bound: int
+    """So many leaves may count for the source, this one among them."""
+
+
 class LeafTable:
-    """The statements of `leaf`."""
+    """The statements of `leaf` and of `name_budget`."""
 
     def __init__(self, statements: Statements) -> None:
         self._say = statements
 
-    async def add(self, leaves: Iterable[Triple]) -> None:
-        """Number leaves; a number carries no count, so it may be given outside the chunk's transaction."""
-        await self._say.run("add_leaves", *map(list, zip(*sorted(leaves), strict=True)))
+    async def find(self, leaves: Collection[Triple]) -> list[LeafRow]:
+        """Those of these that are numbered."""
+        return [LeafRow(*row) for row in await self._say.rows("find_leaves", *_columns(leaves))]
 
-    async def after(self, number: int) -> list[LeafRow]:
-        """Leaves with a higher number, in the order of their numbers."""
-        return [LeafRow(*row) for row in await self._say.rows("all_leaves", number)]
+    async def add(self, brought: Collection[Brought]) -> None:
+        """Number leaves, each given once, and count them for their sources; what a source has no room for is left out.
+
+        A number carries no count of events, so it may be given outside the chunk's transaction; leaf and budget change in
+        one statement.
+        """
+        sources = sorted({one.source for one in brought if one.source is not None})
+        if sources:
+            await self._say.run("open_budgets", sources)
+        columns = _columns([one.leaf for one in brought])
+        await self._say.run("add_leaves", *columns, [one.source for one in brought], [one.bound for one in brought])
 
     async def numbered(self, numbers: Iterable[int]) -> list[LeafRow]:
         """The leaves with these numbers."""
         return [LeafRow(*row) for row in await self._say.rows("leaves", list(numbers))]
+
+
+def _columns(leaves: Collection[Triple]) -> list[list[str]]:
+    return [[leaf[part] for leaf in leaves] for part in range(3)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
@@ -18,7 +18,7 @@ from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, Storable, signed
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityRow
-from services.state.leaves import LeafRow, Triple
+from services.state.leaves import Brought, LeafRow, Triple
 from services.state.links import LinkRow, Node
 from services.state.models import Weighing
 from services.state.persons import Locked
@@ -65,6 +65,7 @@ class MemoryStore:
         self.generation = "first"
         self._names: dict[str, int] = {}
         self._leaves: dict[Triple, int] = {}
+        self._brought: dict[str, int] = {}
         self._models: dict[str, int] = {}
         self._version = 0
         self._one_at_a_time = asyncio.Lock()
@@ -143,12 +144,22 @@ class _Identities(_Table):
 
 
 class _Leaves(_Table):
-    async def add(self, leaves: Iterable[Triple]) -> None:
-        for leaf in sorted(leaves):
-            self._store._leaves.setdefault(leaf, len(self._store._leaves) + 1)
+    async def find(self, leaves: Collection[Triple]) -> list[LeafRow]:
+        return [LeafRow(self._store._leaves[leaf], *leaf) for leaf in leaves if leaf in self._store._leaves]
 
-    async def after(self, number: int) -> list[LeafRow]:
-        return [LeafRow(known, *leaf) for leaf, known in self._store._leaves.items() if known > number]
+    async def add(self, brought: Collection[Brought]) -> None:
+        for leaf, source, bound in sorted(brought, key=lambda one: one.leaf):
+            if leaf in self._store._leaves:
+                continue
+            if source is not None:
+                if self._store._brought.get(source, 0) >= bound:
+                    continue
+                self._store._brought[source] = self._store._brought.get(source, 0) + 1
+            self._store._leaves[leaf] = len(self._store._leaves) + 1
+
+    async def numbered(self, numbers: Iterable[int]) -> list[LeafRow]:
+        wanted = set(numbers)
+        return [LeafRow(known, *leaf) for leaf, known in self._store._leaves.items() if known in wanted]
 
 
 class _Models(_Table):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from schemas import dead_letter
@@ -10,6 +10,7 @@ from services.aggregator.counting.records import Event, Poison, read_record
 from services.aggregator.processor import Chunk, Record
 from services.core.catalogue import Catalogue
 from services.state.dead_letters import DeadLetter
+from services.state.leaves import Triple
 
 
 class Dead(NamedTuple):
@@ -60,22 +61,35 @@ def read_chunk(chunk: Chunk, *, catalogue: Catalogue, known: Mapping[str, object
 
     The chunk spans at most the days for which source and id alone name an event.
     """
-    seen: set[bytes] = set()
     events: list[Event] = []
-    twins: list[Event] = []
     dead: list[Dead] = []
     for record in chunk.records:
         event = read_record(record, catalogue=catalogue, known=known)
         if isinstance(event, Poison):
             dead.append(Dead(event, record))
-            continue
+        else:
+            events.append(event)
+    return _without_twins(events, dead)
+
+
+def set_aside(batch: Batch, leaves: Collection[Triple], *, why: Callable[[Event], Poison]) -> Batch:
+    """Take the events of these leaves out of the batch; of others that were their twins, the first then stays."""
+    events = sorted((*batch.events, *batch.twins), key=lambda event: event.record.offset)
+    dead = [*batch.dead, *(Dead(why(event), event.record) for event in events if event.leaf in leaves)]
+    return _without_twins([event for event in events if event.leaf not in leaves], dead)
+
+
+def _without_twins(events: Iterable[Event], dead: Sequence[Dead]) -> Batch:
+    seen: set[bytes] = set()
+    firsts: list[Event] = []
+    twins: list[Event] = []
+    for event in events:
         if event.key in seen:
             twins.append(event)
         else:
             seen.add(event.key)
-            events.append(event)
-    overridden = sum(event.overridden for event in events)
-    return Batch(events, twins, dead, overridden)
+            firsts.append(event)
+    return Batch(firsts, twins, dead, sum(event.overridden for event in firsts))
 
 
 def refused_by_ingest(chunk: Chunk) -> Batch:

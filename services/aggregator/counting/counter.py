@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from services.aggregator.counting.batch import Batch, Dead
+from services.aggregator.counting.batch import Batch, Dead, set_aside
 from services.aggregator.counting.cache import NameCache, PersonCache
 from services.aggregator.counting.dedup import Sifted, store_new
 from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.holding import StaleNamesError
 from services.aggregator.counting.linking import Followed, Linker, follow
+from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.numbering import Directory, Numbering
 from services.aggregator.counting.patience import pause
 from services.aggregator.counting.ports import ChunkTransaction, Store
@@ -46,11 +47,14 @@ class Counted(NamedTuple):
 class Counter:
     """Counts chunks, and remembers of the database what makes the next ones cheap."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, *, model: int, cache_rows_max: int) -> None:
+    def __init__(
+        self, store: Store, catalogue: Catalogue, *, model: int, cache_rows_max: int, bounds: NameBounds
+    ) -> None:
         self._store = store
         self._catalogue = catalogue
         self._model = model
         self._rows_max = cache_rows_max
+        self._bounds = bounds
         self._generation: str | None = None
         self._forget_everything()
 
@@ -77,7 +81,7 @@ class Counter:
         """Numbers and tallies that were read of another database mean nothing in this one."""
         self._persons = PersonCache(rows_max=self._rows_max)
         self._names = NameCache()
-        self._numbering = Numbering(self._store.identities, self._store.leaves, self._catalogue, self._names)
+        self._numbering = Numbering(self._store, self._catalogue, self._names, self._bounds)
         self._linker = Linker()
 
     async def _commit(self, span: Span, chunk: Chunk, batch: Batch, *, origin: str, epoch: int) -> Counted:
@@ -86,8 +90,8 @@ class Counter:
         while True:
             directory: Directory = {}
             try:
+                batch = await self._with_known_leaves(batch)
                 directory = await self._numbering.directory(batch.events)
-                await self._numbering.learn_leaves(batch.events)
                 async with self._store.transaction() as transaction:
                     self._check_generation(transaction)
                     return await self._transact(
@@ -111,6 +115,12 @@ class Counter:
                 log.warning("chunk_retried", topic=chunk.topic, part=chunk.part, because=str(error))
                 await pause(failures)
                 failures += 1
+
+    async def _with_known_leaves(self, batch: Batch) -> Batch:
+        """Number the leaves; events whose leaf their source has no room for are dead."""
+        while refused := await self._numbering.learn_leaves(batch.events):
+            batch = set_aside(batch, refused, why=self._bounds.refusal)
+        return batch
 
     def _check_generation(self, transaction: ChunkTransaction) -> None:
         """Raise StaleNamesError, with empty caches, when this is not the database that they were filled from."""

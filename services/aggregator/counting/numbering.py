@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.aggregator.counting.cache import NameCache
-from services.aggregator.counting.ports import LeavesPort, NamesPort
+from services.aggregator.counting.name_bounds import NameBounds, attempts
+from services.aggregator.counting.ports import Names
 from services.aggregator.counting.records import Event
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
-from services.state.leaves import Triple
+from services.state.leaves import Brought, LeafRow, Triple
 
 
 class Known(NamedTuple):
@@ -30,14 +31,15 @@ Directory = Mapping[str, Known]
 class Numbering:
     """Looks identities and leaves up, numbers new ones, and remembers both."""
 
-    def __init__(self, identities: NamesPort, leaves: LeavesPort, catalogue: Catalogue, cache: NameCache) -> None:
-        self._identities = identities
-        self._leaves = leaves
+    def __init__(self, store: Names, catalogue: Catalogue, cache: NameCache, bounds: NameBounds) -> None:
+        self._identities = store.identities
+        self._leaves = store.leaves
         self._catalogue = catalogue
         self._cache = cache
-        self._triples: list[Triple] = [("", "", "")]
+        self._bounds = bounds
+        self._full: set[tuple[str | None, int]] = set()
         self.leaf_number: dict[Triple, int] = {}
-        self.leaves = Leaves.of(catalogue, self._triples)
+        self.leaves = Leaves(catalogue)
 
     async def directory(self, events: Iterable[Event]) -> Directory:
         """Every identity that these events name, numbered."""
@@ -51,27 +53,26 @@ class Numbering:
             found.update(await self._look_up(missing))
         return found
 
-    async def learn_leaves(self, events: Iterable[Event]) -> None:
-        """Number every leaf of these events."""
-        wanted = {event.leaf for event in events if event.leaf not in self.leaf_number}
-        if not wanted:
-            return
-        # First read what others have numbered: an insert that finds its leaf there still uses up a number.
-        await self._read_leaves(after=len(self._triples) - 1)
-        missing = wanted - self.leaf_number.keys()
+    async def learn_leaves(self, events: Sequence[Event]) -> frozenset[Triple]:
+        """Number every leaf of these events; returns those that stay without a number, for want of room."""
+        missing = frozenset(event.leaf for event in events if event.leaf not in self.leaf_number)
         if not missing:
-            return
-        await self._leaves.add(missing)
-        await self._read_leaves(after=len(self._triples) - 1)
-        if not missing <= self.leaf_number.keys():
-            # Another worker took a lower number and committed it after a higher one was read.
-            await self._read_leaves(after=0)
+            return missing
+        # First what others have numbered: an insert that finds its leaf there still uses up a number.
+        missing = await self._find(missing)
+        for brought in attempts(events, missing, catalogue=self._catalogue, bounds=self._bounds):
+            hopeful = [one for one in brought if one.leaf in missing and self._has_room(one)]
+            if hopeful:
+                await self._leaves.add(hopeful)
+                missing = await self._find(missing)
+                self._full |= {(one.source, one.bound) for one in hopeful if one.leaf in missing}
+        return missing
 
     async def cover(self, numbers: NDArray[np.int64]) -> Leaves:
         """The leaves, among them these numbers, which another worker may have given."""
-        given = np.unique(numbers).tolist()
-        if given and (given[-1] >= len(self._triples) or not all(self._triples[number][0] for number in given)):
-            await self._read_leaves(after=0)
+        unknown = self.leaves.unknown(numbers)
+        if len(unknown):
+            self._learn(await self._leaves.numbered(unknown.tolist()))
         return self.leaves
 
     def forget(self, directory: Directory) -> None:
@@ -92,13 +93,19 @@ class Numbering:
             self._cache.put(row.value, row.number, row.person)
         return {row.value: Known(row.number, row.person) for row in rows}
 
-    async def _read_leaves(self, *, after: int) -> None:
-        rows = await self._leaves.after(after)
-        if not rows:
-            return
-        for row in rows:
-            # Sequences leave gaps; a gap is a leaf that no event has.
-            self._triples.extend([("", "", "")] * (row.number + 1 - len(self._triples)))
-            self._triples[row.number] = row.triple
-            self.leaf_number[row.triple] = row.number
-        self.leaves = Leaves.of(self._catalogue, self._triples)
+    async def _find(self, leaves: frozenset[Triple]) -> frozenset[Triple]:
+        """Learn those that are numbered; returns the others."""
+        if not leaves:
+            return leaves
+        self._learn(await self._leaves.find(leaves))
+        return leaves - self.leaf_number.keys()
+
+    def _has_room(self, one: Brought) -> bool:
+        # What a source has brought never becomes less, so one that has no room is asked about once.
+        return (one.source, one.bound) not in self._full
+
+    def _learn(self, rows: Iterable[LeafRow]) -> None:
+        # Two lanes may have asked for the same one.
+        fresh = [row for row in rows if row.triple not in self.leaf_number]
+        self.leaves.learn((row.number, row.triple) for row in fresh)
+        self.leaf_number.update((row.triple, row.number) for row in fresh)

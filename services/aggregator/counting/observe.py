@@ -29,15 +29,15 @@ def events_counted(events: EventColumns, *, chunk: Chunk, leaves: Leaves, now_us
     appended_us = np.array([record.timestamp for record in chunk.records], dtype=np.float64) * 1000
     metrics.ACK_TO_SCORE_SECONDS.observe_many((now_us - appended_us) / 1_000_000)
     metrics.EVENT_TIME_LAG_SECONDS.observe_many((now_us - events.occurred_us) / 1_000_000)
-    counts = np.bincount(events.leaf, minlength=len(leaves))
-    sums = np.bincount(events.leaf, weights=events.v / MICRO, minlength=len(leaves))
+    used, place = np.unique(events.leaf, return_inverse=True)
+    totals = zip(used.tolist(), np.bincount(place, weights=events.v / MICRO), np.bincount(place), strict=True)
     by_touchpoint: dict[str, tuple[float, int]] = {}
-    for leaf in np.flatnonzero(counts).tolist():
+    for leaf, felt, events_of_leaf in totals:
         touchpoint = leaves.triples[leaf].touchpoint
         if leaves.entries[leaf].stage == UNKNOWN:
             continue  # a name of the sender's own; the catalogue's names are the only labels
         total, count = by_touchpoint.get(touchpoint, (0.0, 0))
-        by_touchpoint[touchpoint] = (total + float(sums[leaf]), count + int(counts[leaf]))
+        by_touchpoint[touchpoint] = (total + float(felt), count + int(events_of_leaf))
     metrics.TOUCHPOINT_VALENCE.add(by_touchpoint)
 
 

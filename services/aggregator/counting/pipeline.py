@@ -10,6 +10,7 @@ from services.aggregator.counting import observe
 from services.aggregator.counting.batch import Batch, read_chunk, refused_by_ingest, unforeseen
 from services.aggregator.counting.chores import Chores
 from services.aggregator.counting.counter import Counted, Counter
+from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.ownership import Ownership
 from services.aggregator.counting.pieces import by_days, halves
 from services.aggregator.counting.ports import Log, Store
@@ -21,7 +22,7 @@ from services.infra.clock import Clock, SystemClock
 from services.infra.errors import InvalidEventError
 from services.infra.kafka import KafkaLog
 from services.infra.logs import get_logger
-from services.infra.settings import Settings
+from services.infra.settings import AggregatorSettings, Settings
 from services.state.database import Database
 from services.state.models import Weighing
 
@@ -55,15 +56,26 @@ class Pipeline:
         store = await Database.open(settings.postgres, lanes=settings.aggregator.lanes)
         kafka = KafkaLog(settings.kafka, (*EVENT_TOPICS, DLQ))
         catalogue, rows_max = load_catalogue(settings.catalogue), settings.aggregator.cache_rows_max
-        return await cls.on(store, kafka, catalogue, cache_rows_max=rows_max, clock=SystemClock())
+        bounds = NameBounds.of(settings.aggregator)
+        return await cls.on(store, kafka, catalogue, cache_rows_max=rows_max, clock=SystemClock(), bounds=bounds)
 
     @classmethod
-    async def on(cls, store: Store, log_: Log, catalogue: Catalogue, *, cache_rows_max: int, clock: Clock) -> Self:
-        """Number the model and start the chores on an open store."""
+    async def on(
+        cls,
+        store: Store,
+        log_: Log,
+        catalogue: Catalogue,
+        *,
+        cache_rows_max: int,
+        clock: Clock,
+        bounds: NameBounds | None = None,
+    ) -> Self:
+        """Number the model and start the chores on an open store; bounds are those of the settings' defaults."""
         model = await store.models.use(catalogue.model_version)
         weights = {name: entry.weight for name, entry in catalogue.entries.items()}
         await store.models.note(model, Weighing(catalogue.parameters, weights, UNKNOWN_WEIGHT))
-        counter = Counter(store, catalogue, model=model, cache_rows_max=cache_rows_max)
+        bounds = bounds or NameBounds.of(AggregatorSettings())
+        counter = Counter(store, catalogue, model=model, cache_rows_max=cache_rows_max, bounds=bounds)
         pipeline = cls(store, log_, catalogue, counter, clock)
         await pipeline._chores.start()
         return pipeline

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
@@ -15,7 +15,7 @@ from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, Storable
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityRow
-from services.state.leaves import LeafRow, Triple
+from services.state.leaves import Brought, LeafRow, Triple
 from services.state.links import LinkRow, Node
 from services.state.models import Weighing
 from services.state.persons import Locked
@@ -99,8 +99,18 @@ class NamesPort(Protocol):
 
 
 class LeavesPort(Protocol):
-    async def add(self, leaves: Iterable[Triple]) -> None: ...
-    async def after(self, number: int) -> list[LeafRow]: ...
+    async def find(self, leaves: Collection[Triple]) -> list[LeafRow]: ...
+    async def add(self, brought: Collection[Brought]) -> None: ...
+    async def numbered(self, numbers: Iterable[int]) -> list[LeafRow]: ...
+
+
+class Names(Protocol):
+    """The tables of names, outside of any transaction."""
+
+    @property
+    def identities(self) -> NamesPort: ...
+    @property
+    def leaves(self) -> LeavesPort: ...
 
 
 class ModelsPort(Protocol):
@@ -114,13 +124,9 @@ class PositionsPort(Protocol):
     async def states(self) -> list[PartitionState]: ...
 
 
-class Store(Protocol):
+class Store(Names, Protocol):
     """A worker's database."""
 
-    @property
-    def identities(self) -> NamesPort: ...
-    @property
-    def leaves(self) -> LeavesPort: ...
     @property
     def models(self) -> ModelsPort: ...
     @property

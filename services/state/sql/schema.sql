@@ -83,6 +83,12 @@ CREATE TABLE leaf (
     UNIQUE (touchpoint, channel, place)
 );
 
+-- How many leaves each source has brought that nobody declared; what is there already counts for nobody.
+CREATE TABLE name_budget (
+    source text COLLATE "C" PRIMARY KEY,         -- the source's name: what stands before the first slash
+    brought integer NOT NULL DEFAULT 0
+);
+
 -- Every event, whole. Unique (time, key), time first: the insert is the dedup, and the hot part of the index is small.
 CREATE TABLE touchpoint_row (
     occurred_at timestamptz NOT NULL,

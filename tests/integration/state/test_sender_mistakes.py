@@ -5,7 +5,7 @@ import pytest
 
 from services.state import sender_mistakes
 from services.state.dead_letters import DeadLetter, DeadLetterTable
-from services.state.leaves import LeafTable
+from services.state.leaves import Brought, LeafTable, Triple
 from services.state.pool import Statements, connected
 from services.state.sender_mistakes import OpenLetters, open_letters, undeclared
 
@@ -49,7 +49,7 @@ async def test_only_the_newest_letters_are_looked_at(postgres_dsn: str, monkeypa
 async def test_names_that_are_neither_declared_nor_foreign_are_found_once(postgres_dsn: str) -> None:
     async with connected(postgres_dsn, application="test") as statements:
         leaves = [(name, "web", f"store/{n}") for name in (*DECLARED, "survey.cast", "x.own") for n in range(50)]
-        await LeafTable(statements).add([*leaves, ("web.page_view", "any", "")])
+        await number(statements, [*leaves, ("web.page_view", "any", "")])
 
         assert await undeclared(statements, declared=DECLARED) == ["survey.cast", "web.page_view"]
         assert await undeclared(statements, declared=[]) == ["survey.cast", "survey.csat", "web.page_view", DECLARED[1]]
@@ -68,9 +68,13 @@ async def test_a_flood_of_names_is_cut_off(
     monkeypatch.setattr(sender_mistakes, "NAMES_MAX", names_max)
     monkeypatch.setattr(sender_mistakes, "UNDECLARED_MAX", undeclared_max)
     async with connected(postgres_dsn, application="test") as statements:
-        await LeafTable(statements).add([(f"web.made_up_{n:03}", "web", "") for n in range(100)])
+        await number(statements, [(f"web.made_up_{n:03}", "web", "") for n in range(100)])
 
         assert len(await undeclared(statements, declared=DECLARED)) == found
+
+
+async def number(statements: Statements, leaves: list[Triple]) -> None:
+    await LeafTable(statements).add([Brought(leaf, None, 0) for leaf in leaves])
 
 
 async def settle(statements: Statements, edit: str) -> None:

@@ -415,6 +415,15 @@ def test_a_browser_key_cannot_forge_a_delivery_or_a_till() -> None:
         accepted({"id": "e1", "data": data(touchpoint=touchpoint)}, BROWSER)
 
 
+def test_a_browser_key_sets_no_place_unless_its_source_says_so() -> None:
+    here = {"id": "e1", "data": data(touchpoint="survey.csat", place="store/042")}
+
+    assert reason(here, BROWSER) is Reason.NOT_ALLOWED
+    accepted({"id": "e1", "data": data(touchpoint="survey.csat")}, BROWSER)
+    for source in (BROWSER.model_copy(update={"places": True}), SERVER):
+        assert json.loads(accepted(here, source).value)["data"]["place"] == "store/042"
+
+
 def test_a_page_names_no_customer_unless_its_key_has_a_rule_that_says_so() -> None:
     assert reason(event(), ANONYMOUS) is Reason.NOT_ALLOWED
     assert reason(named(("anonymous", "a1"), subject="email:ann@example.com"), ANONYMOUS) is Reason.NOT_ALLOWED

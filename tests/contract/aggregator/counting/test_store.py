@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -20,6 +21,7 @@ from services.infra.settings import PostgresSettings
 from services.state.database import Database
 from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, signed
+from services.state.leaves import Brought, Triple
 from services.state.links import LinkRow
 from services.state.progress import Mark, Outcomes, Span
 from services.state.roles import WORKER
@@ -179,20 +181,57 @@ async def test_the_same_time_too_names_an_event_for_as_long_as_it_is_kept(store:
     assert await add(store, later, at_us=NOON_US + 1) == [Known(first.key, signed(first.body_hash))]
 
 
-async def test_identities_and_leaves_are_numbered_once(store: Store) -> None:
+async def test_identities_are_numbered_once(store: Store) -> None:
     await store.identities.add(["customer:b", "customer:a"])
     await store.identities.add(["customer:a"])
-    await store.leaves.add([("t", "web", ""), ("t", "web", "store/1")])
-    await store.leaves.add([("t", "web", "")])
 
     found = {row.value: row for row in await store.identities.find(["customer:a", "customer:b", "customer:c"])}
-    leaves = await store.leaves.after(0)
 
     assert found.keys() == {"customer:a", "customer:b"}
     assert all(row.person == row.number for row in found.values())
-    assert sorted(leaf.triple for leaf in leaves) == [("t", "web", ""), ("t", "web", "store/1")]
-    assert await store.leaves.after(max(leaf.number for leaf in leaves)) == []
     assert await store.models.use("m1") == await store.models.use("m1") != await store.models.use("m2")
+
+
+async def test_leaves_are_numbered_once(store: Store) -> None:
+    here, there = ("t", "web", ""), ("t", "web", "store/1")
+    await store.leaves.add([Brought(here, "shop", 9), Brought(there, None, 0)])
+    await store.leaves.add([Brought(here, "shop", 9)])
+
+    found = await store.leaves.find([here, there, ("t", "web", "store/2")])
+
+    assert sorted(leaf.triple for leaf in found) == [here, there]
+    assert len({leaf.number for leaf in found}) == 2
+    assert sorted(await store.leaves.numbered([leaf.number for leaf in found] + [99])) == sorted(found)
+    assert await store.leaves.find([]) == await store.leaves.numbered([]) == []
+
+
+async def test_a_source_brings_no_more_leaves_than_its_bound(store: Store) -> None:
+    def leaves(*places: str) -> list[Triple]:
+        return [("t", "web", place) for place in places]
+
+    async def known() -> list[str]:
+        return sorted(leaf.place for leaf in await store.leaves.find(leaves(*"abcdefgh")))
+
+    await store.leaves.add([Brought(leaf, "shop", 3) for leaf in leaves("b", "a")])
+    await store.leaves.add([Brought(leaf, "shop", 3) for leaf in leaves("a", "d", "c")])
+    assert await known() == ["a", "b", "c"]
+
+    await store.leaves.add([Brought(leaf, "shop", 3) for leaf in leaves("b", "e")])
+    await store.leaves.add([*(Brought(leaf, None, 0) for leaf in leaves("f")), Brought(leaves("g")[0], "till", 1)])
+    assert await known() == ["a", "b", "c", "f", "g"]
+
+    await store.leaves.add([Brought(leaf, "shop", 4) for leaf in leaves("f", "h", "d")])
+    assert await known() == ["a", "b", "c", "d", "f", "g"]
+
+
+async def test_many_who_bring_at_once_stay_within_the_bound(store: Store) -> None:
+    leaves: list[Triple] = [("t", "web", f"store/{number:03}") for number in range(120)]
+
+    await asyncio.gather(
+        *(store.leaves.add([Brought(leaf, "shop", 50) for leaf in leaves[n : n + 30]]) for n in range(0, 120, 10))
+    )
+
+    assert len(await store.leaves.find(leaves)) == 50
 
 
 def peers(a: int, b: int, *, level: int = 2, seconds: int = 0) -> LinkRow:
