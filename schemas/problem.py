@@ -143,6 +143,12 @@ PROBLEMS: Final = _table(
         "The identity cannot name anyone",
         "Write kind:value, the value percent-encoded; kinds: customer, loyalty, email, phone, anonymous, device, x-….",
     ),
+    (
+        "history-too-large",
+        422,
+        "The customer's history is too large to be read",
+        "Read the customer's stored score in the view customer_score; look in the journey who sends so many events.",
+    ),
     ("too-many-requests", 429, "There are too many requests", "Wait as long as Retry-After says."),
     (
         "headers-too-large",

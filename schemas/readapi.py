@@ -25,6 +25,16 @@ from schemas.touchpoint import RecordInstant
 ALERTS_MAX: Final = 20
 """Alerts close within 14 days and rest for four; twenty are about a year of them."""
 
+VALUES_MAX: Final = 200
+"""Of one dimension: more than the touchpoints that a catalogue declares, and 20 KiB of JSON."""
+
+LEAVES_MAX: Final = 100
+"""Lines of a receipt: nobody reads more, and with ten events behind each they are 150 KiB of JSON."""
+
+TALLIES_MAX: Final = 400_000
+"""Sums of one leaf and hour that an answer is read from: a thousand a day for as long as they count. They take a second
+or two, and 100 MiB."""
+
 LATEST_MAX: Final = 10
 """Events shown behind a leaf; the journey has them all."""
 
@@ -80,7 +90,9 @@ class CustomerAnswer(Produced):
     band: Band
     change: Change
     dimensions: dict[str, dict[str, Cell]]
-    """By dimension (touchpoint, channel, stage, …), then by its value."""
+    """By dimension (touchpoint, channel, stage, …), then by its value: of each at most 200, those most was seen of."""
+    left_out: dict[str, Annotated[int, Field(ge=1)]]
+    """By dimension, how many more values it has; a dimension that shows all of them is not named."""
     windows: Windows
     alerts: Annotated[list[AlertSummary], Field(max_length=ALERTS_MAX)]
     """The newest first, opened or closed."""
@@ -113,14 +125,24 @@ class ReceiptLeaf(Produced):
     """The newest of them, the newest first."""
 
 
+class ReceiptOthers(Produced):
+    """What the leaves that are not shown add to the score, or take from it, all together."""
+
+    leaves: Annotated[int, Field(ge=0)]
+    points: float
+    events: Annotated[int, Field(ge=0)]
+
+
 class ReceiptAnswer(Produced):
-    """Why the score is what it is: prior + the sum of the points = score."""
+    """Why the score is what it is: prior + the sum of the points + those of the others = score."""
 
     customer: Customer
     score: Score
     prior: Score
-    leaves: list[ReceiptLeaf]
-    """Those that moved the score most come first."""
+    leaves: Annotated[list[ReceiptLeaf], Field(max_length=LEAVES_MAX)]
+    """Those that moved the score most, the first the most."""
+    others: ReceiptOthers
+    """The rest of the leaves; zeros when there is none."""
     model_version: ModelVersion
     version: Version
     at: RecordInstant

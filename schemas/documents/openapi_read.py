@@ -19,6 +19,8 @@ _REFUSALS: Final = (
     "method-not-allowed",
     "not-acceptable",
     "invalid-identity",
+    "history-too-large",
+    "too-many-requests",
     "internal",
     "unavailable",
 )
@@ -126,7 +128,7 @@ def _customer_paths() -> Json:
         ),
         "/v1/customers/{identity}/receipt": _operation(
             "readReceipt",
-            "The reasons of a score: prior + the sum of the points = score",
+            "The reasons of a score: prior + the sum of the points, those of the others too = score",
             ReceiptAnswer,
             parameters=[_AT],
         ),

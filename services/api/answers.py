@@ -8,6 +8,8 @@ from typing import Final, NamedTuple
 
 from schemas.instant import write_instant
 from schemas.readapi import (
+    LEAVES_MAX,
+    VALUES_MAX,
     AlertSummary,
     Change,
     CustomerAnswer,
@@ -16,16 +18,18 @@ from schemas.readapi import (
     LatestEvent,
     ReceiptAnswer,
     ReceiptLeaf,
+    ReceiptOthers,
 )
 from schemas.score import Cell, Windows
 from services.api.experience import Experience
 from services.core.catalogue import Catalogue
-from services.core.dimensions import Leaves
+from services.core.dimensions import Leaf
 from services.core.identity import strength
 from services.core.scoring import (
     HOURS_KEPT,
     WINDOWS,
     Reading,
+    Receipt,
     band,
     read,
     read_change,
@@ -62,17 +66,20 @@ def customer_answer(
     person: Person, experience: Experience, alerts: Sequence[Alert], *, catalogue: Catalogue, moment: Moment
 ) -> CustomerAnswer:
     """Score a person along everything that can be read from its tallies."""
-    leaves = Leaves.of(catalogue, experience.triples)
-    overall, *windows = _read(experience, leaves, catalogue, hour=moment.hour, windows_h=[None, *WINDOWS.values()])
+    overall, *windows = _read(experience, catalogue, hour=moment.hour, windows_h=[None, *WINDOWS.values()])
     change = read_change(
         experience.tallies,
-        leaves=leaves,
+        leaves=experience.leaves,
         at_hour=moment.hour,
         hours=WEEK_HOURS,
         parameters=catalogue.parameters,
     )
     dimensions = read_dimensions(
-        experience.tallies, leaves=leaves, at_hour=moment.hour, parameters=catalogue.parameters
+        experience.tallies,
+        leaves=experience.leaves,
+        at_hour=moment.hour,
+        parameters=catalogue.parameters,
+        values_max=VALUES_MAX,
     )
     return CustomerAnswer(
         customer=person.customer,
@@ -83,9 +90,10 @@ def customer_answer(
         band=band(overall.score, overall.confidence),
         change=Change(points=change.points, came=change.came, faded=change.faded, significant=change.significant),
         dimensions={
-            name: {value: Cell(score=cell.score, confidence=cell.confidence) for value, cell in sorted(cells.items())}
-            for name, cells in dimensions.items()
+            name: {value: Cell(score=cell.score, confidence=cell.confidence) for value, cell in cells.items()}
+            for name, cells in dimensions.cells.items()
         },
+        left_out=dimensions.left_out,
         windows=Windows.model_validate(
             {
                 name: Cell(score=window.score, confidence=window.confidence)
@@ -99,32 +107,58 @@ def customer_answer(
     )
 
 
+class Reasons(NamedTuple):
+    """A receipt, and its leaves by their stored numbers."""
+
+    receipt: Receipt
+    leaves: Sequence[Leaf]
+    stored_leaves: Sequence[int]
+
+
+def reasons_of(experience: Experience, *, catalogue: Catalogue, moment: Moment) -> Reasons:
+    """Find the leaves that moved a score most."""
+    explained = receipt(
+        experience.tallies,
+        leaves=experience.leaves,
+        at_hour=moment.hour,
+        parameters=catalogue.parameters,
+        leaves_max=LEAVES_MAX,
+    )
+    return Reasons(
+        explained,
+        [experience.leaves.triples[line.leaf] for line in explained.leaves],
+        [experience.stored_leaves[line.leaf] for line in explained.leaves],
+    )
+
+
 def receipt_answer(
     person: Person,
-    experience: Experience,
+    reasons: Reasons,
     latest: Mapping[int, Sequence[StoredEvent]],
     *,
     catalogue: Catalogue,
     moment: Moment,
 ) -> ReceiptAnswer:
     """Explain a person's score leaf by leaf, with the newest events behind each."""
-    leaves = Leaves.of(catalogue, experience.triples)
-    explained = receipt(experience.tallies, leaves=leaves, at_hour=moment.hour, parameters=catalogue.parameters)
+    explained = reasons.receipt
     return ReceiptAnswer(
         customer=person.customer,
         score=explained.score,
         prior=explained.prior,
         leaves=[
             ReceiptLeaf(
-                touchpoint=leaves.triples[line.leaf].touchpoint,
-                channel=leaves.triples[line.leaf].channel,
-                place=leaves.triples[line.leaf].place,
+                touchpoint=leaf.touchpoint,
+                channel=leaf.channel,
+                place=leaf.place,
                 points=line.points,
                 events=line.events,
-                latest=[_latest(event) for event in latest.get(experience.stored_leaves[line.leaf], ())],
+                latest=[_latest(event) for event in latest.get(number, ())],
             )
-            for line in explained.leaves
+            for line, leaf, number in zip(explained.leaves, reasons.leaves, reasons.stored_leaves, strict=True)
         ],
+        others=ReceiptOthers(
+            leaves=explained.others.leaves, points=explained.others.points, events=explained.others.events
+        ),
         model_version=catalogue.model_version,
         version=person.version,
         at=write_instant(moment.at),
@@ -144,10 +178,15 @@ def journey_answer(
 
 
 def _read(
-    experience: Experience, leaves: Leaves, catalogue: Catalogue, *, hour: int, windows_h: Sequence[int | None]
+    experience: Experience, catalogue: Catalogue, *, hour: int, windows_h: Sequence[int | None]
 ) -> list[Reading[float]]:
     readings = read(
-        experience.tallies, owners=1, leaves=leaves, at_hour=hour, parameters=catalogue.parameters, windows_h=windows_h
+        experience.tallies,
+        owners=1,
+        leaves=experience.leaves,
+        at_hour=hour,
+        parameters=catalogue.parameters,
+        windows_h=windows_h,
     )
     return [Reading(*(float(column[0]) for column in reading)) for reading in readings]
 

@@ -8,9 +8,10 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from schemas.readapi import ALERTS_MAX, LATEST_MAX
-from services.api.answers import Moment, customer_answer, journey_answer, receipt_answer
-from services.api.experience import experience_of, latest_of
+from schemas.readapi import ALERTS_MAX, LATEST_MAX, TALLIES_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
+from services.api.answers import Moment, Reasons, customer_answer, journey_answer, reasons_of, receipt_answer
+from services.api.experience import experience_of, latest_of, stored_of
+from services.api.large_reads import USUAL_ROWS_MAX, LargeReads
 from services.api.requests import Asked, Question, accepts_json, cursor_of, names_version, question_of
 from services.core.catalogue import Catalogue
 from services.core.instants import instant_of
@@ -33,7 +34,8 @@ NO_STORE: Final = {"Cache-Control": "no-store"}
 
 log = get_logger(__name__)
 
-Answerer = Callable[[Question, Snapshot, Person], Awaitable[BaseModel]]
+Answerer = Callable[[Question, Snapshot, Person, int], Awaitable[BaseModel | None]]
+"""Answers from at most so many tallies; None when the person has more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +54,7 @@ class Customers:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self._large = LargeReads()
 
     async def score(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}`."""
@@ -93,6 +96,14 @@ class Customers:
         return None if accepts_json(asked.accept) else Refused("not-acceptable")
 
     async def _answered(self, question: Question, answerer: Answerer) -> Answer:
+        answer = await self._attempt(question, answerer, rows_max=USUAL_ROWS_MAX)
+        if answer is None:
+            async with self._large.turn():
+                answer = await self._attempt(question, answerer, rows_max=TALLIES_MAX)
+        return answer or refusal(Refused("history-too-large"))
+
+    async def _attempt(self, question: Question, answerer: Answerer, *, rows_max: int) -> Answer | None:
+        """Answer from at most so many tallies; None when the person has more."""
         async with self._parts.database.snapshot() as snapshot:
             person = await snapshot.persons.find(question.identity)
             if person is None:
@@ -100,23 +111,47 @@ class Customers:
             tag = {"ETag": f'"{person.version}"'}
             if self._unchanged(question, person):
                 return Answer(304, b"", "", tag)
-            body = await answerer(question, snapshot, person)
-        return Answer(200, body.model_dump_json().encode(), headers=tag)
+            body = await answerer(question, snapshot, person, rows_max)
+        return None if body is None else Answer(200, body.model_dump_json().encode(), headers=tag)
 
-    async def _score(self, question: Question, snapshot: Snapshot, person: Person) -> BaseModel:
-        moment = Moment(question.at)
-        experience = await experience_of(snapshot, person, **moment.hours)
+    async def _score(
+        self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
+    ) -> CustomerAnswer | None:
+        moment, catalogue = Moment(question.at), self._parts.catalogue
+        stored = await stored_of(snapshot, person, **moment.hours, rows_max=rows_max)
+        if stored is None:
+            return None
         alerts = await snapshot.alerts.of_identities([*person.identities], until=moment.at, limit=ALERTS_MAX)
-        return customer_answer(person, experience, alerts, catalogue=self._parts.catalogue, moment=moment)
 
-    async def _receipt(self, question: Question, snapshot: Snapshot, person: Person) -> BaseModel:
-        moment = Moment(question.at)
-        first_hour = moment.hour - HOURS_KEPT + 1
-        experience = await experience_of(snapshot, person, **moment.hours)
-        latest = await latest_of(snapshot, person, from_hour=first_hour, until_hour=moment.hour, each=LATEST_MAX)
-        return receipt_answer(person, experience, latest, catalogue=self._parts.catalogue, moment=moment)
+        def work() -> CustomerAnswer:
+            experience = experience_of(stored, catalogue=catalogue)
+            return customer_answer(person, experience, alerts, catalogue=catalogue, moment=moment)
 
-    async def _journey(self, question: Question, snapshot: Snapshot, person: Person) -> BaseModel:
+        return await self._large.compute(work, rows=len(stored.tallies.rows))
+
+    async def _receipt(
+        self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
+    ) -> ReceiptAnswer | None:
+        moment, catalogue = Moment(question.at), self._parts.catalogue
+        stored = await stored_of(snapshot, person, **moment.hours, rows_max=rows_max)
+        if stored is None:
+            return None
+
+        def work() -> Reasons:
+            return reasons_of(experience_of(stored, catalogue=catalogue), catalogue=catalogue, moment=moment)
+
+        reasons = await self._large.compute(work, rows=len(stored.tallies.rows))
+        latest = await latest_of(
+            snapshot,
+            person,
+            leaves=[*reasons.stored_leaves],
+            from_hour=moment.hour - HOURS_KEPT + 1,
+            until_hour=moment.hour,
+            each=LATEST_MAX,
+        )
+        return receipt_answer(person, reasons, latest, catalogue=catalogue, moment=moment)
+
+    async def _journey(self, question: Question, snapshot: Snapshot, person: Person, _rows_max: int) -> JourneyAnswer:
         events = await snapshot.events.journey([*person.identities], before=question.before, limit=question.limit + 1)
         page, more = events[: question.limit], len(events) > question.limit
         cursor = cursor_of(Place(page[-1].occurred_at, page[-1].key)) if more else None

@@ -8,47 +8,76 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
+from services.core.catalogue import Catalogue
+from services.core.dimensions import Leaves
 from services.core.instants import EPOCH
 from services.core.tallies import LEAF, Tallies, merge
 from services.state.database import Snapshot
 from services.state.events import LatestEvent
+from services.state.leaves import LeafRow
 from services.state.persons import Person
 
 FIRST_INSTANT: Final = datetime.min.replace(tzinfo=EPOCH.tzinfo)
 LAST_INSTANT: Final = datetime.max.replace(tzinfo=EPOCH.tzinfo)
 
 
-class Experience(NamedTuple):
-    """A person's tallies; leaf numbers in the rows are positions in `triples`, which is in text order."""
+NAMES_MAX: Final = 120_000
+"""Leaves of one person that an answer is read from: each takes half a KiB while it is made, and six microseconds."""
+
+
+class Stored(NamedTuple):
+    """A person's tallies as they are stored, and the leaves that they name, in text order."""
 
     tallies: Tallies
-    triples: tuple[tuple[str, str, str], ...]
-    stored_leaves: tuple[int, ...]
+    leaves: Sequence[LeafRow]
 
 
-async def experience_of(snapshot: Snapshot, person: Person, *, after_hour: int, until_hour: int) -> Experience:
-    """Read the tallies of all the person's identities in the hours (after_hour, until_hour]."""
-    stored = await snapshot.tallies.of_persons([person.number], hours=(after_hour, until_hour))
-    cells = stored.rows
-    ordered = sorted(
-        (leaf.triple, leaf.number) for leaf in await snapshot.leaves.numbered(np.unique(cells[:, LEAF]).tolist())
-    )
-    position = {number: index for index, (_, number) in enumerate(ordered)}
-    cells[:, LEAF] = [position[number] for number in cells[:, LEAF].tolist()]
+class Experience(NamedTuple):
+    """A person's tallies; leaf numbers in the rows are positions in `leaves`, which are in text order."""
+
+    tallies: Tallies
+    leaves: Leaves
+    stored_leaves: Sequence[int]
+
+
+async def stored_of(
+    snapshot: Snapshot, person: Person, *, after_hour: int, until_hour: int, rows_max: int
+) -> Stored | None:
+    """Read the tallies of all the person's identities in the hours (after_hour, until_hour], and their leaves.
+
+    None when there are more rows than `rows_max`, or more leaves than NAMES_MAX.
+    """
+    hours = (after_hour, until_hour)
+    tallies = await snapshot.tallies.of_persons([person.number], hours=hours, rows_max=rows_max + 1)
+    if len(tallies.rows) > rows_max:
+        return None
+    numbers = np.unique(tallies.rows[:, LEAF]).tolist()
+    return None if len(numbers) > NAMES_MAX else Stored(tallies, await snapshot.leaves.in_order(numbers))
+
+
+def experience_of(stored: Stored, *, catalogue: Catalogue) -> Experience:
+    """Make what scores are read from: what takes longest of an answer.
+
+    The stored rows are renumbered where they stand: a copy of a large history is as large again.
+    """
+    numbers = np.array([leaf.number for leaf in stored.leaves], dtype=np.int64)
+    by_number = np.argsort(numbers)
+    cells = stored.tallies.rows
+    cells[:, LEAF] = by_number[np.searchsorted(numbers[by_number], cells[:, LEAF])]
     # Identities of one person may have lived the same hour: their tallies are added before the cap is applied.
     return Experience(
         tallies=merge([Tallies(np.zeros(len(cells), dtype=np.int64), cells)]),
-        triples=tuple(triple for triple, _ in ordered),
-        stored_leaves=tuple(number for _, number in ordered),
+        leaves=Leaves.of(catalogue, (leaf.triple for leaf in stored.leaves)),
+        stored_leaves=numbers.tolist(),
     )
 
 
 async def latest_of(
-    snapshot: Snapshot, person: Person, *, from_hour: int, until_hour: int, each: int
+    snapshot: Snapshot, person: Person, *, leaves: Sequence[int], from_hour: int, until_hour: int, each: int
 ) -> Mapping[int, Sequence[LatestEvent]]:
-    """Read the newest events behind each leaf, by the leaf's stored number."""
+    """Read the newest events behind each of these leaves, by the leaf's stored number."""
     since, until = _start_of(from_hour), _start_of(until_hour + 1)
-    return await snapshot.events.latest([*person.identities], since=since, until=until, each=each)
+    return await snapshot.events.latest([*person.identities], leaves=leaves, since=since, until=until, each=each)
 
 
 def _start_of(hour: int) -> datetime:

@@ -13,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.instant import parse_instant
-from schemas.readapi import CustomerAnswer, ReceiptAnswer, ReceiptLeaf
+from schemas.readapi import CustomerAnswer, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
 from schemas.score import Cell
 from services.commands.explain_words import WORDS, Words
 from services.core.scoring import band
@@ -79,9 +79,14 @@ class Explanation:
         console.print(self._stages(score.dimensions.get("stage", {})))
         console.print()
         shown, rest = receipt.leaves[: self.detail.leaves], receipt.leaves[self.detail.leaves :]
-        points = [leaf.points for leaf in shown] + [sum(leaf.points for leaf in rest)]
+        others = ReceiptOthers(
+            leaves=len(rest) + receipt.others.leaves,
+            points=sum(leaf.points for leaf in rest) + receipt.others.points,
+            events=sum(leaf.events for leaf in rest) + receipt.others.events,
+        )
+        points = [*(leaf.points for leaf in shown), others.points]
         tenths = add_up(points, start=receipt.prior, total=receipt.score)
-        console.print(self._reasons(shown, rest, tenths))
+        console.print(self._reasons(shown, others, tenths))
         console.print()
         console.print(Text(self.sum_line(receipt.prior, tenths, receipt.score), style="bold"))
 
@@ -145,7 +150,7 @@ class Explanation:
             )
         return table
 
-    def _reasons(self, shown: Sequence[ReceiptLeaf], rest: Sequence[ReceiptLeaf], tenths: Sequence[int]) -> Table:
+    def _reasons(self, shown: Sequence[ReceiptLeaf], others: ReceiptOthers, tenths: Sequence[int]) -> Table:
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
         table.add_column(self.words.points, justify="right", no_wrap=True)
         table.add_column(self.words.events, justify="right", no_wrap=True)
@@ -158,9 +163,9 @@ class Explanation:
                 reason.append(f"\n{line}", style="dim")
             style = "red" if points < 0 else "green" if points > 0 else "dim"
             table.add_row(Text(self.signed(points / 10), style=style), str(leaf.events), reason)
-        if rest:
-            events = sum(leaf.events for leaf in rest)
-            table.add_row(self.signed(tenths[-1] / 10), str(events), self.words.others.format(len(rest)))
+        if others.leaves:
+            rest = self.words.others.format(others.leaves)
+            table.add_row(self.signed(tenths[-1] / 10), str(others.events), rest)
         return table
 
     def _latest(self, leaf: ReceiptLeaf) -> Iterator[str]:

@@ -52,7 +52,7 @@ class Leaves:
         self._catalogue = catalogue
         self._triples: list[Leaf] = []
         self._entries: list[Entry] = []
-        self._entry_of: dict[str, Entry] = {}
+        self._undeclared = catalogue.entry("")
         self._weight = np.empty(0, dtype=np.float64)
         self._order = np.empty(0, dtype=np.int64)
         self._rank: NDArray[np.int64] | None = None
@@ -72,16 +72,20 @@ class Leaves:
         Costs each of them a search among the known ones, and all together one pass over the ranks: names are compared
         with some twenty others, never sorted anew.
         """
-        fresh = sorted((Leaf(*triple), number) for number, triple in numbered)
+        fresh = sorted((Leaf._make(triple), number) for number, triple in numbered)
         if not fresh:
             return
-        self._make_room(1 + max(number for _, number in fresh))
+        numbers = [number for _, number in fresh]
+        self._make_room(1 + max(numbers))
+        declared, undeclared = self._catalogue.entries, self._undeclared
         for leaf, number in fresh:
             self._triples[number] = leaf
-            self._entries[number] = entry = self._entry(leaf.touchpoint)
-            self._weight[number] = entry.weight
-        places = [bisect_left(self._order, leaf, key=self._leaf_of) for leaf, _ in fresh]
-        self._order = np.insert(self._order, places, [number for _, number in fresh])
+            # One entry for all that nobody declared: there may be any number of them.
+            self._entries[number] = declared.get(leaf.touchpoint, undeclared)
+        self._weight[numbers] = [self._entries[number].weight for number in numbers]
+        known = len(self._order)
+        places = [bisect_left(self._order, leaf, key=self._leaf_of) for leaf, _ in fresh] if known else 0
+        self._order = np.insert(self._order, places, numbers)
         self._rank = self._ranked = None
         self._dimensions.clear()
 
@@ -140,16 +144,10 @@ class Leaves:
         if missing <= 0:
             return
         self._triples.extend([NOWHERE] * missing)
-        self._entries.extend([self._entry("")] * missing)
+        self._entries.extend([self._undeclared] * missing)
         if size > len(self._weight):
             # Twice as much as is needed: so each number is moved once or twice in all, however many follow.
             self._weight = np.concatenate([self._weight, np.zeros(2 * size - len(self._weight))])
-
-    def _entry(self, touchpoint: str) -> Entry:
-        known = self._entry_of.get(touchpoint)
-        if known is None:
-            known = self._entry_of[touchpoint] = self._catalogue.entry(touchpoint)
-        return known
 
     def _leaf_of(self, number: np.int64) -> Leaf:
         return self._triples[number]

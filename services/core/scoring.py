@@ -60,6 +60,15 @@ class Cell(NamedTuple):
     events: int
 
 
+class Dimensions(NamedTuple):
+    """What was read along every dimension."""
+
+    cells: dict[str, dict[str, Cell]]
+    """By dimension, then by value, in text order."""
+    left_out: dict[str, int]
+    """By dimension, of how many values there was no room for; those without any are not named."""
+
+
 class LeafPoints(NamedTuple):
     """What one leaf did to a score, in points, with the evidence that gives them."""
 
@@ -70,14 +79,26 @@ class LeafPoints(NamedTuple):
     bad: float
 
 
+class Others(NamedTuple):
+    """What is left of a receipt when only its weightiest leaves are shown."""
+
+    leaves: int
+    points: float
+    events: int
+
+
+NO_OTHERS: Final = Others(0, 0.0, 0)
+
+
 class Receipt(NamedTuple):
-    """Why a score is what it is: score = prior + the sum of the leaves' points."""
+    """Why a score is what it is: score = prior + the sum of the leaves' points + those of the others."""
 
     score: float
     confidence: float
     se: float
     prior: float
     leaves: list[LeafPoints]
+    others: Others
 
 
 class Change(NamedTuple):
@@ -150,27 +171,44 @@ def read(
 
 
 def read_dimensions(
-    tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Parameters, window_h: int | None = None
-) -> dict[str, dict[str, Cell]]:
-    """Score one owner along every dimension; values without an event that counts at this hour are left out."""
+    tallies: Tallies,
+    *,
+    leaves: Leaves,
+    at_hour: int,
+    parameters: Parameters,
+    window_h: int | None = None,
+    values_max: int | None = None,
+) -> Dimensions:
+    """Score one owner along every dimension; values without an event that counts at this hour are left out.
+
+    Of more than `values_max` values those are told that most was seen of.
+    """
     tallies = _in_order(tallies, leaves)
     evidence = _evidence(tallies, leaves=leaves, at_hour=at_hour, parameters=parameters)
     leaf = tallies.rows[:, LEAF]
     events = _events_that_count(tallies, evidence, window_h=window_h)
     cells: dict[str, dict[str, Cell]] = {}
+    left_out: dict[str, int] = {}
     for name in DIMENSIONS:
         codes, values = leaves.dimension(name)
         used, groups = np.unique(codes[leaf], return_inverse=True)
         balance = _balance(evidence, groups=groups, size=len(used), window_h=window_h, parameters=parameters)
         counts = _counts(groups, events, size=len(used))
-        columns = (column.tolist() for column in (used, *_reading(balance, parameters), counts))
-        rows = zip(*columns, strict=True)
-        cells[name] = {values[code]: Cell(*cell) for code, *cell in rows if values[code] and cell[-1]}
-    return cells
+        told = np.flatnonzero(counts)
+        if values and not values[0]:
+            told = told[used[told] > 0]
+        weightiest = np.sort(told[np.argsort(-balance.seen[told], kind="stable")][:values_max])
+        if len(weightiest) < len(told):
+            left_out[name] = len(told) - len(weightiest)
+        columns = (column[weightiest].tolist() for column in (used, *_reading(balance, parameters), counts))
+        cells[name] = {values[code]: Cell(*cell) for code, *cell in zip(*columns, strict=True)}
+    return Dimensions(cells, left_out)
 
 
-def receipt(tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Parameters) -> Receipt:
-    """Explain one owner's overall score: points by leaf, the weightiest first."""
+def receipt(
+    tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Parameters, leaves_max: int | None = None
+) -> Receipt:
+    """Explain one owner's overall score: points by leaf, the weightiest first, those beyond `leaves_max` as one sum."""
     tallies = _in_order(tallies, leaves)
     evidence = _evidence(tallies, leaves=leaves, at_hour=at_hour, parameters=parameters)
     leaf = tallies.rows[:, LEAF]
@@ -181,11 +219,14 @@ def receipt(tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Param
     counts = _counts(groups, events, size=len(used))
     prior = parameters.prior
     points = 100 * ((1 - prior) * parts.good - prior * parts.bad) / (parameters.kappa + whole.good + whole.bad)
-    columns = (column.tolist() for column in (used, points, counts, parts.good, parts.bad))
-    lines = [LeafPoints(*line) for line in zip(*columns, strict=True) if line[2]]
-    lines.sort(key=lambda line: (-abs(line.points), leaves.triples[line.leaf]))
+    order = np.lexsort((leaves.rank[used], -np.abs(points)))
+    order = order[counts[order] > 0]
+    shown, rest = order[:leaves_max], order[len(order[:leaves_max]) :]
+    columns = (column[shown].tolist() for column in (used, points, counts, parts.good, parts.bad))
+    lines = [LeafPoints(*line) for line in zip(*columns, strict=True)]
     score, confidence, se = (float(column[0]) for column in _reading(whole, parameters))
-    return Receipt(score, confidence, se, 100 * prior, lines)
+    others = Others(len(rest), math.fsum(points[rest].tolist()), int(counts[rest].sum())) if len(rest) else NO_OTHERS
+    return Receipt(score, confidence, se, 100 * prior, lines, others)
 
 
 def band(score: float, confidence: float) -> str:

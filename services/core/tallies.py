@@ -89,6 +89,8 @@ def merge(parts: Sequence[Tallies]) -> Tallies:
     """Add tallies of equal keys; the order and the grouping of the parts do not matter."""
     if not parts:
         return Tallies(np.empty(0, dtype=np.int64), np.empty((0, WIDTH), dtype=np.int64))
+    if len(parts) == 1:
+        return _grouped(*parts[0])
     owner = np.concatenate([part.owner for part in parts])
     rows = np.concatenate([part.rows for part in parts])
     return _grouped(owner, rows)

@@ -185,10 +185,12 @@ class EventTable:
         return [JourneyEvent(*row) for row in rows]
 
     async def latest(
-        self, identities: Sequence[int], *, since: datetime, until: datetime, each: int
+        self, identities: Sequence[int], *, leaves: Sequence[int], since: datetime, until: datetime, each: int
     ) -> Mapping[int, Sequence[LatestEvent]]:
-        """The newest events behind each leaf, by its number."""
-        rows = await self._say.rows("latest_by_leaf", list(identities), since, until, EVENTS_WALKED_MAX, each)
+        """The newest events behind each of these leaves, by its number."""
+        rows = await self._say.rows(
+            "latest_by_leaf", list(identities), since, until, EVENTS_WALKED_MAX, each, list(leaves)
+        )
         by_leaf: dict[int, list[LatestEvent]] = {}
         for leaf, *event in rows:
             by_leaf.setdefault(leaf, []).append(LatestEvent(*event))

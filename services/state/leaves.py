@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Final, NamedTuple
 
 from services.state.pool import Statements
 
 Triple = tuple[str, str, str]
+
+PAGE_ROWS: Final = 2000
+"""A page is taken apart while everybody else waits: so many take three milliseconds."""
 
 
 class LeafRow(NamedTuple):
@@ -55,6 +58,16 @@ class LeafTable:
             await self._say.run("open_budgets", sources)
         columns = _columns([one.leaf for one in brought])
         await self._say.run("add_leaves", *columns, [one.source for one in brought], [one.bound for one in brought])
+
+    async def in_order(self, numbers: Sequence[int]) -> list[LeafRow]:
+        """The leaves with these numbers, in text order. Within a transaction; the loop goes on between pages of them."""
+        pages = self._say.pages("leaves_in_order", list(numbers), rows=PAGE_ROWS)
+        words: dict[str, str] = {}  # a channel and a place stand in many leaves: kept once
+        return [
+            LeafRow(number, touchpoint, words.setdefault(channel, channel), words.setdefault(place, place))
+            async for page in pages
+            for number, touchpoint, channel, place in page
+        ]
 
     async def numbered(self, numbers: Iterable[int]) -> list[LeafRow]:
         """The leaves with these numbers."""

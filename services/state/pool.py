@@ -95,6 +95,13 @@ class Statements:
             found: list[asyncpg.Record] = await session.fetch(SQL[name], *arguments)
             return found
 
+    async def pages(self, name: str, *arguments: object, rows: int) -> AsyncIterator[list[asyncpg.Record]]:
+        """All rows of a query, so many at a time; within a transaction."""
+        async with self._speaking() as session:
+            cursor = await session.cursor(SQL[name], *arguments)
+            while page := await cursor.fetch(rows):
+                yield page
+
     async def row(self, name: str, *arguments: object) -> asyncpg.Record | None:
         """The first row, or None."""
         async with self._speaking() as session:

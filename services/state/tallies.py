@@ -42,13 +42,19 @@ class TallyTable:
             if table == "incoming_tally":
                 await self._say.run("add_tallies")
 
-    async def of_persons(self, persons: Sequence[int], *, hours: tuple[int, int] = ALL_HOURS) -> Tallies:
-        """The tallies of persons in the hours (after, until], one row for each identity; owner is the person's number."""
+    async def of_persons(
+        self, persons: Sequence[int], *, hours: tuple[int, int] = ALL_HOURS, rows_max: int | None = None
+    ) -> Tallies:
+        """The tallies of persons in the hours (after, until], one row for each identity; owner is the person's number.
+
+        Of more rows than `rows_max`, any of them.
+        """
         after, until = (max(min(hour, ALL_HOURS[1]), -1) for hour in hours)
         words = {
             "$1": "'{" + ",".join(str(int(person)) for person in persons) + "}'",
             "$2": str(after),
             "$3": str(until),
+            "$4": "ALL" if rows_max is None else str(rows_max),
         }
         query = SQL["read_tallies"]
         for parameter, word in words.items():

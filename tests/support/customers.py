@@ -120,3 +120,33 @@ async def _store_tallies(
         "INSERT INTO tally_row VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         [(*key, *tally) for key, tally in tallies.items()],
     )
+
+
+async def store_person_of_many_leaves(dsn: str, *, customer: str, leaves: int, at: datetime) -> None:
+    """Store a person that has lived one event at each of so many leaves that nobody declared, the older the higher."""
+    connection = await asyncpg.connect(dsn)
+    try:
+        number = await connection.fetchval("SELECT nextval('identity_id')")
+        await connection.execute("INSERT INTO identity (id, value, person) VALUES ($1, $2, $1)", number, customer)
+        await connection.execute("INSERT INTO person (id, version) VALUES ($1, 1)", number)
+        await connection.execute(
+            "INSERT INTO leaf (touchpoint, channel, place)"
+            " SELECT 'x.made_up_' || n, 'ch' || n % 1000, 'store/' || n % 5000 FROM generate_series(1, $1::int) AS n",
+            leaves,
+        )
+        await connection.execute(
+            "INSERT INTO tally_row SELECT $1, id, $2::int - id % 2000, 1, 1000000, 500000, 0, 250000, 0, 500000, 0"
+            " FROM leaf WHERE touchpoint LIKE 'x.made_up_%'",
+            number,
+            int(at.timestamp()) // 3600,
+        )
+        await connection.execute(
+            "INSERT INTO touchpoint_row (occurred_at, received_at, key, identity, body_hash, leaf, v, q, source,"
+            " event_id, body) SELECT $2::timestamptz - (id % 2000) * interval '1 hour', $2, gen_random_uuid(), $1, 0, id,"
+            " 500000, 1000000, 'web', 'e' || id, '{}' FROM leaf WHERE touchpoint LIKE 'x.made_up_%'",
+            number,
+            at,
+        )
+        await connection.execute("ANALYZE")
+    finally:
+        await connection.close()

@@ -47,6 +47,7 @@ FROM (
         ORDER BY occurred_at DESC, key DESC
         LIMIT $4
     ) AS newest
+    WHERE leaf = ANY($6::integer[])
 ) AS numbered
 WHERE place <= $5
 ORDER BY leaf, place

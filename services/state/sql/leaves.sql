@@ -38,3 +38,6 @@ WHERE b.source = n.source
 
 -- leaves --
 SELECT id, touchpoint, channel, place FROM leaf WHERE id = ANY($1::integer[])
+
+-- leaves_in_order --
+SELECT id, touchpoint, channel, place FROM leaf WHERE id = ANY($1::integer[]) ORDER BY touchpoint, channel, place

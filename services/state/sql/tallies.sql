@@ -8,8 +8,9 @@ SET n = t.n + excluded.n, q = t.q + excluded.q, pos = t.pos + excluded.pos, neg 
     best = GREATEST(t.best, excluded.best), worst = GREATEST(t.worst, excluded.worst)
 
 -- read_tallies --
--- One row an identity; the hours are (after, until]. Persons and hours are numbers, put in by the caller: COPY takes no parameters.
+-- One row an identity; the hours are (after, until]. All four are numbers (or ALL), put in by the caller: COPY takes no parameters.
 SELECT i.person, t.leaf, t.hour, t.n, t.q, t.pos, t.neg, t.pos2, t.neg2, t.best, t.worst
 FROM identity AS i
 JOIN tally_row AS t ON t.identity = i.id
 WHERE i.person = ANY($1::bigint[]) AND t.hour > $2 AND t.hour <= $3
+LIMIT $4

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from schemas.readapi import Change, CustomerAnswer, LatestEvent, ReceiptAnswer, ReceiptLeaf
+from schemas.readapi import Change, CustomerAnswer, LatestEvent, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
 from schemas.score import Cell, Windows
 from services.commands.explain_words import WORDS
 from services.commands.explanation import FULL, SHORT, Detail, Explained, Explanation, add_up
@@ -22,8 +22,13 @@ STAGES = {"support": Cell(score=21.04, confidence=0.6), "awareness": Cell(score=
 EN = Explanation.in_language("en", override=None, detail=FULL)
 
 
-def explained(points: list[float], *, customer: str = "customer:c1", events: int = 1) -> Explained:
-    total = 50 + sum(points)
+NONE = ReceiptOthers(leaves=0, points=0.0, events=0)
+
+
+def explained(
+    points: list[float], *, customer: str = "customer:c1", events: int = 1, others: ReceiptOthers = NONE
+) -> Explained:
+    total = 50 + sum(points) + others.points
     leaves = [
         ReceiptLeaf(
             touchpoint="delivery.delivered",
@@ -47,6 +52,7 @@ def explained(points: list[float], *, customer: str = "customer:c1", events: int
         band="fair",
         change=Change(points=-3.25, came=-3.5, faded=0.25, significant=True),
         dimensions={"stage": STAGES, "channel": {}},
+        left_out={},
         windows=Windows(hours_24=CELL, days_7=CELL, days_30=CELL, days_90=CELL),
         alerts=[],
         model_version="m1",
@@ -54,7 +60,14 @@ def explained(points: list[float], *, customer: str = "customer:c1", events: int
         at=AT,
     )
     receipt = ReceiptAnswer(
-        customer=customer, score=total, prior=50.0, leaves=leaves, model_version="m1", version=7, at=AT
+        customer=customer,
+        score=total,
+        prior=50.0,
+        leaves=leaves,
+        others=others,
+        model_version="m1",
+        version=7,
+        at=AT,
     )
     return Explained(score, receipt)
 
@@ -93,6 +106,14 @@ def test_an_explanation_names_score_windows_stages_reasons_and_the_events_behind
     assert "2026-03-01 12:00 UTC  shop/orders event-0-0" in text
     assert f"and {5 - FULL.events} more" in text
     assert lines[-1] == "50.0 − 12.5 + 4.3 = 41.8"
+
+
+def test_what_the_receipt_itself_left_out_is_part_of_the_sum() -> None:
+    lines = printed(explained([1.0] * (FULL.leaves + 2), others=ReceiptOthers(leaves=40, points=-7.5, events=90)))
+
+    (others,) = [line.split() for line in lines if "42 other reasons" in line]
+    assert others[:2] == ["−5.5", "92"]
+    assert "".join(lines[-2:]).endswith("− 5.5 = 56.5")
 
 
 def test_the_stages_stand_in_the_order_of_the_journey_with_their_bands() -> None:

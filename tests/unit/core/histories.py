@@ -126,14 +126,15 @@ class Person:
             at_hour=self.at,
             parameters=parameters_of(self.model),
             window_h=window_h,
-        )
+        ).cells
 
-    def receipt(self) -> Receipt:
+    def receipt(self, leaves_max: int | None = None) -> Receipt:
         return receipt(
             tallied(self.history),
             leaves=LEAVES_OF[id(self.model)],
             at_hour=self.at,
             parameters=parameters_of(self.model),
+            leaves_max=leaves_max,
         )
 
     def change(self, hours: int = WEEK) -> Change:

@@ -8,6 +8,7 @@ from random import Random
 
 import numpy as np
 from hypothesis import given
+from hypothesis import strategies as st
 
 from services.core.dimensions import Leaves
 from services.core.scoring import read
@@ -213,6 +214,18 @@ def test_points_add_up_to_the_distance_from_the_prior(person: Person) -> None:
 
     assert abs(sum(line.points for line in receipt.leaves) - (receipt.score - receipt.prior)) < 1e-9
     assert (receipt.score, receipt.confidence, receipt.se) == person.read()
+
+
+@given(persons, st.integers(0, 8))
+def test_what_a_short_receipt_leaves_out_is_in_its_sum(person: Person, leaves_max: int) -> None:
+    whole, short = person.receipt(), person.receipt(leaves_max)
+
+    assert short.leaves == whole.leaves[:leaves_max]
+    assert short.others.leaves == max(0, len(whole.leaves) - leaves_max)
+    assert short.others.events == sum(line.events for line in whole.leaves[leaves_max:])
+    points = [line.points for line in short.leaves] + [short.others.points]
+    assert abs(short.prior + sum(points) - short.score) < 1e-9
+    assert short[:4] == whole[:4]
 
 
 @given(persons)

@@ -18,11 +18,14 @@ from services.core.scoring import (
     CONFIDENCE_KNOWN,
     HOURS_KEPT,
     WINDOWS,
+    Dimensions,
     band,
     bands,
     decay_table,
     read,
+    read_dimensions,
 )
+from services.core.tallies import fold
 from services.core.valence import ScalePoints
 from tests.reference.scoring import MICRO, Event
 from tests.unit.core.histories import LEAVES, MODELS, NOW, Person, catalogue_of, tallied
@@ -82,6 +85,31 @@ def test_a_person_of_three_events_is_read_along_every_dimension() -> None:
         "place": {"store/2": 2},
     }
     assert cells["category"]["staff"][:3] == person.read()
+
+
+def test_of_many_values_those_are_told_that_most_was_seen_of() -> None:
+    seen = {"a": 1, "b": 3, "c": 2, "d": 3, "e": 0}
+    events = [Event(("t", name, ""), NOW - hour, MICRO) for name, hours in seen.items() for hour in range(hours)]
+    events += [Event(("t", "e", ""), NOW, 0, 0)]
+    triples = sorted({event.leaf for event in events})
+    columns = [(triples.index(e.leaf), e.hour, e.v, e.q) for e in events]
+    leaf, hour, v, q = np.array(columns, dtype=np.int64).T
+    tallies = fold(owner=np.zeros_like(leaf), leaf=leaf, hour=hour, v=v, q=q)
+    catalogue = Catalogue({}, Parameters())
+
+    def told(values_max: int | None) -> Dimensions:
+        leaves = Leaves.of(catalogue, triples)
+        return read_dimensions(
+            tallies, leaves=leaves, at_hour=NOW, parameters=catalogue.parameters, values_max=values_max
+        )
+
+    whole = told(None)
+    assert list(whole.cells["channel"]) == list("abcde")
+    assert whole.left_out == {}
+    for values_max, names in ((1, "b"), (2, "bd"), (3, "bcd"), (4, "abcd"), (5, "abcde")):
+        some = told(values_max)
+        assert some.cells["channel"] == {name: whole.cells["channel"][name] for name in names}
+        assert some.left_out == ({"channel": 5 - values_max} if values_max < 5 else {})
 
 
 def test_events_of_the_future_and_of_401_days_ago_do_not_count() -> None:
