@@ -8,6 +8,7 @@ from typing import Final
 
 from services.api.app import create_app
 from services.api.customers import Customers, Parts
+from services.api.refusals import Refusals
 from services.api.watch import Watch
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
@@ -52,10 +53,11 @@ async def serve(settings: Settings) -> None:
     listener = bind(host=settings.api.host, port=settings.api.port, backlog=LIMITS.backlog)
     operations = await serve_operations(host=settings.api.host, port=settings.api.metrics_port, ready=watch.unready)
     log.info("api_listening", host=settings.api.host, port=listener.getsockname()[1])
-    app = create_app(customers, unready=watch.unready)
+    refusals = Refusals(asyncio.get_running_loop().time)
+    app = create_app(customers, unready=watch.unready, refusals=refusals)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, watch.run()))
-        tasks.create_task(serve_http(app, listener, stop=stop, limits=LIMITS))
+        tasks.create_task(serve_http(app, listener, stop=stop, limits=LIMITS, refused=refusals.note))
     await operations.close()
     await database.close()
     log.info("api_stopped")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from importlib import resources
 
 from starlette.applications import Starlette
@@ -13,6 +14,7 @@ from starlette.routing import Route
 
 from services.api.customers import NO_STORE, Customers
 from services.api.page import HEADERS, LINKS, page
+from services.api.refusals import Refusals
 from services.api.requests import Asked
 from services.infra.http.answer import Answer, Application, Receive, Scope, Send
 from services.infra.http.health import Readiness, livez, readyz
@@ -22,9 +24,10 @@ from services.infra.logs import get_logger
 log = get_logger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-def create_app(customers: Customers, *, unready: Readiness) -> Application:
+def create_app(customers: Customers, *, unready: Readiness, refusals: Refusals) -> Application:
     """Wire the routes to what answers them; `unready` tells why the process wants no requests, or None."""
     contract = Answer(200, resources.files("schemas").joinpath("generated", "openapi-read.json").read_bytes())
 
@@ -42,17 +45,18 @@ def create_app(customers: Customers, *, unready: Readiness) -> Application:
     async def is_ready(_: Request) -> Response:
         return _response(readyz(unready))
 
+    answering = partial(_answering, refusals)
     app = Starlette(
         routes=[
             Route("/", home),
             Route("/livez", lives),
             Route("/readyz", is_ready),
             Route("/v1/openapi.json", openapi),
-            Route("/v1/customers/{identity}", _answering(customers.score)),
-            Route("/v1/customers/{identity}/receipt", _answering(customers.receipt)),
-            Route("/v1/customers/{identity}/journey", _answering(customers.journey)),
+            Route("/v1/customers/{identity}", answering(customers.score)),
+            Route("/v1/customers/{identity}/receipt", answering(customers.receipt)),
+            Route("/v1/customers/{identity}/journey", answering(customers.journey)),
         ],
-        exception_handlers={HTTPException: _not_routed, Exception: _failed},
+        exception_handlers=_handlers(refusals),
     )
     app.router.redirect_slashes = False
     return _on_encoded_paths(app)
@@ -67,11 +71,30 @@ def _on_encoded_paths(app: Application) -> Application:
     return routed
 
 
-def _answering(answer: Callable[[Asked], Awaitable[Answer]]) -> Endpoint:
+def _answering(refusals: Refusals, answer: Callable[[Asked], Awaitable[Answer]]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        return _response(await answer(_asked(request)))
+        answered = await answer(_asked(request))
+        refusals.note(answered)
+        return _response(answered)
 
     return endpoint
+
+
+def _handlers(refusals: Refusals) -> Mapping[type[Exception], Handler]:
+    async def not_routed(_: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        answer = refusal(of_status(error.status_code)).with_headers({**NO_STORE, **(error.headers or {})})
+        refusals.note(answer)
+        return _response(answer)
+
+    async def failed(_: Request, error: Exception) -> Response:
+        log.error("request_failed", exc_info=error)
+        answer = refusal(Refused("internal")).with_headers(NO_STORE)
+        refusals.note(answer)
+        return _response(answer)
+
+    return {HTTPException: not_routed, Exception: failed}
 
 
 def _asked(request: Request) -> Asked:
@@ -81,19 +104,9 @@ def _asked(request: Request) -> Asked:
         authorization=request.headers.getlist("authorization"),
         accept=request.headers.get("accept"),
         if_none_match=request.headers.get("if-none-match"),
+        address=request.client.host if request.client else "",
     )
 
 
 def _response(answer: Answer) -> Response:
     return Response(answer.body, answer.status, dict(answer.headers), answer.media_type or None)
-
-
-async def _not_routed(_: Request, error: Exception) -> Response:
-    if not isinstance(error, HTTPException):
-        raise error
-    return _response(refusal(of_status(error.status_code)).with_headers({**NO_STORE, **(error.headers or {})}))
-
-
-async def _failed(_: Request, error: Exception) -> Response:
-    log.error("request_failed", exc_info=error)
-    return _response(refusal(Refused("internal")).with_headers(NO_STORE))

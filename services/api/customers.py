@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ from schemas.readapi import ALERTS_MAX, LATEST_MAX, TALLIES_MAX, CustomerAnswer,
 from services.api.answers import Moment, Reasons, customer_answer, journey_answer, reasons_of, receipt_answer
 from services.api.experience import experience_of, latest_of, stored_of
 from services.api.large_reads import USUAL_ROWS_MAX, LargeReads
+from services.api.refusals import Guesses
 from services.api.requests import Asked, Question, accepts_json, cursor_of, names_version, question_of
 from services.core.catalogue import Catalogue
 from services.core.instants import instant_of
@@ -21,7 +23,6 @@ from services.infra.errors import UnavailableError
 from services.infra.http.answer import Answer
 from services.infra.http.keys import bearer_key
 from services.infra.http.problems import Refused, refusal
-from services.infra.logs import get_logger
 from services.infra.sources import Scope, Sources
 from services.state.database import ReadDatabase, Snapshot
 from services.state.events import Place
@@ -31,8 +32,6 @@ SCOPE: Final[Scope] = "scores:read"
 
 NO_STORE: Final = {"Cache-Control": "no-store"}
 """Of every answer about a person: no proxy may keep it."""
-
-log = get_logger(__name__)
 
 Answerer = Callable[[Question, Snapshot, Person, int], Awaitable[BaseModel | None]]
 """Answers from at most so many tallies; None when the person has more."""
@@ -55,6 +54,7 @@ class Customers:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._large = LargeReads()
+        self._guesses = Guesses()
 
     async def score(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}`."""
@@ -75,8 +75,7 @@ class Customers:
         try:
             answer = await self._answered(question, answerer)
         except UnavailableError as error:
-            log.warning("answered_unavailable", reason=str(error))
-            answer = refusal(Refused("unavailable"))
+            answer = refusal(Refused("unavailable"))._replace(because=str(error))
         return answer.with_headers(NO_STORE)
 
     def _question(self, asked: Asked, *, named: tuple[str, ...]) -> Question | Refused:
@@ -90,7 +89,9 @@ class Customers:
         key = bearer_key(asked.authorization)
         reader = self._parts.sources().reader(key) if key is not None else None
         if reader is None:
-            return Refused("unauthorized")
+            now_s = asyncio.get_running_loop().time()
+            known = self._guesses.admits(asked.address, now_s=now_s)
+            return Refused("unauthorized" if known else "too-many-requests")
         if SCOPE not in reader.scopes:
             return Refused("forbidden", f"Use a key with the scope {SCOPE}.")
         return None if accepts_json(asked.accept) else Refused("not-acceptable")

@@ -45,6 +45,8 @@ class Asked(NamedTuple):
     authorization: list[str]
     accept: str | None
     if_none_match: str | None
+    address: str = ""
+    """Whence it came, as far as the connection tells."""
 
 
 class Question(NamedTuple):

@@ -166,6 +166,11 @@ VALENCE_IGNORED: Final = Counter(
     "tactus_valence_ignored_total",
     "Events whose own valence was ignored, because the catalogue knows their touchpoint.",
 )
+API_REFUSALS: Final = Counter(
+    "tactus_api_refusals_total",
+    "Requests that the read API refused, by the problem that they were answered.",
+    ["reason"],
+)
 CHORES_DONE_AT: Final = Gauge(
     "tactus_chores_done_timestamp_seconds",
     "When this worker last did the database's chores: coming months, and ids that may be forgotten.",

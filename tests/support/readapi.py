@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from pydantic import SecretStr
 
 from services.api.app import create_app
 from services.api.customers import Customers, Parts
+from services.api.refusals import Refusals
 from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.valence import NoValence
 from services.infra.http.answer import Application
@@ -86,7 +88,7 @@ def example_app(store: ReadDatabase) -> Application:
         hash_key=HASH_KEY,
         clock=StandingClock(T),
     )
-    return create_app(Customers(parts), unready=lambda: None)
+    return create_app(Customers(parts), unready=lambda: None, refusals=Refusals(time.monotonic))
 
 
 @asynccontextmanager

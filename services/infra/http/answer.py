@@ -25,6 +25,10 @@ class Answer(NamedTuple):
     body: bytes
     media_type: str = "application/json"
     headers: Mapping[str, str] = {}
+    problem: str = ""
+    """Of a refusal: its row in the table of problems."""
+    because: str = ""
+    """Of a refusal: what an operator should know of its cause, and no caller."""
 
     def with_headers(self, headers: Mapping[str, str]) -> Answer:
         """Return the same answer with more headers; of two with one name these hold."""

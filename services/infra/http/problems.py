@@ -35,7 +35,7 @@ def refusal(refused: Refused, members: Mapping[str, object] = NOTHING_MORE) -> A
         "detail": refused.detail or row.remedy,
         **members,
     }
-    return Answer(row.status, msgspec.json.encode(body), MEDIA_TYPE, _headers(row.status))
+    return Answer(row.status, msgspec.json.encode(body), MEDIA_TYPE, _headers(row.status), row.slug)
 
 
 def of_status(status: int) -> Refused:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import uvicorn
 
-from services.infra.http.answer import Application, Receive, Scope, Send, send_answer
+from services.infra.http.answer import Answer, Application, Receive, Scope, Send, send_answer
 from services.infra.http.problems import Refused, refusal
 from services.infra.http.protocol import DeadlineProtocol
 from services.infra.http.room import Room, connections_allowed
@@ -48,12 +48,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve_http(app: Application, listener: socket.socket, *, stop: asyncio.Event, limits: Limits) -> None:
-    """Serve until `stop` is set, then finish the requests under way."""
+async def serve_http(
+    app: Application,
+    listener: socket.socket,
+    *,
+    stop: asyncio.Event,
+    limits: Limits,
+    refused: Callable[[Answer], None] | None = None,
+) -> None:
+    """Serve until `stop` is set, then finish the requests under way; `refused` is told of requests above the limit."""
     room = Room(connections_allowed(limits.connections_max))
     server = _Server(
         uvicorn.Config(
-            bounded(app, running=lambda: len(server.server_state.tasks), most=limits.requests_max),
+            bounded(app, running=lambda: len(server.server_state.tasks), most=limits.requests_max, refused=refused),
             http=partial(DeadlineProtocol, room=room),  # type: ignore[arg-type]  # called like the class it makes
             ws="none",
             lifespan="off",
@@ -84,7 +91,9 @@ async def _look_after(room: Room, *, unread_s: float) -> None:
         room.abort_unread(seconds_max=unread_s)
 
 
-def bounded(app: Application, *, running: Callable[[], int], most: int | None) -> Application:
+def bounded(
+    app: Application, *, running: Callable[[], int], most: int | None, refused: Callable[[Answer], None] | None
+) -> Application:
     """Answer 503 at once while more requests run than `most`, this one among them; None leaves the application as it is.
 
     Probes are always answered.
@@ -96,7 +105,9 @@ def bounded(app: Application, *, running: Callable[[], int], most: int | None) -
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if running() <= most or scope["path"] in PROBES:
             await app(scope, receive, send)
-        else:
-            await send_answer(busy, send)
+            return
+        if refused is not None:
+            refused(busy)
+        await send_answer(busy, send)
 
     return guarded

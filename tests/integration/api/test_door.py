@@ -277,3 +277,14 @@ async def test_a_key_is_read_whatever_the_case_of_its_scheme(anna: str) -> None:
         response = await client.get(PATHS[0], headers={"Authorization": BEARER["Authorization"].replace("B", "b")})
 
     assert response.status_code == 200
+
+
+async def test_whoever_tries_keys_is_slowed_down_and_whoever_has_one_is_not(anna: str) -> None:
+    async with read_client(anna) as client:
+        tries = [await client.get(PATHS[0], headers={"Authorization": f"Bearer guess-{n}"}) for n in range(40)]
+        valid = await client.get(PATHS[0], headers=BEARER)
+
+    assert [answer.status_code for answer in tries] == [401] * 30 + [429] * 10
+    assert_problem(tries[-1], "too-many-requests")
+    assert int(tries[-1].headers["retry-after"]) > 0
+    assert valid.status_code == 200
