@@ -9,6 +9,9 @@ from services.state.pool import Statements
 
 Triple = tuple[str, str, str]
 
+LEAVES_MAX: Final = 1 << 24
+"""Of all sources together: a worker that meets them all holds 40 bytes for each number, 640 MiB."""
+
 PAGE_ROWS: Final = 2000
 """A page is taken apart while everybody else waits: so many take three milliseconds."""
 
@@ -48,7 +51,7 @@ class LeafTable:
         return [LeafRow(*row) for row in await self._say.rows("find_leaves", *_columns(leaves))]
 
     async def add(self, brought: Collection[Brought]) -> None:
-        """Number leaves, each given once, and count them for their sources; what a source has no room for is left out.
+        """Number leaves, each given once, and count them for their sources; those without room are left out.
 
         A number carries no count of events, so it may be given outside the chunk's transaction; leaf and budget change in
         one statement.
@@ -57,7 +60,8 @@ class LeafTable:
         if sources:
             await self._say.run("open_budgets", sources)
         columns = _columns([one.leaf for one in brought])
-        await self._say.run("add_leaves", *columns, [one.source for one in brought], [one.bound for one in brought])
+        claims = [one.source for one in brought], [one.bound for one in brought]
+        await self._say.run("add_leaves", *columns, *claims, LEAVES_MAX)
 
     async def in_order(self, numbers: Sequence[int]) -> list[LeafRow]:
         """The leaves with these numbers, in text order. Within a transaction; the loop goes on between pages of them."""

@@ -18,7 +18,7 @@ from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, Storable, signed
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityRow
-from services.state.leaves import Brought, LeafRow, Triple
+from services.state.leaves import LEAVES_MAX, Brought, LeafRow, Triple
 from services.state.links import LinkRow, Node
 from services.state.models import Weighing
 from services.state.persons import Locked
@@ -152,7 +152,7 @@ class _Leaves(_Table):
             if leaf in self._store._leaves:
                 continue
             if source is not None:
-                if self._store._brought.get(source, 0) >= bound:
+                if self._store._brought.get(source, 0) >= bound or len(self._store._leaves) >= LEAVES_MAX:
                     continue
                 self._store._brought[source] = self._store._brought.get(source, 0) + 1
             self._store._leaves[leaf] = len(self._store._leaves) + 1

@@ -9,7 +9,7 @@ from services.aggregator.counting.records import Event, Poison
 from services.core.catalogue import Catalogue
 from services.core.persons import TRUST_OF_KEY
 from services.infra.settings import AggregatorSettings
-from services.state.leaves import Brought, Triple
+from services.state.leaves import LEAVES_MAX, Brought, Triple
 
 TOO_MANY_NAMES: Final = "too_many_names"
 
@@ -38,8 +38,9 @@ class NameBounds(NamedTuple):
         """Why an event does not count whose leaf its source has no room for, and what to do."""
         setting = "NAMES_MAX" if event.trust == TRUSTED else "NAMES_PUBLIC_MAX"
         detail = (
-            f"its touchpoint, channel and place are new, and its source has brought the {self.of_key(event.trust)} that "
-            f"it may: declare the touchpoint in TACTUS_CATALOGUE, or raise TACTUS_AGGREGATOR__{setting}, and replay it"
+            f"its touchpoint, channel and place are new and there is no room: its source may bring "
+            f"{self.of_key(event.trust)} such, all together {LEAVES_MAX}; declare the touchpoint in TACTUS_CATALOGUE, "
+            f"or raise TACTUS_AGGREGATOR__{setting}, and send it again"
         )
         return Poison(TOO_MANY_NAMES, detail, event.source, event.event_id)
 

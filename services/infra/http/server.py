@@ -101,6 +101,7 @@ def bounded(
     if most is None:
         return app
     busy = refusal(Refused("unavailable")).with_headers({"Connection": "close"})
+    busy = busy._replace(because="as many requests run as may")
 
     async def guarded(scope: Scope, receive: Receive, send: Send) -> None:
         if running() <= most or scope["path"] in PROBES:

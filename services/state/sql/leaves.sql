@@ -25,7 +25,8 @@ WITH budget AS (
     INSERT INTO leaf (touchpoint, channel, place)
     SELECT touchpoint, channel, place
     FROM missing LEFT JOIN budget USING (source)
-    WHERE source IS NULL OR brought + place_in_line <= bound
+    WHERE source IS NULL
+        OR (brought + place_in_line <= bound AND (SELECT last_value FROM leaf_id_seq) < $6)
     ORDER BY touchpoint, channel, place
     ON CONFLICT DO NOTHING
     RETURNING touchpoint, channel, place

@@ -127,6 +127,23 @@ async def test_a_new_key_is_valid_after_sighup_and_a_bad_file_changes_nothing(ap
     assert response.status_code == 200
 
 
+async def test_refusals_are_counted_and_told_without_a_key_or_a_name(api: ApiProcess) -> None:
+    for _ in range(35):
+        get(api, key="a-guessed-key")
+    get(api, "/v1/customers/customer:nobody-knows-her")
+    get(api, "/v1/nothing-here")
+
+    page, log = operations(api, "/metrics").text, api.log.read_text()
+
+    for reason, times in {"unauthorized": 30, "too-many-requests": 5, "unknown-customer": 1, "not-found": 1}.items():
+        assert f'tactus_api_refusals_total{{reason="{reason}"}} {times}.0' in page
+    told = [line["reason"] for line in api.lines() if line["event"] == "request_refused"]
+    assert {"unauthorized", "too-many-requests", "unknown-customer", "not-found"} == set(told)
+    assert told.count("unauthorized") < 30
+    assert "guessed" not in log
+    assert "nobody-knows" not in log
+
+
 def test_a_head_that_is_too_large_or_never_ends_is_cut_off(api: ApiProcess) -> None:
     with socket.create_connection(("127.0.0.1", api.port), timeout=ANSWER_S_MAX) as large:
         large.sendall(b"GET /livez HTTP/1.1\r\nHost: a\r\nX: " + b"a" * 128 * 1024)

@@ -10,6 +10,8 @@ import pytest
 from schemas.topics import EVENTS
 from services.aggregator.counting.name_bounds import TOO_MANY_NAMES
 from services.infra.settings import AggregatorSettings
+from services.state.leaves import LEAVES_MAX, Brought, LeafTable
+from services.state.pool import connected
 from tests.integration.aggregator.counting.conftest import OpenPipeline
 from tests.support.chunks import chunk, event
 from tests.support.readapi import read_client
@@ -84,3 +86,15 @@ async def test_leaves_numbered_beyond_eight_million_count_and_are_read(
     async with read_client(postgres_dsn) as client:
         told = (await client.get("/v1/customers/customer:c-1/receipt", params={"at": NOON})).json()
     assert sum(leaf["events"] for leaf in told["leaves"]) == 10
+
+
+async def test_when_numbers_run_out_new_names_are_refused_and_declared_ones_are_not(
+    database: asyncpg.Connection, postgres_dsn: str
+) -> None:
+    await database.execute("SELECT setval('leaf_id_seq', $1)", LEAVES_MAX)
+
+    async with connected(postgres_dsn, application="tactus-tests") as statements:
+        await LeafTable(statements).add([Brought(("x.new", "web", ""), "web", 9), Brought(("t", "web", ""), None, 0)])
+        found = await LeafTable(statements).find([("x.new", "web", ""), ("t", "web", "")])
+
+    assert [leaf.touchpoint for leaf in found] == ["t"]

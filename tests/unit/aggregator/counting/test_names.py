@@ -67,7 +67,7 @@ async def test_what_a_public_key_brings_beyond_its_bound_is_kept_as_dead_letters
     assert outcomes(store) == Outcomes(applied=4, dead=4)
     assert letters(store) == [(offset, TOO_MANY_NAMES) for offset in (2, 3, 4, 7)]
     (detail,) = {letter.detail for letter in store.state.letters.values()}
-    assert "the 2 that it may" in detail
+    assert "may bring 2 such" in detail
     assert "TACTUS_AGGREGATOR__NAMES_PUBLIC_MAX" in detail
 
 

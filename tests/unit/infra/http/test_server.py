@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from services.infra.http.answer import Answer
 from services.infra.http.listening import bind
 from services.infra.http.server import Limits, serve_http
 
@@ -16,6 +17,7 @@ class Slow:
     def __init__(self) -> None:
         self.asked = asyncio.Semaphore(0)
         self.let_go = asyncio.Event()
+        self.refused: list[Answer] = []
 
     async def __call__(
         self, _scope: object, _receive: object, send: Callable[[dict[str, object]], Awaitable[None]]
@@ -32,7 +34,7 @@ async def served(app: Slow, *, requests_max: int | None) -> AsyncIterator[httpx.
     limits = Limits(backlog=16, connections_max=64, requests_max=requests_max, idle_s=5, unread_s=5, finish_s=5)
     listener = bind(host="127.0.0.1", port=0, backlog=limits.backlog)
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-    serving = asyncio.create_task(serve_http(app, listener, stop=stop, limits=limits))
+    serving = asyncio.create_task(serve_http(app, listener, stop=stop, limits=limits, refused=app.refused.append))
     async with asyncio.timeout(20):
         try:
             async with httpx.AsyncClient(base_url=url, trust_env=False) as client:
@@ -60,6 +62,7 @@ async def test_above_its_limit_a_process_answers_503_at_once_and_then_goes_on() 
     assert refused.json()["type"] == "urn:tactus:problem:unavailable"
     assert int(refused.headers["retry-after"]) > 0
     assert [answer.status_code for answer in (*answered, after)] == [204] * 3
+    assert [(answer.status, answer.problem) for answer in app.refused] == [(503, "unavailable")]
 
 
 async def test_without_a_limit_none_is_refused() -> None:
