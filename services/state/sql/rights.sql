@@ -20,10 +20,11 @@ SELECT to_regrole('tactus_worker') IS NOT NULL AND to_regrole('tactus_reader') I
 -- A reader sees scores and their reasons, and no letter that was set aside.
 GRANT SELECT ON schema_migration TO tactus_worker, tactus_reader;
 GRANT SELECT, INSERT, UPDATE ON partition_progress, identity, person, model, model_weight, leaf, touchpoint_row, tally_row, link,
-    account, score_change, alert, outbox, dead_letter TO tactus_worker;
+    name_budget, account, score_change, alert, outbox, dead_letter TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON seen_event TO tactus_worker;
 GRANT SELECT ON erased TO tactus_worker;
 GRANT USAGE ON SEQUENCE identity_id, score_version TO tactus_worker;
+GRANT SELECT ON SEQUENCE leaf_id_seq TO tactus_worker;
 GRANT EXECUTE ON FUNCTION make_month(date) TO tactus_worker;
 GRANT SELECT ON partition_progress, identity, person, model, model_weight, leaf, touchpoint_row, tally_row, link, account, score_change,
     alert, erased, touchpoint, tally, customer_score, crm_customer_scores, touchpoint_ranking TO tactus_reader;
