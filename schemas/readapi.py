@@ -102,6 +102,22 @@ class CustomerAnswer(Produced):
     """The moment the score is read at; the whole hour that it falls in counts."""
 
 
+class ScaleGiven(Produced):
+    """A scale of the sender's own."""
+
+    lo: float
+    mid: float
+    hi: float
+
+
+class RatingGiven(Produced):
+    """What the customer answered."""
+
+    value: float
+    scale: str | ScaleGiven | None = None
+    """The scale that the event names; null where the touchpoint's own holds."""
+
+
 class LatestEvent(Produced):
     """An event behind a leaf."""
 
@@ -110,12 +126,18 @@ class LatestEvent(Produced):
     occurred_at: RecordInstant
     valence: Annotated[float, Field(ge=-1, le=1)]
     stake: Annotated[float, Field(ge=0, le=2)]
+    rating: RatingGiven | None
+    """What the customer answered, where the event has an answer."""
+    text: str | None
+    """What the customer wrote, where the event has it."""
 
 
 class ReceiptLeaf(Produced):
     """What one leaf adds to the score, or takes from it."""
 
     touchpoint: str
+    label: str
+    """The touchpoint's name for people, in the language of the answer."""
     channel: str
     place: Place
     points: Points
@@ -156,14 +178,22 @@ class JourneyTouchpoint(Produced):
     identity: str
     """Which identity it came under, kind:value."""
     touchpoint: str
+    label: str
+    """The touchpoint's name for people, in the language of the answer."""
     channel: str
     place: Place
     stage: str
+    stage_label: str
+    """The stage's name for people, in the language of the answer."""
     category: str
     occurred_at: RecordInstant
     received_at: RecordInstant
     valence: Annotated[float, Field(ge=-1, le=1)]
     stake: Annotated[float, Field(ge=0, le=2)]
+    rating: RatingGiven | None
+    """What the customer answered, where the event has an answer."""
+    text: str | None
+    """What the customer wrote, where the event has it."""
 
 
 class JourneyAnswer(Produced):

@@ -26,7 +26,16 @@ _REFUSALS: Final = (
 )
 
 _VERSION_TAG: Final[Json] = {
-    "ETag": {"description": "The customer's version.", "schema": {"type": "string"}, "required": True}
+    "ETag": {
+        "description": "The customer's version, and the language where it is not English.",
+        "schema": {"type": "string"},
+        "required": True,
+    },
+    "Content-Language": {
+        "description": "The language of the labels.",
+        "schema": {"enum": ["en", "pl"]},
+        "required": True,
+    },
 }
 
 _IDENTITY: Final[Json] = {
@@ -75,6 +84,14 @@ _CURSOR: Final[Json] = {
     "schema": {"type": "string", "pattern": CURSOR_PATTERN},
 }
 
+_ACCEPT_LANGUAGE: Final[Json] = {
+    "name": "Accept-Language",
+    "in": "header",
+    "description": "The language of the labels, en or pl; English where neither is liked.",
+    "schema": {"type": "string"},
+    "example": "pl",
+}
+
 _IF_NONE_MATCH: Final[Json] = {
     "name": "If-None-Match",
     "in": "header",
@@ -88,7 +105,7 @@ _INFO: Final[Json] = {
     "version": VERSION,
     "summary": "Live, explainable experience scores of customers.",
     "description": (
-        "Every number is read from integer tallies at the asked moment and is not rounded. Errors are "
+        "Every number is read from integer tallies at the asked moment, to nine digits after the point. Errors are "
         "RFC 9457 problems whose `type` does not change."
     ),
     "license": LICENSE,
@@ -130,13 +147,13 @@ def _customer_paths() -> Json:
             "readReceipt",
             "The reasons of a score: prior + the sum of the points, those of the others too = score",
             ReceiptAnswer,
-            parameters=[_AT],
+            parameters=[_AT, _ACCEPT_LANGUAGE],
         ),
         "/v1/customers/{identity}/journey": _operation(
             "readJourney",
             "A customer's touchpoints in time, page by page from the newest back",
             JourneyAnswer,
-            parameters=[_LIMIT, _CURSOR],
+            parameters=[_LIMIT, _CURSOR, _ACCEPT_LANGUAGE],
         ),
     }
 

@@ -10,7 +10,7 @@ from services.api.app import create_app
 from services.api.customers import Customers, Parts
 from services.api.refusals import Refusals
 from services.api.watch import Watch
-from services.infra.catalogue.reading import load_catalogue
+from services.infra.catalogue.reading import LANGUAGES, labels, load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.http.listening import bind
 from services.infra.http.operations import serve_operations
@@ -45,6 +45,7 @@ async def serve(settings: Settings) -> None:
         Parts(
             database=database,
             catalogue=load_catalogue(settings.catalogue),
+            labels={language: labels(language, override=settings.catalogue) for language in LANGUAGES},
             sources=lambda: sources.current,
             hash_key=hash_key(settings.hash_key),
             clock=SystemClock(),

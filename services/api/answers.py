@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from pydantic import ValidationError
+
 from schemas.instant import write_instant
 from schemas.readapi import (
     LEAVES_MAX,
@@ -16,6 +18,7 @@ from schemas.readapi import (
     JourneyAnswer,
     JourneyTouchpoint,
     LatestEvent,
+    RatingGiven,
     ReceiptAnswer,
     ReceiptLeaf,
     ReceiptOthers,
@@ -37,6 +40,7 @@ from services.core.scoring import (
     receipt,
 )
 from services.core.tallies import MICRO
+from services.infra.catalogue.reading import Labels
 from services.state.alerts import Alert
 from services.state.events import JourneyEvent
 from services.state.events import LatestEvent as StoredEvent
@@ -137,6 +141,7 @@ def receipt_answer(
     latest: Mapping[int, Sequence[StoredEvent]],
     *,
     catalogue: Catalogue,
+    labels: Labels,
     moment: Moment,
 ) -> ReceiptAnswer:
     """Explain a person's score leaf by leaf, with the newest events behind each."""
@@ -148,6 +153,7 @@ def receipt_answer(
         leaves=[
             ReceiptLeaf(
                 touchpoint=leaf.touchpoint,
+                label=labels.touchpoints.get(leaf.touchpoint, leaf.touchpoint),
                 channel=leaf.channel,
                 place=leaf.place,
                 points=line.points,
@@ -166,12 +172,14 @@ def receipt_answer(
 
 
 def journey_answer(
-    person: Person, events: Sequence[JourneyEvent], *, catalogue: Catalogue, next_cursor: str | None
+    person: Person, events: Sequence[JourneyEvent], *, catalogue: Catalogue, labels: Labels, next_cursor: str | None
 ) -> JourneyAnswer:
     """Show a page of events, which come the newest first, in the order of time."""
     return JourneyAnswer(
         customer=person.customer,
-        touchpoints=[_touchpoint(event, person=person, catalogue=catalogue) for event in reversed(events)],
+        touchpoints=[
+            _touchpoint(event, person=person, catalogue=catalogue, labels=labels) for event in reversed(events)
+        ],
         next=next_cursor,
         version=person.version,
     )
@@ -191,21 +199,25 @@ def _read(
     return [Reading(*(float(column[0]) for column in reading)) for reading in readings]
 
 
-def _touchpoint(event: JourneyEvent, *, person: Person, catalogue: Catalogue) -> JourneyTouchpoint:
+def _touchpoint(event: JourneyEvent, *, person: Person, catalogue: Catalogue, labels: Labels) -> JourneyTouchpoint:
     entry = catalogue.entry(event.touchpoint)
     return JourneyTouchpoint(
         id=event.event_id,
         source=event.source,
         identity=person.identities[event.identity],
         touchpoint=event.touchpoint,
+        label=labels.touchpoints.get(event.touchpoint, event.touchpoint),
         channel=event.channel,
         place=event.place,
         stage=entry.stage,
+        stage_label=labels.stages.get(entry.stage, entry.stage),
         category=entry.category,
         occurred_at=write_instant(event.occurred_at),
         received_at=write_instant(event.received_at),
         valence=event.v / MICRO,
         stake=event.q / MICRO,
+        rating=_rating(event.rating),
+        text=event.text,
     )
 
 
@@ -216,7 +228,17 @@ def _latest(event: StoredEvent) -> LatestEvent:
         occurred_at=write_instant(event.occurred_at),
         valence=event.v / MICRO,
         stake=event.q / MICRO,
+        rating=_rating(event.rating),
+        text=event.text,
     )
+
+
+def _rating(stored: str | None) -> RatingGiven | None:
+    """What an event says of its answer; whatever another producer wrote there is shown or passed over."""
+    try:
+        return None if stored is None else RatingGiven.model_validate_json(stored)
+    except ValidationError:
+        return None
 
 
 def _alert(alert: Alert) -> AlertSummary:

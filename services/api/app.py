@@ -103,6 +103,7 @@ def _asked(request: Request) -> Asked:
         query=request.scope["query_string"],
         authorization=request.headers.getlist("authorization"),
         accept=request.headers.get("accept"),
+        accept_language=request.headers.get("accept-language"),
         if_none_match=request.headers.get("if-none-match"),
         address=request.client.host if request.client else "",
     )

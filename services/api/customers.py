@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -18,6 +18,7 @@ from services.api.requests import Asked, Question, accepts_json, cursor_of, name
 from services.core.catalogue import Catalogue
 from services.core.instants import instant_of
 from services.core.scoring import HOURS_KEPT
+from services.infra.catalogue.reading import LANGUAGES, Labels
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.http.answer import Answer
@@ -43,6 +44,8 @@ class Parts:
 
     database: ReadDatabase
     catalogue: Catalogue
+    labels: Mapping[str, Labels]
+    """By language."""
     sources: Callable[[], Sources]
     hash_key: bytes
     clock: Clock
@@ -58,7 +61,7 @@ class Customers:
 
     async def score(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}`."""
-        return await self._answer(asked, self._score, named=("at",))
+        return await self._answer(asked, self._score, named=("at",), languages=LANGUAGES[:1])
 
     async def receipt(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}/receipt`."""
@@ -68,8 +71,10 @@ class Customers:
         """Answer `GET /v1/customers/{identity}/journey`."""
         return await self._answer(asked, self._journey, named=("limit", "cursor"))
 
-    async def _answer(self, asked: Asked, answerer: Answerer, *, named: tuple[str, ...]) -> Answer:
-        question = self._question(asked, named=named)
+    async def _answer(
+        self, asked: Asked, answerer: Answerer, *, named: tuple[str, ...], languages: Sequence[str] = LANGUAGES
+    ) -> Answer:
+        question = self._question(asked, named=named, languages=languages)
         if isinstance(question, Refused):
             return refusal(question).with_headers(NO_STORE)
         try:
@@ -78,12 +83,12 @@ class Customers:
             answer = refusal(Refused("unavailable"))._replace(because=str(error))
         return answer.with_headers(NO_STORE)
 
-    def _question(self, asked: Asked, *, named: tuple[str, ...]) -> Question | Refused:
+    def _question(self, asked: Asked, *, named: tuple[str, ...], languages: Sequence[str]) -> Question | Refused:
         refused = self._refused(asked)
         if refused is not None:
             return refused
         now = instant_of(self._parts.clock.now_us())
-        return question_of(asked, named=named, now=now, hash_key=self._parts.hash_key)
+        return question_of(asked, named=named, languages=languages, now=now, hash_key=self._parts.hash_key)
 
     def _refused(self, asked: Asked) -> Refused | None:
         key = bearer_key(asked.authorization)
@@ -109,11 +114,12 @@ class Customers:
             person = await snapshot.persons.find(question.identity)
             if person is None:
                 return refusal(Refused("unknown-customer"))
-            tag = {"ETag": f'"{person.version}"'}
-            if self._unchanged(question, person):
-                return Answer(304, b"", "", tag)
+            tag = _tag(person, question)
+            headers = {"ETag": tag, "Content-Language": question.language, "Vary": "Accept-Language"}
+            if self._unchanged(question, person, tag=tag):
+                return Answer(304, b"", "", headers)
             body = await answerer(question, snapshot, person, rows_max)
-        return None if body is None else Answer(200, body.model_dump_json().encode(), headers=tag)
+        return None if body is None else Answer(200, body.model_dump_json().encode(), headers=headers)
 
     async def _score(
         self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
@@ -150,15 +156,17 @@ class Customers:
             until_hour=moment.hour,
             each=LATEST_MAX,
         )
-        return receipt_answer(person, reasons, latest, catalogue=catalogue, moment=moment)
+        labels = self._parts.labels[question.language]
+        return receipt_answer(person, reasons, latest, catalogue=catalogue, labels=labels, moment=moment)
 
     async def _journey(self, question: Question, snapshot: Snapshot, person: Person, _rows_max: int) -> JourneyAnswer:
         events = await snapshot.events.journey([*person.identities], before=question.before, limit=question.limit + 1)
         page, more = events[: question.limit], len(events) > question.limit
         cursor = cursor_of(Place(page[-1].occurred_at, page[-1].key)) if more else None
-        return journey_answer(person, page, catalogue=self._parts.catalogue, next_cursor=cursor)
+        labels = self._parts.labels[question.language]
+        return journey_answer(person, page, catalogue=self._parts.catalogue, labels=labels, next_cursor=cursor)
 
-    def _unchanged(self, question: Question, person: Person) -> bool:
+    def _unchanged(self, question: Question, person: Person, *, tag: str) -> bool:
         """Tell whether a copy with the same version is still true.
 
         A score ages: without `at`, only a copy of the hour of the last change is sure to hold what a new answer
@@ -166,4 +174,10 @@ class Customers:
         """
         same_model = person.model_version == self._parts.catalogue.model_version
         fixed = question.fixed or person.as_of == Moment(question.at).hour
-        return same_model and fixed and names_version(question.if_none_match, tag=f'"{person.version}"')
+        return same_model and fixed and names_version(question.if_none_match, tag=tag)
+
+
+def _tag(person: Person, question: Question) -> str:
+    """The version; an answer in another language is another one."""
+    language = "" if question.language == LANGUAGES[0] else f"-{question.language}"
+    return f'"{person.version}{language}"'

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import re
 import struct
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
@@ -16,6 +16,7 @@ from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX
 from schemas.touchpoint import IDENTITY_PATTERN, KIND_PATTERN, RECORD_KIND_PATTERN
 from services.core.instants import instant_of, micros_of
 from services.infra.errors import InvalidEventError
+from services.infra.http.languages import language_of
 from services.infra.http.problems import Refused
 from services.infra.pseudonyms import known_identity
 from services.state.events import END, Place
@@ -44,6 +45,7 @@ class Asked(NamedTuple):
     query: bytes
     authorization: list[str]
     accept: str | None
+    accept_language: str | None
     if_none_match: str | None
     address: str = ""
     """Whence it came, as far as the connection tells."""
@@ -59,10 +61,13 @@ class Question(NamedTuple):
     limit: int
     before: Place
     if_none_match: str | None
+    language: str
 
 
-def question_of(asked: Asked, *, named: Collection[str], now: datetime, hash_key: bytes) -> Question | Refused:
-    """Understand a whole request; `named` are the parameters of its operation."""
+def question_of(
+    asked: Asked, *, named: Collection[str], languages: Sequence[str], now: datetime, hash_key: bytes
+) -> Question | Refused:
+    """Understand a whole request; `named` are the parameters of its operation, `languages` those of its words."""
     parameters = parameters_of(asked.query, named=named)
     if isinstance(parameters, Refused):
         return parameters
@@ -78,7 +83,8 @@ def question_of(asked: Asked, *, named: Collection[str], now: datetime, hash_key
     identity = identity_of_path(asked.identity, hash_key=hash_key)
     if isinstance(identity, Refused):
         return identity
-    return Question(identity, at, "at" in parameters, limit, before, asked.if_none_match)
+    language = language_of(asked.accept_language, languages)
+    return Question(identity, at, "at" in parameters, limit, before, asked.if_none_match, language)
 
 
 def identity_of_path(segment: str, *, hash_key: bytes) -> str | Refused:

@@ -31,6 +31,8 @@ class Words:
     reason: str
     others: str
     more: str
+    rated: str
+    quotes: tuple[str, str]
     nothing: str
     bands: Mapping[str, str]
 
@@ -57,6 +59,8 @@ EN: Final = Words(
     reason="reason",
     others="{} other reasons",
     more="and {} more",
+    rated="rated",
+    quotes=("“", "”"),
     nothing="Nothing was seen of this customer in the 400 days before.",
     bands=MappingProxyType({band: band for band in ("unknown", "critical", "low", "fair", "good", "great")}),
 )
@@ -83,6 +87,8 @@ PL: Final = Words(
     reason="powód",
     others="pozostałe powody ({})",
     more="i {} więcej",
+    rated="ocena",
+    quotes=("„", "”"),
     nothing="W ciągu poprzednich 400 dni nie odnotowano niczego o tym kliencie.",
     bands=MappingProxyType(
         {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import shorten
 from types import MappingProxyType
 from typing import Final, NamedTuple, Self
 
@@ -13,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.instant import parse_instant
-from schemas.readapi import CustomerAnswer, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
+from schemas.readapi import CustomerAnswer, LatestEvent, RatingGiven, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
 from schemas.score import Cell
 from services.commands.explain_words import WORDS, Words
 from services.core.scoring import band
@@ -32,6 +33,9 @@ FULL: Final = Detail(leaves=12, events=3)
 
 SHORT: Final = Detail(leaves=5, events=0)
 """For beside something else."""
+
+COMMENT_CHARS_MAX: Final = 120
+"""A line and a half; the journey has comments whole."""
 
 STYLES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -168,12 +172,35 @@ class Explanation:
             table.add_row(self.signed(tenths[-1] / 10), str(others.events), rest)
         return table
 
+    def _said(self, event: LatestEvent) -> str:
+        """What the customer answered and wrote, in one line."""
+        opening, closing = self.words.quotes
+        parts = []
+        if event.rating is not None:
+            value = f"{event.rating.value:g}".replace(".", self.words.decimal)
+            parts.append(f"{self.words.rated} {value}{_scale(event.rating)}")
+        if event.text:
+            parts.append(f"{opening}{shorten(event.text, COMMENT_CHARS_MAX, placeholder=' …')}{closing}")
+        return ": ".join(parts)
+
     def _latest(self, leaf: ReceiptLeaf) -> Iterator[str]:
         for event in leaf.latest[: self.detail.events]:
             yield f"{_time(event.occurred_at)}  {event.source} {event.id}"
+            if said := self._said(event):
+                yield f"  {said}"
         older = leaf.events - min(len(leaf.latest), self.detail.events)
         if older and self.detail.events:
             yield self.words.more.format(older)
+
+
+def _scale(rating: RatingGiven) -> str:
+    match rating.scale:
+        case None:
+            return ""
+        case str(name):
+            return f" ({name})"
+        case own:
+            return f" ({own.lo:g}–{own.hi:g})"
 
 
 def add_up(points: Sequence[float], *, start: float, total: float) -> list[int]:

@@ -104,6 +104,9 @@ class JourneyEvent(NamedTuple):
     v: int
     q: int
     key: UUID
+    rating: str | None
+    """What the customer answered, as the event has it: JSON."""
+    text: str | None
 
 
 class LatestEvent(NamedTuple):
@@ -114,6 +117,8 @@ class LatestEvent(NamedTuple):
     occurred_at: datetime
     v: int
     q: int
+    rating: str | None
+    text: str | None
 
 
 class Caution:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from hashlib import sha256
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -28,6 +29,7 @@ class Lived(NamedTuple):
     place: str = ""
     source: str = "shop"
     event_id: str = ""
+    data: Mapping[str, object] = MappingProxyType({})
 
 
 async def store_person(
@@ -100,7 +102,7 @@ async def _store_events(
             round(event.q * MICRO),
             event.source,
             event_id,
-            json.dumps({"id": event_id}),
+            json.dumps({"id": event_id, "data": dict(event.data)}),
         )
 
 

@@ -16,6 +16,7 @@ from services.api.customers import Customers, Parts
 from services.api.refusals import Refusals
 from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.valence import NoValence
+from services.infra.catalogue.reading import Labels, labels
 from services.infra.http.answer import Application
 from services.infra.settings import PostgresSettings
 from services.infra.sources import Reader, Sources
@@ -79,11 +80,20 @@ def example_sources() -> Sources:
     )
 
 
+def labels_of(language: str) -> Labels:
+    """The product's labels, with one for a touchpoint of the example."""
+    known = labels(language)
+    return known._replace(
+        touchpoints={**known.touchpoints, "survey.answered": {"en": "Survey", "pl": "Ankieta"}[language]}
+    )
+
+
 def example_app(store: ReadDatabase) -> Application:
     """Build the real application around a store."""
     parts = Parts(
         database=store,
         catalogue=example_catalogue(),
+        labels={"en": labels_of("en"), "pl": labels_of("pl")},
         sources=example_sources,
         hash_key=HASH_KEY,
         clock=StandingClock(T),

@@ -36,12 +36,15 @@ WHERE s.key = n.key
 
 -- latest_by_leaf --
 -- One walk over the newest events of a person, so that the work does not grow with the number of leaves.
-SELECT leaf, source, event_id, occurred_at, v, q
+-- A zero character in a comment is valid JSON and no text of Postgres: such a body is passed over.
+SELECT leaf, source, event_id, occurred_at, v, q,
+    CASE WHEN position('\u0000' IN body) = 0 THEN body::json #>> '{data,rating}' END AS rating,
+    CASE WHEN position('\u0000' IN body) = 0 THEN body::json #>> '{data,text}' END AS text
 FROM (
-    SELECT leaf, source, event_id, occurred_at, v, q,
+    SELECT leaf, source, event_id, occurred_at, v, q, body,
         row_number() OVER (PARTITION BY leaf ORDER BY occurred_at DESC, key DESC) AS place
     FROM (
-        SELECT leaf, source, event_id, occurred_at, v, q, key
+        SELECT leaf, source, event_id, occurred_at, v, q, key, body
         FROM touchpoint_row
         WHERE identity = ANY($1::bigint[]) AND occurred_at >= $2 AND occurred_at < $3
         ORDER BY occurred_at DESC, key DESC
@@ -55,7 +58,9 @@ ORDER BY leaf, place
 -- journey_before --
 -- The first condition on the time prunes partitions; the second is the exact place in the order.
 SELECT r.event_id, r.source, r.identity, l.touchpoint, l.channel, l.place,
-    r.occurred_at, r.received_at, r.v, r.q, r.key
+    r.occurred_at, r.received_at, r.v, r.q, r.key,
+    CASE WHEN position('\u0000' IN r.body) = 0 THEN r.body::json #>> '{data,rating}' END AS rating,
+    CASE WHEN position('\u0000' IN r.body) = 0 THEN r.body::json #>> '{data,text}' END AS text
 FROM touchpoint_row AS r
 JOIN leaf AS l ON l.id = r.leaf
 WHERE r.identity = ANY($1::bigint[]) AND r.occurred_at <= $2 AND (r.occurred_at, r.key) < ($2, $3::uuid)

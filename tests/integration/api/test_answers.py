@@ -153,7 +153,7 @@ async def test_a_receipt_adds_up_to_the_score(anna: str) -> None:
     body = answer.json()
     points = {leaf["touchpoint"]: leaf["points"] for leaf in body["leaves"]}
     assert points == pytest.approx(POINTS, abs=1e-5)
-    assert body["prior"] + sum(points.values()) == pytest.approx(body["score"], abs=1e-9)
+    assert body["prior"] + sum(points.values()) == pytest.approx(body["score"], abs=1e-9 * len(points))
     assert [leaf["touchpoint"] for leaf in body["leaves"]] == sorted(POINTS, key=lambda name: -abs(POINTS[name]))
     assert all(leaf["events"] == 1 for leaf in body["leaves"])
 
@@ -169,6 +169,7 @@ async def test_a_receipt_shows_the_newest_ten_events_behind_a_leaf(postgres_dsn:
     assert [event["id"] for event in leaf["latest"]] == [f"call-{n}" for n in range(10)]
     assert leaf["latest"][0] == {
         "source": "shop", "id": "call-0", "occurred_at": "2026-03-01T12:00:00Z", "valence": -0.1, "stake": 1.0,
+        "rating": None, "text": None,
     }  # fmt: skip
 
 
@@ -191,10 +192,10 @@ async def test_a_journey_is_in_order_and_its_pages_meet_without_gap_or_overlap(a
     assert [len(page) for page in pages] == [1, 2, 2]
     assert [each for page in pages for each in page] == touchpoints
     assert touchpoints[1] == {
-        "id": "e1", "source": "shop", "identity": ANNA, "touchpoint": "parcel.delivered", "channel": "delivery",
-        "place": "carrier/inpost", "stage": "fulfilment", "category": "process",
+        "id": "e1", "source": "shop", "identity": ANNA, "touchpoint": "parcel.delivered", "label": "parcel.delivered",
+        "channel": "delivery", "place": "carrier/inpost", "stage": "fulfilment", "stage_label": "Fulfilment", "category": "process",
         "occurred_at": "2026-02-27T12:00:00Z", "received_at": "2026-02-27T12:00:00Z",
-        "valence": -0.713495, "stake": 1.0,
+        "valence": -0.713495, "stake": 1.0, "rating": None, "text": None,
     }  # fmt: skip
 
 
@@ -274,3 +275,64 @@ async def test_alerts_of_the_person_are_shown_newest_first(anna: str) -> None:
     assert [alert["state"] for alert in answer.json()["alerts"]] == ["opened", "closed"]
     assert answer.json()["alerts"][0]["score_before"] == 61.5
     assert [alert["state"] for alert in past.json()["alerts"]] == ["closed"]
+
+
+ANSWERED = {
+    "rating": {"value": 2, "scale": {"lo": 1, "mid": 3, "hi": 5}},
+    "text": "Still waiting \u2026 \u017b\u00f3\u0142w",
+}
+
+
+async def test_a_journey_and_a_receipt_show_what_the_customer_answered_and_wrote(postgres_dsn: str) -> None:
+    lived = [
+        Lived(ANNA, "survey.answered", T, -0.5, channel="survey", data=ANSWERED),
+        Lived(ANNA, "survey.answered", T - HOUR, -0.5, channel="survey", data={"rating": {"value": 4}}),
+        Lived(ANNA, "survey.answered", T - 2 * HOUR, -0.5, channel="survey", data={"rating": "odd", "text": "a\0b"}),
+    ]
+    await store_person(postgres_dsn, lived, customer=ANNA, version=7)
+    async with read_client(postgres_dsn) as client:
+        journey, receipt = [await client.get(f"/v1/customers/{ANNA}/{part}") for part in ("journey", "receipt")]
+
+    for answer in (journey, receipt):
+        CONTRACT.assert_holds(answer)
+    for events in (journey.json()["touchpoints"][::-1], receipt.json()["leaves"][0]["latest"]):
+        assert [(event["rating"], event["text"]) for event in events] == [
+            (ANSWERED["rating"], ANSWERED["text"]),
+            ({"value": 4, "scale": None}, None),
+            (None, None),
+        ]
+
+
+@pytest.mark.parametrize(
+    ("header", "language", "label"),
+    [
+        (None, "en", "Survey"),
+        ("pl-PL,pl;q=0.9,en;q=0.8", "pl", "Ankieta"),
+        ("en;q=0.3, pl;q=0.4", "pl", "Ankieta"),
+        ("de", "en", "Survey"),
+    ],
+)
+@pytest.mark.parametrize("part", ["receipt", "journey"])
+async def test_a_receipt_and_a_journey_speak_the_language_that_is_asked_for(
+    anna: str, part: str, header: str | None, language: str, label: str
+) -> None:
+    headers = {} if header is None else {"Accept-Language": header}
+    async with read_client(anna) as client:
+        answer = await client.get(f"/v1/customers/{ANNA}/{part}", headers=headers)
+        again = await client.get(
+            f"/v1/customers/{ANNA}/{part}", headers={**headers, "If-None-Match": answer.headers["etag"]}
+        )
+        other = await client.get(
+            f"/v1/customers/{ANNA}/{part}", headers={"Accept-Language": "pl", "If-None-Match": '"7"'}
+        )
+
+    body = answer.json()
+    labels = {one["touchpoint"]: one["label"] for one in body.get("leaves", body.get("touchpoints"))}
+    CONTRACT.assert_holds(answer)
+    assert labels["survey.answered"] == label
+    assert labels["call.taken"] == "call.taken"
+    assert answer.headers["content-language"] == language
+    assert answer.headers["vary"] == "Accept-Language"
+    assert other.headers["content-language"] == "pl"
+    assert other.status_code == 200
+    assert again.status_code in {200, 304}

@@ -120,16 +120,16 @@ def test_a_limit_is_a_whole_number_within_bounds() -> None:
 
 
 def asked(identity: str = "customer:c1", query: bytes = b"") -> Asked:
-    return Asked(identity, query, authorization=[], accept=None, if_none_match=None)
+    return Asked(identity, query, authorization=[], accept=None, accept_language="pl", if_none_match=None)
 
 
 def understood(request: Asked) -> Question | Refused:
-    return question_of(request, named=("at", "limit", "cursor"), now=NOW, hash_key=HASH_KEY)
+    return question_of(request, named=("at", "limit", "cursor"), languages=("en", "pl"), now=NOW, hash_key=HASH_KEY)
 
 
 def test_a_request_without_parameters_asks_for_the_first_page_of_this_moment() -> None:
     assert understood(asked()) == Question(
-        identity="customer:c1", at=NOW, fixed=False, limit=PAGE_DEFAULT, before=END, if_none_match=None
+        identity="customer:c1", at=NOW, fixed=False, limit=PAGE_DEFAULT, before=END, if_none_match=None, language="pl"
     )
 
 

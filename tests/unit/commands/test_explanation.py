@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from schemas.readapi import Change, CustomerAnswer, LatestEvent, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
+from schemas.readapi import Change, CustomerAnswer, LatestEvent, RatingGiven, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
 from schemas.score import Cell, Windows
 from services.commands.explain_words import WORDS
 from services.commands.explanation import FULL, SHORT, Detail, Explained, Explanation, add_up
@@ -22,6 +22,8 @@ STAGES = {"support": Cell(score=21.04, confidence=0.6), "awareness": Cell(score=
 EN = Explanation.in_language("en", override=None, detail=FULL)
 
 
+RATED = RatingGiven(value=2, scale="csat5")
+COMMENT = "Still waiting,\nand nobody answers. " + "x" * 200
 NONE = ReceiptOthers(leaves=0, points=0.0, events=0)
 
 
@@ -32,12 +34,21 @@ def explained(
     leaves = [
         ReceiptLeaf(
             touchpoint="delivery.delivered",
+            label="Parcel delivered",
             channel="delivery",
             place=f"carrier/{n}",
             points=each,
             events=events,
             latest=[
-                LatestEvent(source="shop/orders", id=f"event-{n}-{k}", occurred_at=AT, valence=-1.0, stake=1.0)
+                LatestEvent(
+                    source="shop/orders",
+                    id=f"event-{n}-{k}",
+                    occurred_at=AT,
+                    valence=-1.0,
+                    stake=1.0,
+                    rating=RATED if k == 0 else None,
+                    text=COMMENT if k == 0 else None,
+                )
                 for k in range(min(events, 10))
             ],
         )
@@ -176,3 +187,15 @@ def test_a_customer_of_whom_nothing_is_seen_is_said_so() -> None:
 
 def test_ids_are_printed_as_they_are() -> None:
     assert "customer:[red]:smile:[/red]" in printed(explained([1.0], customer="customer:[red]:smile:[/red]"))
+
+
+def test_an_event_is_shown_with_what_the_customer_answered_and_wrote() -> None:
+    english, polish = (
+        " ".join(" ".join(printed(explained([-10.0]), width=200, language=language)).split())
+        for language in ("en", "pl")
+    )
+
+    assert "rated 2 (csat5): “Still waiting, and nobody answers." in english
+    assert "ocena 2 (csat5): „Still waiting, and nobody answers." in polish
+    assert "x" * 100 not in english
+    assert "…" in english
