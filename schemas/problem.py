@@ -13,6 +13,7 @@ from schemas.limits import (
     EVENTS_MAX,
     HEADER_BYTES_MAX,
     INFLATED_BYTES_MAX,
+    VALUES_MAX,
     kib,
     mib,
 )
@@ -122,7 +123,8 @@ PROBLEMS: Final = _table(
         "The body is too large",
         (
             f"Send at most {mib(BODY_BYTES_MAX)}, at most {mib(INFLATED_BYTES_MAX)} when inflated, "
-            f"at most {EVENTS_MAX} events, each of at most {kib(EVENT_BYTES_MAX)}."
+            f"at most {EVENTS_MAX} events, each of at most {kib(EVENT_BYTES_MAX)}, and at most {VALUES_MAX} JSON values "
+            "in all."
         ),
     ),
     (
@@ -149,7 +151,12 @@ PROBLEMS: Final = _table(
         "The customer's history is too large to be read",
         "Read the customer's stored score in the view customer_score; look in the journey who sends so many events.",
     ),
-    ("too-many-requests", 429, "There are too many requests", "Wait as long as Retry-After says."),
+    (
+        "too-many-requests",
+        429,
+        "There are too many requests",
+        "Send the same again, events under the same ids, after as long as Retry-After says.",
+    ),
     (
         "headers-too-large",
         431,

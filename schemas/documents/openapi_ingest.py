@@ -31,6 +31,7 @@ _REFUSALS: Final = (
     "body-too-large",
     "unsupported-media-type",
     "invalid-event",
+    "too-many-requests",
     "headers-too-large",
     "internal",
     "unavailable",
@@ -80,7 +81,8 @@ _KEYS: Final[Json] = {
 
 _LIMITS: Final = (
     f"At most {mib(limits.BODY_BYTES_MAX)}, plain or gzip ({mib(limits.INFLATED_BYTES_MAX)} inflated), "
-    f"{limits.EVENTS_MAX} events, {kib(limits.EVENT_BYTES_MAX)} an event, JSON {limits.DEPTH_MAX} deep."
+    f"{limits.EVENTS_MAX} events, {kib(limits.EVENT_BYTES_MAX)} an event, {limits.VALUES_MAX} JSON values in all, "
+    f"JSON {limits.DEPTH_MAX} deep."
 )
 
 
@@ -140,7 +142,7 @@ def _responses() -> Json:
         "202": json_answer("The log has at least one of the events, or the list was empty.", Verdicts),
         **problem_answers(_REFUSALS, model=EventsProblem),
     }
-    # All events of a request may be too large one by one; then the verdicts say so.
-    for status in ("413", "422"):
+    # All events of a request may be too large or too many one by one; then the verdicts say so.
+    for status in ("413", "422", "429"):
         answers[status]["content"][MEDIA_TYPE]["schema"] = ref(EventsProblem)
     return answers

@@ -94,6 +94,12 @@ INGEST_REQUEST_SECONDS: Final = Histogram(
 INGEST_EVENTS: Final = Counter(
     "tactus_ingest_events_total", "Events judged at the door, by channel and outcome.", ["channel", "outcome"]
 )
+INGEST_LIMITED: Final = Counter(
+    "tactus_ingest_limited_total",
+    "Requests, and for the reason identity events, turned away because a limit was reached: key, day, address, identity "
+    "(429), values (413), busy (503).",
+    ["reason"],
+)
 KAFKA_ACK_SECONDS: Final = Histogram(
     "tactus_kafka_ack_seconds",
     "From handing a record to the producer to the log's acknowledgement by all replicas in sync.",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validat
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from services.infra.errors import ConfigurationError
+from services.infra.http.peers import networks
 from services.infra.unknown_settings import refuse_unknown
 
 PARTITIONS_EMBEDDED: Final = 8
@@ -120,6 +121,54 @@ class IngestSettings(BaseModel):
         ge=5 * 1024 * 1024,
         description="Bodies held in memory at once, above it 503; one that is inflated takes up to 5 MiB.",
     )
+    trusted_proxies: str = Field(
+        default="",
+        description="Networks of proxies whose X-Forwarded-For is believed, comma-separated; no proxy, no network.",
+    )
+    browser_events_per_s_max: int = Field(
+        default=1000,
+        ge=1,
+        description="Of one page's key, a minute of it at once; a large shop at its best hour sends 200. "
+        "Like all of these, in each ingest process by itself.",
+    )
+    browser_address_events_per_s_max: int = Field(
+        default=200,
+        ge=1,
+        description="Of one address with one page's key, a minute of it at once; two thousand people who click behind "
+        "one address send 100.",
+    )
+    browser_identity_events_per_s_max: int = Field(
+        default=10,
+        ge=1,
+        description="Of one identity with one page's key, a minute of it at once; a page that was offline over night "
+        "sends 500 at once.",
+    )
+    browser_day_bytes_max: int = Field(
+        default=2 * 1024**3,
+        ge=1024**2,
+        description="Bytes one page's key may store in any 24 hours, half of it at once; two million events. Everybody "
+        "can read such a key, and what it stores is kept.",
+    )
+    till_day_bytes_max: int = Field(
+        default=16 * 1024**3,
+        ge=1024**2,
+        description="The same of a till's key; a chain of 500 tills with one key sends 1 GiB a day, and two weeks at "
+        "once after a break.",
+    )
+    server_day_bytes_max: int = Field(
+        default=256 * 1024**3,
+        ge=1024**2,
+        description="The same of a server's key; half of it at once is a replay of 100 million events.",
+    )
+
+    @field_validator("trusted_proxies")
+    @classmethod
+    def _are_networks(cls, trusted_proxies: str) -> str:
+        try:
+            networks(trusted_proxies)
+        except ValueError as error:
+            raise ValueError(f"must be networks such as 10.0.0.0/8, comma-separated: {error}") from error
+        return trusted_proxies
 
 
 class AggregatorSettings(BaseModel):

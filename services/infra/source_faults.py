@@ -19,6 +19,8 @@ MAKE_A_KEY: Final = 'make one with `key=$(openssl rand -hex 24)` and write what 
 
 _DIGESTS: Final = f"write a list of digests, 64 hexadecimal digits each: {MAKE_A_KEY}"
 
+_RATE: Final = "write a number of events a second, 1 to 1000000"
+
 _FIXES: Final[Mapping[str, str]] = {
     "name": "write a name of a-z, 0-9, dots, _ and -, at most 64 characters",
     "kind": 'write "server", "till" or "browser"',
@@ -29,6 +31,10 @@ _FIXES: Final[Mapping[str, str]] = {
     "impressions": 'write "own" or "catalogue"',
     "age_days_max": "write a number of days, 1 to 400; backfill = true takes any age",
     "region": 'write the region that numbers without a country code are of, as ISO 3166 has it: "PL"',
+    "events_per_s_max": _RATE,
+    "address_events_per_s_max": _RATE,
+    "identity_events_per_s_max": _RATE,
+    "day_bytes_max": "write a number of bytes, 1 or more",
     "backfill": "write true or false",
     "places": "write true or false",
     "origins": 'write a list of origins without a path: ["https://shop.example"], or ["*"]',

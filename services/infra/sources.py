@@ -39,6 +39,7 @@ OPAQUE: Final = "null"
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#*]+)$")]
+Rate = Annotated[int, Field(ge=1, le=1_000_000)]
 Scope = Literal["scores:read"]
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._*-]{1,96}$")]
 
@@ -69,6 +70,10 @@ class Source(_Row):
     backfill: bool = False
     places: bool = False
     origins: tuple[Origin, ...] = ("*",)
+    events_per_s_max: Rate | None = None
+    address_events_per_s_max: Rate | None = None
+    identity_events_per_s_max: Rate | None = None
+    day_bytes_max: Annotated[int, Field(ge=1)] | None = None
 
     @property
     def believes_claims(self) -> bool:

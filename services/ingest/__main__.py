@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gc
 from functools import partial
+from time import monotonic
 from typing import Final
 
 import structlog
@@ -14,6 +15,7 @@ from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.http.listening import bind
 from services.infra.http.operations import serve_operations
+from services.infra.http.peers import Peers, networks
 from services.infra.http.server import Limits, serve_http
 from services.infra.kafka import LogProducer, LogWatch, TopicLimits, admitted, encryption, topic_bytes_max
 from services.infra.lifecycle import on_signals, run, until
@@ -27,8 +29,9 @@ from services.ingest.door import Door
 from services.ingest.event_log import EventLog
 from services.ingest.judge import Judge
 from services.ingest.lag import watch_lag
-from services.ingest.limits import Budget
 from services.ingest.metering import Meter
+from services.ingest.overload import Overload
+from services.ingest.rates import Rates
 
 log = structlog.get_logger(__name__)
 
@@ -62,7 +65,8 @@ def _door(settings: Settings, *, event_log: EventLog, sources: SourcesFile) -> D
         judge=Judge(catalogue=catalogue, hash_key=hash_key(settings.hash_key)),
         sources=lambda: sources.current,
         clock=SystemClock(),
-        budget=Budget(settings.ingest.in_flight_bytes_max),
+        overload=Overload(in_flight_bytes_max=settings.ingest.in_flight_bytes_max, wait_s=settings.ingest.deadline_s),
+        rates=Rates(settings.ingest, now_s=monotonic),
         meter=Meter(frozenset(entry.channel for entry in catalogue.entries.values())),
     )
 
@@ -93,7 +97,9 @@ async def serve(settings: Settings) -> None:
     host, port = listener.getsockname()[:2]
     log.info("ingest_listening", host=host, port=port)
     try:
-        app = with_cors(build_app(door, unready=unready), allows=allows)
+        app = with_cors(
+            build_app(door, unready=unready, peers=Peers(networks(settings.ingest.trusted_proxies))), allows=allows
+        )
         async with asyncio.TaskGroup() as tasks:
             # A wrong password would else be refused for ever, and nobody be told but by /readyz.
             tasks.create_task(until(stopping, admitted(settings.kafka)))

@@ -38,6 +38,9 @@ def of_verdicts(verdicts: Sequence[Verdict], *, hints: Hints) -> Answer:
     results = [_result(index, verdict, hint_on) for index, verdict in enumerate(verdicts)]
     if kept or not verdicts:
         return Answer(202, msgspec.json.encode({"results": results}))
+    waits_s = [verdict.outcome.retry_after_s for verdict in verdicts if isinstance(verdict.outcome, Rejected)]
+    if all(waits_s):
+        return refusal(Refused("too-many-requests", retry_after_s=max(waits_s)), {"results": results})
     reasons = {verdict.outcome.reason for verdict in verdicts if isinstance(verdict.outcome, Rejected)}
     slug = "body-too-large" if reasons == {Reason.TOO_LARGE} else "invalid-event"
     return refusal(Refused(slug), {"results": results})
@@ -48,5 +51,12 @@ def _result(index: int, verdict: Verdict, hint_on: Mapping[str, str]) -> dict[st
         case Accepted(touchpoint=touchpoint):
             kept: dict[str, object] = {"index": index, "id": verdict.event_id, "status": "accepted", "durable": "log"}
             return kept if touchpoint not in hint_on else {**kept, "hint": hint_on[touchpoint]}
-        case Rejected(reason, detail):
-            return {"index": index, "id": verdict.event_id, "status": "rejected", "reason": reason, "detail": detail}
+        case Rejected(reason, detail, retry_after_s):
+            told: dict[str, object] = {
+                "index": index,
+                "id": verdict.event_id,
+                "status": "rejected",
+                "reason": reason,
+                "detail": detail,
+            }
+            return told if not retry_after_s else {**told, "retry_after_s": retry_after_s}

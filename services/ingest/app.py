@@ -14,17 +14,22 @@ from starlette.routing import Route
 
 from services.infra.http.answer import Answer
 from services.infra.http.health import Readiness, livez, readyz
+from services.infra.http.peers import Peers
 from services.infra.http.problems import Refused, of_status, refusal
-from services.ingest.door import Door, Posted
+from services.ingest.door import Door
+from services.ingest.posted import Posted
 
 log = structlog.get_logger(__name__)
 
 
-def build_app(door: Door, *, unready: Readiness) -> Starlette:
+def build_app(door: Door, *, unready: Readiness, peers: Peers) -> Starlette:
     """Wire the routes to the door."""
 
     async def post_events(request: Request) -> Response:
-        return _response(await door.post_events(Posted(_headers(request), _pieces(request))))
+        headers = _headers(request)
+        peer = request.client.host if request.client is not None else ""
+        forwarded_for = [value for name, value in headers if name == "x-forwarded-for"]
+        return _response(await door.post_events(Posted(headers, _pieces(request), peers.client(peer, forwarded_for))))
 
     contract = Answer(200, resources.files("schemas").joinpath("generated", "openapi-ingest.json").read_bytes())
 

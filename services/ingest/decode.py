@@ -65,18 +65,30 @@ def _is_utf8(parameter: str) -> bool:
     return name.strip() != "charset" or value.strip(' "') in {"utf-8", "utf8", "us-ascii"}
 
 
-def events_of(body: bytes, form: Form) -> Sequence[Incoming] | Refused:
-    """Split a body into its events, each of them readable or not; one event that cannot be read spares the others.
+def elements_in(body: bytes, form: Form) -> Sequence[bytes] | Refused:
+    """Split a body into the texts of its events, each of them readable or not.
 
-    Refused as a whole is what holds no event: a body in which nothing is JSON, a broken list, too many events.
+    Refused as a whole is what holds no event: a broken list, too many events.
     """
     listed = body.lstrip(_WHITESPACE)[:1] == b"["
     if listed and form is not Form.ONE:
         return _elements(body)
     if form is Form.MANY:
         return Refused("invalid-event", "A batch is a list of events.")
-    incoming = _read(body.strip(_WHITESPACE))
-    return _MALFORMED if _is_malformed(incoming) else [incoming]
+    return [body.strip(_WHITESPACE)]
+
+
+def read(original: bytes) -> Incoming:
+    """Read one event, or say why it cannot be read."""
+    incoming = _parsed(original)
+    if isinstance(incoming.event, dict) and DATA_BASE64 in incoming.event:
+        return _unpacked(original, incoming.event)
+    return incoming
+
+
+def refusal_of_all(incoming: Sequence[Incoming]) -> Refused | None:
+    """Refuse as a whole a body in which nothing is JSON; one event that cannot be read spares the others."""
+    return _MALFORMED if incoming and all(map(_is_malformed, incoming)) else None
 
 
 def event_of_headers(attributes: dict[str, str], body: bytes) -> Incoming | Refused:
@@ -84,7 +96,7 @@ def event_of_headers(attributes: dict[str, str], body: bytes) -> Incoming | Refu
     envelope: dict[str, object] = {**attributes, "datacontenttype": "application/json"}
     if not body:
         return Incoming(msgspec.json.encode(envelope), envelope)
-    data = _read(body)
+    data = read(body)
     if isinstance(data.event, Rejected):
         return _MALFORMED if _is_malformed(data) else data
     return Incoming(
@@ -92,7 +104,7 @@ def event_of_headers(attributes: dict[str, str], body: bytes) -> Incoming | Refu
     )
 
 
-def _elements(body: bytes) -> Sequence[Incoming] | Refused:
+def _elements(body: bytes) -> Sequence[bytes] | Refused:
     elements: Sequence[bytes | msgspec.Raw] | None
     try:
         elements = _ELEMENTS.decode(body)
@@ -102,19 +114,11 @@ def _elements(body: bytes) -> Sequence[Incoming] | Refused:
         return _MALFORMED
     if len(elements) > EVENTS_MAX:
         return Refused("body-too-large", f"Send at most {EVENTS_MAX} events at once.")
-    incoming = [_read(bytes(element)) for element in elements]
-    return _MALFORMED if incoming and all(map(_is_malformed, incoming)) else incoming
+    return [bytes(element) for element in elements]
 
 
 def _is_malformed(incoming: Incoming) -> bool:
     return isinstance(incoming.event, Rejected) and incoming.event.reason is Reason.MALFORMED
-
-
-def _read(original: bytes) -> Incoming:
-    incoming = _parsed(original)
-    if isinstance(incoming.event, dict) and DATA_BASE64 in incoming.event:
-        return _unpacked(original, incoming.event)
-    return incoming
 
 
 def _parsed(original: bytes) -> Incoming:

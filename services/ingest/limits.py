@@ -8,8 +8,9 @@ from collections.abc import AsyncIterable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from schemas.limits import BODY_BYTES_MAX, DEPTH_MAX, INFLATED_BYTES_MAX, RATIO_MAX
+from schemas.limits import BODY_BYTES_MAX, DEPTH_MAX, INFLATED_BYTES_MAX, RATIO_MAX, VALUES_MAX
 from services.infra.http.problems import Refused
+from services.ingest.slices import Slices
 
 DROPPED_BYTES_MAX: Final = 8 * BODY_BYTES_MAX
 """An honest mistake ends within this; what sends more is cut off."""
@@ -112,7 +113,10 @@ def _announces_too_much(announced: str | None) -> bool:
     )
 
 
-def inflate(body: bytes, *, share: Share) -> bytes | Refused:
+TOO_MANY_VALUES: Final = Refused("body-too-large", f"Send at most {VALUES_MAX} JSON values at once: fewer events.")
+
+
+async def inflate(body: bytes, *, share: Share, slices: Slices) -> bytes | Refused:
     """Decompress gzip of any number of members, never holding more than the limits allow."""
     inflated = bytearray()
     bytes_max = min(INFLATED_BYTES_MAX, max(RATIO_FREE_BYTES, RATIO_MAX * len(body)))
@@ -129,6 +133,7 @@ def inflate(body: bytes, *, share: Share) -> bytes | Refused:
             if not share.take(len(piece)):
                 return BUSY
             inflated += piece
+            await slices.breathe()
             rest = member.unconsumed_tail
             if not piece and not rest and not member.eof:
                 return Refused("malformed-encoding", "The gzip stream is cut off. Send a whole one.")

@@ -44,6 +44,8 @@ def _outcome(status: int) -> str:
             return "accepted"
         case 401:
             return "unauthorized"
+        case 429:
+            return "limited"
         case 503:
             return "unavailable"
         case 500:

@@ -1,4 +1,4 @@
-"""What is wrong with one event of a request: it is rejected, and becomes a dead letter."""
+"""Why one event of a request is rejected; it becomes a dead letter, unless it may be sent again as it is."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Reason(StrEnum):
     TWO_CUSTOMERS = "two-customers"
     NOT_ALLOWED = "not-allowed"
     TOO_OLD = "too-old"
+    TOO_MANY = "rate-limited"
 
 
 class Rejected(NamedTuple):
@@ -25,3 +26,5 @@ class Rejected(NamedTuple):
 
     reason: Reason
     detail: str
+    retry_after_s: int = 0
+    """Seconds after which the same event may be sent again; 0 where that would change nothing."""

@@ -20,6 +20,7 @@ class Refused(NamedTuple):
 
     slug: str
     detail: str = ""
+    retry_after_s: int = RETRY_AFTER_S
 
 
 NOTHING_MORE: Final[Mapping[str, object]] = {}
@@ -35,7 +36,8 @@ def refusal(refused: Refused, members: Mapping[str, object] = NOTHING_MORE) -> A
         "detail": refused.detail or row.remedy,
         **members,
     }
-    return Answer(row.status, msgspec.json.encode(body), MEDIA_TYPE, _headers(row.status), row.slug)
+    headers = _headers(row.status, refused.retry_after_s)
+    return Answer(row.status, msgspec.json.encode(body), MEDIA_TYPE, headers, row.slug)
 
 
 def of_status(status: int) -> Refused:
@@ -49,7 +51,7 @@ def of_status(status: int) -> Refused:
             return Refused("internal")
 
 
-def _headers(status: int) -> Mapping[str, str]:
+def _headers(status: int, retry_after_s: int) -> Mapping[str, str]:
     match status:
         case 401:
             return {"WWW-Authenticate": 'Bearer realm="tactus"'}
@@ -57,6 +59,6 @@ def _headers(status: int) -> Mapping[str, str]:
             # What is left of the body is not worth reading: the connection ends with the answer.
             return {"Connection": "close"}
         case 429 | 503:
-            return {"Retry-After": str(RETRY_AFTER_S)}
+            return {"Retry-After": str(retry_after_s)}
         case _:
             return {}

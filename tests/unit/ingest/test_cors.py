@@ -7,12 +7,15 @@ import pytest
 from pydantic import ValidationError
 
 from services.infra.clock import SystemClock
+from services.infra.http.peers import Peers
+from services.infra.settings import IngestSettings
 from services.infra.sources import Source, Sources
 from services.ingest.app import build_app
 from services.ingest.cors import with_cors
 from services.ingest.door import Door
-from services.ingest.limits import Budget
 from services.ingest.metering import Meter
+from services.ingest.overload import Overload
+from services.ingest.rates import Rates
 from tests.support.memory_log import MemoryLog
 from tests.support.senders import BROWSER_KEY, SERVER_KEY, digest, event, judge_of_test
 
@@ -32,10 +35,11 @@ def page(origin: str, *sources: Source, log: MemoryLog | None = None) -> httpx.A
         judge=judge_of_test(),
         sources=lambda: known,
         clock=SystemClock(),
-        budget=Budget(8 * 1024 * 1024),
+        overload=Overload(in_flight_bytes_max=8 * 1024 * 1024, wait_s=5),
+        rates=Rates(IngestSettings(), now_s=lambda: 0.0),
         meter=Meter(frozenset({"web"})),
     )
-    app = with_cors(build_app(door, unready=log.unready), allows=known.serve_pages_of)
+    app = with_cors(build_app(door, unready=log.unready, peers=Peers(())), allows=known.serve_pages_of)
     return httpx.AsyncClient(
         transport=httpx.ASGITransport(app=app),
         base_url="http://ingest",

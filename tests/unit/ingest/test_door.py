@@ -11,12 +11,15 @@ import pytest
 
 from schemas.topics import DLQ, EVENTS
 from services.infra.http.answer import Answer
+from services.infra.settings import IngestSettings
 from services.infra.sources import Sources
 from services.ingest.dead_letters import DEAD_BYTES_MAX
-from services.ingest.door import Door, Posted
+from services.ingest.door import Door
 from services.ingest.hints import NAMES_MAX
-from services.ingest.limits import Budget
 from services.ingest.metering import Meter
+from services.ingest.overload import Overload
+from services.ingest.posted import Posted
+from services.ingest.rates import Rates
 from tests.support.memory_log import MemoryLog
 from tests.support.senders import BROWSER_KEY, READ_KEY, REVOKED_KEY, SERVER_KEY, SOURCES, data, event, judge_of_test
 
@@ -38,13 +41,16 @@ class Visitor:
     def __init__(self) -> None:
         self.log = MemoryLog(buffer_bytes_max=8 * 1024 * 1024)
         self.sources = SOURCES
-        self.budget = Budget(IN_FLIGHT_BYTES)
+        self.overload = Overload(in_flight_bytes_max=IN_FLIGHT_BYTES, wait_s=5)
+        self.budget = self.overload.budget
+        self.now_s = 0.0
         self.door = Door(
             event_log=self.log,
             judge=judge_of_test(),
             sources=lambda: self.sources,
             clock=FixedClock(),
-            budget=self.budget,
+            overload=self.overload,
+            rates=Rates(IngestSettings(), now_s=lambda: self.now_s),
             meter=Meter(frozenset({"web"})),
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -13,15 +14,17 @@ from hypothesis import strategies as st
 
 from schemas.limits import BODY_BYTES_MAX, DEPTH_MAX, INFLATED_BYTES_MAX
 from services.infra.http.problems import Refused
+from services.ingest import limits
 from services.ingest.limits import (
     BUSY,
     DROPPED_BYTES_MAX,
     TOO_LARGE,
     Budget,
-    inflate,
+    Share,
     nests_too_deep,
     read_body,
 )
+from services.ingest.slices import Slices
 from tests.support.senders import PATIENT
 
 PLENTY = 64 * 1024 * 1024
@@ -38,6 +41,10 @@ class Sender:
         for piece in self._pieces:
             self.sent_bytes += len(piece)
             yield piece
+
+
+def inflate(body: bytes, *, share: Share) -> bytes | Refused:
+    return asyncio.run(limits.inflate(body, share=share, slices=Slices()))
 
 
 def slug(outcome: bytes | Refused) -> str:

@@ -1,0 +1,188 @@
+"""Judge the events of a body that was let in, and append them: in slices, so that others have their turn."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+import structlog
+
+from schemas.topics import DLQ
+from services.infra.errors import UnavailableError
+from services.infra.http.problems import Refused
+from services.infra.kafka import LogRecord
+from services.ingest import cloudevents
+from services.ingest.admission import Ticket
+from services.ingest.answers import Verdict, valid_id
+from services.ingest.dead_letters import DeadLetters, Unfit
+from services.ingest.decode import Form, Incoming, elements_in, event_of_headers, read, refusal_of_all
+from services.ingest.event_log import EventLog
+from services.ingest.judge import Accepted, Arrival, Judge
+from services.ingest.overload import REQUEST_US, Overload, cost_us
+from services.ingest.posted import Posted
+from services.ingest.rates import Rates, Sender
+from services.ingest.rejection import Reason, Rejected
+from services.ingest.slices import Slices
+
+log = structlog.get_logger(__name__)
+
+AWAY: Final = Refused(
+    "unavailable",
+    "Send the same again, under the same ids, after Retry-After: what the log has of it already counts once.",
+)
+"""A late acknowledgement is an unknown outcome, so the answer promises nothing about what was kept."""
+
+TOO_LARGE_FOR_THE_LOG: Final = Rejected(Reason.TOO_LARGE, "the log takes no event of this size: send it smaller")
+
+RECORD_CONTENT_TYPE: Final = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+
+
+class Body(NamedTuple):
+    """A body that was let in, inflated, and what stands around it."""
+
+    posted: Posted
+    form: Form
+    plain: bytes
+
+
+class _Judged(NamedTuple):
+    """The events of a body, what became of them, and the record of each that has one, by its place."""
+
+    incoming: Sequence[Incoming]
+    verdicts: list[Verdict]
+    records: Mapping[int, LogRecord]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Batch:
+    """What the events of one request have in common."""
+
+    event_log: EventLog
+    judge: Judge
+    overload: Overload
+    rates: Rates
+    sender: Sender
+    received: Arrival
+    ticket: Ticket
+    slices: Slices
+
+    async def kept(self, body: Body) -> Sequence[Verdict] | Refused:
+        """Return a verdict on each event when the log has the good ones, and the bad ones as dead letters."""
+        async with self.overload.core(len(body.plain)):
+            self.slices.begin()
+            judged = await self._judged(body)
+        if isinstance(judged, Unfit):
+            return await self._set_aside([judged]) or Refused(judged.reason, judged.detail)
+        if isinstance(judged, Refused):
+            return judged
+        incoming, verdicts, records = judged
+        positions = list(records)
+        too_large = await self._append(list(records.values()))
+        if isinstance(too_large, Refused):
+            return too_large
+        unfit = []
+        for position in sorted(positions[place] for place in too_large):
+            rejected = _rejected(verdicts[position])
+            verdicts[position] = verdicts[position]._replace(outcome=rejected)
+            unfit.append(_unfit(incoming[position], rejected))
+        return await self._set_aside(unfit) or verdicts
+
+    async def _judged(self, body: Body) -> _Judged | Unfit | Refused:
+        listed = _listed(body)
+        if isinstance(listed, Refused):
+            return Unfit(body.plain, None, listed.slug, listed.detail)
+        self.ticket.grow(REQUEST_US + cost_us(len(listed), len(body.plain)))
+        refused = self.rates.count(self.sender, events=len(listed), size=len(body.plain))
+        if refused is not None:
+            return refused
+        incoming = []
+        for one in listed:
+            incoming.append(read(one) if isinstance(one, bytes) else one)
+            await self.slices.breathe()
+        whole = refusal_of_all(incoming)
+        if whole is not None:
+            return Unfit(body.plain, None, whole.slug, whole.detail)
+        verdicts = []
+        for each in incoming:
+            verdicts.append(self._verdict(each))
+            await self.slices.breathe()
+        return _Judged(incoming, verdicts, await self._records(incoming, verdicts))
+
+    def _verdict(self, incoming: Incoming) -> Verdict:
+        if isinstance(incoming.event, Rejected):
+            return Verdict(None, incoming.event)
+        source = self.sender.source
+        outcome = self.judge.judge(incoming.event, source=source, received=self.received)
+        if not isinstance(outcome, Accepted):
+            return Verdict(valid_id(incoming.event), outcome)
+        wait_s = self.rates.count_identity(source, outcome.key)
+        if wait_s:
+            again = f"this identity sends more than it may: send the event again after {wait_s} s"
+            return Verdict(outcome.event_id, Rejected(Reason.TOO_MANY, again, wait_s))
+        return Verdict(outcome.event_id, outcome)
+
+    async def _records(self, incoming: Sequence[Incoming], verdicts: Sequence[Verdict]) -> Mapping[int, LogRecord]:
+        records: dict[int, LogRecord] = {}
+        letters_size = 0
+        for position, (one, verdict) in enumerate(zip(incoming, verdicts, strict=True)):
+            match verdict.outcome:
+                case Accepted(topic=topic, key=key, value=value):
+                    records[position] = LogRecord(topic, key, value, RECORD_CONTENT_TYPE)
+                case Rejected(reason=Reason.TOO_MANY):
+                    pass  # A letter of each would fill the storage that the limit keeps free.
+                case Rejected() as rejected:
+                    letters_size += len(one.original)
+                    records[position] = self._letter(_unfit(one, rejected))
+                    await self.slices.breathe()
+        self.ticket.grow(self.ticket.cost + cost_us(0, 0, letters_size=letters_size))
+        return records
+
+    def _letter(self, unfit: Unfit) -> LogRecord:
+        dead = DeadLetters(source=self.sender.source, received_at=self.received.text)
+        return dead.letter(unfit, bytes_max=self.event_log.bytes_max(DLQ))
+
+    async def _set_aside(self, unfit: Sequence[Unfit]) -> Refused | None:
+        """Append dead letters, and once more when their topic turns out to take less than it said."""
+        tries = 2
+        while unfit and tries:
+            tries -= 1
+            too_large = await self._append([self._letter(one) for one in unfit])
+            if isinstance(too_large, Refused):
+                return too_large
+            unfit = [unfit[position] for position in sorted(too_large)]
+        if unfit:
+            # Their sender was told what is wrong; the log has no room even for a part of them.
+            log.error("dead_letters_lost", letters=len(unfit), topic=DLQ)
+        return None
+
+    async def _append(self, records: Sequence[LogRecord]) -> Collection[int] | Refused:
+        """Return the positions of records that are too large for the log; all others are durable."""
+        if not records:
+            return ()
+        self.rates.store(self.sender.source, sum(record.size for record in records))
+        try:
+            return await self.event_log.append(records)
+        except UnavailableError as error:
+            log.warning("append_failed", records=len(records), reason=str(error))
+            return AWAY
+
+
+def _listed(body: Body) -> Sequence[bytes | Incoming] | Refused:
+    """List the events of a body: their texts, or the only one, which its headers make."""
+    if body.form is not Form.BINARY:
+        return elements_in(body.plain, body.form)
+    attributes = cloudevents.attributes(body.posted.headers)
+    if isinstance(attributes, Refused):
+        return attributes
+    incoming = event_of_headers(attributes, body.plain)
+    return incoming if isinstance(incoming, Refused) else [incoming]
+
+
+def _unfit(incoming: Incoming, rejected: Rejected) -> Unfit:
+    return Unfit(incoming.original, incoming.event, rejected.reason, rejected.detail)
+
+
+def _rejected(verdict: Verdict) -> Rejected:
+    """Say why an event is set aside whose record was too large: what was wrong with it before counts more."""
+    return verdict.outcome if isinstance(verdict.outcome, Rejected) else TOO_LARGE_FOR_THE_LOG
