@@ -31,8 +31,7 @@ class Allowances:
 
     def wait_s(self, sender: object, allowance: Allowance) -> float:
         """Tell how long a sender must wait before it may send anything; 0 when it may at once."""
-        ahead_s = self._whole_at.get(hash(sender), 0.0) - self._now_s()
-        return max(0.0, ahead_s - allowance.at_once / allowance.per_s)
+        return self._wait_s(self._whole_at.get(hash(sender), 0.0) - self._now_s(), allowance)
 
     def spend(self, sender: object, allowance: Allowance, amount: float) -> float:
         """Take so much of the allowance, or nothing and tell how long to wait.
@@ -43,12 +42,16 @@ class Allowances:
         now_s = self._now_s()
         who = hash(sender)
         whole_at = max(now_s, self._whole_at.get(who, 0.0))
-        wait_s = whole_at - now_s - allowance.at_once / allowance.per_s
-        # Exactly the whole allowance used leaves nothing.
-        if wait_s >= 0:
-            return max(wait_s, 1 / allowance.per_s)
+        wait_s = self._wait_s(whole_at - now_s, allowance)
+        if wait_s:
+            return wait_s
         self._whole_at[who] = whole_at + amount / allowance.per_s
         self._whole_at.move_to_end(who)
         if len(self._whole_at) > SENDERS_MAX:
             self._whole_at.popitem(last=False)
         return 0.0
+
+    def _wait_s(self, ahead_s: float, allowance: Allowance) -> float:
+        over_s = ahead_s - allowance.at_once / allowance.per_s
+        # Exactly the whole allowance used leaves nothing.
+        return max(over_s, 1 / allowance.per_s) if over_s >= 0 else 0.0

@@ -17,6 +17,7 @@ async def loop_deadline(seconds: float) -> AsyncIterator[None]:
     """Raise TimeoutError in the block after so many seconds of a loop that runs."""
     loop = asyncio.get_running_loop()
     left_s = seconds
+    timer: asyncio.TimerHandle
     async with asyncio.timeout(None) as scope:
 
         def count_step() -> None:

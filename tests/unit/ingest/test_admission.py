@@ -1,0 +1,84 @@
+"""Who is let in when there is more than can be borne at once."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from services.ingest.admission import FullError, Gate
+
+
+def gate(*, inside: int = 10, waiting: int = 20, wait_s: float = 5.0) -> Gate:
+    return Gate(inside_max=inside, waiting_max=waiting, wait_s=wait_s)
+
+
+async def turn(of: Gate, key: str, cost: int, done: list[str], name: str) -> None:
+    async with of.inside(key, cost):
+        done.append(name)
+
+
+async def test_what_does_not_fit_waits_for_its_turn_in_the_order_of_arrival() -> None:
+    doors, done = gate(), list[str]()
+    async with AsyncExitStack() as inside:
+        await inside.enter_async_context(doors.inside("a", 5))
+        await inside.enter_async_context(doors.inside("b", 5))
+        waiting = [asyncio.create_task(turn(doors, "c", 4, done, name)) for name in ("first", "second")]
+        await asyncio.sleep(0)
+        assert done == []
+
+    await asyncio.gather(*waiting)
+    assert done == ["first", "second"]
+
+
+async def test_one_key_has_at_most_half_so_that_others_find_a_place() -> None:
+    doors = gate()
+    async with doors.inside("greedy", 5):
+        greedy = asyncio.create_task(turn(doors, "greedy", 5, [], "more"))
+        await asyncio.sleep(0)
+
+        async with asyncio.timeout(1), doors.inside("other", 5):
+            assert not greedy.done()
+
+    await greedy
+
+
+async def test_a_line_that_is_full_refuses_at_once_and_a_wait_in_vain_ends() -> None:
+    doors = gate(waiting=8, wait_s=0.01)
+    async with doors.inside("a", 5), doors.inside("b", 5):
+        waiting = asyncio.create_task(turn(doors, "c", 4, [], "in vain"))
+        await asyncio.sleep(0)
+        assert doors.is_full("c", 4)
+        with pytest.raises(FullError):
+            async with doors.inside("c", 4):
+                pass
+        with pytest.raises(FullError):
+            await waiting
+
+    assert not doors.is_full("c", 4)
+
+
+async def test_who_leaves_the_line_leaves_no_trace() -> None:
+    doors, done = gate(), list[str]()
+    async with doors.inside("a", 5), doors.inside("b", 5):
+        gone = asyncio.create_task(turn(doors, "c", 5, done, "gone"))
+        stays = asyncio.create_task(turn(doors, "c", 5, done, "stays"))
+        await asyncio.sleep(0)
+        gone.cancel()
+        await asyncio.gather(gone, return_exceptions=True)
+
+    await stays
+    async with asyncio.timeout(1), doors.inside("a", 5), doors.inside("b", 5):
+        assert done == ["stays"]
+
+
+async def test_what_is_larger_than_all_there_is_gets_in_alone() -> None:
+    doors = gate()
+
+    async with asyncio.timeout(1), doors.inside("a", 100):
+        other = asyncio.create_task(turn(doors, "b", 1, [], "other"))
+        await asyncio.sleep(0)
+        assert not other.done()
+
+    await other
