@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
@@ -79,6 +80,7 @@ class Cluster:
         self.data = data
         self.workers = workers
         self.joined: list[Worker] = []
+        self._worker_dsn = ""
         self.environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("TACTUS_")},
             "TACTUS_AGGREGATOR__SESSION_TIMEOUT_S": SESSION_S,
@@ -196,7 +198,7 @@ class Cluster:
                 env={
                     **self.environment,
                     "TACTUS_KAFKA__BOOTSTRAP": connection["kafka"],
-                    "TACTUS_POSTGRES__DSN": connection["postgres"],
+                    "TACTUS_POSTGRES__DSN": self._as_a_worker(connection),
                     "TACTUS_AGGREGATOR__METRICS_PORT": "0",
                     **(environment or {}),
                 },
@@ -204,6 +206,14 @@ class Cluster:
         worker = Worker(process, log)
         self.joined.append(worker)
         return worker
+
+    def _as_a_worker(self, connection: Mapping[str, Any]) -> str:
+        """Where the stack's own workers log in: sessions of one role only may end each other's."""
+        for pid in connection["pids"].get("aggregator", ()):
+            with suppress(psutil.NoSuchProcess):
+                self._worker_dsn = psutil.Process(pid).environ()["TACTUS_POSTGRES__DSN"]
+                break
+        return self._worker_dsn or str(connection["postgres"])
 
     async def tactus(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run a command as an operator of this stack would."""
