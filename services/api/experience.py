@@ -51,8 +51,8 @@ async def stored_of(
     tallies = await snapshot.tallies.of_persons([person.number], hours=hours, rows_max=rows_max + 1)
     if len(tallies.rows) > rows_max:
         return None
-    numbers = np.unique(tallies.rows[:, LEAF]).tolist()
-    return None if len(numbers) > NAMES_MAX else Stored(tallies, await snapshot.leaves.in_order(numbers))
+    leaves = await snapshot.leaves.of_person(person.number, hours=hours, rows_max=NAMES_MAX + 1)
+    return None if len(leaves) > NAMES_MAX else Stored(tallies, leaves)
 
 
 def experience_of(stored: Stored, *, catalogue: Catalogue) -> Experience:

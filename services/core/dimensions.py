@@ -155,6 +155,7 @@ class Leaves:
     def _coded(self, name: str) -> tuple[NDArray[np.int64], tuple[str, ...]]:
         value_of = DIMENSIONS[name]
         words = [value_of(leaf, entry) for leaf, entry in zip(self._triples, self._entries, strict=True)]
-        values = tuple(sorted(set(words)))
+        # Kept in the order of the leaves, which is often that of the words: then there is nothing to sort.
+        values = tuple(sorted(dict.fromkeys(words)))
         code_of = {value: code for code, value in enumerate(values)}
         return np.array([code_of[word] for word in words], dtype=np.int64), values

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Final, NamedTuple
 
 from services.state.pool import Statements
+from services.state.tallies import storable_hour
 
 Triple = tuple[str, str, str]
 
@@ -63,9 +64,12 @@ class LeafTable:
         claims = [one.source for one in brought], [one.bound for one in brought]
         await self._say.run("add_leaves", *columns, *claims, LEAVES_MAX)
 
-    async def in_order(self, numbers: Sequence[int]) -> list[LeafRow]:
-        """The leaves with these numbers, in text order. Within a transaction; the loop goes on between pages of them."""
-        pages = self._say.pages("leaves_in_order", list(numbers), rows=PAGE_ROWS)
+    async def of_person(self, person: int, *, hours: tuple[int, int], rows_max: int) -> list[LeafRow]:
+        """The leaves of a person's tallies in the hours (after, until], in text order; of more than `rows_max`, the first.
+
+        Within a transaction; the loop goes on between pages of them.
+        """
+        pages = self._say.pages("leaves_of_person", person, *map(storable_hour, hours), rows_max, rows=PAGE_ROWS)
         words: dict[str, str] = {}  # a channel and a place stand in many leaves: kept once
         return [
             LeafRow(number, touchpoint, words.setdefault(channel, channel), words.setdefault(place, place))

@@ -49,7 +49,7 @@ class TallyTable:
 
         Of more rows than `rows_max`, any of them.
         """
-        after, until = (max(min(hour, ALL_HOURS[1]), -1) for hour in hours)
+        after, until = map(storable_hour, hours)
         words = {
             "$1": "'{" + ",".join(str(int(person)) for person in persons) + "}'",
             "$2": str(after),
@@ -63,6 +63,11 @@ class TallyTable:
         with present():
             await self._say.session.copy_from_query(query, output=output, format="binary")
         return parse_tallies(output.getbuffer())
+
+
+def storable_hour(hour: int) -> int:
+    """Bring an hour that no tally can have within the numbers that the database compares with."""
+    return max(min(hour, ALL_HOURS[1]), ALL_HOURS[0])
 
 
 def parse_tallies(copied: memoryview) -> Tallies:
