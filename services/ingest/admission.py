@@ -108,18 +108,15 @@ class Gate:
             async with asyncio.timeout(self._wait_s):
                 await waiting.turn
         except BaseException as error:
-            if waiting.turn.done() and not waiting.turn.cancelled():
-                self.take(key, -cost)
+            if waiting in self._lines.get(key, ()):
+                self._lines[key].remove(waiting)
+                self._left(key, cost)
             else:
-                self._leave(key, waiting)
+                self.take(key, -cost)
             self._let_in()
             if isinstance(error, TimeoutError):
                 raise FullError from error
             raise
-
-    def _leave(self, key: str, waiting: _Waiting) -> None:
-        self._lines[key].remove(waiting)
-        self._left(key, waiting.cost)
 
     def _left(self, key: str, cost: int) -> None:
         if not self._lines[key]:
@@ -143,7 +140,9 @@ class Gate:
         self._lines.move_to_end(key)
         self._left(key, first.cost)
         self.take(key, first.cost)
-        first.turn.set_result(None)
+        # One that was given up in this very turn of the loop notices it in the next, and gives its place back.
+        if not first.turn.done():
+            first.turn.set_result(None)
 
 
 def _add(costs: dict[str, int], key: str, cost: int) -> None:

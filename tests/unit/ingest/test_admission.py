@@ -82,3 +82,17 @@ async def test_what_is_larger_than_all_there_is_gets_in_alone() -> None:
         assert not other.done()
 
     await other
+
+
+async def test_who_gives_up_in_the_turn_in_which_it_is_let_in_gives_its_place_back() -> None:
+    doors = gate()
+    async with AsyncExitStack() as inside:
+        await inside.enter_async_context(doors.inside("a", 5))
+        await inside.enter_async_context(doors.inside("b", 5))
+        given_up = asyncio.create_task(turn(doors, "c", 5, [], "given up"))
+        await asyncio.sleep(0)
+        given_up.cancel()
+
+    await asyncio.gather(given_up, return_exceptions=True)
+    async with asyncio.timeout(1), doors.inside("a", 5), doors.inside("b", 5):
+        assert given_up.cancelled()
