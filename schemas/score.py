@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import accumulate, pairwise
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, RootModel, StringConstraints
@@ -29,6 +31,15 @@ Band = Annotated[
 def _as_told(number: float) -> float:
     # Adding 0.0 takes the sign from a zero.
     return round(number, DIGITS) + 0.0
+
+
+def parts_as_told(start: float, parts: Iterable[float]) -> list[float]:
+    """Round what adds up, with a start, to a figure: rounded it still does, and each moves by less than the last digit.
+
+    Each is what the rounded sum grows by. Rounded one by one, equal parts would all err to the same side.
+    """
+    sums = [round(each * 10**DIGITS) for each in accumulate(parts, initial=start)]
+    return [_as_told((after - before) / 10**DIGITS) for before, after in pairwise(sums)]
 
 
 _FIGURE: Final = AfterValidator(_as_told)

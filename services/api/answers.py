@@ -23,7 +23,7 @@ from schemas.readapi import (
     ReceiptLeaf,
     ReceiptOthers,
 )
-from schemas.score import Cell, Windows
+from schemas.score import Cell, Windows, parts_as_told
 from services.api.experience import Experience
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaf
@@ -146,25 +146,30 @@ def receipt_answer(
 ) -> ReceiptAnswer:
     """Explain a person's score leaf by leaf, with the newest events behind each."""
     explained = reasons.receipt
+    *points, others = parts_as_told(
+        explained.prior, [*(line.points for line in explained.leaves), explained.others.points]
+    )
+    leaves = [
+        ReceiptLeaf(
+            touchpoint=leaf.touchpoint,
+            label=labels.touchpoints.get(leaf.touchpoint, leaf.touchpoint),
+            channel=leaf.channel,
+            place=leaf.place,
+            points=told,
+            events=line.events,
+            latest=[_latest(event) for event in latest.get(number, ())],
+        )
+        for line, told, leaf, number in zip(
+            explained.leaves, points, reasons.leaves, reasons.stored_leaves, strict=True
+        )
+    ]
     return ReceiptAnswer(
         customer=person.customer,
         score=explained.score,
         prior=explained.prior,
-        leaves=[
-            ReceiptLeaf(
-                touchpoint=leaf.touchpoint,
-                label=labels.touchpoints.get(leaf.touchpoint, leaf.touchpoint),
-                channel=leaf.channel,
-                place=leaf.place,
-                points=line.points,
-                events=line.events,
-                latest=[_latest(event) for event in latest.get(number, ())],
-            )
-            for line, leaf, number in zip(explained.leaves, reasons.leaves, reasons.stored_leaves, strict=True)
-        ],
-        others=ReceiptOthers(
-            leaves=explained.others.leaves, points=explained.others.points, events=explained.others.events
-        ),
+        # Equal ones may differ in the last digit that is told.
+        leaves=sorted(leaves, key=lambda leaf: -abs(leaf.points)),
+        others=ReceiptOthers(leaves=explained.others.leaves, points=others, events=explained.others.events),
         model_version=catalogue.model_version,
         version=person.version,
         at=write_instant(moment.at),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from datetime import timedelta
 
@@ -153,9 +154,20 @@ async def test_a_receipt_adds_up_to_the_score(anna: str) -> None:
     body = answer.json()
     points = {leaf["touchpoint"]: leaf["points"] for leaf in body["leaves"]}
     assert points == pytest.approx(POINTS, abs=1e-5)
-    assert body["prior"] + sum(points.values()) == pytest.approx(body["score"], abs=1e-9 * len(points))
+    assert body["prior"] + sum(points.values()) == pytest.approx(body["score"], abs=1e-8)
     assert [leaf["touchpoint"] for leaf in body["leaves"]] == sorted(POINTS, key=lambda name: -abs(POINTS[name]))
     assert all(leaf["events"] == 1 for leaf in body["leaves"])
+
+
+async def test_a_receipt_of_many_equal_leaves_adds_up_too(postgres_dsn: str) -> None:
+    many = [Lived(ANNA, "call.taken", T - HOUR, -0.0371, place=f"store/{n}", event_id=f"c{n}") for n in range(300)]
+    await store_person(postgres_dsn, many, customer=ANNA, version=1)
+
+    async with read_client(postgres_dsn) as client:
+        body = (await client.get(f"/v1/customers/{ANNA}/receipt")).json()
+
+    points = [*(leaf["points"] for leaf in body["leaves"]), body["others"]["points"]]
+    assert body["prior"] + math.fsum(points) == pytest.approx(body["score"], abs=1e-8)
 
 
 async def test_a_receipt_shows_the_newest_ten_events_behind_a_leaf(postgres_dsn: str) -> None:

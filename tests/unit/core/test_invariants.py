@@ -315,6 +315,17 @@ def test_what_came_and_what_faded_add_up_to_the_change(situation: Situation) -> 
     assert change.significant == expected.significant
 
 
+@given(situations)
+def test_silence_within_a_period_is_never_a_significant_change(situation: Situation) -> None:
+    person, hours = situation.person, situation.window_h or WEEK
+    silent = replace(person, history=[e for e in person.history if not 0 <= person.at - e.hour < hours])
+
+    change = silent.change(hours)
+
+    assert change.came == 0
+    assert not change.significant
+
+
 @given(shuffled_persons)
 def test_a_change_depends_on_no_order(shuffled_person: tuple[Person, Random]) -> None:
     person, random = shuffled_person
