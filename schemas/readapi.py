@@ -39,7 +39,10 @@ LATEST_MAX: Final = 10
 """Events shown behind a leaf; the journey has them all."""
 
 PAGE_MAX: Final = 500
-"""Touchpoints in a page: about 150 KiB of JSON."""
+"""Touchpoints in a page: about 170 KiB of JSON, and some 3 MiB when each holds the longest text, all escapes."""
+
+TEXT_SHOWN_CHARS_MAX: Final = 1000
+"""Of what a customer wrote: about 150 words. A receipt may show a thousand events, and each may hold 8,000."""
 
 PAGE_DEFAULT: Final = 100
 """A screenful or two."""
@@ -48,6 +51,14 @@ CURSOR_PATTERN: Final = r"^[A-Za-z0-9_-]{32}$"
 """A place in a journey: to the caller it means nothing."""
 
 Place = Annotated[str, Field(description="kind/value, or empty.")]
+Said = Annotated[
+    str,
+    Field(
+        max_length=TEXT_SHOWN_CHARS_MAX,
+        description=f"What the customer wrote; of more than {TEXT_SHOWN_CHARS_MAX} characters the beginning, which ends "
+        "with …. The view `touchpoint` has it whole.",
+    ),
+]
 
 
 class Change(Produced):
@@ -128,8 +139,7 @@ class LatestEvent(Produced):
     stake: Annotated[float, Field(ge=0, le=2)]
     rating: RatingGiven | None
     """What the customer answered, where the event has an answer."""
-    text: str | None
-    """What the customer wrote, where the event has it."""
+    text: Said | None
 
 
 class ReceiptLeaf(Produced):
@@ -192,8 +202,7 @@ class JourneyTouchpoint(Produced):
     stake: Annotated[float, Field(ge=0, le=2)]
     rating: RatingGiven | None
     """What the customer answered, where the event has an answer."""
-    text: str | None
-    """What the customer wrote, where the event has it."""
+    text: Said | None
 
 
 class JourneyAnswer(Produced):

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from schemas.instant import write_instant
 from schemas.readapi import (
     LEAVES_MAX,
+    TEXT_SHOWN_CHARS_MAX,
     VALUES_MAX,
     AlertSummary,
     Change,
@@ -222,7 +223,7 @@ def _touchpoint(event: JourneyEvent, *, person: Person, catalogue: Catalogue, la
         valence=event.v / MICRO,
         stake=event.q / MICRO,
         rating=_rating(event.rating),
-        text=event.text,
+        text=_text(event.text),
     )
 
 
@@ -234,7 +235,7 @@ def _latest(event: StoredEvent) -> LatestEvent:
         valence=event.v / MICRO,
         stake=event.q / MICRO,
         rating=_rating(event.rating),
-        text=event.text,
+        text=_text(event.text),
     )
 
 
@@ -244,6 +245,13 @@ def _rating(stored: str | None) -> RatingGiven | None:
         return None if stored is None else RatingGiven.model_validate_json(stored)
     except ValidationError:
         return None
+
+
+def _text(stored: str | None) -> str | None:
+    """What the customer wrote, up to a length that keeps answers of a size."""
+    if stored is None or len(stored) <= TEXT_SHOWN_CHARS_MAX:
+        return stored
+    return stored[: TEXT_SHOWN_CHARS_MAX - 1] + "…"
 
 
 def _alert(alert: Alert) -> AlertSummary:

@@ -2,10 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
+
+
+class Forms(NamedTuple):
+    """A phrase about so many things, in the forms that a language may have; `{}` is the number."""
+
+    one: str
+    few: str
+    many: str
+
+
+def in_english(number: int, forms: Forms) -> str:
+    """Choose the form by the English rule: 1, and all others."""
+    return forms.one if number == 1 else forms.many
+
+
+def in_polish(number: int, forms: Forms) -> str:
+    """Choose the form by the Polish rule: 1 zdarzenie, 2 zdarzenia, 5 zdarzeń, 12 zdarzeń, 22 zdarzenia."""
+    if number == 1:
+        return forms.one
+    few = number % 10 in {2, 3, 4} and number % 100 not in {12, 13, 14}
+    return forms.few if few else forms.many
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +34,12 @@ class Words:
     """What stands around the figures; `decimal` is the sign before the tenths."""
 
     decimal: str
+    thousands: str
+    grouped_from: int
+    """Whole numbers below it are written without a sign between their thousands."""
+    form: Callable[[int, Forms], str]
+    between: str
+    """What stands between two figures; after a decimal comma no other comma can be read."""
     also: str
     at: str
     version: str
@@ -29,8 +56,8 @@ class Words:
     points: str
     events: str
     reason: str
-    others: str
-    more: str
+    others: Forms
+    more: Forms
     rated: str
     quotes: tuple[str, str]
     nothing: str
@@ -39,6 +66,10 @@ class Words:
 
 EN: Final = Words(
     decimal=".",
+    thousands=",",
+    grouped_from=1_000,
+    form=in_english,
+    between=", ",
     also="also",
     at="at",
     version="version",
@@ -57,8 +88,8 @@ EN: Final = Words(
     points="points",
     events="events",
     reason="reason",
-    others="{} other reasons",
-    more="and {} more",
+    others=Forms("{} other reason", "{} other reasons", "{} other reasons"),
+    more=Forms("and {} more event", "and {} more events", "and {} more events"),
     rated="rated",
     quotes=("“", "”"),
     nothing="Nothing was seen of this customer in the 400 days before.",
@@ -67,8 +98,12 @@ EN: Final = Words(
 
 PL: Final = Words(
     decimal=",",
+    thousands="\u00a0",
+    grouped_from=10_000,
+    form=in_polish,
+    between="; ",
     also="także",
-    at="na dzień",
+    at="stan na",
     version="wersja",
     score="Wynik",
     give_or_take="plus minus",
@@ -85,8 +120,8 @@ PL: Final = Words(
     points="punkty",
     events="zdarzenia",
     reason="powód",
-    others="pozostałe powody ({})",
-    more="i {} więcej",
+    others=Forms("{} inny powód", "{} inne powody", "{} innych powodów"),
+    more=Forms("i jeszcze {} zdarzenie", "i jeszcze {} zdarzenia", "i jeszcze {} zdarzeń"),
     rated="ocena",
     quotes=("„", "”"),
     nothing="W ciągu poprzednich 400 dni nie odnotowano niczego o tym kliencie.",

@@ -16,7 +16,7 @@ from rich.text import Text
 from schemas.instant import parse_instant
 from schemas.readapi import CustomerAnswer, LatestEvent, RatingGiven, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
 from schemas.score import Cell
-from services.commands.explain_words import WORDS, Words
+from services.commands.explain_words import WORDS, Forms, Words
 from services.core.scoring import band
 from services.infra.catalogue.reading import Labels, labels
 
@@ -35,7 +35,7 @@ SHORT: Final = Detail(leaves=5, events=0)
 """For beside something else."""
 
 COMMENT_CHARS_MAX: Final = 120
-"""A line and a half; the journey has comments whole."""
+"""A line and a half; the journey has more of them."""
 
 STYLES: Final[Mapping[str, str]] = MappingProxyType(
     {
@@ -123,7 +123,7 @@ class Explanation:
         weight = words.significant if score.change.significant else words.usual
         tenths = add_up([score.change.came, score.change.faded], start=0, total=score.change.points)
         came, faded = (self.signed(part / 10) for part in tenths)
-        parts = f"{words.came} {came}, {words.faded} {faded}"
+        parts = f"{words.came} {came}{words.between}{words.faded} {faded}"
         yield Text(f"{words.change} {self.signed(score.change.points)} ({parts}), {weight}")
         windows = score.windows
         cells = (windows.hours_24, windows.days_7, windows.days_30, windows.days_90)
@@ -166,10 +166,10 @@ class Explanation:
             for line in self._latest(leaf):
                 reason.append(f"\n{line}", style="dim")
             style = "red" if points < 0 else "green" if points > 0 else "dim"
-            table.add_row(Text(self.signed(points / 10), style=style), str(leaf.events), reason)
+            table.add_row(Text(self.signed(points / 10), style=style), self._count(leaf.events), reason)
         if others.leaves:
-            rest = self.words.others.format(others.leaves)
-            table.add_row(self.signed(tenths[-1] / 10), str(others.events), rest)
+            rest = self._so_many(others.leaves, self.words.others)
+            table.add_row(self.signed(tenths[-1] / 10), self._count(others.events), rest)
         return table
 
     def _said(self, event: LatestEvent) -> str:
@@ -179,8 +179,8 @@ class Explanation:
         if event.rating is not None:
             value = f"{event.rating.value:g}".replace(".", self.words.decimal)
             parts.append(f"{self.words.rated} {value}{_scale(event.rating)}")
-        if event.text:
-            parts.append(f"{opening}{shorten(event.text, COMMENT_CHARS_MAX, placeholder=' …')}{closing}")
+        if event.text is not None and (text := _harmless(event.text)):
+            parts.append(f"{opening}{shorten(text, COMMENT_CHARS_MAX, placeholder=' …')}{closing}")
         return ": ".join(parts)
 
     def _latest(self, leaf: ReceiptLeaf) -> Iterator[str]:
@@ -190,7 +190,19 @@ class Explanation:
                 yield f"  {said}"
         older = leaf.events - min(len(leaf.latest), self.detail.events)
         if older and self.detail.events:
-            yield self.words.more.format(older)
+            yield self._so_many(older, self.words.more)
+
+    def _so_many(self, number: int, forms: Forms) -> str:
+        return self.words.form(number, forms).format(self._count(number))
+
+    def _count(self, number: int) -> str:
+        """Write a whole number."""
+        return f"{number:,}".replace(",", self.words.thousands) if number >= self.words.grouped_from else str(number)
+
+
+def _harmless(text: str) -> str:
+    """Show what a stranger wrote: nothing in it moves the cursor, colours the screen or turns the line around."""
+    return "".join(sign if sign.isprintable() else " " for sign in text).strip()
 
 
 def _scale(rating: RatingGiven) -> str:
@@ -198,7 +210,7 @@ def _scale(rating: RatingGiven) -> str:
         case None:
             return ""
         case str(name):
-            return f" ({name})"
+            return f" ({_harmless(name)})"
         case own:
             return f" ({own.lo:g}–{own.hi:g})"
 

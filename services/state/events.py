@@ -11,6 +11,7 @@ import asyncpg
 import numpy as np
 from numpy.typing import NDArray
 
+from schemas.readapi import TEXT_SHOWN_CHARS_MAX
 from services.core.instants import EPOCH
 from services.state.copying import POSTGRES_EPOCH_US, fixed_copy, fixed_rows, length_of, mixed_copy, text_field
 from services.state.pool import Statements, present
@@ -28,6 +29,10 @@ CAREFUL_CHUNKS: Final = 50
 
 EVENTS_WALKED_MAX: Final = 10_000
 """Newest events of a person among which those behind a leaf are looked for; their count comes from tallies."""
+
+
+TEXT_CHARS_READ: Final = TEXT_SHOWN_CHARS_MAX + 1
+"""Of what a customer wrote: one more than is shown tells that there is more."""
 
 
 class Storable(Protocol):
@@ -186,7 +191,9 @@ class EventTable:
 
     async def journey(self, identities: Sequence[int], *, before: Place, limit: int) -> list[JourneyEvent]:
         """Up to `limit` events of these identities before a place, the newest first."""
-        rows = await self._say.rows("journey_before", list(identities), before.occurred_at, before.key, limit)
+        rows = await self._say.rows(
+            "journey_before", list(identities), before.occurred_at, before.key, limit, TEXT_CHARS_READ
+        )
         return [JourneyEvent(*row) for row in rows]
 
     async def latest(
@@ -194,7 +201,7 @@ class EventTable:
     ) -> Mapping[int, Sequence[LatestEvent]]:
         """The newest events behind each of these leaves, by its number."""
         rows = await self._say.rows(
-            "latest_by_leaf", list(identities), since, until, EVENTS_WALKED_MAX, each, list(leaves)
+            "latest_by_leaf", list(identities), since, until, EVENTS_WALKED_MAX, each, list(leaves), TEXT_CHARS_READ
         )
         by_leaf: dict[int, list[LatestEvent]] = {}
         for leaf, *event in rows:

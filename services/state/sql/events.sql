@@ -39,7 +39,7 @@ WHERE s.key = n.key
 -- A zero character in a comment is valid JSON and no text of Postgres: such a body is passed over.
 SELECT leaf, source, event_id, occurred_at, v, q,
     CASE WHEN position('\u0000' IN body) = 0 THEN body::json #>> '{data,rating}' END AS rating,
-    CASE WHEN position('\u0000' IN body) = 0 THEN body::json #>> '{data,text}' END AS text
+    CASE WHEN position('\u0000' IN body) = 0 THEN left(body::json #>> '{data,text}', $7) END AS text
 FROM (
     SELECT leaf, source, event_id, occurred_at, v, q, body,
         row_number() OVER (PARTITION BY leaf ORDER BY occurred_at DESC, key DESC) AS place
@@ -60,7 +60,7 @@ ORDER BY leaf, place
 SELECT r.event_id, r.source, r.identity, l.touchpoint, l.channel, l.place,
     r.occurred_at, r.received_at, r.v, r.q, r.key,
     CASE WHEN position('\u0000' IN r.body) = 0 THEN r.body::json #>> '{data,rating}' END AS rating,
-    CASE WHEN position('\u0000' IN r.body) = 0 THEN r.body::json #>> '{data,text}' END AS text
+    CASE WHEN position('\u0000' IN r.body) = 0 THEN left(r.body::json #>> '{data,text}', $5) END AS text
 FROM touchpoint_row AS r
 JOIN leaf AS l ON l.id = r.leaf
 WHERE r.identity = ANY($1::bigint[]) AND r.occurred_at <= $2 AND (r.occurred_at, r.key) < ($2, $3::uuid)

@@ -9,6 +9,7 @@ from datetime import timedelta
 import asyncpg
 import pytest
 
+from schemas.readapi import TEXT_SHOWN_CHARS_MAX
 from services.infra.pseudonyms import pseudonym
 from tests.support.customers import Lived, store_person
 from tests.support.databases import Databases
@@ -348,3 +349,17 @@ async def test_a_receipt_and_a_journey_speak_the_language_that_is_asked_for(
     assert other.headers["content-language"] == "pl"
     assert other.status_code == 200
     assert again.status_code in {200, 304}
+
+
+@pytest.mark.parametrize("size", [TEXT_SHOWN_CHARS_MAX, TEXT_SHOWN_CHARS_MAX + 1, 8000])
+async def test_of_a_long_comment_the_beginning_is_shown_with_a_mark(postgres_dsn: str, size: int) -> None:
+    lived = [Lived(ANNA, "survey.answered", T, -0.5, data={"text": "\u017c" * size})]
+    await store_person(postgres_dsn, lived, customer=ANNA, version=7)
+    async with read_client(postgres_dsn) as client:
+        journey, receipt = [await client.get(f"/v1/customers/{ANNA}/{part}") for part in ("journey", "receipt")]
+
+    for answer in (journey, receipt):
+        CONTRACT.assert_holds(answer)
+    for event in (journey.json()["touchpoints"][0], receipt.json()["leaves"][0]["latest"][0]):
+        assert len(event["text"]) == TEXT_SHOWN_CHARS_MAX
+        assert event["text"].endswith("\u2026") == (size > TEXT_SHOWN_CHARS_MAX)

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from schemas.readapi import Change, CustomerAnswer, LatestEvent, RatingGiven, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
 from schemas.score import Cell, Windows
-from services.commands.explain_words import WORDS
+from services.commands.explain_words import WORDS, Forms, in_english, in_polish
 from services.commands.explanation import FULL, SHORT, Detail, Explained, Explanation, add_up
 from services.core.scoring import BANDS
 from services.infra.catalogue.reading import LANGUAGES
@@ -28,7 +28,12 @@ NONE = ReceiptOthers(leaves=0, points=0.0, events=0)
 
 
 def explained(
-    points: list[float], *, customer: str = "customer:c1", events: int = 1, others: ReceiptOthers = NONE
+    points: list[float],
+    *,
+    customer: str = "customer:c1",
+    events: int = 1,
+    others: ReceiptOthers = NONE,
+    text: str | None = COMMENT,
 ) -> Explained:
     total = 50 + sum(points) + others.points
     leaves = [
@@ -47,7 +52,7 @@ def explained(
                     valence=-1.0,
                     stake=1.0,
                     rating=RATED if k == 0 else None,
-                    text=COMMENT if k == 0 else None,
+                    text=text if k == 0 else None,
                 )
                 for k in range(min(events, 10))
             ],
@@ -115,7 +120,7 @@ def test_an_explanation_names_score_windows_stages_reasons_and_the_events_behind
     assert "last 24 hours   50.0  confidence 0 %" in text
     assert "−12.5" in text
     assert "2026-03-01 12:00 UTC  shop/orders event-0-0" in text
-    assert f"and {5 - FULL.events} more" in text
+    assert f"and {5 - FULL.events} more events" in text
     assert lines[-1] == "50.0 − 12.5 + 4.3 = 41.8"
 
 
@@ -141,12 +146,12 @@ def test_an_explanation_in_polish_has_polish_words_and_commas() -> None:
     text = "\n".join(printed(explained([-12.5, 4.25] + [1.0] * FULL.leaves, events=5), language="pl"))
 
     assert "Wynik 53,8 przeciętny, plus minus 12, pewność 50 %" in text
-    assert "Zmiana w ciągu 7 dni −3,2 (nowe −3,5, wygasłe +0,3), istotna" in text
+    assert "Zmiana w ciągu 7 dni −3,2 (nowe −3,5; wygasłe +0,3), istotna" in text
     assert "Obsługa posprzedażowa" in text
     assert "krytyczny" in text
     assert "Doręczenie przesyłki" in text
-    assert "i 2 więcej" in text
-    assert "pozostałe powody (2)" in text
+    assert "i jeszcze 2 zdarzenia" in text
+    assert "2 inne powody" in text
     assert "50,0 − 12,5 + 4,3" in text
 
 
@@ -199,3 +204,49 @@ def test_an_event_is_shown_with_what_the_customer_answered_and_wrote() -> None:
     assert "ocena 2 (csat5): „Still waiting, and nobody answers." in polish
     assert "x" * 100 not in english
     assert "…" in english
+
+
+@pytest.mark.parametrize(
+    ("numbers", "polish"),
+    [
+        ([1], "zdarzenie"),
+        ([2, 3, 4, 22, 34, 102, 1003], "zdarzenia"),
+        ([0, 5, 11, 12, 13, 14, 15, 20, 21, 25, 101, 112, 1000, 1014], "zdarzeń"),
+    ],
+)
+def test_so_many_things_are_counted_as_the_language_counts(numbers: list[int], polish: str) -> None:
+    forms = Forms("zdarzenie", "zdarzenia", "zdarzeń")
+
+    assert {in_polish(number, forms) for number in numbers} == {polish}
+    assert {in_english(number, Forms("one", "few", "many")) for number in numbers} == (
+        {"one"} if numbers == [1] else {"many"}
+    )
+
+
+@pytest.mark.parametrize(
+    ("events", "english", "polish"),
+    [
+        (4, "and 1 more event", "i jeszcze 1 zdarzenie"),
+        (5, "and 2 more events", "i jeszcze 2 zdarzenia"),
+        (8, "and 5 more events", "i jeszcze 5 zdarzeń"),
+        (1237, "and 1,234 more events", "i jeszcze 1234 zdarzenia"),
+        (12_348, "and 12,345 more events", "i jeszcze 12\u00a0345 zdarzeń"),
+    ],
+)
+def test_older_events_are_counted_in_words_that_fit_their_number(events: int, english: str, polish: str) -> None:
+    assert any(line.rstrip(" ").endswith(english) for line in printed(explained([-1.0], events=events)))
+    assert any(line.rstrip(" ").endswith(polish) for line in printed(explained([-1.0], events=events), language="pl"))
+
+
+def test_a_strangers_words_do_nothing_to_the_screen() -> None:
+    text = "one\ntwo\x1b[31m red\x07\u202e turned\u200b [bold]markup[/bold]\r\t end"
+
+    lines = printed(explained([-1.0], text=text), width=200)
+
+    (line,) = (line for line in lines if "one" in line)
+    assert line.rstrip(" ").endswith("“one two [31m red turned [bold]markup[/bold] end”")
+    assert all(sign.isprintable() for sign in line)
+
+
+def test_a_comment_of_blanks_leaves_no_empty_quotes() -> None:
+    assert not any("“" in line for line in printed(explained([-1.0], text=" \n\u200b ")))
