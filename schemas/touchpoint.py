@@ -63,6 +63,7 @@ PLACE_PATTERN: Final = rf"^[a-z][a-z0-9_-]{{0,31}}/{PRINTABLE}+$"
 KIND_PATTERN: Final = r"^(customer|loyalty|email|phone|anonymous|device|x-[a-z0-9][a-z0-9_-]{0,29})$"
 RECORD_KIND_PATTERN: Final = r"^(customer|loyalty|email_hash|phone_hash|anonymous|device|x-[a-z0-9][a-z0-9_-]{0,29})$"
 RECORD_SUBJECT_PATTERN: Final = RECORD_KIND_PATTERN.removesuffix("$") + rf":{PRINTABLE}{{1,{IDENTITY_CHARS_MAX}}}$"
+FORMERLY_PATTERN: Final = r"^(email|phone)_hash:[0-9a-f]{32}( (email|phone)_hash:[0-9a-f]{32})*$"
 RECORD_TIME_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
 ANY: Final = "any"
 """The channel of what may happen anywhere; the door puts the catalogue's in its place."""
@@ -82,6 +83,7 @@ MEANING: Final[Mapping[str, str]] = {
     KIND_PATTERN: "must be customer, loyalty, email, phone, anonymous, device, or x- and a name",
     RECORD_KIND_PATTERN: "must be customer, loyalty, email_hash, phone_hash, anonymous, device, or x- and a name",
     RECORD_SUBJECT_PATTERN: "must be kind:value of the strongest identity",
+    FORMERLY_PATTERN: "must be hashes as kind:value, parted by blanks",
     RECORD_TIME_PATTERN: "must be an RFC 3339 time in UTC that ends in Z, to the microsecond at most",
     INSTANT_PATTERN: "must be an RFC 3339 time with an offset, such as 2026-03-01T12:00:00Z",
     JSON_TYPE_PATTERN: "must be application/json",
@@ -338,6 +340,8 @@ class TouchpointRecord(Closed):
     """When it arrived over HTTP."""
     keykind: Literal["server", "till", "signed", "browser"] | None = None
     """The kind of key it came by, which says how far its word on who is who is trusted; absent: not at all."""
+    formerly: Annotated[str, StringConstraints(pattern=FORMERLY_PATTERN)] | None = None
+    """Hashes under which an earlier version kept who is named, kind:value, parted by blanks; they are linked."""
     data: RecordData
     """What happened and to whom."""
 

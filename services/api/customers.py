@@ -14,7 +14,7 @@ from services.api.answers import Moment, Reasons, customer_answer, journey_answe
 from services.api.experience import experience_of, latest_of, stored_of
 from services.api.large_reads import USUAL_ROWS_MAX, LargeReads
 from services.api.refusals import Guesses
-from services.api.requests import Asked, Question, accepts_json, cursor_of, names_version, question_of
+from services.api.requests import Asked, Named, Question, accepts_json, cursor_of, names_version, question_of
 from services.core.catalogue import Catalogue
 from services.core.instants import instant_of
 from services.core.scoring import HOURS_KEPT
@@ -111,9 +111,9 @@ class Customers:
     async def _attempt(self, question: Question, answerer: Answerer, *, rows_max: int) -> Answer | None:
         """Answer from at most so many tallies; None when the person has more."""
         async with self._parts.database.snapshot() as snapshot:
-            person = await snapshot.persons.find(question.identity)
+            person = await _found(snapshot, question.person)
             if person is None:
-                return refusal(Refused("unknown-customer"))
+                return refusal(question.person.unknown)
             tag = _tag(person, question)
             headers = {"ETag": tag, "Content-Language": question.language, "Vary": "Accept-Language"}
             if self._unchanged(question, person, tag=tag):
@@ -181,3 +181,11 @@ def _tag(person: Person, question: Question) -> str:
     """The version; an answer in another language is another one."""
     language = "" if question.language == LANGUAGES[0] else f"-{question.language}"
     return f'"{person.version}{language}"'
+
+
+async def _found(snapshot: Snapshot, named: Named) -> Person | None:
+    for identity in named.identities:
+        person = await snapshot.persons.find(identity)
+        if person is not None:
+            return person
+    return None

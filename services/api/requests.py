@@ -18,7 +18,8 @@ from services.core.instants import instant_of, micros_of
 from services.infra.errors import InvalidEventError
 from services.infra.http.languages import language_of
 from services.infra.http.problems import Refused
-from services.infra.pseudonyms import known_identity
+from services.infra.pseudonyms import formerly_known, known_identities
+from services.infra.spelling import Spelt
 from services.state.events import END, Place
 
 PARAMETERS_MAX: Final = 16
@@ -51,10 +52,19 @@ class Asked(NamedTuple):
     """Whence it came, as far as the connection tells."""
 
 
+class Named(NamedTuple):
+    """Whom a path names."""
+
+    identities: tuple[str, ...]
+    """Under what the person may be kept, the likeliest first: an earlier version spelt otherwise."""
+    unknown: Refused
+    """What is said when nobody is known by any of these."""
+
+
 class Question(NamedTuple):
     """What a request asks, understood; operations that name no page have the first one."""
 
-    identity: str
+    person: Named
     at: datetime
     fixed: bool
     """Whether the request named the moment itself."""
@@ -80,15 +90,15 @@ def question_of(
     at = moment_of(parameters.get("at"), now=now)
     if isinstance(at, Refused):
         return at
-    identity = identity_of_path(asked.identity, hash_key=hash_key)
-    if isinstance(identity, Refused):
-        return identity
+    person = named_of_path(asked.identity, hash_key=hash_key)
+    if isinstance(person, Refused):
+        return person
     language = language_of(asked.accept_language, languages)
-    return Question(identity, at, "at" in parameters, limit, before, asked.if_none_match, language)
+    return Question(person, at, "at" in parameters, limit, before, asked.if_none_match, language)
 
 
-def identity_of_path(segment: str, *, hash_key: bytes) -> str | Refused:
-    """Return `kind:value` as it is stored; e-mail and phone become their hashes."""
+def named_of_path(segment: str, *, hash_key: bytes) -> Named | Refused:
+    """Return `kind:value` as it may be stored; e-mail and phone become their hashes."""
     try:
         text = unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:
@@ -96,12 +106,19 @@ def identity_of_path(segment: str, *, hash_key: bytes) -> str | Refused:
     kind, colon, value = text.partition(":")
     if not colon or not _KIND.fullmatch(kind) or not _VALUE.fullmatch(value):
         return _MALFORMED_IDENTITY
+    formerly = formerly_known(hash_key, kind, value)
+    unknown = Refused("unknown-customer")
+    found: tuple[Spelt, ...] = ()
     try:
-        return ":".join(known_identity(hash_key, kind, value))
+        found = known_identities(hash_key, kind, value)
     except InvalidEventError as error:
         # What has the form of an address or a number and can be none is nobody's, which is no fault of the request.
         slug = "unknown-customer" if _CONTACT.fullmatch(value) else "invalid-identity"
-        return Refused(slug, f"The {kind} {error}.")
+        unknown = Refused(slug, f"The {kind} {error}.")
+        if formerly is None:
+            return unknown
+    every = dict.fromkeys((*found, *([] if formerly is None else [formerly])))
+    return Named(tuple(":".join(one) for one in every), unknown)
 
 
 def parameters_of(query: bytes, *, named: Collection[str]) -> Mapping[str, str] | Refused:

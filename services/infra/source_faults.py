@@ -35,6 +35,7 @@ _FIXES: Final[Mapping[str, str]] = {
     "address_events_per_s_max": _RATE,
     "identity_events_per_s_max": _RATE,
     "day_bytes_max": "write a number of bytes, 1 or more",
+    "former_spellings": "write true or false",
     "backfill": "write true or false",
     "places": "write true or false",
     "origins": 'write a list of origins without a path: ["https://shop.example"], or ["*"]',

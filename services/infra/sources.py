@@ -67,6 +67,7 @@ class Source(_Row):
     touchpoints: tuple[Glob, ...] | None = None
     age_days_max: Annotated[int, Field(ge=1, le=DAYS_MAX)] | None = None
     region: Annotated[str, AfterValidator(_region)] | None = None
+    former_spellings: bool = False
     backfill: bool = False
     places: bool = False
     origins: tuple[Origin, ...] = ("*",)

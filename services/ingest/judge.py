@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final, NamedTuple
@@ -14,6 +14,7 @@ from schemas.faults import fault_of
 from schemas.instant import parse_instant, write_instant
 from schemas.topics import EVENTS, LATE
 from schemas.touchpoint import (
+    RECORD_IDENTITIES_MAX,
     TYPE,
     CustomScale,
     TouchpointData,
@@ -24,8 +25,9 @@ from schemas.touchpoint import (
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.identity import CUSTOMER, WEAK, strength
 from services.infra.errors import InvalidEventError
-from services.infra.pseudonyms import stored_identity
+from services.infra.pseudonyms import former_identity, stored_identity
 from services.infra.sources import Source
+from services.infra.spelling import Spelt
 from services.ingest.rejection import Reason, Rejected
 
 LATE_AFTER: Final = timedelta(hours=24)
@@ -61,6 +63,13 @@ def arrival(time_us: int) -> Arrival:
     return Arrival(at, write_instant(at))
 
 
+class _People(NamedTuple):
+    """Who an event is about, the strongest first, and the hashes under which an earlier version knew them."""
+
+    named: list[Spelt]
+    former: list[Spelt]
+
+
 class _Moment(NamedTuple):
     """When it happened, and where that time comes from."""
 
@@ -86,9 +95,9 @@ class Judge:
         forbidden = _forbidden(parsed.data, source)
         if forbidden is not None:
             return forbidden
-        identities = self._identities(parsed, source)
-        if isinstance(identities, Rejected):
-            return identities
+        people = self._identities(parsed, source)
+        if isinstance(people, Rejected):
+            return people
         moment = _moment(parsed.time, received)
         too_old = _too_old(moment.at, received, source)
         if too_old is not None:
@@ -96,11 +105,13 @@ class Judge:
         refused = self._refused_valence(parsed.data, moment.at)
         if refused is not None:
             return Rejected(Reason.INVALID, f"data.{refused.field}: {refused.reason}")
-        return self._accepted(parsed, identities, moment, received, source)
+        return self._accepted(parsed, people, moment, received, source)
 
-    def _identities(self, event: TouchpointEvent, source: Source) -> list[tuple[str, str]] | Rejected:
+    def _identities(self, event: TouchpointEvent, source: Source) -> _People | Rejected:
         """Return who the event is about, each once, the strongest first."""
-        found: dict[tuple[str, str], None] = {}
+        found: dict[Spelt, None] = {}
+        beside: dict[Spelt, None] = {}
+        former: dict[Spelt, None] = {}
         for field, kind, value in _named(event):
             if not source.believes_claims and kind not in WEAK:
                 return Rejected(Reason.NOT_ALLOWED, f"{field}: this key may name only anonymous and device")
@@ -109,12 +120,16 @@ class Judge:
             except InvalidEventError as error:
                 return Rejected(Reason.IDENTITY, f"{field}: {error}")
             # An id may turn out to be an address, which names somebody more strongly than the key may.
-            if not source.believes_claims and stored[0] not in WEAK:
+            if not source.believes_claims and stored.itself.kind not in WEAK:
                 return Rejected(Reason.NOT_ALLOWED, f"{field}: this key may name only anonymous and device")
-            found[stored] = None
+            found[stored.itself] = None
+            beside.update(dict.fromkeys(stored.beside))
+            if source.former_spellings:
+                known = former_identity(self.hash_key, kind, value, region=source.region)
+                former.update({} if known is None else {known: None})
         if sum(kind == CUSTOMER for kind, _ in found) > 1:
             return Rejected(Reason.TWO_CUSTOMERS, "data.identities: names two customers; an event is about one")
-        return sorted(found, key=lambda identity: strength(":".join(identity)))
+        return _people(found, beside, former)
 
     def _refused_valence(self, data: TouchpointData, at: datetime) -> Refusal | None:
         if self.catalogue.constant(data, of_machine=MACHINE_MADE in (data.properties or {})) is not None:
@@ -125,18 +140,20 @@ class Judge:
     def _accepted(
         self,
         event: TouchpointEvent,
-        identities: list[tuple[str, str]],
+        people: _People,
         moment: _Moment,
         received: Arrival,
         source: Source,
     ) -> Accepted:
-        subject = ":".join(identities[0])
+        subject = ":".join(people.named[0])
         data = event.data.model_dump(exclude_none=True)
         marks = dict(moment.marks)
+        if people.former:
+            marks["formerly"] = " ".join(map(":".join, people.former))
         if "channel" not in event.data.model_fields_set:
             data["channel"] = self.catalogue.entry(event.data.touchpoint).channel
             marks["channelorigin"] = "catalogue"
-        data["identities"] = [{"kind": kind, "value": value} for kind, value in identities]
+        data["identities"] = [{"kind": kind, "value": value} for kind, value in people.named]
         record = {
             "specversion": "1.0",
             "id": event.id,
@@ -159,6 +176,19 @@ class Judge:
             touchpoint=event.data.touchpoint,
             known=event.data.touchpoint in self.catalogue.entries,
         )
+
+
+def _people(found: Collection[Spelt], beside: Collection[Spelt], former: Collection[Spelt]) -> _People:
+    """What is added to whom the event names must not make more of them than a record may hold."""
+    if not beside and not former:
+        return _People(sorted(found, key=_strength), [])
+    whole = list(dict.fromkeys([*found, *beside]))[:RECORD_IDENTITIES_MAX]
+    others = [one for one in former if one not in whole][: RECORD_IDENTITIES_MAX - len(whole)]
+    return _People(sorted(whole, key=_strength), sorted(others, key=_strength))
+
+
+def _strength(identity: Spelt) -> tuple[int, str]:
+    return strength(":".join(identity))
 
 
 def _named(event: TouchpointEvent) -> Iterator[tuple[str, str, str]]:

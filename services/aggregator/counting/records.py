@@ -78,6 +78,8 @@ class Envelope(msgspec.Struct, gc=False):
     channelorigin: str = ""
     keykind: str = ""
     """Of the key that it came in by; ingest writes it, so no client can."""
+    formerly: str = ""
+    """Hashes under which an earlier version of ingest knew who is named. Not in `data`, whose hash is the client's."""
 
 
 class Event(msgspec.Struct, gc=False, frozen=True):
@@ -169,6 +171,10 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
     others: tuple[str, ...] = ()
     if len(data.identities) != 1 or not _names(data.identities[0], subject):
         others = _others(data.identities, subject)
+    if envelope.formerly:
+        others = tuple(sorted({*others, *envelope.formerly.split()} - {subject}))
+        if len(others) >= RECORD_IDENTITIES_MAX:
+            raise ValueError(f"identities: at most {RECORD_IDENTITIES_MAX}, with those of formerly")
     if (others or subject not in known) and (why := _vet(subject, others, known)):
         return _poison(envelope, *why)
     judged = _impression(data, occurred_us, catalogue)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import re
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -15,12 +17,13 @@ from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT
 from schemas.touchpoint import IDENTITY_PATTERN
 from services.api.requests import (
     Asked,
+    Named,
     Question,
     accepts_json,
     cursor_of,
-    identity_of_path,
     limit_of,
     moment_of,
+    named_of_path,
     names_version,
     parameters_of,
     place_of,
@@ -35,44 +38,69 @@ HASH_KEY = b"0123456789abcdef0123456789abcdef"
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
 
+def identities(segment: str, *, hash_key: bytes = HASH_KEY) -> tuple[str, ...]:
+    named = named_of_path(segment, hash_key=hash_key)
+    assert isinstance(named, Named), named
+    return named.identities
+
+
 @given(st.from_regex(re.compile(IDENTITY_PATTERN), fullmatch=True))
 def test_any_printable_id_is_read_back_from_its_encoded_path(value: str) -> None:
     assume("@" not in value and "+" not in value)
 
-    read = identity_of_path(quote(f"customer:{value}", safe=""), hash_key=HASH_KEY)
-
-    assert read == f"customer:{tidy(value) or value}"
+    assert identities(quote(f"customer:{value}", safe=""))[0] == f"customer:{tidy(value) or value}"
 
 
 @pytest.mark.parametrize(
     "written", ["customer:ana@example.com", "email:Ana@Example.com", "loyalty:mailto:ana@example.com\u200b"]
 )
 def test_a_person_is_found_by_any_spelling_of_its_address(written: str) -> None:
-    read = identity_of_path(quote(written, safe=""), hash_key=HASH_KEY)
+    assert f"email_hash:{pseudonym(HASH_KEY, 'email', 'ana@example.com')}" in identities(quote(written, safe=""))
 
-    assert read == f"email_hash:{pseudonym(HASH_KEY, 'email', 'ana@example.com')}"
+
+def test_a_customer_whose_id_is_an_address_is_asked_for_as_a_customer_then_by_address_then_as_formerly_kept() -> None:
+    hashed = pseudonym(HASH_KEY, "email", "ana@example.com")
+
+    read = identities(quote("customer:Ana@example.com", safe=""))
+
+    assert read == (f"customer:{hashed}", f"email_hash:{hashed}", "customer:Ana@example.com")
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "formerly"),
+    [("email", "ana@example.com\u200b", "ana@example.com\u200b"), ("phone", "tel:+48600100200", "48600100200")],
+)
+def test_a_person_is_found_under_the_hash_of_an_earlier_version(kind: str, written: str, formerly: str) -> None:
+    hashed = hmac.new(HASH_KEY, f"{kind}\0{formerly}".encode(), hashlib.sha256).hexdigest()[:32]
+
+    assert identities(quote(f"{kind}:{written}", safe=""))[-1] == f"{kind}_hash:{hashed}"
+
+
+def test_a_number_without_its_country_code_is_looked_up_as_formerly_kept_and_else_answered_with_what_to_mend() -> None:
+    named = named_of_path("phone:600%20100%20200", hash_key=HASH_KEY)
+
+    assert isinstance(named, Named)
+    assert len(named.identities) == 1
+    assert "country code" in named.unknown.detail
 
 
 @given(st.text())
 def test_any_path_names_an_identity_or_is_refused(segment: str) -> None:
-    outcome = identity_of_path(segment, hash_key=HASH_KEY)
+    outcome = named_of_path(segment, hash_key=HASH_KEY)
 
     if isinstance(outcome, Refused):
         assert outcome.slug == "invalid-identity"
     else:
-        kind, _, value = outcome.partition(":")
-        assert kind
-        assert value
+        assert all(kind and value for kind, _, value in (one.partition(":") for one in outcome.identities))
 
 
 def test_addresses_are_hashed_and_a_hash_is_taken_as_it_is() -> None:
-    hashed = identity_of_path("email:Anna@Example.com", hash_key=HASH_KEY)
-    assert isinstance(hashed, str)
+    (hashed,) = identities("email:Anna@Example.com")
 
     assert re.fullmatch("email_hash:[0-9a-f]{32}", hashed)
-    assert identity_of_path("email:anna%40example.com", hash_key=HASH_KEY) == hashed
-    assert identity_of_path(hashed, hash_key=HASH_KEY) == hashed
-    assert identity_of_path("email:anna@example.com", hash_key=HASH_KEY[::-1]) != hashed
+    assert identities("email:anna%40example.com") == (hashed,)
+    assert identities(hashed) == (hashed,)
+    assert identities("email:anna@example.com", hash_key=HASH_KEY[::-1]) != (hashed,)
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.uuids())
@@ -129,7 +157,13 @@ def understood(request: Asked) -> Question | Refused:
 
 def test_a_request_without_parameters_asks_for_the_first_page_of_this_moment() -> None:
     assert understood(asked()) == Question(
-        identity="customer:c1", at=NOW, fixed=False, limit=PAGE_DEFAULT, before=END, if_none_match=None, language="pl"
+        person=Named(("customer:c1",), Refused("unknown-customer")),
+        at=NOW,
+        fixed=False,
+        limit=PAGE_DEFAULT,
+        before=END,
+        if_none_match=None,
+        language="pl",
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import unicodedata
 from datetime import UTC, datetime, timedelta
@@ -14,7 +16,7 @@ from pydantic import TypeAdapter
 
 from schemas.instant import write_instant
 from schemas.topics import EVENTS, LATE
-from schemas.touchpoint import TouchpointRecord
+from schemas.touchpoint import RECORD_IDENTITIES_MAX, TouchpointRecord
 from services.infra.pseudonyms import pseudonym
 from services.infra.sources import Source
 from services.ingest.judge import Accepted, arrival
@@ -151,14 +153,86 @@ def test_one_address_is_one_person_however_it_is_written(written: str) -> None:
 
 @pytest.mark.parametrize("kind", ["customer", "loyalty", "x-crm"])
 def test_an_address_or_a_number_that_serves_as_an_id_is_never_kept_in_clear(kind: str) -> None:
-    for value, hashed in (("Ana@Example.com", "email_hash"), ("+48 600 100 200", "phone_hash")):
+    for value in ("Ana@Example.com", "+48 600 100 200"):
         outcome = accepted(named((kind, value)))
 
-        assert outcome.key.startswith(hashed.encode())
-        assert b"example" not in outcome.value.lower()
-        assert b"600" not in outcome.value
+        assert b"example" not in outcome.key.lower() + outcome.value.lower()
+        assert b"600" not in outcome.key + outcome.value
     bare = record({"id": "sub9", "subject": "ana@example.com", "data": data(identities=None)})
-    assert bare["subject"] == f"email_hash:{pseudonym(KEY, 'email', 'ana@example.com')}"
+    assert bare["subject"] == f"customer:{pseudonym(KEY, 'email', 'ana@example.com')}"
+
+
+def test_a_card_number_that_is_an_address_is_that_address() -> None:
+    assert record(named(("loyalty", "Ana@Example.com")))["subject"] == (
+        f"email_hash:{pseudonym(KEY, 'email', 'ana@example.com')}"
+    )
+
+
+def test_a_customer_whose_id_is_an_address_stays_a_customer_and_is_known_by_the_address_too() -> None:
+    hashed = pseudonym(KEY, "email", "ana@example.com")
+
+    written = record(named(("customer", "Ana@Example.com"), ("device", "d1")))
+
+    assert written["data"]["identities"] == [
+        {"kind": "customer", "value": hashed},
+        {"kind": "email_hash", "value": hashed},
+        {"kind": "device", "value": "d1"},
+    ]
+
+
+def test_two_customers_whose_ids_are_addresses_are_two_customers() -> None:
+    sent = named(("customer", "ana@example.com"), ("customer", "bob@example.com"))
+
+    assert reason(sent) is Reason.TWO_CUSTOMERS
+
+
+def test_what_is_added_to_whom_an_event_names_makes_no_more_than_a_record_may_hold() -> None:
+    named_by_many = named(
+        *((kind, value) for kind in ("email",) for value in (f"mailto:a{number}@example.com" for number in range(15))),
+        ("device", "d1"),
+        subject="ana@example.com",
+    )
+
+    written = record(named_by_many, FORMER)
+
+    assert len(written["data"]["identities"]) == RECORD_IDENTITIES_MAX
+    assert "formerly" not in written
+
+
+FORMER = SERVER.model_copy(update={"region": "PL", "former_spellings": True})
+
+
+@pytest.mark.parametrize(
+    ("kind", "written", "formerly"),
+    [
+        ("email", "mailto:Jan@example.com", "mailto:jan@example.com"),
+        ("email", "jan@example.com\u200b", "jan@example.com\u200b"),
+        ("phone", "600 100 200", "600100200"),
+        ("phone", "whatsapp:+48600100200", "48600100200"),
+        ("phone", "+48 (0) 600 100 200", "+480600100200"),
+    ],
+)
+def test_an_event_names_the_hash_of_an_earlier_version_where_its_source_asks_for_it(
+    kind: str, written: str, formerly: str
+) -> None:
+    hashed = hmac.new(KEY, f"{kind}\0{formerly}".encode(), hashlib.sha256).hexdigest()[:32]
+
+    told, silent = record(named((kind, written)), FORMER), record(named((kind, written)), POLISH)
+
+    assert told["formerly"] == f"{kind}_hash:{hashed}"
+    assert "formerly" not in silent
+    assert told["data"] == silent["data"], "a retry across the change would be a conflict"
+
+
+@pytest.mark.parametrize(
+    ("kind", "written"), [("email", "Jan@Example.com"), ("phone", "+48 600-100-200"), ("customer", "c1")]
+)
+def test_who_is_kept_under_one_hash_by_both_versions_is_named_once(kind: str, written: str) -> None:
+    assert "formerly" not in record(named((kind, written)), FORMER)
+
+
+def test_no_sender_can_name_former_hashes() -> None:
+    assert "formerly" not in record(named(("device", "d1")) | {"formerly": "email_hash:" + "0" * 32})
 
 
 def test_a_page_that_may_not_name_people_cannot_do_so_by_an_address_as_its_visitors_id() -> None:
