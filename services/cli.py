@@ -29,6 +29,8 @@ app.add_typer(topics, name="topics")
 keys = typer.Typer(help="The keys that were generated for a stack.", no_args_is_help=True)
 app.add_typer(catalogue, name="catalogue")
 app.add_typer(keys, name="keys")
+identity = typer.Typer(help="Who is kept under which name.", no_args_is_help=True)
+app.add_typer(identity, name="identity")
 
 
 STAYING: Final = frozenset({"up", "ingest", "aggregator", "api"})
@@ -259,6 +261,17 @@ def keys_show(
     from services.commands import keys as command
 
     raise SystemExit(command.run(name, data=data))
+
+
+@identity.command("renormalise")
+def identity_renormalise(data: Data = None) -> None:
+    """Give identities that an earlier version kept in clear their one spelling, as docs/how-to/name-people.md says.
+
+    Postgres must run, the workers not: `tactus up --workers 0` does that. It may be interrupted and run again.
+    """
+    from services.commands import identity as command
+
+    raise SystemExit(command.run(data=data))
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import SecretStr, TypeAdapter, ValidationError
 
 from services.infra.errors import ConfigurationError
 from services.infra.files import write_private
@@ -117,6 +117,12 @@ def read_keys(data: Path) -> dict[str, str] | None:
     return _known(kept, load_sources(data / SOURCES))
 
 
+def read_hash_key(data: Path) -> SecretStr | None:
+    """Return the secret behind the hashes, for whoever makes hashes beside the stack; None where none was made."""
+    path = data / HASH_KEY
+    return SecretStr(_hash_key_in(path)) if path.exists() else None
+
+
 def sources_of(keys: Mapping[str, str]) -> str:
     """Return the sources file: one source of each kind and one reader, for the keys there are."""
     return "\n".join(
@@ -175,6 +181,10 @@ def _ensure_hash_key(data: Path, formerly: str | None, *, first: bool) -> str:
         kept = _read(data / FILE)
         del kept[HASH_KEY]
         _replace(data / FILE, _KEYS.dump_json(kept, indent=2).decode() + "\n")
+    return _hash_key_in(path)
+
+
+def _hash_key_in(path: Path) -> str:
     try:
         hash_key = path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as error:

@@ -6,13 +6,11 @@ import asyncio
 import sys
 from pathlib import Path
 
-from pydantic import SecretStr
-
 from schemas.topics import DLQ, EVENT_TOPICS
-from services.client.connection import DEFAULT_DATA, FILE, find_connection
+from services.commands.stack_settings import stack_settings
 from services.infra.errors import ConfigurationError
 from services.infra.kafka import log_ends, read_marks
-from services.infra.settings import Settings, read_settings
+from services.infra.settings import Settings
 from services.state.pool import connected
 from services.state.progress import ProgressTable
 
@@ -22,26 +20,12 @@ def run(partition: str, *, data: Path | None) -> int:
     topic, _, part = partition.rpartition("/")
     if topic not in {*EVENT_TOPICS, DLQ} or not (part.isascii() and part.isdigit()):
         raise ConfigurationError("name the partition as the worker's message does, such as cx.touchpoints.v1/3")
-    moved, start = asyncio.run(_accept((topic, int(part)), settings=_settings(data)))
+    moved, start = asyncio.run(_accept((topic, int(part)), settings=stack_settings(data)))
     if moved:
         sys.stdout.write(f"{partition} goes on at {start}; start the workers again\n")
     else:
         sys.stdout.write(f"{partition}: its stored position lies inside the log, nothing to accept\n")
     return 0 if moved else 1
-
-
-def _settings(data: Path | None) -> Settings:
-    """The settings, with the addresses of the stack of this data directory, or of the usual one if it runs."""
-    settings = read_settings()
-    if data is None and not (DEFAULT_DATA / FILE).exists():
-        return settings
-    connection = find_connection(data)
-    return settings.model_copy(
-        update={
-            "kafka": settings.kafka.embedded_at(connection.kafka),
-            "postgres": settings.postgres.model_copy(update={"dsn": SecretStr(connection.postgres)}),
-        }
-    )
 
 
 async def _accept(partition: tuple[str, int], *, settings: Settings) -> tuple[bool, int]:

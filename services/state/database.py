@@ -24,6 +24,7 @@ from services.state.models import ModelTable
 from services.state.persons import PersonTable
 from services.state.pool import LEND_S, Statements, lent, open_pool, present
 from services.state.progress import Position, ProgressTable
+from services.state.renaming import RenamingTable
 from services.state.scores import ScoreTable
 from services.state.sessions import LIMITS, HouseConnection, cut_at
 from services.state.tallies import TallyTable
@@ -46,6 +47,9 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_score (
 ) ON COMMIT DELETE ROWS;
 """
 
+WORKER_APPLICATION: Final = "tactus-aggregator"
+"""As the server shows a worker's connections."""
+
 ACQUIRE_S: Final = 2.0
 """For a reader a connection is free within milliseconds; longer means that the database is away or overrun."""
 
@@ -66,6 +70,7 @@ class Transaction(NamedTuple):
     tallies: TallyTable
     scores: ScoreTable
     dead_letters: DeadLetterTable
+    renaming: RenamingTable
 
 
 class Snapshot(NamedTuple):
@@ -90,9 +95,10 @@ class Database:
         self.leaves = LeafTable(say)
         self.models = ModelTable(say)
         self.progress = ProgressTable(say)
+        self.renaming = RenamingTable(say)
 
     @classmethod
-    async def open(cls, settings: PostgresSettings, *, lanes: int) -> Self:
+    async def open(cls, settings: PostgresSettings, *, lanes: int, application: str = WORKER_APPLICATION) -> Self:
         """Open a pool with a connection for each lane and one for names.
 
         Raises UnavailableError while the server is away, ConfigurationError when it is there and refuses us.
@@ -102,7 +108,7 @@ class Database:
             await connection.execute(TEMPORARY)
             await connection.learn_generation()
 
-        return cls(await open_pool(settings, application="tactus-aggregator", max_size=lanes + 1, prepare=prepare))
+        return cls(await open_pool(settings, application=application, max_size=lanes + 1, prepare=prepare))
 
     async def close(self) -> None:
         """Close the connections at once, whatever they are doing."""
@@ -127,6 +133,7 @@ class Database:
                     TallyTable(say),
                     ScoreTable(say),
                     DeadLetterTable(say),
+                    RenamingTable(say),
                 )
 
     async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:

@@ -202,6 +202,11 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
     )
 
 
+def body_hash_of(value: bytes) -> bytes:
+    """Return the hash of an event as it stands in the log; raises what is in UNREADABLE."""
+    return _body_hash(_envelope.decode(value))
+
+
 def _body_hash(envelope: Envelope) -> bytes:
     """Of the data as the client sent it: not of its times, and nothing that ingest adds or corrects."""
     data = bytes(envelope.data)

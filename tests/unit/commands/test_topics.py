@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.client.connection import DEFAULT_DATA, Connection
-from services.commands.topics import _settings
+from services.commands.stack_settings import stack_settings
 
 
 def connection(folder: Path) -> Connection:
@@ -28,7 +28,7 @@ def test_the_usual_stack_is_found_without_naming_its_directory(tmp_path: Path, m
     DEFAULT_DATA.mkdir()
     connection(DEFAULT_DATA.absolute()).write()
 
-    settings = _settings(None)
+    settings = stack_settings(None)
 
     assert settings.kafka.bootstrap == "127.0.0.1:3"
     assert settings.postgres.dsn.get_secret_value() == "postgresql://tactus@127.0.0.1:4/tactus"
@@ -38,4 +38,4 @@ def test_where_no_stack_runs_the_settings_name_the_servers(tmp_path: Path, monke
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("TACTUS_KAFKA__BOOTSTRAP", "kafka.example:9092")
 
-    assert _settings(None).kafka.bootstrap == "kafka.example:9092"
+    assert stack_settings(None).kafka.bootstrap == "kafka.example:9092"
