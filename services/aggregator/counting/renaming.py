@@ -15,6 +15,7 @@ from services.aggregator.counting.cache import NameCache, PersonCache
 from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.holding import StaleNamesError, hold
 from services.aggregator.counting.linking import Followed, Move, follow
+from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.numbering import Numbering
 from services.aggregator.counting.records import body_hash_of
 from services.aggregator.counting.rewriting import Names, read_names, rewritten, words_of
@@ -67,7 +68,8 @@ class Renamer:
         self._store = store
         self._respell = respell
         self._portion_max = portion
-        numbering = Numbering(store.identities, store.leaves, catalogue, NameCache())
+        # What is stored has its leaves: none is brought here.
+        numbering = Numbering(store, catalogue, NameCache(), NameBounds(trusted=0, public=0))
         self._model = Model(numbering.cover, catalogue.parameters, model)
 
     async def mend(self) -> Mended:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import random
 import unicodedata
@@ -27,9 +29,10 @@ from services.infra.pseudonyms import HASHED_KINDS, pseudonym
 from services.infra.settings import PostgresSettings, Settings
 from services.ingest.judge import Accepted, arrival
 from services.state.database import Database
+from services.state.roles import WORKER
 from tests.integration.aggregator.counting.test_persons import recomputed, stored
 from tests.support.chunks import chunk
-from tests.support.databases import Databases
+from tests.support.databases import Databases, as_role
 from tests.support.said_log import END, PARTITIONS, SaidLog
 from tests.support.senders import BACKFILL, HASH_KEY, judge_of_test
 
@@ -269,6 +272,50 @@ async def test_who_is_a_placeholder_by_the_present_rules_is_left_and_counted(pos
     done = await renormalise(settings_of(postgres_dsn))
 
     assert done == Mended(nameless=1)
+
+
+async def test_who_was_kept_under_another_hash_is_one_with_the_present_at_the_next_event(postgres_dsn: str) -> None:
+    """The hash of an earlier version cannot be made anew; the source's row says that its events name it too."""
+    formerly = f"phone_hash:{hmac.new(KEY, b'phone' + bytes(1) + b'600100200', hashlib.sha256).hexdigest()[:32]}"
+    present = f"phone_hash:{pseudonym(KEY, 'phone', '+48600100200')}"
+    event = sent("e-2", ("phone", "600 100 200"))
+    polish = BACKFILL.model_copy(update={"region": "PL", "former_spellings": True})
+    outcome = judge_of_test().judge(event, source=polish, received=arrival(AT_MS * 1000))
+    assert isinstance(outcome, Accepted)
+    old = json.loads(judged(sent("e-1", ("phone", "+48600100200"))).replace(present.encode(), formerly.encode()))
+    old["data"]["identities"][0]["value"] = formerly.partition(":")[2]
+
+    await count(postgres_dsn, [json.dumps(old).encode(), outcome.value])
+
+    assert outcome.key.decode() == present
+    people = {value: person for value, person, _ in (await dumped(postgres_dsn))["people"]}
+    assert people == dict.fromkeys((formerly, present), min(formerly, present))
+    assert [row[0] for row in (await dumped(postgres_dsn))["scores"]] == [min(formerly, present)]
+
+
+async def test_groups_that_become_one_past_the_bound_become_a_crowd(postgres_dsn: str, other_dsn: str) -> None:
+    events = [
+        sent(f"{half}-{number}", ("device", device), ("anonymous", f"{half}-{number}"))
+        for half, device in (("a", "caf\u00e9"), ("b", "cafe\u0301"))
+        for number in range(20)
+    ]
+    await count(postgres_dsn, [as_formerly(event) for event in events])
+    await count(other_dsn, [judged(event) for event in events])
+
+    await renormalise(settings_of(postgres_dsn))
+
+    mended, expected = await dumped(postgres_dsn), await dumped(other_dsn)
+    assert {crowd for _, _, crowd in expected["people"]} == {2}
+    assert [mended[name] for name in ("people", "tallies", "links")] == [
+        expected[name] for name in ("people", "tallies", "links")
+    ]
+
+
+async def test_a_role_that_may_not_do_it_is_told_which_right_it_lacks(postgres_dsn: str) -> None:
+    await count(postgres_dsn, [as_formerly(sent("e-1", ("customer", f"{ZOE}\u200b")))])
+
+    with pytest.raises(ConfigurationError, match="permission denied"):
+        await renormalise(settings_of(as_role(postgres_dsn, WORKER)))
 
 
 async def test_while_workers_run_the_command_refuses_with_what_to_do(postgres_dsn: str) -> None:
