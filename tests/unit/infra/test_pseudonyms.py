@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import SecretStr
 
+from schemas.touchpoint import IDENTITY_PATTERN
 from services.infra.errors import ConfigurationError, InvalidEventError
-from services.infra.pseudonyms import hash_key, pseudonym
+from services.infra.former_spelling import formerly_spelt
+from services.infra.pseudonyms import Stored, hash_key, pseudonym, respelt
+from tests.support.senders import PATIENT
 
 KEY = b"a secret of a test, long enough for a key"
 
@@ -57,3 +63,47 @@ def test_what_is_neither_is_refused_without_repeating_it(kind: str, value: str) 
 def test_a_missing_or_short_key_is_refused_with_the_setting_to_change(secret: SecretStr | None) -> None:
     with pytest.raises(ConfigurationError, match="TACTUS_HASH_KEY"):
         hash_key(secret)
+
+
+VALUES = st.from_regex(re.compile(IDENTITY_PATTERN), fullmatch=True) | st.text(
+    alphabet="aA1 @.+-()<>:;=,\u200b\u00e9\u0301\uff0bmailtotel", min_size=1, max_size=24
+)
+RECORD_KINDS = st.sampled_from(["customer", "loyalty", "email_hash", "phone_hash", "anonymous", "device", "x-crm"])
+
+
+@PATIENT
+@given(RECORD_KINDS, VALUES)
+def test_who_is_kept_by_the_present_names_is_kept_by_them_again(kind: str, value: str) -> None:
+    first = respelt(KEY, f"{kind}:{value}")
+    if first is None:
+        return
+
+    for one in (first.itself, *first.beside):
+        assert respelt(KEY, ":".join(one)) == Stored(one)
+
+
+@PATIENT
+@given(st.sampled_from(["customer", "loyalty", "anonymous", "device", "x-crm"]), VALUES)
+def test_who_was_kept_in_clear_keeps_its_kind_unless_a_card_is_an_address(kind: str, value: str) -> None:
+    found = respelt(KEY, f"{kind}:{value}")
+
+    if found is not None and kind in {"customer", "anonymous", "device"}:
+        assert found.itself.kind == kind
+        assert kind == "customer" or not found.beside
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "former"),
+    [
+        ("email", " Jan@Example.com", "jan@example.com"),
+        ("email", "mailto:jan@example.com", "mailto:jan@example.com"),
+        ("email", "Jan <jan@example.com>", None),
+        ("phone", "+48 (0) 600 100 200", "+480600100200"),
+        ("phone", "0048600100200", "+48600100200"),
+        ("phone", "600 100 200", "600100200"),
+        ("phone", "1234", None),
+        ("customer", "c-1", None),
+    ],
+)
+def test_what_an_earlier_version_hashed_is_known_for_ever(kind: str, value: str, former: str | None) -> None:
+    assert formerly_spelt(kind, value) == former
