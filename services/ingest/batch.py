@@ -19,7 +19,7 @@ from services.ingest.dead_letters import DeadLetters, Unfit
 from services.ingest.decode import Form, Incoming, elements_in, event_of_headers, read, refusal_of_all
 from services.ingest.event_log import EventLog
 from services.ingest.judge import Accepted, Arrival, Judge
-from services.ingest.overload import REQUEST_US, Overload, cost_us
+from services.ingest.overload import REQUEST_US, cost_us
 from services.ingest.posted import Posted
 from services.ingest.rates import Rates, Sender
 from services.ingest.rejection import Reason, Rejected
@@ -46,7 +46,7 @@ class Body(NamedTuple):
     plain: bytes
 
 
-class _Judged(NamedTuple):
+class Judged(NamedTuple):
     """The events of a body, what became of them, and the record of each that has one, by its place."""
 
     incoming: Sequence[Incoming]
@@ -60,18 +60,37 @@ class Batch:
 
     event_log: EventLog
     judge: Judge
-    overload: Overload
     rates: Rates
     sender: Sender
     received: Arrival
     ticket: Ticket
     slices: Slices
 
-    async def kept(self, body: Body) -> Sequence[Verdict] | Refused:
+    async def judged(self, body: Body) -> Judged | Unfit | Refused:
+        """Read and judge the events of a body, or say why nothing in it is one."""
+        listed = _listed(body)
+        if isinstance(listed, Refused):
+            return Unfit(body.plain, None, listed.slug, listed.detail)
+        self.ticket.grow(REQUEST_US + cost_us(len(listed), len(body.plain)))
+        refused = self.rates.count(self.sender, events=len(listed), size=len(body.plain))
+        if refused is not None:
+            return refused
+        await self.slices.breathe()
+        incoming = []
+        for one in listed:
+            incoming.append(read(one) if isinstance(one, bytes) else one)
+            await self.slices.breathe()
+        whole = refusal_of_all(incoming)
+        if whole is not None:
+            return Unfit(body.plain, None, whole.slug, whole.detail)
+        verdicts = []
+        for each in incoming:
+            verdicts.append(self._verdict(each))
+            await self.slices.breathe()
+        return Judged(incoming, verdicts, await self._records(incoming, verdicts))
+
+    async def kept(self, judged: Judged | Unfit | Refused) -> Sequence[Verdict] | Refused:
         """Return a verdict on each event when the log has the good ones, and the bad ones as dead letters."""
-        async with self.overload.core(len(body.plain)):
-            self.slices.begin()
-            judged = await self._judged(body)
         if isinstance(judged, Unfit):
             return await self._set_aside([judged]) or Refused(judged.reason, judged.detail)
         if isinstance(judged, Refused):
@@ -87,27 +106,6 @@ class Batch:
             verdicts[position] = verdicts[position]._replace(outcome=rejected)
             unfit.append(_unfit(incoming[position], rejected))
         return await self._set_aside(unfit) or verdicts
-
-    async def _judged(self, body: Body) -> _Judged | Unfit | Refused:
-        listed = _listed(body)
-        if isinstance(listed, Refused):
-            return Unfit(body.plain, None, listed.slug, listed.detail)
-        self.ticket.grow(REQUEST_US + cost_us(len(listed), len(body.plain)))
-        refused = self.rates.count(self.sender, events=len(listed), size=len(body.plain))
-        if refused is not None:
-            return refused
-        incoming = []
-        for one in listed:
-            incoming.append(read(one) if isinstance(one, bytes) else one)
-            await self.slices.breathe()
-        whole = refusal_of_all(incoming)
-        if whole is not None:
-            return Unfit(body.plain, None, whole.slug, whole.detail)
-        verdicts = []
-        for each in incoming:
-            verdicts.append(self._verdict(each))
-            await self.slices.breathe()
-        return _Judged(incoming, verdicts, await self._records(incoming, verdicts))
 
     def _verdict(self, incoming: Incoming) -> Verdict:
         if isinstance(incoming.event, Rejected):

@@ -17,7 +17,7 @@ from services.infra.http.problems import Refused, refusal
 from services.infra.metrics import INGEST_LIMITED
 from services.infra.sources import Source, Sources
 from services.ingest import answers, cloudevents
-from services.ingest.admission import FullError
+from services.ingest.admission import FullError, Ticket
 from services.ingest.answers import Verdict
 from services.ingest.batch import AWAY, Batch, Body
 from services.ingest.decode import Form, form_of
@@ -111,24 +111,23 @@ class Door:
             if isinstance(body, Refused):
                 return body
             async with self.overload.work(key, len(body), packed=packed) as ticket:
-                slices = Slices()
-                plain = await inflate(body, share=share, slices=slices) if packed else body
-                if isinstance(plain, Refused):
-                    return plain
-                if holds_more_values(plain, than=VALUES_MAX):
-                    INGEST_LIMITED.labels("values").inc()
-                    return TOO_MANY_VALUES
-                batch = Batch(
-                    event_log=self.event_log,
-                    judge=self.judge,
-                    overload=self.overload,
-                    rates=self.rates,
-                    sender=sender,
-                    received=arrival(self.clock.now_us()),
-                    ticket=ticket,
-                    slices=slices,
-                )
-                return await batch.kept(Body(posted, form, plain))
+                batch = self._batch(sender, ticket)
+                async with self.overload.core(len(body), packed=packed):
+                    batch.slices.begin()
+                    plain = await _plain(body, packed=packed, share=share, slices=batch.slices)
+                    judged = plain if isinstance(plain, Refused) else await batch.judged(Body(posted, form, plain))
+                return await batch.kept(judged)
+
+    def _batch(self, sender: Sender, ticket: Ticket) -> Batch:
+        return Batch(
+            event_log=self.event_log,
+            judge=self.judge,
+            rates=self.rates,
+            sender=sender,
+            received=arrival(self.clock.now_us()),
+            ticket=ticket,
+            slices=Slices(),
+        )
 
 
 def _packed(posted: Posted) -> bool | Refused:
@@ -136,6 +135,17 @@ def _packed(posted: Posted) -> bool | Refused:
     if encodings not in (["identity"], ["gzip"], ["x-gzip"]):
         return Refused("unsupported-media-type", "Send the body plain or with Content-Encoding: gzip, once.")
     return encodings != ["identity"]
+
+
+async def _plain(body: bytes, *, packed: bool, share: Share, slices: Slices) -> bytes | Refused:
+    """Unpack a body, unless it holds more than a request may."""
+    plain = await inflate(body, share=share, slices=slices) if packed else body
+    if isinstance(plain, Refused):
+        return plain
+    if await holds_more_values(plain, than=VALUES_MAX, slices=slices):
+        INGEST_LIMITED.labels("values").inc()
+        return TOO_MANY_VALUES
+    return plain
 
 
 async def _body(posted: Posted, share: Share) -> bytes | Refused:

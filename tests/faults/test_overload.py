@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import psutil
 import pytest
 
+from schemas.limits import EVENTS_MAX, RATIO_MAX, VALUES_MAX
 from services.infra.kafka import apply_topics
 from services.infra.settings import KafkaSettings
 from tests.faults.overload import QUIET_MS_MIN, Answers, press
@@ -28,7 +30,7 @@ GROWTH_BYTES_MAX: Final = 150 * 1024 * 1024
 GOOD: Final = json.dumps(event("good")).encode()
 
 
-def visit(number: int, *, who: str, filler: int = 0) -> dict[str, object]:
+def visit(number: int, *, who: str, filler: int = 0) -> dict[str, Any]:
     data = {
         "touchpoint": "web.page_viewed",
         "channel": "web",
@@ -38,8 +40,21 @@ def visit(number: int, *, who: str, filler: int = 0) -> dict[str, object]:
     return {"id": f"v-{number}", "data": data}
 
 
+def tiny_values() -> bytes:
+    """As many values as a request may hold, so small that they pack well, and not so well that it shows."""
+    digits = random.Random(1)
+    events = []
+    for number in range(EVENTS_MAX):
+        one = visit(number, who=f"t-{number}")
+        one["data"]["properties"] = {"p": [digits.randrange(10) for _ in range(VALUES_MAX // EVENTS_MAX - 20)]}
+        events.append(one)
+    packed = gzip.compress(body := json.dumps(events, separators=(",", ":")).encode())
+    assert len(body) < RATIO_MAX * len(packed)
+    return packed
+
+
 GZIP = {"content-encoding": "gzip"}
-TINY = gzip.compress(b"[" + b",".join([b'{"id":"a","data":{"properties":[' + b"0," * 12_000 + b"0]}}"] * 160) + b"]")
+TINY = tiny_values()
 LARGE = json.dumps([visit(n, who=f"w-{n}", filler=18) for n in range(50)]).encode()
 ONE = json.dumps([visit(n, who="the-same") for n in range(200)]).encode()
 

@@ -73,15 +73,53 @@ async def test_who_leaves_the_line_leaves_no_trace() -> None:
         assert done == ["stays"]
 
 
-async def test_what_is_larger_than_all_there_is_gets_in_alone() -> None:
-    doors = gate()
+async def test_what_is_larger_than_all_there_is_takes_its_own_keys_half() -> None:
+    doors, done = gate(), list[str]()
 
     async with asyncio.timeout(1), doors.inside("a", 100):
-        other = asyncio.create_task(turn(doors, "b", 1, [], "other"))
-        await asyncio.sleep(0)
-        assert not other.done()
+        more = asyncio.create_task(turn(doors, "a", 1, done, "more of it"))
+        await turn(doors, "b", 5, done, "other")
+        assert done == ["other"]
 
-    await other
+    await more
+
+
+async def test_what_turns_out_dearer_keeps_only_its_own_key_waiting() -> None:
+    doors, done = gate(), list[str]()
+
+    async with asyncio.timeout(1), doors.inside("a", 2) as ticket:
+        ticket.grow(50)
+        more = asyncio.create_task(turn(doors, "a", 1, done, "more of it"))
+        await asyncio.sleep(0)
+        await turn(doors, "b", 5, done, "other")
+        assert done == ["other"]
+        ticket.grow(2)
+        await more
+
+    assert done == ["other", "more of it"]
+
+
+async def test_the_line_of_one_key_is_no_reason_to_send_another_away() -> None:
+    doors = gate(waiting=8)
+    async with doors.inside("a", 5), doors.inside("b", 5):
+        waiting = [asyncio.create_task(turn(doors, "a", cost, [], "a")) for cost in (4, 100)]
+        await asyncio.sleep(0)
+        assert doors.is_full("a", 1)
+        assert not doors.is_full("c", 4)
+
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
+async def test_a_small_request_goes_in_at_once_whatever_others_hold() -> None:
+    doors = gate(inside=640, waiting=320)
+    async with doors.inside("a", 320), doors.inside("b", 320):
+        waiting = [asyncio.create_task(turn(doors, key, 160, [], key)) for key in ("c", "d")]
+        await asyncio.sleep(0)
+        async with asyncio.timeout(1), doors.inside("e", 5), doors.inside("e", 5):
+            assert doors.is_full("e", 1)
+            assert not any(one.done() for one in waiting)
+
+    await asyncio.gather(*waiting)
 
 
 async def test_who_gives_up_in_the_turn_in_which_it_is_let_in_gives_its_place_back() -> None:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.ingest.values import WINDOW_BYTES, holds_more_values
+from services.ingest import values
+from services.ingest.slices import Slices
+from services.ingest.values import WINDOW_BYTES
 
 JSON = st.recursive(
     st.none() | st.integers() | st.text(alphabet='a,[{"\\\u00e9', max_size=8),
@@ -16,6 +20,10 @@ JSON = st.recursive(
     ),
     max_leaves=30,
 )
+
+
+def holds_more_values(text: bytes, *, than: int) -> bool:
+    return asyncio.run(values.holds_more_values(text, than=than, slices=Slices()))
 
 
 def count(value: object) -> int:
@@ -37,3 +45,17 @@ def test_a_string_across_windows_is_one_value() -> None:
 
     assert not holds_more_values(text, than=5)
     assert holds_more_values(b"[" + b"1," * WINDOW_BYTES + b"1]", than=WINDOW_BYTES)
+
+
+async def test_others_run_while_a_long_text_is_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.ingest.slices.SLICE_S", 0.0)
+    text = json.dumps(["," * (8 * WINDOW_BYTES)]).encode()
+    counting = asyncio.create_task(values.holds_more_values(text, than=10, slices=Slices()))
+
+    turns = 0
+    while not counting.done():
+        await asyncio.sleep(0)
+        turns += 1
+
+    assert not counting.result()
+    assert turns > 8
