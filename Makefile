@@ -5,6 +5,8 @@
 
 BIN := .venv/bin
 BENCH := .venv-bench/bin/python -m
+# A test waits for servers for most of its time, so more files than cores; slow files stand first, and quick ones fill the end.
+AT_ONCE := -n 4 --dist loadfile --no-loadscope-reorder
 export PIP_ROOT_USER_ACTION = ignore
 
 help:               ## List the targets
@@ -16,8 +18,8 @@ demo: embedded      ## Run the product with a simulated shop (SECONDS=20, KEEP=1
 up: embedded        ## Run the product until Ctrl-C (DATA=folder, WORKERS=2)
 	@$(BIN)/tactus up $(if $(DATA),--data "$(DATA)") $(if $(WORKERS),--workers "$(WORKERS)")
 
-test: dev bench-environment ## Run all tests (ARGS="-k words" chooses)
-	@$(BIN)/python -m pytest $(ARGS)
+test: dev bench-environment ## Run all tests, some files at once (ARGS="-k words" chooses, ARGS="-n 0" one by one)
+	@$(BIN)/python -m pytest $(AT_ONCE) $(ARGS)
 
 storms: dev         ## Kill everything for hours on a loaded machine (COUNT=40, LOAD=3, SEED=1, LOGS=folder)
 	@$(BIN)/python -m tests.faults.storms $(if $(COUNT),--count $(COUNT)) $(if $(LOAD),--load $(LOAD)) $(if $(SEED),--seed $(SEED)) $(if $(LOGS),--logs $(LOGS))
