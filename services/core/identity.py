@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
@@ -23,7 +24,7 @@ WEAK: Final = frozenset({"anonymous", "device"})
 
 NAMELESS: Final = frozenset(
     {
-        "#n/a", "#name?", "#null!", "#ref!", "#value!", "-1", "object object", "anon", "anonymous", "distinct_id", "distinctid", "email", "false",
+        "\\n", "#n/a", "#name?", "#null!", "#ref!", "#value!", "-1", "object object", "anon", "anonymous", "distinct_id", "distinctid", "email", "false",
         "ffffffff-ffff-ffff-ffff-ffffffffffff", "guest", "id", "n/a", "nan", "nil", "none", "not set",
         "not_authenticated", "null", "true", "undefined", "unknown",
     }
@@ -43,6 +44,12 @@ TEMPLATE: Final = re.compile(
     r"\{\{.*\}\}|\{%.*%\}|<%.*%>|%%.*%%|\$\{.*\}|#\{.*\}|\[\[.*\]\]|\*\|.*\|\*|^%[a-z_.-]+%$|^\$[a-z_.-]+$|^[{<\[]+[a-z_. -]+[}>\]]+$"
 )
 """A place in a template that nobody filled: {{user.id}}, ${userId}, %%USER_ID%%, *|EMAIL|*, <%= id %>, {user_id}."""
+
+NOBODYS_ADDRESS: Final = re.compile(
+    r"(?:do[._-]?not|no)[._-]?reply(?:\+[^@]*)?@.*|(?P<word>undefined|null|none|nan|unknown|anonymous|guest)@(?P=word)(?:\.[a-z.]+)?"
+    r"|(?:undefined|null)@.*"
+)
+"""What shops write for who gave no address: noreply@shop.example, undefined@undefined.com. Nan, None and Guest are also names."""
 
 VALUE_CHARACTERS_MAX: Final = 256
 """An index row must hold it; a UUID is 36 characters, the longest e-mail address 254."""
@@ -65,11 +72,19 @@ def strongest(identities: Iterable[str]) -> str:
 
 def refusal(kind: str, value: str) -> str | None:
     """Tell why a value must never name anyone; None when it may."""
-    bare = value.strip(QUOTES).casefold()
+    # Full-width braces, which people who write Japanese or Chinese type, are braces.
+    plain = value if value.isascii() else unicodedata.normalize("NFKC", value)
+    bare = plain.strip(QUOTES).casefold()
     word = bare.strip(BRACKETS)
     if not word:
         return f"{kind} is empty; leave it out"
-    if word in NAMELESS or bare in NAMELESS or not word.strip("0-") or (MARKS.search(bare) and TEMPLATE.search(bare)):
+    if (
+        word in NAMELESS
+        or bare in NAMELESS
+        or not word.strip("0-")
+        or (MARKS.search(bare) and TEMPLATE.search(bare))
+        or ("@" in word and kind == "email" and NOBODYS_ADDRESS.fullmatch(word))
+    ):
         return f"{kind} {bare!r} is a placeholder that would weld strangers together; leave it out"
     if len(value) > VALUE_CHARACTERS_MAX:
         return f"{kind} is longer than {VALUE_CHARACTERS_MAX} characters"

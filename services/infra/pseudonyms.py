@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from services.core.identity import CUSTOMER, WEAK, refusal
 from services.infra.errors import ConfigurationError, InvalidEventError
 from services.infra.former_spelling import formerly_spelt
-from services.infra.spelling import Spelt, spelt
+from services.infra.spelling import Spelt, holds_address, spelt
 
 HASHED_KINDS: Final = {"email": "email_hash", "phone": "phone_hash"}
 """What a client sends, and the kind that is stored."""
@@ -101,7 +101,7 @@ def formerly_known(key: bytes, kind: str, value: str) -> Spelt | None:
 def _stored(key: bytes, kind: str, plain: Spelt) -> Stored:
     hashed = HASHED_KINDS.get(plain.kind)
     if hashed is None:
-        return Stored(plain)
+        return Stored(Spelt(kind, _hash(key, *plain)) if holds_address(plain.value) else plain)
     contact = Spelt(hashed, _hash(key, *plain))
     return Stored(Spelt(kind, contact.value), (contact,)) if kind == CUSTOMER else Stored(contact)
 

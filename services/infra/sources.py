@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from services.infra.errors import ConfigurationError
 from services.infra.source_faults import MAKE_A_KEY, Fault, fault_of, last_line_with, said, toml_fault, trivial_digests
-from services.infra.spelling import is_region
+from services.infra.spelling import calling_code, is_region
 
 log = structlog.get_logger(__name__)
 
@@ -183,6 +183,7 @@ def load_sources(path: Path) -> Sources:
     _refuse_equal_names(path, text, "source", parsed.source)
     _refuse_equal_names(path, text, "reader", parsed.reader)
     _refuse_claims_of_any_page(path, text, parsed.source)
+    _refuse_former_spellings_of_two_countries(path, text, parsed.source)
     _refuse_equal_and_trivial_keys(path, text, [*parsed.source, *parsed.reader])
     return Sources(sources=parsed.source, readers=parsed.reader)
 
@@ -221,6 +222,21 @@ def _refuse_claims_of_any_page(path: Path, text: str, sources: Sequence[Source])
                 'or identity = "anonymous"',
             )
             raise ConfigurationError(f"{path}, {said(fault, text)}")
+
+
+def _refuse_former_spellings_of_two_countries(path: Path, text: str, sources: Sequence[Source]) -> None:
+    """Numbers without their country had one hash whosever they were: two persons of two countries would become one."""
+    countries: dict[int, str] = {}
+    for position, source in enumerate(sources):
+        if source.former_spellings and source.region is not None:
+            countries.setdefault(calling_code(source.region), source.region)
+            if len(countries) > 1:
+                fault = Fault(
+                    ("source", position, "former_spellings"),
+                    f"is already true for a source whose region is {next(iter(countries.values()))}: one number of two "
+                    "countries had one hash, and would make one person of two; let it be true for sources of one country",
+                )
+                raise ConfigurationError(f"{path}, {said(fault, text)}")
 
 
 def _refuse_equal_and_trivial_keys(path: Path, text: str, rows: Sequence[_Row]) -> None:

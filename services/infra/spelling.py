@@ -26,7 +26,10 @@ _PLAIN_EMAIL: Final = re.compile(r"[a-z0-9_+-]+(?:\.[a-z0-9_+-]+)*@(?:[a-z0-9](?
 """An address that is spelt in the one way already: most are, and the library takes fifty times as long."""
 _ASCII_HYPHENS: Final = re.compile(r"(?:@|\.)..--")
 """A label with hyphens at its third and fourth place is of another alphabet: the library spells it out."""
+_LOOSE_DOTS: Final = re.compile(r"[a-z0-9_+.!#$%&'*/=?^`{|}~-]+")
+"""What may stand before the @ if nobody counts the dots: Japanese mobile providers gave out `a..b` and `a.` for years."""
 _LOOKS_LIKE_EMAIL: Final = re.compile(r"(?:mailto:)?[^@\s]+@[^@\s]+\.[^@\s.]+", re.IGNORECASE)
+_HOLDS_ADDRESS: Final = re.compile(r"[^@\s]@[^@\s.]+(?:\.[^@\s.]+)*\.[^@\s.]{2,}")
 _LOOKS_LIKE_PHONE: Final = re.compile(r"(?:tel:|whatsapp:)?\+[0-9][0-9 ().-]{6,20}[0-9]", re.IGNORECASE)
 _SCHEME: Final = re.compile(r"(?:tel|sms|smsto|callto|whatsapp|signal|viber):(?://)?", re.IGNORECASE)
 _TRUNK_ZERO: Final = re.compile(r"\(0\)")
@@ -72,9 +75,19 @@ def tidy(value: str) -> str:
     return unicodedata.normalize("NFC", UNSEEN.sub("", value)).strip().strip(_JOINERS)
 
 
+def holds_address(value: str) -> bool:
+    """Tell whether an id that is no e-mail address has one in it, such as auth0|ann@example.com."""
+    return "@" in value and _HOLDS_ADDRESS.search(value) is not None
+
+
 def is_region(region: str) -> bool:
     """Tell whether this is a region with a way of writing phone numbers, such as PL."""
     return region in phonenumbers.SUPPORTED_REGIONS
+
+
+def calling_code(region: str) -> int:
+    """Return what is dialled before numbers of a region: 48 of PL; several regions may share one."""
+    return phonenumbers.country_code_for_region(region)
 
 
 def _email(value: str) -> str:
@@ -87,6 +100,10 @@ def _email(value: str) -> str:
 @lru_cache(maxsize=REMEMBERED_MAX)
 def _email_by_the_book(value: str) -> str:
     address = value.removeprefix("mailto:").partition("?")[0] if value.startswith("mailto:") else value
+    address = address.rstrip(",; ")
+    local, _, domain = address.rpartition("@")
+    if ("." in {local[:1], local[-1:]} or ".." in local) and _LOOSE_DOTS.fullmatch(local):
+        return f"{local}@{_email_by_the_book(f'x@{domain}').partition('@')[2]}"
     try:
         # What a domain's server says is nobody's business here: an address that does not work still names a person.
         parts = validate_email(

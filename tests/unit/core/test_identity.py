@@ -51,6 +51,8 @@ def test_the_strongest_of_none_is_an_error() -> None:
         "x" * 257,
         "\u200b",
         "\u00a0\u2060 \u00ad",
+        "\\N",
+        "\uff5b\uff5buser.id\uff5d\uff5d",
     ],
 )
 def test_a_placeholder_never_names_anyone(value: str) -> None:
@@ -63,3 +65,25 @@ def test_a_placeholder_never_names_anyone(value: str) -> None:
 @pytest.mark.parametrize("value", ["c1", "10", "zero", "nobody", "Null Island", "0a", "Jan Nowak", "ü", "x" * 256])
 def test_an_ordinary_value_may_name_somebody(value: str) -> None:
     assert refusal("customer", value) is None
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "undefined@undefined.com",
+        "null@null",
+        "None@none.com",
+        "noreply@shop.example",
+        "No-Reply+17@shop.example",
+        "do_not_reply@shop.example",
+        "undefined@shop.example",
+    ],
+)
+def test_an_address_that_stands_for_no_address_names_nobody(address: str) -> None:
+    assert refusal("email", address) is not None
+    assert refusal("customer", address) is None
+
+
+@pytest.mark.parametrize("address", ["nil@example.com", "nan@example.com", "guest@hotel.example", "noreen@example.com"])
+def test_an_address_of_somebody_with_such_a_name_is_theirs(address: str) -> None:
+    assert refusal("email", address) is None

@@ -14,7 +14,8 @@ from pydantic import SecretStr
 from schemas.touchpoint import IDENTITY_PATTERN
 from services.infra.errors import ConfigurationError, InvalidEventError
 from services.infra.former_spelling import formerly_spelt
-from services.infra.pseudonyms import Stored, hash_key, pseudonym, respelt
+from services.infra.pseudonyms import Stored, hash_key, known_identities, pseudonym, respelt, stored_identity
+from services.infra.spelling import Spelt
 from tests.support.senders import PATIENT
 
 KEY = b"a secret of a test, long enough for a key"
@@ -63,6 +64,25 @@ def test_what_is_neither_is_refused_without_repeating_it(kind: str, value: str) 
 def test_a_missing_or_short_key_is_refused_with_the_setting_to_change(secret: SecretStr | None) -> None:
     with pytest.raises(ConfigurationError, match="TACTUS_HASH_KEY"):
         hash_key(secret)
+
+
+@pytest.mark.parametrize(
+    "value", ["auth0: ann@example.com", "ID ann@example.com", "ann@example.com/shop-1", "@ann@social.example"]
+)
+def test_an_id_with_an_address_in_it_is_kept_under_its_hash(value: str) -> None:
+    stored = stored_identity(KEY, "customer", value, region=None)
+
+    assert re.fullmatch("[0-9a-f]{32}", stored.itself.value)
+    assert stored.itself.kind == "customer"
+    assert not stored.beside
+    assert stored != stored_identity(KEY, "customer", f"{value}0", region=None)
+    assert stored.itself in known_identities(KEY, "customer", value)
+    assert respelt(KEY, f"customer:{value}") == stored
+
+
+@pytest.mark.parametrize("value", ["@ann", "ann@work", "a@b", "3 @ 4.50"])
+def test_an_id_with_a_sign_in_it_stays_as_it_is(value: str) -> None:
+    assert stored_identity(KEY, "customer", value, region=None) == Stored(Spelt("customer", value))
 
 
 VALUES = st.from_regex(re.compile(IDENTITY_PATTERN), fullmatch=True) | st.text(

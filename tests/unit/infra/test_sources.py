@@ -94,6 +94,11 @@ READER = f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{KEY}"]\n'
             ROW.replace("server", "browser") + 'origins = ["https://shop.example", "*"]\nidentity = "claimed"\n',
             "line 6: source[0].identity lets any page name any customer",
         ),
+        (
+            (ROW + 'region = "PL"\nformer_spellings = true\n')
+            + (ROW.replace("shop", "site").replace(KEY, OTHER) + 'region = "US"\nformer_spellings = true\n'),
+            "line 12: source[1].former_spellings is already true for a source whose region is PL",
+        ),
         (ROW + "age_days_max = 401\n", "line 5: source[0].age_days_max is wrong: write a number of days, 1 to 400"),
         (ROW + 'impressions = "mine"\n', 'line 5: source[0].impressions is wrong: write "own" or "catalogue"'),
         ("\n[[sources]]\nname = 'shop'\n", "line 2: sources is not known"),
@@ -153,3 +158,14 @@ def test_a_reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad(path: Path)
 
     assert sources.current.source(SERVER_KEY) is not None
     assert sources.current.source(SPARE_KEY) is None
+
+
+def test_former_spellings_of_one_country_do_not_weld(tmp_path: Path) -> None:
+    rows = [
+        ROW.replace("shop", f"s{n}").replace(KEY, digest(f"a key of a test {n}")) + f"{region}former_spellings = true\n"
+        for n, region in enumerate(['region = "US"\n', 'region = "CA"\n', ""])
+    ]
+    file = tmp_path / "sources.toml"
+    file.write_text("".join(rows))
+
+    assert load_sources(file).source("a key of a test 2") is not None

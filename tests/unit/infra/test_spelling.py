@@ -61,6 +61,25 @@ def test_a_domain_of_another_alphabet_is_one_domain_in_both_its_forms() -> None:
 
 
 @pytest.mark.parametrize(
+    ("written", "plain"),
+    [
+        ("A..B.@DOCOMO.ne.jp", "a..b.@docomo.ne.jp"),
+        (".ann@ex\u00e4mple.com", ".ann@ex\u00e4mple.com"),
+        ("ann@example.com;", "ann@example.com"),
+        ("ann@example.com , ", "ann@example.com"),
+    ],
+)
+def test_an_address_that_breaks_the_book_names_its_owner(written: str, plain: str) -> None:
+    assert spelt("email", written, region=None) == Spelt("email", plain)
+
+
+@pytest.mark.parametrize("address", ["a..b@localhost", "a..b@", "a..b@-x.com", "a..b c@example.com", ".@."])
+def test_what_breaks_it_elsewhere_is_refused(address: str) -> None:
+    with pytest.raises(InvalidEventError):
+        spelt("email", address, region=None)
+
+
+@pytest.mark.parametrize(
     "card", ["17850", "600100200", "48600100200", "0048600100200", "+1", "12-34-56", "a@b", "@ann"]
 )
 def test_an_id_of_digits_is_no_phone_number(card: str) -> None:
