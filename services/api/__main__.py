@@ -9,12 +9,14 @@ from typing import Final
 
 from services.api.app import create_app
 from services.api.customers import Customers, Parts
+from services.api.rates import Rates
 from services.api.refusals import Refusals
 from services.api.watch import Watch
 from services.infra.catalogue.reading import LANGUAGES, labels, load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.http.listening import bind
 from services.infra.http.operations import serve_operations
+from services.infra.http.peers import Peers, networks
 from services.infra.http.server import Limits, serve_http
 from services.infra.lifecycle import on_signals, run, until
 from services.infra.logs import get_logger
@@ -54,13 +56,18 @@ async def serve(settings: Settings) -> None:
             sources=lambda: sources.current,
             hash_key=hash_key(settings.hash_key),
             clock=SystemClock(),
+            rates=Rates(
+                requests_per_s_max=settings.api.reader_requests_per_s_max, now_s=asyncio.get_running_loop().time
+            ),
         )
     )
     listener = bind(host=settings.api.host, port=settings.api.port, backlog=LIMITS.backlog)
     operations = await serve_operations(host=settings.api.host, port=settings.api.metrics_port, ready=watch.unready)
     log.info("api_listening", host=settings.api.host, port=listener.getsockname()[1])
     refusals = Refusals(asyncio.get_running_loop().time)
-    app = create_app(customers, unready=watch.unready, refusals=refusals)
+    app = create_app(
+        customers, unready=watch.unready, refusals=refusals, peers=Peers(networks(settings.api.trusted_proxies))
+    )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, watch.run()))
         tasks.create_task(serve_http(app, listener, stop=stop, limits=LIMITS, refused=refusals.note))

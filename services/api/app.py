@@ -18,6 +18,7 @@ from services.api.refusals import Refusals
 from services.api.requests import Asked
 from services.infra.http.answer import Answer, Application, Receive, Scope, Send
 from services.infra.http.health import Readiness, livez, readyz
+from services.infra.http.peers import Peers
 from services.infra.http.problems import Refused, of_status, refusal
 from services.infra.logs import get_logger
 
@@ -27,7 +28,7 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-def create_app(customers: Customers, *, unready: Readiness, refusals: Refusals) -> Application:
+def create_app(customers: Customers, *, unready: Readiness, refusals: Refusals, peers: Peers) -> Application:
     """Wire the routes to what answers them; `unready` tells why the process wants no requests, or None."""
     contract = Answer(200, resources.files("schemas").joinpath("generated", "openapi-read.json").read_bytes())
 
@@ -45,7 +46,7 @@ def create_app(customers: Customers, *, unready: Readiness, refusals: Refusals) 
     async def is_ready(_: Request) -> Response:
         return _response(readyz(unready))
 
-    answering = partial(_answering, refusals)
+    answering = partial(_answering, refusals, peers)
     app = Starlette(
         routes=[
             Route("/", home),
@@ -71,9 +72,9 @@ def _on_encoded_paths(app: Application) -> Application:
     return routed
 
 
-def _answering(refusals: Refusals, answer: Callable[[Asked], Awaitable[Answer]]) -> Endpoint:
+def _answering(refusals: Refusals, peers: Peers, answer: Callable[[Asked], Awaitable[Answer]]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        answered = await answer(_asked(request))
+        answered = await answer(_asked(request, peers))
         refusals.note(answered)
         return _response(answered)
 
@@ -97,7 +98,8 @@ def _handlers(refusals: Refusals) -> Mapping[type[Exception], Handler]:
     return {HTTPException: not_routed, Exception: failed}
 
 
-def _asked(request: Request) -> Asked:
+def _asked(request: Request, peers: Peers) -> Asked:
+    peer = request.client.host if request.client else ""
     return Asked(
         identity=request.path_params["identity"],
         query=request.scope["query_string"],
@@ -105,7 +107,7 @@ def _asked(request: Request) -> Asked:
         accept=request.headers.get("accept"),
         accept_language=request.headers.get("accept-language"),
         if_none_match=request.headers.get("if-none-match"),
-        address=request.client.host if request.client else "",
+        address=peers.client(peer, request.headers.getlist("x-forwarded-for")),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -13,7 +12,7 @@ from schemas.readapi import ALERTS_MAX, LATEST_MAX, TALLIES_MAX, CustomerAnswer,
 from services.api.answers import Moment, Reasons, customer_answer, journey_answer, reasons_of, receipt_answer
 from services.api.experience import experience_of, latest_of, stored_of
 from services.api.large_reads import USUAL_ROWS_MAX, LargeReads
-from services.api.refusals import Guesses
+from services.api.rates import Rates
 from services.api.requests import Asked, Named, Question, accepts_json, cursor_of, names_version, question_of
 from services.core.catalogue import Catalogue
 from services.core.instants import instant_of
@@ -49,6 +48,7 @@ class Parts:
     sources: Callable[[], Sources]
     hash_key: bytes
     clock: Clock
+    rates: Rates
 
 
 class Customers:
@@ -57,7 +57,6 @@ class Customers:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self._large = LargeReads()
-        self._guesses = Guesses()
 
     async def score(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}`."""
@@ -94,9 +93,10 @@ class Customers:
         key = bearer_key(asked.authorization)
         reader = self._parts.sources().reader(key) if key is not None else None
         if reader is None:
-            now_s = asyncio.get_running_loop().time()
-            known = self._guesses.admits(asked.address, now_s=now_s)
-            return Refused("unauthorized" if known else "too-many-requests")
+            return self._parts.rates.of_stranger(asked.address)
+        limited = self._parts.rates.of_reader(reader)
+        if limited is not None:
+            return limited
         if SCOPE not in reader.scopes:
             return Refused("forbidden", f"Use a key with the scope {SCOPE}.")
         return None if accepts_json(asked.accept) else Refused("not-acceptable")

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict, SettingsError
 
 from services.infra.errors import ConfigurationError
@@ -107,6 +107,21 @@ class PostgresSettings(BaseModel):
     )
 
 
+def _of_networks(text: str) -> str:
+    try:
+        networks(text)
+    except ValueError as error:
+        raise ValueError(f"must be networks such as 10.0.0.0/8, comma-separated: {error}") from error
+    return text
+
+
+TrustedProxies = Annotated[
+    str,
+    AfterValidator(_of_networks),
+    Field(description="Networks of proxies whose X-Forwarded-For is believed, comma-separated; no proxy, no network."),
+]
+
+
 class IngestSettings(BaseModel):
     """The HTTP door for events."""
 
@@ -121,10 +136,7 @@ class IngestSettings(BaseModel):
         ge=5 * 1024 * 1024,
         description="Bodies held in memory at once, above it 503; one that is inflated takes up to 5 MiB.",
     )
-    trusted_proxies: str = Field(
-        default="",
-        description="Networks of proxies whose X-Forwarded-For is believed, comma-separated; no proxy, no network.",
-    )
+    trusted_proxies: TrustedProxies = ""
     browser_events_per_s_max: int = Field(
         default=1000,
         ge=1,
@@ -160,15 +172,6 @@ class IngestSettings(BaseModel):
         ge=1024**2,
         description="The same of a server's key; half of it at once is a replay of 100 million events.",
     )
-
-    @field_validator("trusted_proxies")
-    @classmethod
-    def _are_networks(cls, trusted_proxies: str) -> str:
-        try:
-            networks(trusted_proxies)
-        except ValueError as error:
-            raise ValueError(f"must be networks such as 10.0.0.0/8, comma-separated: {error}") from error
-        return trusted_proxies
 
 
 class AggregatorSettings(BaseModel):
@@ -214,6 +217,13 @@ class ApiSettings(BaseModel):
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(default=8081, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
     metrics_port: int = Field(default=9130, ge=0, le=65535, description="/metrics, /livez, /readyz.")
+    trusted_proxies: TrustedProxies = ""
+    reader_requests_per_s_max: int = Field(
+        default=200,
+        ge=1,
+        description="Of one reader's key, a minute of it at once, in each process; its row in the sources file may say "
+        "another. Two hundred people who each open a customer every second.",
+    )
 
 
 class Settings(BaseSettings):

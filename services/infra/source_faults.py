@@ -32,6 +32,7 @@ _FIXES: Final[Mapping[str, str]] = {
     "age_days_max": "write a number of days, 1 to 400; backfill = true takes any age",
     "region": 'write the region that numbers without a country code are of, as ISO 3166 has it: "PL"',
     "events_per_s_max": _RATE,
+    "requests_per_s_max": _RATE,
     "address_events_per_s_max": _RATE,
     "identity_events_per_s_max": _RATE,
     "day_bytes_max": "write a number of bytes, 1 or more",

@@ -121,6 +121,7 @@ class Reader(_Row):
     """One reader of scores."""
 
     scopes: tuple[Scope, ...] = ("scores:read",)
+    requests_per_s_max: Rate | None = None
 
 
 class _File(BaseModel):

@@ -6,11 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
+from services.infra.http.allowance import Allowance, Allowances
 from services.infra.http.problems import Refused
 from services.infra.metrics import INGEST_LIMITED
 from services.infra.settings import IngestSettings
 from services.infra.sources import Source
-from services.ingest.allowance import Allowance, Allowances
 
 AT_ONCE_S: Final = 60
 """A minute's worth may come at once: pages that were offline and proxies that were away send what they kept."""

@@ -279,6 +279,18 @@ async def test_a_key_is_read_whatever_the_case_of_its_scheme(anna: str) -> None:
     assert response.status_code == 200
 
 
+async def test_behind_a_proxy_of_ours_each_client_is_slowed_down_by_itself(anna: str) -> None:
+    async with read_client(anna) as client:
+        tries = [
+            await client.get(
+                PATHS[0], headers={"Authorization": "Bearer guess", "X-Forwarded-For": f"192.0.2.7, {whom}"}
+            )
+            for whom in ["198.51.100.1"] * 40 + ["198.51.100.2"]
+        ]
+
+    assert [answer.status_code for answer in tries] == [401] * 30 + [429] * 10 + [401]
+
+
 async def test_whoever_tries_keys_is_slowed_down_and_whoever_has_one_is_not(anna: str) -> None:
     async with read_client(anna) as client:
         tries = [await client.get(PATHS[0], headers={"Authorization": f"Bearer guess-{n}"}) for n in range(40)]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from services.infra.http.allowance import SENDERS_MAX, Allowance, Allowances
 from services.infra.settings import IngestSettings
-from services.ingest.allowance import SENDERS_MAX, Allowance, Allowances
 from services.ingest.rates import AT_ONCE_S, Rates, Sender
 from tests.support.senders import BROWSER, SERVER
 
