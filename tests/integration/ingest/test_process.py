@@ -25,7 +25,7 @@ from services.infra.settings import KafkaSettings
 from tests.support.independent_log import read_log
 from tests.support.ingestprocess import IngestProcess, ingest_process
 from tests.support.places import data_directory
-from tests.support.senders import SERVER_KEY, SPARE_KEY, event, write_sources
+from tests.support.senders import ANONYMOUS_KEY, SERVER_KEY, SPARE_KEY, event, write_sources
 from tests.support.topic_limits import limit_topic
 from tests.support.waiting import wait_until
 from tests.support.wire import send
@@ -52,6 +52,13 @@ def broker() -> Iterator[EmbeddedKafka]:
 
 def make_topics(broker: EmbeddedKafka) -> None:
     asyncio.run(apply_topics(KafkaSettings(bootstrap=broker.bootstrap)))
+
+
+def visit(number: int, *, filler: str = "") -> dict[str, object]:
+    """A page's event of a visitor of its own."""
+    identities = [{"kind": "anonymous", "value": f"v-{number}"}]
+    data = {"touchpoint": "web.page_viewed", "identities": identities, "properties": {"p": filler}}
+    return {"id": f"visit-{number}", "data": data}
 
 
 def ids_in_log(broker: EmbeddedKafka) -> list[bytes]:
@@ -184,6 +191,43 @@ async def beside_large_events(ingest: IngestProcess) -> tuple[list[int], list[in
         statuses = await asyncio.gather(post(20, "large", wide), post(100, "small", small))
         batch = [event(f"many-{number}") for number in range(100)]
         return *statuses, (await client.post("/v1/events", json=batch)).status_code
+
+
+def test_what_a_pages_key_may_store_in_a_day_is_all_that_it_stores(tmp_path: Path, topics_bootstrap: str) -> None:
+    day_bytes = 1024**2
+    with ingest_process(
+        topics_bootstrap, tmp_path, settings={"TACTUS_INGEST__BROWSER_DAY_BYTES_MAX": str(day_bytes)}
+    ) as ingest:
+        ingest.wait_ready()
+        sent = [visit(number, filler="x" * 20_000) for number in range(60)]
+        answers = [ingest.post([one], key=ANONYMOUS_KEY) for one in sent]
+        from_server = ingest.post([event("of a server")])
+
+    kept = [answer.status_code for answer in answers].index(429)
+    assert {answer.status_code for answer in answers[:kept]} == {202}
+    assert {answer.status_code for answer in answers[kept:]} == {429}
+    assert kept * 20_000 <= day_bytes / 2 + 20_000
+    assert int(answers[-1].headers["retry-after"]) > 60
+    assert from_server.status_code == 202
+
+
+def test_an_address_that_floods_waits_and_others_behind_the_same_proxy_do_not(
+    tmp_path: Path, topics_bootstrap: str
+) -> None:
+    settings = {"TACTUS_INGEST__BROWSER_ADDRESS_EVENTS_PER_S_MAX": "1", "TACTUS_INGEST__TRUSTED_PROXIES": "127.0.0.1"}
+    with ingest_process(topics_bootstrap, tmp_path, settings=settings) as ingest:
+        ingest.wait_ready()
+
+        def post(address: str, *, first: int) -> httpx.Response:
+            headers = {"Authorization": f"Bearer {ANONYMOUS_KEY}", "X-Forwarded-For": f"192.0.2.99, {address}"}
+            events = [visit(number) for number in range(first, first + 400)]
+            return httpx.post(f"{ingest.url}/v1/events", json=events, headers=headers, timeout=20)
+
+        flood = [post("198.51.100.1", first=first) for first in (0, 400)]
+        other = post("198.51.100.2", first=800)
+
+    assert [answer.status_code for answer in (*flood, other)] == [202, 429, 202]
+    assert int(flood[1].headers["retry-after"]) > 60
 
 
 def test_metrics_are_shown_at_the_operators_port_only(tmp_path: Path, topics_bootstrap: str) -> None:
