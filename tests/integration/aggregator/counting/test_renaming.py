@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
 import random
+import re
+import subprocess
+import sys
 import unicodedata
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
@@ -186,6 +191,29 @@ async def test_who_took_an_event_keeps_it_though_another_is_the_first_by_the_pre
         assert await stored(connection) == await recomputed(connection)
     finally:
         await connection.close()
+
+
+async def test_the_command_says_what_it_mended_and_then_that_nothing_is_left(postgres_dsn: str, tmp_path: Path) -> None:
+    await count(postgres_dsn, [as_formerly(event) for event in history(6)])
+    environment = {"PATH": "", "TACTUS_POSTGRES__DSN": postgres_dsn, "TACTUS_HASH_KEY": HASH_KEY}
+    command = (str(Path(sys.executable).with_name("tactus")), "identity", "renormalise")
+
+    async def renormalised() -> str:
+        process = await asyncio.create_subprocess_exec(
+            *command, cwd=tmp_path, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        output, complaints = await process.communicate()
+        assert (process.returncode, complaints) == (0, b"")
+        return output.decode()
+
+    first, second = await renormalised(), await renormalised()
+
+    assert re.match(r"[1-9]\d* identities have another spelling, [1-9]\d* of them are one with somebody known; ", first)
+    assert second == "nothing to do: every identity in clear has its one spelling\n"
+    mended = await dumped(postgres_dsn)
+    assert mended["people"]
+    for name in ("people", "links", "tallies"):
+        assert [row for row in mended[name] if "@example" in str(row)] == [], name
 
 
 async def test_renaming_twice_changes_nothing_more(postgres_dsn: str) -> None:
