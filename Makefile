@@ -36,10 +36,11 @@ format: dev         ## Format the code
 bench-worker: bench-environment ## Measure one worker against its peers (JSON=FILE keeps the figures)
 	@$(BENCH) bench.worker $(if $(JSON),--json "$(JSON)") $(ARGS)
 
-bench: bench-worker ## Measure everything: worker, ingest, latency, hubs
+bench: bench-worker ## Measure everything: worker, ingest, latency, hubs, judging
 	@$(BENCH) bench.ingest
 	@$(BENCH) bench.latency
 	@$(BENCH) bench.graph
+	@$(BENCH) bench.judge
 
 embedded:
 	@sh scripts/bootstrap.sh .venv requirements-embedded.txt
