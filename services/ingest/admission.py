@@ -13,7 +13,7 @@ SHARE: Final = 2
 """One key has at most the half of what is let in and of the line: the others always find the other half."""
 
 SMALL: Final = 64
-"""What keeps a key's total within such a fraction goes in at once, whatever others hold: keys are few, and are no strangers'."""
+"""What keeps a key's total within such a fraction goes in at once, whatever others hold: keys are few."""
 
 WAITING_MAX: Final = 2048
 """Requests in line; each holds a connection, some KiB of state, and what it has sent so far."""

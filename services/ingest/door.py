@@ -26,7 +26,7 @@ from services.ingest.hints import Hints
 from services.ingest.judge import Judge, arrival
 from services.ingest.limits import BUSY, TOO_MANY_VALUES, Share, inflate, read_body
 from services.ingest.metering import Meter
-from services.ingest.overload import Overload
+from services.ingest.overload import Overload, unpacked_bytes
 from services.ingest.posted import Posted
 from services.ingest.rates import Rates, Sender
 from services.ingest.slices import Slices
@@ -112,10 +112,15 @@ class Door:
                 return body
             async with self.overload.work(key, len(body), packed=packed) as ticket:
                 batch = self._batch(sender, ticket)
-                async with self.overload.core(len(body), packed=packed):
+                async with self.overload.core(unpacked_bytes(len(body), packed=packed)):
                     batch.slices.begin()
-                    plain = await _plain(body, packed=packed, share=share, slices=batch.slices)
-                    judged = plain if isinstance(plain, Refused) else await batch.judged(Body(posted, form, plain))
+                    plain = await _unpacked(body, packed=packed, share=share, slices=batch.slices)
+                if isinstance(plain, Refused):
+                    return plain
+                # Asked for anew: what packs well is larger than it was taken for.
+                async with self.overload.core(len(plain)):
+                    batch.slices.begin()
+                    judged = await batch.judged(Body(posted, form, plain))
                 return await batch.kept(judged)
 
     def _batch(self, sender: Sender, ticket: Ticket) -> Batch:
@@ -137,7 +142,7 @@ def _packed(posted: Posted) -> bool | Refused:
     return encodings != ["identity"]
 
 
-async def _plain(body: bytes, *, packed: bool, share: Share, slices: Slices) -> bytes | Refused:
+async def _unpacked(body: bytes, *, packed: bool, share: Share, slices: Slices) -> bytes | Refused:
     """Unpack a body, unless it holds more than a request may."""
     plain = await inflate(body, share=share, slices=slices) if packed else body
     if isinstance(plain, Refused):

@@ -73,23 +73,23 @@ class Overload:
     @asynccontextmanager
     async def work(self, key: str, size: int, *, packed: bool) -> AsyncIterator[Ticket]:
         """Wait until a body of so many bytes may be worked on; raises FullError."""
-        plain = _plain(size, packed=packed)
-        events = min(EVENTS_MAX, 1 + plain // EVENT_BYTES_MIN)
-        async with self._work.inside(key, REQUEST_US + cost_us(events, plain)) as ticket:
+        size = unpacked_bytes(size, packed=packed)
+        events = min(EVENTS_MAX, 1 + size // EVENT_BYTES_MIN)
+        async with self._work.inside(key, REQUEST_US + cost_us(events, size)) as ticket:
             yield ticket
 
     @asynccontextmanager
-    async def core(self, size: int, *, packed: bool) -> AsyncIterator[None]:
+    async def core(self, size: int) -> AsyncIterator[None]:
         """Hold the core, in slices, while a large body is worked on: small ones then wait for one slice, not for many."""
-        if _plain(size, packed=packed) <= LARGE_BYTES:
+        if size <= LARGE_BYTES:
             yield
             return
         async with self._core:
             yield
 
 
-def _plain(size: int, *, packed: bool) -> int:
-    """Estimate what a body inflates to."""
+def unpacked_bytes(size: int, *, packed: bool) -> int:
+    """Estimate the size of a body before it is unpacked."""
     return min(size * INFLATES, INFLATED_BYTES_MAX) if packed else size
 
 

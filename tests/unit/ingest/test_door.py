@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
+import gzip
 import json
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
+from schemas.limits import EVENTS_MAX
 from schemas.topics import DLQ, EVENTS
 from services.infra.http.answer import Answer
 from services.infra.settings import IngestSettings
@@ -17,7 +20,7 @@ from services.ingest.dead_letters import DEAD_BYTES_MAX
 from services.ingest.door import Door
 from services.ingest.hints import NAMES_MAX
 from services.ingest.metering import Meter
-from services.ingest.overload import Overload
+from services.ingest.overload import LARGE_BYTES, Overload
 from services.ingest.posted import Posted
 from services.ingest.rates import Rates
 from tests.support.memory_log import MemoryLog
@@ -90,6 +93,21 @@ async def test_an_accepted_event_is_in_the_log_when_the_answer_says_so(visitor: 
     (record,) = visitor.log.records
     assert (record.topic, record.key) == (EVENTS, b"customer:c1")
     assert record.headers == (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
+
+
+async def test_a_small_body_that_unpacks_into_a_large_one_waits_for_the_core_like_one(visitor: Visitor) -> None:
+    plain = json.dumps([event(f"event-{number}") for number in range(EVENTS_MAX)]).encode()
+    packed = gzip.compress(plain)
+    assert 10 * len(packed) < LARGE_BYTES < len(plain)
+
+    async with visitor.overload.core(len(plain)):
+        large = asyncio.create_task(visitor.post(packed, content_encoding="gzip", content_type="application/json"))
+        small = await visitor.post(event("small"))
+        for _ in range(100):
+            await asyncio.sleep(0)
+        assert not large.done()
+
+    assert (small.status, (await large).status) == (202, 202)
 
 
 async def test_good_events_of_a_batch_are_kept_and_bad_ones_named(visitor: Visitor) -> None:
