@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import sys
+from time import monotonic
 from typing import Final
 
 from services.api.app import create_app
 from services.api.customers import Customers, Parts
-from services.api.rates import Rates
+from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
 from services.api.watch import Watch
 from services.infra.catalogue.reading import LANGUAGES, labels, load_catalogue
@@ -18,6 +19,7 @@ from services.infra.http.listening import bind
 from services.infra.http.operations import serve_operations
 from services.infra.http.peers import Peers, networks
 from services.infra.http.server import Limits, serve_http
+from services.infra.http.strangers import Strangers
 from services.infra.lifecycle import on_signals, run, until
 from services.infra.logs import get_logger
 from services.infra.pseudonyms import hash_key
@@ -56,15 +58,14 @@ async def serve(settings: Settings) -> None:
             sources=lambda: sources.current,
             hash_key=hash_key(settings.hash_key),
             clock=SystemClock(),
-            rates=Rates(
-                requests_per_s_max=settings.api.reader_requests_per_s_max, now_s=asyncio.get_running_loop().time
-            ),
+            rates=ReaderRates(requests_per_s_max=settings.api.reader_requests_per_s_max, now_s=monotonic),
+            strangers=Strangers(monotonic),
         )
     )
     listener = bind(host=settings.api.host, port=settings.api.port, backlog=LIMITS.backlog)
     operations = await serve_operations(host=settings.api.host, port=settings.api.metrics_port, ready=watch.unready)
     log.info("api_listening", host=settings.api.host, port=listener.getsockname()[1])
-    refusals = Refusals(asyncio.get_running_loop().time)
+    refusals = Refusals(monotonic)
     app = create_app(
         customers, unready=watch.unready, refusals=refusals, peers=Peers(networks(settings.api.trusted_proxies))
     )

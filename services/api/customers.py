@@ -12,7 +12,7 @@ from schemas.readapi import ALERTS_MAX, LATEST_MAX, TALLIES_MAX, CustomerAnswer,
 from services.api.answers import Moment, Reasons, customer_answer, journey_answer, reasons_of, receipt_answer
 from services.api.experience import experience_of, latest_of, stored_of
 from services.api.large_reads import USUAL_ROWS_MAX, LargeReads
-from services.api.rates import Rates
+from services.api.reader_rates import ReaderRates
 from services.api.requests import Asked, Named, Question, accepts_json, cursor_of, names_version, question_of
 from services.core.catalogue import Catalogue
 from services.core.instants import instant_of
@@ -23,6 +23,7 @@ from services.infra.errors import UnavailableError
 from services.infra.http.answer import Answer
 from services.infra.http.keys import bearer_key
 from services.infra.http.problems import Refused, refusal
+from services.infra.http.strangers import Strangers
 from services.infra.sources import Scope, Sources
 from services.state.database import ReadDatabase, Snapshot
 from services.state.events import Place
@@ -48,7 +49,8 @@ class Parts:
     sources: Callable[[], Sources]
     hash_key: bytes
     clock: Clock
-    rates: Rates
+    rates: ReaderRates
+    strangers: Strangers
 
 
 class Customers:
@@ -93,8 +95,8 @@ class Customers:
         key = bearer_key(asked.authorization)
         reader = self._parts.sources().reader(key) if key is not None else None
         if reader is None:
-            return self._parts.rates.of_stranger(asked.address)
-        limited = self._parts.rates.of_reader(reader)
+            return self._parts.strangers.refusal(asked.address)
+        limited = self._parts.rates.refusal(reader)
         if limited is not None:
             return limited
         if SCOPE not in reader.scopes:

@@ -6,14 +6,11 @@ import math
 from collections.abc import Callable
 from typing import Final, NamedTuple
 
-from services.infra.http.allowance import Allowance, Allowances
+from services.infra.http.allowance import Allowance, Allowances, a_second
 from services.infra.http.problems import Refused
 from services.infra.metrics import INGEST_LIMITED
 from services.infra.settings import IngestSettings
 from services.infra.sources import Source
-
-AT_ONCE_S: Final = 60
-"""A minute's worth may come at once: pages that were offline and proxies that were away send what they kept."""
 
 UNIT_BYTES: Final = 2048
 """An event counts as one, and every so many bytes of a request as one more: a page's event has some 500."""
@@ -98,19 +95,19 @@ class Rates:
                 return self._settings.server_day_bytes_max
 
     def _of_key(self, source: Source) -> Allowance | None:
-        return _a_second(source, source.events_per_s_max, self._settings.browser_events_per_s_max)
+        return _per_second(source, source.events_per_s_max, self._settings.browser_events_per_s_max)
 
     def _of_address(self, source: Source) -> Allowance | None:
-        return _a_second(source, source.address_events_per_s_max, self._settings.browser_address_events_per_s_max)
+        return _per_second(source, source.address_events_per_s_max, self._settings.browser_address_events_per_s_max)
 
     def _of_identity(self, source: Source) -> Allowance | None:
-        return _a_second(source, source.identity_events_per_s_max, self._settings.browser_identity_events_per_s_max)
+        return _per_second(source, source.identity_events_per_s_max, self._settings.browser_identity_events_per_s_max)
 
 
-def _a_second(source: Source, own: int | None, browsers: int) -> Allowance | None:
+def _per_second(source: Source, own: int | None, browsers: int) -> Allowance | None:
     """Servers and tills are the operator's own: they send hours at once after a break, and only their rows limit them."""
     per_s = own if own is not None else browsers if source.kind == "browser" else None
-    return None if per_s is None else Allowance(per_s=per_s, at_once=per_s * AT_ONCE_S)
+    return None if per_s is None else a_second(per_s)
 
 
 def _refused(reason: str, detail: str, wait_s: float) -> Refused:

@@ -9,7 +9,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psutil
 import pytest
@@ -19,7 +19,7 @@ from services.infra.kafka import apply_topics
 from services.infra.settings import KafkaSettings
 from tests.faults.overload import QUIET_MS_MIN, Answers, press
 from tests.support.ingestprocess import IngestProcess, ingest_process
-from tests.support.senders import ANONYMOUS_KEY, SERVER_KEY, event
+from tests.support.senders import ANONYMOUS_KEY, SERVER_KEY, event, visit
 from tests.support.slowness import Slowness
 from tests.support.waiting import eventually
 
@@ -31,24 +31,11 @@ GROWTH_BYTES_MAX: Final = 150 * 1024 * 1024
 GOOD: Final = json.dumps(event("good")).encode()
 
 
-def visit(number: int, *, who: str, filler: int = 0) -> dict[str, Any]:
-    data = {
-        "touchpoint": "web.page_viewed",
-        "channel": "web",
-        "identities": [{"kind": "anonymous", "value": who}],
-        "properties": {f"p{n}": "x" * 1000 for n in range(filler)},
-    }
-    return {"id": f"v-{number}", "data": data}
-
-
 def tiny_values() -> bytes:
     """As many values as a request may hold, so small that they pack well, and not so well that it shows."""
     digits = random.Random(1)
-    events = []
-    for number in range(EVENTS_MAX):
-        one = visit(number, who=f"t-{number}")
-        one["data"]["properties"] = {"p": [digits.randrange(10) for _ in range(VALUES_MAX // EVENTS_MAX - 20)]}
-        events.append(one)
+    each = VALUES_MAX // EVENTS_MAX - 20
+    events = [visit(number, p=[digits.randrange(10) for _ in range(each)]) for number in range(EVENTS_MAX)]
     packed = gzip.compress(body := json.dumps(events, separators=(",", ":")).encode())
     assert len(body) < RATIO_MAX * len(packed)
     return packed
@@ -56,7 +43,7 @@ def tiny_values() -> bytes:
 
 GZIP = {"content-encoding": "gzip"}
 TINY = tiny_values()
-LARGE = json.dumps([visit(n, who=f"w-{n}", filler=18) for n in range(50)]).encode()
+LARGE = json.dumps([visit(n, **{f"p{m}": "x" * 1000 for m in range(18)}) for n in range(50)]).encode()
 ONE = json.dumps([visit(n, who="the-same") for n in range(200)]).encode()
 
 

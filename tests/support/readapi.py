@@ -13,13 +13,14 @@ from pydantic import SecretStr
 
 from services.api.app import create_app
 from services.api.customers import Customers, Parts
-from services.api.rates import Rates
+from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
 from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.valence import NoValence
 from services.infra.catalogue.reading import Labels, labels
 from services.infra.http.answer import Application
 from services.infra.http.peers import Peers, networks
+from services.infra.http.strangers import Strangers
 from services.infra.settings import PostgresSettings
 from services.infra.sources import Reader, Sources
 from services.state.database import ReadDatabase
@@ -99,7 +100,8 @@ def example_app(store: ReadDatabase) -> Application:
         sources=example_sources,
         hash_key=HASH_KEY,
         clock=StandingClock(T),
-        rates=Rates(requests_per_s_max=1000, now_s=lambda: 0.0),
+        rates=ReaderRates(requests_per_s_max=1000, now_s=lambda: 0.0),
+        strangers=Strangers(lambda: 0.0),
     )
     refusals, peers = Refusals(time.monotonic), Peers(networks("127.0.0.1"))
     return create_app(Customers(parts), unready=lambda: None, refusals=refusals, peers=peers)

@@ -86,6 +86,19 @@ def event(event_id: str = "e1", *, customer: str = "c1", **attributes: object) -
     }
 
 
+def visit(number: int, *, who: str | None = None, **properties: object) -> dict[str, object]:
+    """Make a page's event, of a visitor of its own unless somebody is named."""
+    return {
+        "id": f"visit-{number}",
+        "data": {
+            "touchpoint": "web.page_viewed",
+            "channel": "web",
+            "identities": [{"kind": "anonymous", "value": who or f"v-{number}"}],
+            "properties": properties,
+        },
+    }
+
+
 def data(**fields: object) -> dict[str, object]:
     """Make the data of a good event, with these fields; None leaves one out."""
     whole: dict[str, object] = {

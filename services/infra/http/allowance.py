@@ -10,11 +10,21 @@ SENDERS_MAX: Final = 65_536
 """Senders remembered at once, in some 13 MiB; the one seen longest ago is forgotten, and begins with a whole allowance."""
 
 
+AT_ONCE_S: Final = 60
+"""A minute's worth may come at once: pages that were offline and proxies that were away send what they kept, and a CRM looks
+all its customers up when somebody opens a list."""
+
+
 class Allowance(NamedTuple):
     """So much a second in the long run, and so much at once after a rest."""
 
     per_s: float
     at_once: float
+
+
+def a_second(per_s: int) -> Allowance:
+    """Allow so much a second, and a minute's worth at once."""
+    return Allowance(per_s=per_s, at_once=per_s * AT_ONCE_S)
 
 
 class Allowances:
