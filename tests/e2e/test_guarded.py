@@ -93,7 +93,7 @@ def test_an_event_goes_all_the_way_over_tls(guarded_kafka: GuardedKafka, workers
                 answer = httpx.get(f"{api.url}/v1/customers/customer:c1", headers=BEARER, timeout=10)
                 return answer.status_code == 200
 
-            wait_until(scored, what="the score can be read", timeout_s=60)
+            wait_until(scored, what="the score can be read")
             assert api.stop() == 0
             assert ingest.stop() == 0
         running.terminate()

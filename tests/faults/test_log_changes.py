@@ -40,7 +40,7 @@ async def count_all(cluster: Cluster) -> Worker:
             raise AssertionError(worker.said()[-2000:])
         return await watch.caught_up()
 
-    await eventually(done, what="everything is counted", timeout_s=60)
+    await eventually(done, what="everything is counted")
     return worker
 
 
@@ -158,7 +158,7 @@ async def test_offsets_without_a_record_stop_no_worker_and_count_as_nothing() ->
             await asyncio.to_thread(in_transactions, cluster.bootstrap, wanted)
 
             watch = Watch(bootstrap=cluster.bootstrap, dsn=cluster.dsn)
-            await eventually(watch.caught_up, what="the worker has passed the markers", timeout_s=60)
+            await eventually(watch.caught_up, what="the worker has passed the markers")
             await stop(worker)
             (row,) = await cluster.query(
                 "SELECT next, applied, dead, skipped FROM partition_progress WHERE topic = $1 AND part = 0", EVENTS

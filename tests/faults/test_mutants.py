@@ -33,7 +33,7 @@ async def owns_everything(cluster: Cluster, worker: Worker) -> bool:
 async def start(cluster: Cluster, *command: str, **environment: str) -> Worker:
     """A worker that owns every partition, whatever another one believes."""
     worker = cluster.join(*command, environment=environment)
-    await eventually(lambda: owns_everything(cluster, worker), what="the worker owns every partition", timeout_s=60)
+    await eventually(lambda: owns_everything(cluster, worker), what="the worker owns every partition")
     return worker
 
 
@@ -43,7 +43,7 @@ async def judged(cluster: Cluster) -> dict[str, Any]:
     counts = await run_driver(cluster, ledger=ledger, seed=SEED, options=LOAD)
     assert counts["ok"] > 3000
     watch = Watch(bootstrap=cluster.bootstrap, dsn=cluster.dsn)
-    await eventually(watch.caught_up, what="everything is read", timeout_s=60)
+    await eventually(watch.caught_up, what="everything is read")
     return await ask_oracle(cluster, ledger=ledger)
 
 

@@ -9,8 +9,8 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE_S = 30.0
-"""Far above what anything here takes on two busy cores, so that only a real fault runs into it."""
+PATIENCE_S = 120.0
+"""Far above what anything here takes on two cores that four times as much presses on: only a real fault runs into it."""
 
 POLL_S = 0.05
 

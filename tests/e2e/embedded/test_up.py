@@ -88,7 +88,7 @@ def test_a_killed_child_comes_back_on_its_port(running: RunningStack, name: str)
         what=f"{name} has another pid",
     )
     wait_until(lambda: all(map(listens, ports_of(before))), what=f"{name} listens where it did")
-    wait_until(lambda: _ready(running), what=f"everything is ready after {name} was killed", timeout_s=60)
+    wait_until(lambda: _ready(running), what=f"everything is ready after {name} was killed")
     assert {**after.model_dump(), "pids": 0} == {**before.model_dump(), "pids": 0}
     assert stat.S_IMODE((running.data / FILE).stat().st_mode) == 0o600
     assert f"{name} ended (signal 9): starting it again" in running.said()
