@@ -23,6 +23,8 @@ from services.core.scoring import BAND_FROM, BANDS, CONFIDENCE_KNOWN  # noqa: E4
 from services.infra import metrics  # noqa: E402
 from services.infra.collectors import Distribution, Means, Totals  # noqa: E402
 from services.infra.settings import Settings  # noqa: E402
+from services.ingest.adapter import Adapter, Example  # noqa: E402
+from services.ingest.discovery import discovered  # noqa: E402
 
 Declared = MetricWrapperBase | Totals | Distribution | Means
 
@@ -40,6 +42,7 @@ def generated() -> dict[Path, str]:
         reference / "problems.md": problems_page(),
         reference / "bands.md": bands_page(),
         reference / "sql.md": views_page(),
+        reference / "channels.md": channels_page(),
         **{GENERATED / name: text for name, text in documents().items()},
     }
 
@@ -69,6 +72,49 @@ def bands_page() -> str:
             "",
         ]
     )
+
+
+def channels_page() -> str:
+    """Return what each channel reads, with its examples."""
+    lines = [
+        "# Channels",
+        "",
+        "Generated from `services/ingest/adapters`: a file there is a channel. The examples are sent in the tests. Beside what",
+        "stands here, every channel answers 401 without a valid key, 413 above the limits, 429 and 503 with `Retry-After`.",
+        "",
+    ]
+    for channel in discovered():
+        lines += [f"## {channel.name}", "", *_about(channel), ""]
+        for example in channel.examples:
+            lines += [*_example(example), ""]
+    return "\n".join(lines)
+
+
+def _about(channel: Adapter) -> Iterator[str]:
+    yield (sys.modules[channel.read.__module__].__doc__ or "").strip()
+    yield ""
+    yield "| | |"
+    yield "|---|---|"
+    yield f"| events | {', '.join(f'`POST {path}`' for path in channel.routes)} |"
+    if channel.pages:
+        yield f"| besides | {', '.join(f'`GET {page.path}`' for page in channel.pages)} |"
+    yield f"| key | {channel.key_stands} |"
+    yield f"| gzip | {channel.packing.value} |"
+    yield f"| pages of other origins | {'may send' if channel.serves_pages else 'may not send'} |"
+
+
+def _example(example: Example) -> Iterator[str]:
+    yield f"{example.title}:"
+    yield ""
+    yield "```http"
+    yield f"POST {example.path} HTTP/1.1"
+    yield from (f"{name}: {value}" for name, value in example.headers.items())
+    yield ""
+    yield from example.body.decode().splitlines()
+    yield "```"
+    yield ""
+    kept = ", ".join(f"`{name}`" for name in example.touchpoints)
+    yield f"is answered with {example.answers} and kept as {kept}." if kept else f"is answered with {example.answers}."
 
 
 def views_page() -> str:

@@ -13,18 +13,22 @@ import structlog
 from schemas.topics import DLQ, EVENT_TOPICS
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
+from services.infra.http.answer import Application
+from services.infra.http.health import Readiness
 from services.infra.http.listening import bind
 from services.infra.http.operations import serve_operations
 from services.infra.http.peers import Peers, networks
 from services.infra.http.server import Limits, serve_http
+from services.infra.http.strangers import Strangers
 from services.infra.kafka import LogProducer, LogWatch, TopicLimits, admitted, encryption, topic_bytes_max
 from services.infra.lifecycle import on_signals, run, until
 from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import KafkaSettings, Settings
 from services.infra.sources import SourcesFile
-from services.ingest.app import build_app
+from services.ingest.app import build_app, open_to_pages
 from services.ingest.cors import with_cors
+from services.ingest.discovery import discovered
 from services.ingest.door import Door
 from services.ingest.event_log import EventLog
 from services.ingest.judge import Judge
@@ -67,8 +71,19 @@ def _door(settings: Settings, *, event_log: EventLog, sources: SourcesFile) -> D
         clock=SystemClock(),
         overload=Overload(in_flight_bytes_max=settings.ingest.in_flight_bytes_max, wait_s=settings.ingest.deadline_s),
         rates=Rates(settings.ingest, now_s=monotonic),
+        strangers=Strangers(monotonic),
         meter=Meter(frozenset(entry.channel for entry in catalogue.entries.values())),
     )
+
+
+def _application(door: Door, *, peers: Peers, unready: Readiness) -> Application:
+    adapters = discovered()
+
+    def allows(origin: str) -> bool:
+        return door.sources().serve_pages_of(origin)
+
+    app = build_app(door, adapters, unready=unready, peers=peers)
+    return with_cors(app, allows=allows, is_open=open_to_pages(adapters))
 
 
 async def serve(settings: Settings) -> None:
@@ -80,14 +95,12 @@ async def serve(settings: Settings) -> None:
     def unready() -> str | None:
         return "stopping" if stopping.is_set() else producer.unready()
 
-    def allows(origin: str) -> bool:
-        return sources.current.serve_pages_of(origin)
-
     def stop() -> None:
         log.info("ingest_stopping")
         stopping.set()
 
     door = _door(settings, event_log=producer, sources=sources)
+    app = _application(door, peers=Peers(networks(settings.ingest.trusted_proxies)), unready=unready)
     on_signals(stop=stop, reload=sources.reload)
     listener = bind(host=settings.ingest.host, port=settings.ingest.port, backlog=LIMITS.backlog)
     operations = await serve_operations(host=settings.ingest.host, port=settings.ingest.metrics_port, ready=unready)
@@ -97,9 +110,6 @@ async def serve(settings: Settings) -> None:
     host, port = listener.getsockname()[:2]
     log.info("ingest_listening", host=host, port=port)
     try:
-        app = with_cors(
-            build_app(door, unready=unready, peers=Peers(networks(settings.ingest.trusted_proxies))), allows=allows
-        )
         async with asyncio.TaskGroup() as tasks:
             # A wrong password would else be refused for ever, and nobody be told but by /readyz.
             tasks.create_task(until(stopping, admitted(settings.kafka)))

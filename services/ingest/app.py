@@ -2,34 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from importlib import resources
+from typing import Final
 
 import structlog
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import Route, compile_path
 
 from services.infra.http.answer import Answer
 from services.infra.http.health import Readiness, livez, readyz
 from services.infra.http.peers import Peers
 from services.infra.http.problems import Refused, of_status, refusal
+from services.ingest.adapter import Adapter, Page
 from services.ingest.door import Door
-from services.ingest.posted import Posted
+from services.ingest.head import Head
 
 log = structlog.get_logger(__name__)
 
+PREFIX: Final = "/v1/"
+"""Of what is there for others; the rest is for operators."""
 
-def build_app(door: Door, *, unready: Readiness, peers: Peers) -> Starlette:
-    """Wire the routes to the door."""
 
-    async def post_events(request: Request) -> Response:
-        headers = _headers(request)
-        peer = request.client.host if request.client is not None else ""
-        forwarded_for = [value for name, value in headers if name == "x-forwarded-for"]
-        return _response(await door.post_events(Posted(headers, _pieces(request), peers.client(peer, forwarded_for))))
+def build_app(door: Door, adapters: Sequence[Adapter], *, unready: Readiness, peers: Peers) -> Starlette:
+    """Wire the channels' routes to the door."""
+
+    def posting(adapter: Adapter) -> Callable[[Request], Awaitable[Response]]:
+        async def post(request: Request) -> Response:
+            return _response(await door.take(adapter, _head(request, peers), _pieces(request)))
+
+        return post
+
+    def showing(page: Page) -> Callable[[Request], Awaitable[Response]]:
+        async def show(request: Request) -> Response:
+            return _response(page.show(_head(request, peers), door.sources()))
+
+        return show
 
     contract = Answer(200, resources.files("schemas").joinpath("generated", "openapi-ingest.json").read_bytes())
 
@@ -44,7 +56,8 @@ def build_app(door: Door, *, unready: Readiness, peers: Peers) -> Starlette:
 
     app = Starlette(
         routes=[
-            Route("/v1/events", post_events, methods=["POST"]),
+            *(Route(path, posting(adapter), methods=["POST"]) for adapter in adapters for path in adapter.routes),
+            *(Route(page.path, showing(page), methods=["GET"]) for adapter in adapters for page in adapter.pages),
             Route("/v1/openapi.json", openapi, methods=["GET"]),
             Route("/livez", lives, methods=["GET"]),
             Route("/readyz", is_ready, methods=["GET"]),
@@ -55,8 +68,31 @@ def build_app(door: Door, *, unready: Readiness, peers: Peers) -> Starlette:
     return app
 
 
-def _headers(request: Request) -> list[tuple[str, str]]:
-    return [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+def open_to_pages(adapters: Sequence[Adapter]) -> Callable[[str], bool]:
+    """Return what tells whether pages of other origins have any business at a path."""
+    opened = [pattern for adapter in adapters if adapter.serves_pages for pattern in _patterns(adapter)]
+    closed = [pattern for adapter in adapters if not adapter.serves_pages for pattern in _patterns(adapter)]
+
+    def is_open(path: str) -> bool:
+        if any(pattern.match(path) for pattern in opened):
+            return True
+        # A page that has its path wrong shall be able to read that.
+        return path.startswith(PREFIX) and not any(pattern.match(path) for pattern in closed)
+
+    return is_open
+
+
+def _patterns(adapter: Adapter) -> list[re.Pattern[str]]:
+    paths = (*adapter.routes, *(page.path for page in adapter.pages))
+    return [compile_path(path)[0] for path in paths]
+
+
+def _head(request: Request, peers: Peers) -> Head:
+    headers = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in request.headers.raw]
+    peer = request.client.host if request.client is not None else ""
+    forwarded_for = [value for name, value in headers if name == "x-forwarded-for"]
+    query = request.query_params.multi_items()
+    return Head(headers, peers.client(peer, forwarded_for), request.url.path, request.path_params, query)
 
 
 async def _pieces(request: Request) -> AsyncIterator[bytes]:

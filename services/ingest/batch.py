@@ -12,15 +12,14 @@ from schemas.topics import DLQ
 from services.infra.errors import UnavailableError
 from services.infra.http.problems import Refused
 from services.infra.kafka import LogRecord
-from services.ingest import cloudevents
+from services.ingest.adapter import Listed
 from services.ingest.admission import Ticket
 from services.ingest.answers import Verdict, valid_id
 from services.ingest.dead_letters import DeadLetters, Unfit
-from services.ingest.decode import Form, Incoming, elements_in, event_of_headers, read, refusal_of_all
+from services.ingest.decode import Incoming, refusal_of_all
 from services.ingest.event_log import EventLog
 from services.ingest.judge import Accepted, Arrival, Judge
 from services.ingest.overload import REQUEST_US, cost_us
-from services.ingest.posted import Posted
 from services.ingest.rates import Rates, Sender
 from services.ingest.rejection import Reason, Rejected
 from services.ingest.slices import Slices
@@ -36,14 +35,6 @@ AWAY: Final = Refused(
 TOO_LARGE_FOR_THE_LOG: Final = Rejected(Reason.TOO_LARGE, "the log takes no event of this size: send it smaller")
 
 RECORD_CONTENT_TYPE: Final = (("content-type", b"application/cloudevents+json; charset=UTF-8"),)
-
-
-class Body(NamedTuple):
-    """A body that was let in, inflated, and what stands around it."""
-
-    posted: Posted
-    form: Form
-    plain: bytes
 
 
 class Judged(NamedTuple):
@@ -66,31 +57,30 @@ class Batch:
     ticket: Ticket
     slices: Slices
 
-    async def judged(self, body: Body) -> Judged | Unfit | Refused:
-        """Read and judge the events of a body, or say why nothing in it is one."""
-        listed = _listed(body)
+    async def judged(self, body: bytes, listed: Listed | Refused) -> Judged | Unfit | Refused:
+        """Judge the events of a body, or say why nothing in it is one."""
         if isinstance(listed, Refused):
-            return Unfit(body.plain, None, listed.slug, listed.detail)
-        self.ticket.grow(REQUEST_US + cost_us(len(listed), len(body.plain)))
-        refused = self.rates.count(self.sender, events=len(listed), size=len(body.plain))
+            return Unfit(body, None, listed.slug, listed.detail)
+        self.ticket.grow(REQUEST_US + cost_us(listed.length, len(body)))
+        refused = self.rates.count(self.sender, events=listed.length, size=len(body))
         if refused is not None:
             return refused
         await self.slices.breathe()
         incoming = []
-        for one in listed:
-            incoming.append(read(one) if isinstance(one, bytes) else one)
+        for one in listed.incoming:
+            incoming.append(one)
             await self.slices.breathe()
         whole = refusal_of_all(incoming)
         if whole is not None:
-            return Unfit(body.plain, None, whole.slug, whole.detail)
+            return Unfit(body, None, whole.slug, whole.detail)
         verdicts = []
         for each in incoming:
             verdicts.append(self._verdict(each))
             await self.slices.breathe()
         return Judged(incoming, verdicts, await self._records(incoming, verdicts))
 
-    async def kept(self, judged: Judged | Unfit | Refused) -> Sequence[Verdict] | Refused:
-        """Return a verdict on each event when the log has the good ones, and the bad ones as dead letters."""
+    async def kept(self, judged: Judged | Unfit | Refused) -> Judged | Refused:
+        """Return with the verdicts when the log has the good events, and the bad ones as dead letters."""
         if isinstance(judged, Unfit):
             return await self._set_aside([judged]) or Refused(judged.reason, judged.detail)
         if isinstance(judged, Refused):
@@ -105,7 +95,7 @@ class Batch:
             rejected = _rejected(verdicts[position])
             verdicts[position] = verdicts[position]._replace(outcome=rejected)
             unfit.append(_unfit(incoming[position], rejected))
-        return await self._set_aside(unfit) or verdicts
+        return await self._set_aside(unfit) or judged
 
     def _verdict(self, incoming: Incoming) -> Verdict:
         if isinstance(incoming.event, Rejected):
@@ -164,17 +154,6 @@ class Batch:
         except UnavailableError as error:
             log.warning("append_failed", records=len(records), reason=str(error))
             return AWAY
-
-
-def _listed(body: Body) -> Sequence[bytes | Incoming] | Refused:
-    """List the events of a body: their texts, or the only one, which its headers make."""
-    if body.form is not Form.BINARY:
-        return elements_in(body.plain, body.form)
-    attributes = cloudevents.attributes(body.posted.headers)
-    if isinstance(attributes, Refused):
-        return attributes
-    incoming = event_of_headers(attributes, body.plain)
-    return incoming if isinstance(incoming, Refused) else [incoming]
 
 
 def _unfit(incoming: Incoming, rejected: Rejected) -> Unfit:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterable, Callable
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -12,28 +12,34 @@ from typing import Final
 from schemas.limits import HEADER_BYTES_MAX, HEADERS_MAX, VALUES_MAX
 from services.infra.clock import Clock
 from services.infra.http.answer import Answer
-from services.infra.http.keys import bearer_or_user_key
-from services.infra.http.problems import Refused, refusal
+from services.infra.http.problems import Refused
+from services.infra.http.strangers import Strangers
 from services.infra.metrics import INGEST_LIMITED
 from services.infra.sources import Source, Sources
-from services.ingest import answers, cloudevents
+from services.ingest.adapter import UNAUTHORIZED, Adapter, Outcome, Packing, Request
 from services.ingest.admission import FullError, Ticket
-from services.ingest.answers import Verdict
-from services.ingest.batch import AWAY, Batch, Body
-from services.ingest.decode import Form, form_of
+from services.ingest.batch import AWAY, Batch, Judged
 from services.ingest.event_log import EventLog
+from services.ingest.head import Head
 from services.ingest.hints import Hints
 from services.ingest.judge import Judge, arrival
 from services.ingest.limits import BUSY, TOO_MANY_VALUES, Share, inflate, read_body
 from services.ingest.metering import Meter
 from services.ingest.overload import Overload, unpacked_bytes
-from services.ingest.posted import Posted
 from services.ingest.rates import Rates, Sender
 from services.ingest.slices import Slices
 from services.ingest.values import holds_more_values
 
 BODY_SECONDS_MAX: Final = 10.0
 """A megabyte over a slow mobile line; a body that comes slower than that holds memory for nothing."""
+
+STRANGERS: Final = ""
+"""In whose name bodies are read that only tell themselves whose they are: together these have one key's part."""
+
+GZIP_MAGIC: Final = b"\x1f\x8b"
+
+Pieces = AsyncIterable[bytes]
+"""A body still on the way."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,118 +52,152 @@ class Door:
     clock: Clock
     overload: Overload
     rates: Rates
+    strangers: Strangers
     meter: Meter
 
     @cached_property
     def _hints(self) -> Hints:
         return Hints(self.judge.catalogue.entries)
 
-    async def post_events(self, posted: Posted) -> Answer:
-        """Answer `POST /v1/events`."""
+    async def take(self, adapter: Adapter, head: Head, pieces: Pieces) -> Answer:
+        """Answer a request that a channel's client posted."""
         started = perf_counter()
-        channel = "other"
         with self.overload.budget.share() as share:
-            outcome = await self._verdicts(posted, share)
+            outcome = await _Passage(self, adapter, head, share).outcome(pieces)
         if isinstance(outcome, Refused):
-            answer = refusal(outcome)
+            answer = adapter.refuse(outcome)
         else:
-            channel = self.meter.events(outcome)
-            answer = answers.of_verdicts(outcome, hints=self._hints)
-        self.meter.request(answer, channel=channel, seconds=perf_counter() - started)
+            answer = adapter.answer(Outcome(outcome.incoming, outcome.verdicts, self._hints))
+        self.meter.request(outcome, seconds=perf_counter() - started)
         return answer
 
-    async def _verdicts(self, posted: Posted, share: Share) -> Sequence[Verdict] | Refused:
-        source = self._admitted(posted)
+
+@dataclass(frozen=True)
+class _Passage:
+    """One request on its way through the door."""
+
+    door: Door
+    adapter: Adapter
+    head: Head
+    share: Share
+
+    async def outcome(self, pieces: Pieces) -> Judged | Refused:
+        refused = _too_large(self.head)
+        if refused is not None:
+            return refused
+        known = self.adapter.identify(self.head, self.door.sources())
+        source = self._believed(known) if isinstance(known, Source) else known
         if isinstance(source, Refused):
             return source
-        form = form_of(posted.one("content-type"), binary=cloudevents.is_binary(name for name, _ in posted.headers))
-        if isinstance(form, Refused):
-            return form
-        sender = Sender(source, posted.address)
-        limited = self.rates.refusal(sender)
-        if limited is not None:
-            return limited
-        if self.event_log.unready() is not None:
+        refused = self.adapter.expects(self.head) or self._limited(source)
+        if refused is not None:
+            return refused
+        if self.door.event_log.unready() is not None:
             return AWAY
         try:
-            return await self._in_turn(posted, form, sender, share)
+            return await self._in_turn(source, pieces)
         except FullError:
             INGEST_LIMITED.labels("busy").inc()
             return BUSY
 
-    def _admitted(self, posted: Posted) -> Source | Refused:
-        """Say whose request this is, by its head alone."""
-        size = sum(len(name) + len(value) for name, value in posted.headers)
-        if len(posted.headers) > HEADERS_MAX or size > HEADER_BYTES_MAX:
-            return Refused("headers-too-large")
-        key = bearer_or_user_key(posted.all("authorization"))
-        source = self.sources().source(key) if key is not None else None
-        if source is None:
-            return Refused("unauthorized")
-        origin = posted.one("origin")
+    async def _in_turn(self, source: Source | None, pieces: Pieces) -> Judged | Refused:
+        """Take a request through the lines for memory and for work; raises FullError when there is no place in one."""
+        declared = _declared_packing(self.adapter, self.head)
+        if isinstance(declared, Refused):
+            return declared
+        overload = self.door.overload
+        key = STRANGERS if source is None else source.name
+        overload.expect_place(key)
+        async with overload.body(key, self.head.one("content-length")):
+            body = await self._body(pieces)
+            if isinstance(body, Refused):
+                return body
+            packed = body.startswith(GZIP_MAGIC) if self.adapter.packing is Packing.EVIDENT else declared
+            async with overload.work(key, len(body), packed=packed) as ticket:
+                return await self._worked_on(body, source, ticket, packed=packed)
+
+    async def _worked_on(self, body: bytes, source: Source | None, ticket: Ticket, *, packed: bool) -> Judged | Refused:
+        slices = Slices()
+        async with self.door.overload.core(unpacked_bytes(len(body), packed=packed)):
+            slices.begin()
+            plain = await self._unpacked(body, slices, packed=packed)
+        if isinstance(plain, Refused):
+            return plain
+        known = self._by_body(plain) if source is None else source
+        if isinstance(known, Refused):
+            return known
+        batch = self._batch(known, ticket, slices)
+        # Asked for anew: what packs well is larger than it was taken for.
+        async with self.door.overload.core(len(plain)):
+            slices.begin()
+            listed = self.adapter.read(Request(self.head, plain, known, batch.received))
+            judged = await batch.judged(plain, listed)
+        return await batch.kept(judged)
+
+    def _by_body(self, plain: bytes) -> Source | Refused:
+        """Say whose request this is by its body; whoever fails too often is told by the head alone."""
+        identify = self.adapter.identify_by_body
+        known = UNAUTHORIZED if identify is None else identify(self.head, plain, self.door.sources())
+        if isinstance(known, Refused):
+            return self.door.strangers.refusal(self.head.address) if known == UNAUTHORIZED else known
+        source = self._believed(known)
+        return source if isinstance(source, Refused) else self._limited(source) or source
+
+    def _believed(self, source: Source) -> Source | Refused:
+        """Say what a key counts for on the page where it is used."""
+        origin = self.head.one("origin")
         if origin is not None and source.kind == "browser" and not source.serves_pages_of(origin):
             return Refused("forbidden", "Pages of this origin may not use this key.")
         return source.on_page(origin)
 
-    async def _in_turn(self, posted: Posted, form: Form, sender: Sender, share: Share) -> Sequence[Verdict] | Refused:
-        """Take a request through the lines for memory and for work; raises FullError when there is no place in one."""
-        packed = _packed(posted)
-        if isinstance(packed, Refused):
-            return packed
-        key = sender.source.name
-        self.overload.expect_place(key)
-        async with self.overload.body(key, posted.one("content-length")):
-            body = await _body(posted, share)
-            if isinstance(body, Refused):
-                return body
-            async with self.overload.work(key, len(body), packed=packed) as ticket:
-                batch = self._batch(sender, ticket)
-                async with self.overload.core(unpacked_bytes(len(body), packed=packed)):
-                    batch.slices.begin()
-                    plain = await _unpacked(body, packed=packed, share=share, slices=batch.slices)
-                if isinstance(plain, Refused):
-                    return plain
-                # Asked for anew: what packs well is larger than it was taken for.
-                async with self.overload.core(len(plain)):
-                    batch.slices.begin()
-                    judged = await batch.judged(Body(posted, form, plain))
-                return await batch.kept(judged)
+    def _limited(self, source: Source | None) -> Refused | None:
+        if source is None:
+            return self.door.strangers.wait(self.head.address)
+        return self.door.rates.refusal(Sender(source, self.head.address))
 
-    def _batch(self, sender: Sender, ticket: Ticket) -> Batch:
+    def _batch(self, source: Source, ticket: Ticket, slices: Slices) -> Batch:
         return Batch(
-            event_log=self.event_log,
-            judge=self.judge,
-            rates=self.rates,
-            sender=sender,
-            received=arrival(self.clock.now_us()),
+            event_log=self.door.event_log,
+            judge=self.door.judge,
+            rates=self.door.rates,
+            sender=Sender(source, self.head.address),
+            received=arrival(self.door.clock.now_us()),
             ticket=ticket,
-            slices=Slices(),
+            slices=slices,
         )
 
+    async def _body(self, pieces: Pieces) -> bytes | Refused:
+        waits = self.head.one("expect") is not None
+        try:
+            async with asyncio.timeout(BODY_SECONDS_MAX):
+                announced = self.head.one("content-length")
+                return await read_body(pieces, announced=announced, waits=waits, share=self.share)
+        except TimeoutError:
+            return Refused("timeout")
 
-def _packed(posted: Posted) -> bool | Refused:
-    encodings = [encoding.strip().lower() for encoding in (posted.one("content-encoding") or "identity").split(",")]
-    if encodings not in (["identity"], ["gzip"], ["x-gzip"]):
-        return Refused("unsupported-media-type", "Send the body plain or with Content-Encoding: gzip, once.")
-    return encodings != ["identity"]
-
-
-async def _unpacked(body: bytes, *, packed: bool, share: Share, slices: Slices) -> bytes | Refused:
-    """Unpack a body, unless it holds more than a request may."""
-    plain = await inflate(body, share=share, slices=slices) if packed else body
-    if isinstance(plain, Refused):
+    async def _unpacked(self, body: bytes, slices: Slices, *, packed: bool) -> bytes | Refused:
+        """Unpack a body, unless it holds more than a request may."""
+        plain = await inflate(body, share=self.share, slices=slices) if packed else body
+        if isinstance(plain, Refused):
+            return plain
+        if await holds_more_values(plain, than=VALUES_MAX, slices=slices):
+            INGEST_LIMITED.labels("values").inc()
+            return TOO_MANY_VALUES
         return plain
-    if await holds_more_values(plain, than=VALUES_MAX, slices=slices):
-        INGEST_LIMITED.labels("values").inc()
-        return TOO_MANY_VALUES
-    return plain
 
 
-async def _body(posted: Posted, share: Share) -> bytes | Refused:
-    try:
-        async with asyncio.timeout(BODY_SECONDS_MAX):
-            return await read_body(
-                posted.body, announced=posted.one("content-length"), waits=posted.one("expect") is not None, share=share
-            )
-    except TimeoutError:
-        return Refused("timeout")
+def _too_large(head: Head) -> Refused | None:
+    size = sum(len(name) + len(value) for name, value in head.headers)
+    return Refused("headers-too-large") if len(head.headers) > HEADERS_MAX or size > HEADER_BYTES_MAX else None
+
+
+def _declared_packing(adapter: Adapter, head: Head) -> bool | Refused:
+    """Tell whether the headers call the body gzip, where they are what counts."""
+    if adapter.packing is Packing.EVIDENT:
+        return False
+    encodings = [encoding.strip().lower() for encoding in (head.one("content-encoding") or "identity").split(",")]
+    if encodings == ["identity"]:
+        return False
+    if adapter.packing is Packing.DECLARED and encodings in (["gzip"], ["x-gzip"]):
+        return True
+    return Refused("unsupported-media-type", "Send the body plain or with Content-Encoding: gzip, once.")

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from services.infra.http.answer import Answer
+from schemas.problem import PROBLEMS
+from services.infra.http.problems import Refused
 from services.infra.metrics import INGEST_EVENTS, INGEST_REQUEST_SECONDS, INGEST_REQUESTS, UNKNOWN_TOUCHPOINTS, label_of
 from services.ingest.answers import Verdict
+from services.ingest.batch import Judged
 from services.ingest.judge import Accepted
+from services.ingest.rejection import Reason, Rejected
 
 
 class Meter:
@@ -16,7 +19,16 @@ class Meter:
     def __init__(self, channels: frozenset[str]) -> None:
         self._channels = channels
 
-    def events(self, verdicts: Sequence[Verdict]) -> str:
+    def request(self, outcome: Judged | Refused, *, seconds: float) -> None:
+        """Count a request that is about to be answered by what became of it, whatever status its channel gives that."""
+        if isinstance(outcome, Refused):
+            INGEST_REQUESTS.labels("other", _meaning_of_status(PROBLEMS[outcome.slug].status)).inc()
+        else:
+            channel = self._events(outcome.verdicts)
+            INGEST_REQUESTS.labels(channel, _meaning_of_verdicts(outcome.verdicts)).inc()
+        INGEST_REQUEST_SECONDS.observe(seconds)
+
+    def _events(self, verdicts: Sequence[Verdict]) -> str:
         """Count the events of a request; return the channel that it counts under."""
         counts: dict[tuple[str, str], int] = {}
         for verdict in verdicts:
@@ -32,16 +44,16 @@ class Meter:
         channels = {channel for channel, outcome in counts if outcome == "accepted"}
         return channels.pop() if len(channels) == 1 else "other"
 
-    def request(self, answer: Answer, *, channel: str, seconds: float) -> None:
-        """Count a request that is about to be answered."""
-        INGEST_REQUESTS.labels(channel, _outcome(answer.status)).inc()
-        INGEST_REQUEST_SECONDS.observe(seconds)
+
+def _meaning_of_verdicts(verdicts: Sequence[Verdict]) -> str:
+    rejected = [verdict.outcome for verdict in verdicts if isinstance(verdict.outcome, Rejected)]
+    if len(rejected) < len(verdicts) or not verdicts:
+        return "accepted"
+    return "limited" if all(one.reason is Reason.TOO_MANY for one in rejected) else "refused"
 
 
-def _outcome(status: int) -> str:
+def _meaning_of_status(status: int) -> str:
     match status:
-        case 202:
-            return "accepted"
         case 401:
             return "unauthorized"
         case 429:

@@ -6,7 +6,6 @@ import hashlib
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
 
 import httpx
 from pydantic import SecretStr
@@ -25,9 +24,10 @@ from services.infra.settings import PostgresSettings
 from services.infra.sources import Reader, Sources
 from services.state.database import ReadDatabase
 from services.state.roles import READER
+from tests.support.clocks import NOON, StandingClock
 from tests.support.databases import as_role
 
-T = datetime(2026, 3, 1, 12, tzinfo=UTC)
+T = NOON
 """The hour at which the worked examples are read."""
 
 KEY = "a-read-key-of-the-tests"
@@ -60,16 +60,6 @@ def example_catalogue() -> Catalogue:
         for name, (stage, category, weight) in _ENTRIES.items()
     }
     return Catalogue(entries=entries, parameters=Parameters())
-
-
-class StandingClock:
-    """A clock that stands still."""
-
-    def __init__(self, at: datetime) -> None:
-        self.at = at
-
-    def now_us(self) -> int:
-        return round(self.at.timestamp() * 1_000_000)
 
 
 def example_sources() -> Sources:

@@ -20,6 +20,11 @@ class Strangers:
     def __init__(self, now_s: Callable[[], float]) -> None:
         self._addresses = Allowances(now_s)
 
+    def wait(self, address: str) -> Refused | None:
+        """Refuse who has come without a valid key too often; nothing is counted."""
+        wait_s = self._addresses.wait_s(address, GUESSES)
+        return _too_many(wait_s) if wait_s else None
+
     def refusal(self, address: str) -> Refused:
         """Count a request without a valid key, and refuse it."""
         wait_s = self._addresses.spend(address, GUESSES, 1)

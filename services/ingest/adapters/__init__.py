@@ -1,1 +1,1 @@
-"""Doors for other formats than our own: one file a channel, none yet."""
+"""The channels: one file each, found by its being here."""

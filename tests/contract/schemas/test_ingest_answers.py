@@ -9,17 +9,10 @@ import httpx
 import pytest
 
 from schemas import limits
-from services.infra.clock import SystemClock
-from services.infra.http.peers import Peers
-from services.infra.settings import IngestSettings
-from services.ingest.app import build_app
-from services.ingest.door import Door
-from services.ingest.metering import Meter
-from services.ingest.overload import Overload
-from services.ingest.rates import Rates
+from tests.support.doors import memory_client
 from tests.support.memory_log import MemoryLog
 from tests.support.openapi import Contract
-from tests.support.senders import SERVER_KEY, SOURCES, event, judge_of_test
+from tests.support.senders import SERVER_KEY, event
 
 CONTRACT = Contract("openapi-ingest.json")
 JSON = {"Content-Type": "application/json"}
@@ -34,20 +27,7 @@ BINARY = {
 
 
 def client_of(log: MemoryLog) -> httpx.AsyncClient:
-    door = Door(
-        event_log=log,
-        judge=judge_of_test(),
-        sources=lambda: SOURCES,
-        clock=SystemClock(),
-        overload=Overload(in_flight_bytes_max=8 * 1024 * 1024, wait_s=5),
-        rates=Rates(IngestSettings(), now_s=lambda: 0.0),
-        meter=Meter(frozenset({"web"})),
-    )
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=build_app(door, unready=log.unready, peers=Peers(()))),
-        base_url="http://ingest",
-        headers={"Authorization": f"Bearer {SERVER_KEY}"},
-    )
+    return memory_client(log, Authorization=f"Bearer {SERVER_KEY}")
 
 
 def encoded(value: object) -> bytes:

@@ -6,18 +6,10 @@ import httpx
 import pytest
 from pydantic import ValidationError
 
-from services.infra.clock import SystemClock
-from services.infra.http.peers import Peers
-from services.infra.settings import IngestSettings
 from services.infra.sources import Source, Sources
-from services.ingest.app import build_app
-from services.ingest.cors import with_cors
-from services.ingest.door import Door
-from services.ingest.metering import Meter
-from services.ingest.overload import Overload
-from services.ingest.rates import Rates
+from tests.support.doors import memory_client
 from tests.support.memory_log import MemoryLog
-from tests.support.senders import BROWSER_KEY, SERVER_KEY, digest, event, judge_of_test
+from tests.support.senders import BROWSER_KEY, SERVER_KEY, digest, event
 
 SHOP = "https://shop.example"
 SITE = Source(name="site", kind="browser", keys_sha256=(digest(BROWSER_KEY),), identity="claimed", origins=(SHOP,))
@@ -29,22 +21,7 @@ ASKING = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Heade
 
 def page(origin: str, *sources: Source, log: MemoryLog | None = None) -> httpx.AsyncClient:
     known = Sources(sources=sources or (SITE, SERVER))
-    log = log or MemoryLog()
-    door = Door(
-        event_log=log,
-        judge=judge_of_test(),
-        sources=lambda: known,
-        clock=SystemClock(),
-        overload=Overload(in_flight_bytes_max=8 * 1024 * 1024, wait_s=5),
-        rates=Rates(IngestSettings(), now_s=lambda: 0.0),
-        meter=Meter(frozenset({"web"})),
-    )
-    app = with_cors(build_app(door, unready=log.unready, peers=Peers(())), allows=known.serve_pages_of)
-    return httpx.AsyncClient(
-        transport=httpx.ASGITransport(app=app),
-        base_url="http://ingest",
-        headers={"Origin": origin, "Authorization": f"Bearer {BROWSER_KEY}"},
-    )
+    return memory_client(log or MemoryLog(), sources=known, Origin=origin, Authorization=f"Bearer {BROWSER_KEY}")
 
 
 def readable(answer: httpx.Response) -> bool:
@@ -61,8 +38,25 @@ async def test_a_page_may_ask_first_and_then_send() -> None:
     assert (asked.status_code, sent.status_code) == (204, 202)
     assert readable(asked)
     assert readable(sent)
-    assert asked.headers["access-control-allow-methods"] == "POST"
+    assert "POST" in asked.headers["access-control-allow-methods"]
     assert "authorization" in asked.headers["access-control-allow-headers"]
+
+
+@pytest.mark.parametrize(
+    ("asks", "gets"),
+    [
+        ("authorization,x-retry-count", "authorization,x-retry-count"),
+        ("baggage, traceparent", "baggage, traceparent"),
+        ("x\x0by", "authorization, content-type"),
+        (",".join(["x-a"] * 33), "authorization, content-type"),
+        ("x" * 65, "authorization, content-type"),
+    ],
+)
+async def test_a_page_may_send_the_headers_that_it_asks_for_and_nothing_odd_is_repeated(asks: str, gets: str) -> None:
+    async with page(SHOP) as client:
+        asked = await client.options("/v1/events", headers={**ASKING, "Access-Control-Request-Headers": asks})
+
+    assert asked.headers["access-control-allow-headers"] == gets
 
 
 async def test_refusals_and_outages_can_be_read_with_when_to_try_again() -> None:

@@ -6,7 +6,6 @@ import asyncio
 import base64
 import gzip
 import json
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -14,28 +13,18 @@ import pytest
 from schemas.limits import EVENTS_MAX
 from schemas.topics import DLQ, EVENTS
 from services.infra.http.answer import Answer
-from services.infra.settings import IngestSettings
 from services.infra.sources import Sources
+from services.ingest.adapters.native import ADAPTER
 from services.ingest.dead_letters import DEAD_BYTES_MAX
-from services.ingest.door import Door
+from services.ingest.head import Head
 from services.ingest.hints import NAMES_MAX
-from services.ingest.metering import Meter
 from services.ingest.overload import LARGE_BYTES, Overload
-from services.ingest.posted import Posted
-from services.ingest.rates import Rates
+from tests.support.clocks import StandingSeconds
+from tests.support.doors import memory_door, posted
 from tests.support.memory_log import MemoryLog
-from tests.support.senders import BROWSER_KEY, READ_KEY, REVOKED_KEY, SERVER_KEY, SOURCES, data, event, judge_of_test
+from tests.support.senders import BROWSER_KEY, READ_KEY, REVOKED_KEY, SERVER_KEY, SOURCES, data, event
 
 IN_FLIGHT_BYTES = 3 * 1024 * 1024
-
-
-class FixedClock:
-    def now_us(self) -> int:
-        return 1_772_366_400_000_000
-
-
-async def pieces(body: bytes) -> AsyncIterator[bytes]:
-    yield body
 
 
 class Visitor:
@@ -46,16 +35,8 @@ class Visitor:
         self.sources = SOURCES
         self.overload = Overload(in_flight_bytes_max=IN_FLIGHT_BYTES, wait_s=5)
         self.budget = self.overload.budget
-        self.now_s = 0.0
-        self.door = Door(
-            event_log=self.log,
-            judge=judge_of_test(),
-            sources=lambda: self.sources,
-            clock=FixedClock(),
-            overload=self.overload,
-            rates=Rates(IngestSettings(), now_s=lambda: self.now_s),
-            meter=Meter(frozenset({"web"})),
-        )
+        self.seconds = StandingSeconds()
+        self.door = memory_door(self.log, sources=lambda: self.sources, seconds=self.seconds, overload=self.overload)
 
     async def post(self, body: object, *, key: str | None = SERVER_KEY, **headers: str) -> Answer:
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
@@ -63,7 +44,7 @@ class Visitor:
         listed += [(name.replace("_", "-"), value) for name, value in headers.items()]
         if key is not None and "authorization" not in headers:
             listed.append(("authorization", f"Bearer {key}"))
-        return await self.door.post_events(Posted(listed, pieces(sent)))
+        return await posted(self.door, ADAPTER, Head(listed), sent)
 
 
 @pytest.fixture
@@ -308,8 +289,11 @@ async def test_a_key_comes_as_bearer_or_as_the_user_of_basic(visitor: Visitor, s
 
 
 async def test_two_keys_are_none(visitor: Visitor) -> None:
-    answer = await visitor.door.post_events(
-        Posted([("authorization", f"Bearer {SERVER_KEY}"), ("authorization", f"Bearer {BROWSER_KEY}")], pieces(b"{}"))
+    answer = await posted(
+        visitor.door,
+        ADAPTER,
+        Head([("authorization", f"Bearer {SERVER_KEY}"), ("authorization", f"Bearer {BROWSER_KEY}")]),
+        b"{}",
     )
 
     assert answer.status == 401

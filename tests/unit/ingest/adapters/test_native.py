@@ -13,18 +13,24 @@ from hypothesis import strategies as st
 
 from schemas.limits import EVENT_BYTES_MAX, EVENTS_MAX
 from services.infra.http.problems import Refused
-from services.ingest import cloudevents, decode
-from services.ingest.decode import Form, Incoming, elements_in, event_of_headers, form_of, refusal_of_all
+from services.ingest import cloudevents
+from services.ingest.adapters.native import Form, event_of_headers, form_of, read_event, texts_of
+from services.ingest.decode import Incoming, refusal_of_all
+from services.ingest.head import Head
 from services.ingest.rejection import Reason, Rejected
 from tests.support.senders import PATIENT, event
 
 
+def head(content_type: str | None, *others: tuple[str, str]) -> Head:
+    return Head([*(() if content_type is None else (("content-type", content_type),)), *others])
+
+
 def events_of(body: bytes, form: Form) -> Sequence[Incoming] | Refused:
     """Read a body as the door does, without its pauses."""
-    listed = elements_in(body, form)
+    listed = texts_of(body, form)
     if isinstance(listed, Refused):
         return listed
-    incoming = [decode.read(one) for one in listed]
+    incoming = [read_event(one) for one in listed]
     return refusal_of_all(incoming) or incoming
 
 
@@ -39,7 +45,7 @@ def events_of(body: bytes, form: Form) -> Sequence[Incoming] | Refused:
     ],
 )
 def test_the_media_type_chooses_the_form(content_type: str, expected: Form) -> None:
-    assert form_of(content_type, binary=False) is expected
+    assert form_of(head(content_type)) is expected
 
 
 @pytest.mark.parametrize(
@@ -52,7 +58,7 @@ def test_the_media_type_chooses_the_form(content_type: str, expected: Form) -> N
     ],
 )
 def test_event_headers_mean_the_binary_form_but_for_a_structured_body(content_type: str | None, expected: Form) -> None:
-    assert form_of(content_type, binary=True) is expected
+    assert form_of(head(content_type, ("ce-id", "e1"))) is expected
 
 
 @pytest.mark.parametrize(
@@ -61,7 +67,7 @@ def test_event_headers_mean_the_binary_form_but_for_a_structured_body(content_ty
      "application/json; charset=utf-16", "application/json; charset=latin-1", "application/cloudevents+avro", "json"],
 )  # fmt: skip
 def test_other_media_types_are_refused(content_type: str | None) -> None:
-    assert form_of(content_type, binary=False) == Refused("unsupported-media-type")
+    assert form_of(head(content_type)) == Refused("unsupported-media-type")
 
 
 def test_an_event_keeps_the_bytes_it_came_in() -> None:

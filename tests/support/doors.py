@@ -1,0 +1,71 @@
+"""Doors whose log is in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Sequence
+
+import httpx
+
+from services.infra.clock import Clock
+from services.infra.http.answer import Answer
+from services.infra.http.peers import Peers
+from services.infra.http.strangers import Strangers
+from services.infra.settings import IngestSettings
+from services.infra.sources import Sources
+from services.ingest.adapter import Adapter
+from services.ingest.app import build_app, open_to_pages
+from services.ingest.cors import with_cors
+from services.ingest.discovery import discovered
+from services.ingest.door import Door
+from services.ingest.head import Head
+from services.ingest.metering import Meter
+from services.ingest.overload import Overload
+from services.ingest.rates import Rates
+from tests.support.clocks import StandingClock, StandingSeconds
+from tests.support.memory_log import MemoryLog
+from tests.support.senders import SOURCES, judge_of_test
+
+IN_FLIGHT_BYTES = 8 * 1024 * 1024
+
+
+def memory_door(
+    log: MemoryLog,
+    *,
+    sources: Callable[[], Sources] = lambda: SOURCES,
+    clock: Clock | None = None,
+    seconds: StandingSeconds | None = None,
+    overload: Overload | None = None,
+) -> Door:
+    """Build the real door on a log in memory."""
+    seconds = seconds or StandingSeconds()
+    return Door(
+        event_log=log,
+        judge=judge_of_test(),
+        sources=sources,
+        clock=clock or StandingClock(),
+        overload=overload or Overload(in_flight_bytes_max=IN_FLIGHT_BYTES, wait_s=5),
+        rates=Rates(IngestSettings(), now_s=seconds),
+        strangers=Strangers(seconds),
+        meter=Meter(frozenset({"web"})),
+    )
+
+
+def memory_client(
+    log: MemoryLog, *, sources: Sources = SOURCES, adapters: Sequence[Adapter] | None = None, **headers: str
+) -> httpx.AsyncClient:
+    """Speak to the real application, without a socket."""
+    adapters = discovered() if adapters is None else adapters
+    app = build_app(memory_door(log, sources=lambda: sources), adapters, unready=log.unready, peers=Peers(()))
+    wrapped = with_cors(app, allows=sources.serve_pages_of, is_open=open_to_pages(adapters))
+    transport = httpx.ASGITransport(app=wrapped)
+    return httpx.AsyncClient(transport=transport, base_url="http://ingest", headers=headers)
+
+
+async def pieces(body: bytes) -> AsyncIterator[bytes]:
+    """Send a body in one piece."""
+    yield body
+
+
+async def posted(door: Door, adapter: Adapter, head: Head, body: bytes) -> Answer:
+    """Post one request."""
+    return await door.take(adapter, head, pieces(body))
