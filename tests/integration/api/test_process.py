@@ -127,9 +127,17 @@ async def test_a_new_key_is_valid_after_sighup_and_a_bad_file_changes_nothing(ap
     assert response.status_code == 200
 
 
+def guessed_until_refused(api: ApiProcess) -> int:
+    """Guess keys until told to wait; a slow machine takes so long for them that more are admitted."""
+    with httpx.Client(base_url=api.url, headers={"Authorization": "Bearer a-guessed-key"}, timeout=ANSWER_S_MAX) as client:
+        for guesses in range(1, 1000):
+            if client.get(ANNA).status_code == 429:
+                return guesses
+    raise AssertionError("a thousand guesses were answered")
+
+
 async def test_refusals_are_counted_and_told_without_a_key_or_a_name(api: ApiProcess) -> None:
-    for _ in range(35):
-        get(api, key="a-guessed-key")
+    guesses = guessed_until_refused(api)
     get(api, "/v1/customers/customer:nobody-knows-her")
     get(api, "/v1/nothing-here")
 
@@ -139,13 +147,10 @@ async def test_refusals_are_counted_and_told_without_a_key_or_a_name(api: ApiPro
         reason: float(times)
         for reason, times in re.findall(r'tactus_api_refusals_total{reason="(.*?)"} ([0-9.]+)', page)
     }
-    # A slow machine takes so long for them that some are admitted again.
-    assert counted.pop("unauthorized") + counted["too-many-requests"] == 35
-    assert 1 <= counted.pop("too-many-requests") <= 5
+    assert (counted.pop("unauthorized"), counted.pop("too-many-requests")) == (guesses - 1, 1)
     assert {reason: times for reason, times in counted.items() if times} == {"unknown-customer": 1, "not-found": 1}
     told = [line["reason"] for line in api.lines() if line["event"] == "request_refused"]
     assert {"unauthorized", "too-many-requests", "unknown-customer", "not-found"} == set(told)
-    assert told.count("unauthorized") < 35
     assert "guessed" not in log
     assert "nobody-knows" not in log
 
