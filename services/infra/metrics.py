@@ -100,6 +100,11 @@ INGEST_LIMITED: Final = Counter(
     "(429), values (413), busy (503).",
     ["reason"],
 )
+CLAIMS_LEFT_OUT: Final = Counter(
+    "tactus_ingest_claims_left_out_total",
+    "Ways to know a person that were left out of an event because its key may not name anybody so.",
+    ["adapter"],
+)
 KAFKA_ACK_SECONDS: Final = Histogram(
     "tactus_kafka_ack_seconds",
     "From handing a record to the producer to the log's acknowledgement by all replicas in sync.",

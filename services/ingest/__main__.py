@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+from collections.abc import Sequence
 from functools import partial
 from time import monotonic
 from typing import Final
@@ -11,7 +12,7 @@ from typing import Final
 import structlog
 
 from schemas.topics import DLQ, EVENT_TOPICS
-from services.infra.catalogue.reading import load_catalogue
+from services.infra.catalogue.reading import load_file
 from services.infra.clock import SystemClock
 from services.infra.http.answer import Application
 from services.infra.http.health import Readiness
@@ -26,9 +27,10 @@ from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import KafkaSettings, Settings
 from services.infra.sources import SourcesFile
+from services.ingest.adapter import Adapter
 from services.ingest.app import build_app, open_to_pages
 from services.ingest.cors import with_cors
-from services.ingest.discovery import discovered
+from services.ingest.discovery import discovered, names_of
 from services.ingest.door import Door
 from services.ingest.event_log import EventLog
 from services.ingest.judge import Judge
@@ -62,23 +64,22 @@ def _producer(settings: Settings) -> LogProducer:
     )
 
 
-def _door(settings: Settings, *, event_log: EventLog, sources: SourcesFile) -> Door:
-    catalogue = load_catalogue(settings.catalogue)
+def _door(settings: Settings, adapters: Sequence[Adapter], *, event_log: EventLog, sources: SourcesFile) -> Door:
+    file = load_file(settings.catalogue)
     return Door(
         event_log=event_log,
-        judge=Judge(catalogue=catalogue, hash_key=hash_key(settings.hash_key)),
+        judge=Judge(catalogue=file.catalogue, hash_key=hash_key(settings.hash_key)),
         sources=lambda: sources.current,
         clock=SystemClock(),
         overload=Overload(in_flight_bytes_max=settings.ingest.in_flight_bytes_max, wait_s=settings.ingest.deadline_s),
         rates=Rates(settings.ingest, now_s=monotonic),
         strangers=Strangers(monotonic),
-        meter=Meter(frozenset(entry.channel for entry in catalogue.entries.values())),
+        meter=Meter(frozenset(entry.channel for entry in file.catalogue.entries.values())),
+        names={adapter.name: names_of(adapter, file) for adapter in adapters},
     )
 
 
-def _application(door: Door, *, peers: Peers, unready: Readiness) -> Application:
-    adapters = discovered()
-
+def _application(door: Door, adapters: Sequence[Adapter], *, peers: Peers, unready: Readiness) -> Application:
     def allows(origin: str) -> bool:
         return door.sources().serve_pages_of(origin)
 
@@ -99,8 +100,9 @@ async def serve(settings: Settings) -> None:
         log.info("ingest_stopping")
         stopping.set()
 
-    door = _door(settings, event_log=producer, sources=sources)
-    app = _application(door, peers=Peers(networks(settings.ingest.trusted_proxies)), unready=unready)
+    adapters = discovered()
+    door = _door(settings, adapters, event_log=producer, sources=sources)
+    app = _application(door, adapters, peers=Peers(networks(settings.ingest.trusted_proxies)), unready=unready)
     on_signals(stop=stop, reload=sources.reload)
     listener = bind(host=settings.ingest.host, port=settings.ingest.port, backlog=LIMITS.backlog)
     operations = await serve_operations(host=settings.ingest.host, port=settings.ingest.metrics_port, ready=unready)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
 
+from services.core.catalogue import Catalogue
 from services.infra.http.answer import Answer
 from services.infra.http.keys import bearer_or_user_key
 from services.infra.http.problems import Refused, refusal
@@ -20,6 +21,7 @@ from services.ingest.decode import Incoming
 from services.ingest.head import NOTHING, Head
 from services.ingest.hints import Hints
 from services.ingest.judge import Arrival
+from services.ingest.names import Names
 
 UNAUTHORIZED: Final = Refused("unauthorized")
 
@@ -39,6 +41,9 @@ class Request(NamedTuple):
     body: bytes
     source: Source
     received: Arrival
+    names: Names
+    """What this channel's names for touchpoints mean."""
+    catalogue: Catalogue
 
 
 class Listed(NamedTuple):
@@ -92,6 +97,9 @@ class Adapter:
     """One channel."""
 
     name: str
+    """Also of the file beside it that says what its names mean: `<name>.yaml`, if there is one."""
+    systems: tuple[str, ...] = ()
+    """Whose names in the catalogue's aliases its clients use."""
     routes: tuple[str, ...]
     """Paths that take events by POST; `{name}` stands for a part that may be anything."""
     pages: tuple[Page, ...] = ()

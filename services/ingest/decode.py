@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
@@ -19,6 +20,8 @@ class Incoming(NamedTuple):
 
     original: bytes
     event: object | Rejected
+    claims_left_out: int = 0
+    """Ways to know the person that its key may not use, and that its channel leaves out for that."""
 
 
 MALFORMED: Final = Refused("malformed-json")
@@ -39,8 +42,23 @@ def texts_in(listed: bytes, *, count_max: int) -> Sequence[bytes] | Refused:
     if elements is None:
         return MALFORMED
     if len(elements) > count_max:
-        return Refused("body-too-large", f"Send at most {count_max} events at once.")
+        return _too_many(count_max)
     return [bytes(element) for element in elements]
+
+
+def texts_of_member(broken: bytes, name: str, *, count_max: int) -> Sequence[bytes] | Refused | None:
+    """Split the list under a name in an object that is broken somewhere; None where no list can be found."""
+    found = re.search(rb'"%b"[ \t\r\n]*:[ \t\r\n]*(?=\[)' % re.escape(name.encode()), broken)
+    if found is None:
+        return None
+    elements = elements_of(broken[found.end() :], count_max=count_max, may_follow=True)
+    if elements is not None and len(elements) > count_max:
+        return _too_many(count_max)
+    return elements
+
+
+def _too_many(count_max: int) -> Refused:
+    return Refused("body-too-large", f"Send at most {count_max} events at once.")
 
 
 def read_text(original: bytes) -> Incoming:

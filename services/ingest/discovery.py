@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
+from pathlib import Path
 from pkgutil import iter_modules
 
+import yaml
+
+from services.infra.catalogue.reading import CatalogueFile
 from services.ingest import adapters
 from services.ingest.adapter import Adapter
+from services.ingest.names import Names
 
 
 def discovered() -> Sequence[Adapter]:
@@ -20,3 +25,16 @@ def discovered() -> Sequence[Adapter]:
     if twice:
         raise ValueError(f"two adapters claim {', '.join(twice)}: give each path to one of them")
     return found
+
+
+def names_of(adapter: Adapter, catalogue: CatalogueFile) -> Names:
+    """Return what a channel's names mean: by the file beside it, and by the catalogue's aliases, which come first."""
+    beside = [(name, touchpoint) for touchpoint, names in _beside(adapter).items() for name in names]
+    aliases = [pair for system in adapter.systems for pair in catalogue.aliases.get(system, {}).items()]
+    return Names([*beside, *aliases], declared=catalogue.catalogue.entries)
+
+
+def _beside(adapter: Adapter) -> Mapping[str, Sequence[str]]:
+    """Read `<name>.yaml`: by touchpoint, what the channel's clients call it."""
+    files = [file for folder in adapters.__path__ if (file := Path(folder) / f"{adapter.name}.yaml").is_file()]
+    return yaml.safe_load(files[0].read_text("utf-8")) if files else {}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterable, Callable
+from collections.abc import AsyncIterable, Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from time import perf_counter
@@ -25,6 +25,7 @@ from services.ingest.hints import Hints
 from services.ingest.judge import Judge, arrival
 from services.ingest.limits import BUSY, TOO_MANY_VALUES, Share, inflate, read_body
 from services.ingest.metering import Meter
+from services.ingest.names import Names
 from services.ingest.overload import Overload, unpacked_bytes
 from services.ingest.rates import Rates, Sender
 from services.ingest.slices import Slices
@@ -54,6 +55,8 @@ class Door:
     rates: Rates
     strangers: Strangers
     meter: Meter
+    names: Mapping[str, Names]
+    """Of each adapter."""
 
     @cached_property
     def _hints(self) -> Hints:
@@ -68,7 +71,7 @@ class Door:
             answer = adapter.refuse(outcome)
         else:
             answer = adapter.answer(Outcome(outcome.incoming, outcome.verdicts, self._hints))
-        self.meter.request(outcome, seconds=perf_counter() - started)
+        self.meter.request(adapter.name, outcome, seconds=perf_counter() - started)
         return answer
 
 
@@ -130,9 +133,19 @@ class _Passage:
         # Asked for anew: what packs well is larger than it was taken for.
         async with self.door.overload.core(len(plain)):
             slices.begin()
-            listed = self.adapter.read(Request(self.head, plain, known, batch.received))
+            listed = self.adapter.read(self._request(plain, batch))
             judged = await batch.judged(plain, listed)
         return await batch.kept(judged)
+
+    def _request(self, plain: bytes, batch: Batch) -> Request:
+        return Request(
+            head=self.head,
+            body=plain,
+            source=batch.sender.source,
+            received=batch.received,
+            names=self.door.names[self.adapter.name],
+            catalogue=self.door.judge.catalogue,
+        )
 
     def _by_body(self, plain: bytes) -> Source | Refused:
         """Say whose request this is by its body; whoever fails too often is told by the head alone."""

@@ -25,11 +25,11 @@ class _Marks(NamedTuple):
     end: int | None
 
 
-def elements_of(body: bytes, *, count_max: int) -> list[bytes] | None:
+def elements_of(body: bytes, *, count_max: int, may_follow: bool = False) -> list[bytes] | None:
     """Return the bytes of each element, at most one more than `count_max`; None when the list itself is broken.
 
     Only quotes, brackets and commas are looked at: whether an element is JSON is for whoever reads it. The list is
-    broken when it does not end, has an element of nothing, or something follows it.
+    broken when it does not end, has an element of nothing, or something follows it that may not.
     """
     start = body.index(b"[")
     commas: list[int] = []
@@ -38,7 +38,9 @@ def elements_of(body: bytes, *, count_max: int) -> list[bytes] | None:
         if len(commas) > count_max:
             return _between(body, start, commas)
         if marks.end is not None:
-            if body[marks.end : marks.end + 1] != b"]" or body[marks.end + 1 :].strip(_WHITESPACE):
+            if body[marks.end : marks.end + 1] != b"]":
+                return None
+            if not may_follow and body[marks.end + 1 :].strip(_WHITESPACE):
                 return None
             elements = _between(body, start, [*commas, marks.end])
             if elements == [b""]:

@@ -33,6 +33,9 @@ from services.ingest.rejection import Reason, Rejected
 LATE_AFTER: Final = timedelta(hours=24)
 """Older events take the lane beside, so that a backfill never delays a live score."""
 
+LINKED: Final = "identity.linked"
+"""Of an event that tells only who is who."""
+
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
@@ -200,7 +203,8 @@ def _named(event: TouchpointEvent) -> Iterator[tuple[str, str, str]]:
 
 
 def _forbidden(data: TouchpointData, source: Source) -> Rejected | None:
-    if not source.may_send(data.touchpoint):
+    # Whom a key may name says what it may link, whatever it may tell.
+    if data.touchpoint != LINKED and not source.may_send(data.touchpoint):
         return Rejected(Reason.NOT_ALLOWED, "data.touchpoint: this key may not send it")
     if data.place and not source.may_set_place:
         return Rejected(Reason.NOT_ALLOWED, "data.place: this key may not set it; places = true allows its source to")

@@ -6,7 +6,14 @@ from collections.abc import Sequence
 
 from schemas.problem import PROBLEMS
 from services.infra.http.problems import Refused
-from services.infra.metrics import INGEST_EVENTS, INGEST_REQUEST_SECONDS, INGEST_REQUESTS, UNKNOWN_TOUCHPOINTS, label_of
+from services.infra.metrics import (
+    CLAIMS_LEFT_OUT,
+    INGEST_EVENTS,
+    INGEST_REQUEST_SECONDS,
+    INGEST_REQUESTS,
+    UNKNOWN_TOUCHPOINTS,
+    label_of,
+)
 from services.ingest.answers import Verdict
 from services.ingest.batch import Judged
 from services.ingest.judge import Accepted
@@ -19,12 +26,15 @@ class Meter:
     def __init__(self, channels: frozenset[str]) -> None:
         self._channels = channels
 
-    def request(self, outcome: Judged | Refused, *, seconds: float) -> None:
+    def request(self, adapter: str, outcome: Judged | Refused, *, seconds: float) -> None:
         """Count a request that is about to be answered by what became of it, whatever status its channel gives that."""
         if isinstance(outcome, Refused):
             INGEST_REQUESTS.labels("other", _meaning_of_status(PROBLEMS[outcome.slug].status)).inc()
         else:
             channel = self._events(outcome.verdicts)
+            claims = sum(one.claims_left_out for one in outcome.incoming)
+            if claims:
+                CLAIMS_LEFT_OUT.labels(adapter).inc(claims)
             INGEST_REQUESTS.labels(channel, _meaning_of_verdicts(outcome.verdicts)).inc()
         INGEST_REQUEST_SECONDS.observe(seconds)
 

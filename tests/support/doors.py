@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import cache
 
 import httpx
 
+from services.infra.catalogue.reading import CatalogueFile, load_file
 from services.infra.clock import Clock
 from services.infra.http.answer import Answer
 from services.infra.http.peers import Peers
@@ -15,7 +17,7 @@ from services.infra.sources import Sources
 from services.ingest.adapter import Adapter
 from services.ingest.app import build_app, open_to_pages
 from services.ingest.cors import with_cors
-from services.ingest.discovery import discovered
+from services.ingest.discovery import discovered, names_of
 from services.ingest.door import Door
 from services.ingest.head import Head
 from services.ingest.metering import Meter
@@ -47,7 +49,14 @@ def memory_door(
         rates=Rates(IngestSettings(), now_s=seconds),
         strangers=Strangers(seconds),
         meter=Meter(frozenset({"web"})),
+        names={adapter.name: names_of(adapter, catalogue_file()) for adapter in discovered()},
     )
+
+
+@cache
+def catalogue_file() -> CatalogueFile:
+    """Load the product's own catalogue, which takes a while."""
+    return load_file()
 
 
 def memory_client(

@@ -51,9 +51,14 @@ class CatalogueFile(NamedTuple):
     notes: Mapping[str, str]
 
 
+def load_file(override: Path | None = None) -> CatalogueFile:
+    """Load all of the catalogue's file; raises ConfigurationError that names each wrong line and its fix."""
+    return read_catalogue(CATALOGUE_FILE, override=override)
+
+
 def load_catalogue(override: Path | None = None) -> Catalogue:
     """Load the catalogue; raises ConfigurationError that names each wrong line and its fix."""
-    return read_catalogue(CATALOGUE_FILE, override=override).catalogue
+    return load_file(override).catalogue
 
 
 @lru_cache(maxsize=len(LANGUAGES))

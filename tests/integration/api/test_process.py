@@ -129,7 +129,9 @@ async def test_a_new_key_is_valid_after_sighup_and_a_bad_file_changes_nothing(ap
 
 def guessed_until_refused(api: ApiProcess) -> int:
     """Guess keys until told to wait; a slow machine takes so long for them that more are admitted."""
-    with httpx.Client(base_url=api.url, headers={"Authorization": "Bearer a-guessed-key"}, timeout=ANSWER_S_MAX) as client:
+    with httpx.Client(
+        base_url=api.url, headers={"Authorization": "Bearer a-guessed-key"}, timeout=ANSWER_S_MAX
+    ) as client:
         for guesses in range(1, 1000):
             if client.get(ANNA).status_code == 429:
                 return guesses

@@ -18,11 +18,11 @@ from services.infra.http.problems import Refused
 from services.infra.metrics import INGEST_REQUESTS
 from services.ingest import adapters
 from services.ingest.adapter import Adapter, Example, Listed, Request
-from services.ingest.discovery import discovered
+from services.ingest.discovery import discovered, names_of
 from services.ingest.head import Head
 from services.ingest.judge import arrival
 from services.ingest.rejection import Rejected
-from tests.support.doors import memory_client, memory_door, posted
+from tests.support.doors import catalogue_file, memory_client, memory_door, posted
 from tests.support.memory_log import MemoryLog
 from tests.support.senders import PATIENT, SERVER, SERVER_KEY
 
@@ -125,7 +125,8 @@ def listed_of(channel: Adapter, body: bytes, headers: list[tuple[str, str]], pat
     head = Head(headers, "192.0.2.1", path, {"source": "shop", "store": "s", "till": "t", "key": "k"})
     if channel.expects(head) is not None:
         return
-    read = channel.read(Request(head, body, SERVER, POSTED))
+    names = names_of(channel, catalogue_file())
+    read = channel.read(Request(head, body, SERVER, POSTED, names, catalogue_file().catalogue))
     assert isinstance(read, Listed | Refused)
     if isinstance(read, Listed):
         incoming = list(read.incoming)
