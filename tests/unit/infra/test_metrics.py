@@ -15,6 +15,7 @@ from services.infra.collectors import LABEL_VALUES_MAX, Distribution, Means, Tot
 
 VALUES_MAX = {
     "channel": 32,  # the catalogue's and `other`
+    "adapter": 32,
     "outcome": 8,
     "reason": 48,
     "topic": 5,

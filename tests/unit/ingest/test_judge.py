@@ -483,10 +483,17 @@ def test_an_unknown_touchpoint_is_kept_under_its_own_name() -> None:
 
 
 def test_a_browser_key_cannot_forge_a_delivery_or_a_till() -> None:
-    for touchpoint in ("delivery.lost_or_returned", "pos.sale_completed", "identity.linked", "case.resolved"):
+    for touchpoint in ("delivery.lost_or_returned", "pos.sale_completed", "case.resolved"):
         assert reason({"id": "e1", "data": data(touchpoint=touchpoint)}, BROWSER) is Reason.NOT_ALLOWED
     for touchpoint in ("web.page_viewed", "x.anything", "product.activated"):
         accepted({"id": "e1", "data": data(touchpoint=touchpoint)}, BROWSER)
+
+
+def test_whom_a_browser_key_may_link_hangs_on_whom_it_may_name() -> None:
+    linked = {"id": "e1", "data": data(touchpoint="identity.linked")}
+
+    accepted(linked, BROWSER)
+    assert reason(linked, ANONYMOUS) is Reason.NOT_ALLOWED
 
 
 def test_a_browser_key_sets_no_place_unless_its_source_says_so() -> None:
