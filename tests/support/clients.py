@@ -1,0 +1,60 @@
+"""Real clients of other makers, unmodified: programs in tests/clients that send a known few messages."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.support.missing import lacks
+
+FOLDER = Path(__file__).parents[1] / "clients"
+
+SENT_S = 180.0
+"""A client waits and tries again by itself; on two idle cores it is done within five seconds."""
+
+INSTALL = "run scripts/clients.sh"
+
+
+def by_python(url: str, key: str, prefix: str) -> list[str]:
+    """Send by segment-analytics-python; return the messages' ids."""
+    return _ran((sys.executable, str(FOLDER / "by_python.py"), url, key, prefix))
+
+
+def by_node(url: str, key: str, prefix: str) -> list[str]:
+    """Send by @segment/analytics-node; return the messages' ids."""
+    return _ran((_node(), str(FOLDER / "by_node.mjs"), url, key, prefix))
+
+
+@contextmanager
+def by_browser(url: str, key: str, prefix: str, *, delivery: str) -> Iterator[list[str]]:
+    """Send by @segment/analytics-next in Chromium; the page stays open, and tries again, for the length of the block."""
+    if shutil.which("chromium") is None:
+        lacks(f"Chromium is missing: {INSTALL}")
+    command = (_node(), str(FOLDER / "by_browser.mjs"), url, key, prefix, delivery)
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as page:
+        assert page.stdin is not None
+        assert page.stdout is not None
+        try:
+            ids = [page.stdout.readline().strip() for _ in range(5)]
+            assert all(ids), "the page did not send"
+            yield ids
+        finally:
+            page.stdin.close()
+            page.wait(SENT_S)
+
+
+def _node() -> str:
+    node = shutil.which("node")
+    if node is None or not (FOLDER / "node_modules").is_dir():
+        lacks(f"Node.js or its packages are missing: {INSTALL}")
+    return node
+
+
+def _ran(command: tuple[str, ...]) -> list[str]:
+    done = subprocess.run(command, capture_output=True, text=True, timeout=SENT_S, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.split()
