@@ -117,6 +117,9 @@ RecordInstant = Annotated[
     AfterValidator(_existing_instant),
     Field(json_schema_extra={"format": "date-time"}),
 ]
+EventClass = Literal["bot", "monitor", "staff", "test", "training", "void"]
+"""What says nothing of a customer's experience: kept and counted, and never scored."""
+
 Scale = Literal["nps", "csat5", "stars5", "ces7", "smiley4", "percent"]
 
 
@@ -205,6 +208,8 @@ class _Body(Closed):
     """How much it mattered this time; 1 when left out."""
     text: Text | None = None
     """What the customer wrote."""
+    class_: Annotated[EventClass | None, Field(alias="class")] = None
+    """Who or what made the event, when it was no customer: it is kept and counted, and scores nothing."""
     properties: Properties | None = None
     """Anything else, free of form; `machine_made: true` says that no person did it."""
 

@@ -144,18 +144,19 @@ class Catalogue:
         if isinstance(felt, Refusal):
             return felt
         overridden = entry is not None and arguments.valence is not None
-        if felt is None or arguments.properties.get(MACHINE_MADE):
+        if felt is None or arguments.unscored or arguments.properties.get(MACHINE_MADE):
             return Impression(v=_micro(felt), q=0, overridden=overridden)
         stake = 1.0 if arguments.stake is None else arguments.stake
         return Impression(v=_micro(felt), q=round(stake * felt.confidence * MICRO), overridden=overridden)
 
-    def constant(self, said: Said, *, of_machine: bool) -> int | None:
+    def constant(self, said: Said, *, may_be_unscored: bool) -> int | None:
         """Give the valence, in micro-units and with a stake of 1, of an event that needs no judging.
 
         Nearly every event is one: its touchpoint always feels the same, and nothing it says could change that or be
-        wrong. `of_machine` tells whether its properties speak of a machine. None means that it must be judged.
+        wrong. `may_be_unscored` tells whether it has a class, or its properties speak of a machine. None means that it
+        must be judged.
         """
-        if said.rating is None and said.stake is None and said.valence is None and not of_machine:
+        if said.rating is None and said.stake is None and said.valence is None and not may_be_unscored:
             return self.constants.get(said.touchpoint)
         return None
 

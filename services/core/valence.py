@@ -60,6 +60,8 @@ class Arguments(NamedTuple):
     rating_value: float | None = None
     valence: float | None = None
     stake: float | None = None
+    unscored: bool = False
+    """It is of a class that says nothing of a customer's experience: a bot, a test, training, …"""
 
 
 @dataclass(frozen=True, slots=True)

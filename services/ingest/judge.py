@@ -135,7 +135,8 @@ class Judge:
         return _people(found, beside, former)
 
     def _refused_valence(self, data: TouchpointData, at: datetime) -> Refusal | None:
-        if self.catalogue.constant(data, of_machine=MACHINE_MADE in (data.properties or {})) is not None:
+        may_be_unscored = data.class_ is not None or MACHINE_MADE in (data.properties or {})
+        if self.catalogue.constant(data, may_be_unscored=may_be_unscored) is not None:
             return None
         judged = self.catalogue.impression(data.touchpoint, _arguments(data, at))
         return judged if isinstance(judged, Refusal) else None
@@ -149,7 +150,7 @@ class Judge:
         source: Source,
     ) -> Accepted:
         subject = ":".join(people.named[0])
-        data = event.data.model_dump(exclude_none=True)
+        data = event.data.model_dump(exclude_none=True, by_alias=True)
         marks = dict(moment.marks)
         if people.former:
             marks["formerly"] = " ".join(map(":".join, people.former))
@@ -245,5 +246,6 @@ def _arguments(data: TouchpointData, at: datetime) -> Arguments:
         rating_value=data.rating.value if data.rating is not None else None,
         valence=data.valence,
         stake=data.stake,
+        unscored=data.class_ is not None,
         properties=data.properties or {},
     )

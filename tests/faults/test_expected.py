@@ -58,7 +58,10 @@ def test_impossible_arguments_are_refused(data: Json) -> None:
 def test_machine_made_and_unjudgeable_events_have_no_stake() -> None:
     scanned = {"touchpoint": "email.opened", "properties": {"machine_made": True}}
 
+    rehearsed = {"touchpoint": "email.opened", "class": "training"}
+
     assert impression(CATALOGUE, scanned, 0)[1] == 0
+    assert impression(CATALOGUE, rehearsed, 0)[1] == 0
     assert impression(CATALOGUE, {"touchpoint": "survey.nps"}, 0) == (0, 0)
     assert impression(CATALOGUE, {"touchpoint": "x.thing"}, 0) == (0, 0)
 

@@ -78,6 +78,10 @@ def _scanned(_dice: random.Random, _at: datetime) -> Json:
     return {"touchpoint": "email.opened", "channel": "email", "properties": {"machine_made": True}}
 
 
+def _rehearsed(dice: random.Random, _at: datetime) -> Json:
+    return {"touchpoint": "pos.sale_completed", "channel": "pos", "class": dice.choice(["training", "void", "test"])}
+
+
 def _staked(dice: random.Random, _at: datetime) -> Json:
     shaped = {"touchpoint": "case.opened", "channel": "chat", "stake": round(dice.uniform(0, 2), 5)}
     return shaped | {"properties": {"n": dice.random()}}
@@ -97,6 +101,7 @@ SHAPES: Final[tuple[tuple[int, Shape], ...]] = (
     (4, _felt),
     (4, _unknown),
     (2, _scanned),
+    (2, _rehearsed),
     (2, _staked),
 )
 

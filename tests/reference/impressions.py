@@ -64,7 +64,7 @@ def impression(catalogue: Mapping[str, Entry], data: Mapping[str, Any], occurred
     if felt is None:
         return 0, 0
     v = round(max(-1.0, min(1.0, felt[0])) * MICRO)
-    return v, 0 if properties.get("machine_made") is True else round(stake * felt[1] * MICRO)
+    return v, 0 if properties.get("machine_made") is True or data.get("class") else round(stake * felt[1] * MICRO)
 
 
 def _feel(spec: Entry, data: Mapping[str, Any], properties: Mapping[str, Any], occurred_us: int) -> Felt | None:

@@ -62,6 +62,7 @@ class Data(msgspec.Struct, gc=False):
     valence: float | None = None
     stake: float | None = None
     properties: msgspec.Raw = msgspec.Raw()
+    class_: str = msgspec.field(default="", name="class")
 
 
 class Envelope(msgspec.Struct, gc=False):
@@ -236,7 +237,7 @@ def _names(identity: NamedIdentity, subject: str) -> bool:
 def _impression(data: Data, occurred_us: int, catalogue: Catalogue) -> tuple[int, int, bool] | Refusal:
     properties = bytes(data.properties)
     # Of nearly every event the properties stay undecoded.
-    constant = catalogue.constant(data, of_machine=_MACHINE_MADE in properties)
+    constant = catalogue.constant(data, may_be_unscored=bool(data.class_) or _MACHINE_MADE in properties)
     if constant is not None:
         return constant, MICRO, False
     rating = data.rating
@@ -249,6 +250,7 @@ def _impression(data: Data, occurred_us: int, catalogue: Catalogue) -> tuple[int
             rating_value=rating.value if rating else None,
             valence=data.valence,
             stake=data.stake,
+            unscored=bool(data.class_),
             properties=_properties.decode(properties) if properties else {},
         ),
     )

@@ -73,12 +73,21 @@ EVENTS = st.fixed_dictionaries(
                 "stake": st.floats(0, 2),
                 "valence": st.floats(-3, 3),
                 "rating": st.fixed_dictionaries({"value": st.floats(0, 10)}),
+                "class": st.sampled_from(["bot", "monitor", "staff", "test", "training", "void"]),
                 "place": st.sampled_from(["store/042", "carrier/x y"]),
             },
         ),
     },
     optional={"subject": SUBJECTS, "time": TIMES},
 )
+
+
+def test_what_has_a_class_is_counted_and_never_scored() -> None:
+    trained = counted(JUDGE, sent_of({"touchpoint": "pos.sale_completed", "class": "training"}))
+    sold = counted(JUDGE, sent_of({"touchpoint": "pos.sale_completed"}))
+
+    assert (trained.v, trained.q) == (sold.v, 0)
+    assert sold.q > 0
 
 
 @given(sent=EVENTS)

@@ -37,7 +37,7 @@ CATALOGUE = Catalogue({name: entry(name, valence) for name, valence in VALENCES.
 
 
 def test_an_event_that_says_nothing_else_feels_as_its_touchpoint_always_does() -> None:
-    constant = CATALOGUE.constant(Saying("a.good"), of_machine=False)
+    constant = CATALOGUE.constant(Saying("a.good"), may_be_unscored=False)
 
     judged = CATALOGUE.impression("a.good", Arguments(occurred_at_us=0, properties={}))
     assert constant == 400_000
@@ -57,8 +57,8 @@ def test_an_event_that_says_nothing_else_feels_as_its_touchpoint_always_does() -
     ids=str,
 )
 def test_whatever_could_change_it_or_be_wrong_is_judged(saying: Saying) -> None:
-    assert CATALOGUE.constant(saying, of_machine=False) is None
+    assert CATALOGUE.constant(saying, may_be_unscored=False) is None
 
 
 def test_what_speaks_of_a_machine_is_judged() -> None:
-    assert CATALOGUE.constant(Saying("a.good"), of_machine=True) is None
+    assert CATALOGUE.constant(Saying("a.good"), may_be_unscored=True) is None

@@ -36,6 +36,7 @@ def judge(
     scale: str | ScalePoints | None = None,
     own: float | None = None,
     stake: float | None = None,
+    unscored: bool = False,
     **properties: object,
 ) -> Impression | Refusal:
     entry = Entry(
@@ -54,6 +55,7 @@ def judge(
         rating_value=rating,
         valence=own,
         stake=stake,
+        unscored=unscored,
         properties=properties,
     )
     return Catalogue({"a.b": entry}, Parameters()).impression("a.b", arguments)
@@ -162,6 +164,11 @@ def test_a_wrong_argument_refuses_the_event_and_names_the_field(
     assert isinstance(judged, Refusal)
     assert judged.field == field
     assert judged.reason
+
+
+def test_what_has_a_class_is_felt_by_nobody() -> None:
+    assert judge(Const(0.1), stake=2, unscored=True) == Impression(v=100_000, q=0, overridden=False)
+    assert judge(Const(0.1), stake=3, unscored=True) == Refusal("stake", "must be between 0 and 2")
 
 
 @pytest.mark.parametrize(("machine_made", "q"), [(True, 0), (False, MICRO), (None, MICRO)])
