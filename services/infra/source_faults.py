@@ -39,6 +39,8 @@ _FIXES: Final[Mapping[str, str]] = {
     "former_spellings": "write true or false",
     "backfill": "write true or false",
     "places": "write true or false",
+    "hook": 'write a table: hook = {provider = "shopify", secret_files = ["/run/secrets/shopify"]}, and url = "https://…" where '
+    "the vendor signs the address that it was given",
     "origins": 'write a list of origins without a path: ["https://shop.example"], or ["*"]',
     "scopes": 'write a list of scopes: ["scores:read"]',
     "source": "write each source under a line [[source]]",

@@ -7,7 +7,8 @@ import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Annotated, Final, Literal, TypeVar
+from types import MappingProxyType
+from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 
 import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
@@ -36,6 +37,9 @@ DAYS_MAX: Final = 400
 OPAQUE: Final = "null"
 """What browsers call the origin of sandboxed frames and files: nobody knows whose it is."""
 
+SECRET_BYTES_MAX: Final = 4096
+"""A public key has some hundreds."""
+
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#*]+)$")]
@@ -58,6 +62,24 @@ class _Row(BaseModel):
     revoked_sha256: tuple[Digest, ...] = ()
 
 
+class HookRow(BaseModel):
+    """How a vendor's webhook comes to a source."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    provider: Name
+    secret_files: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)]
+    """One secret each: while a vendor changes it, both are good."""
+    url: Annotated[str, StringConstraints(max_length=2048)] = ""
+
+
+class Hook(NamedTuple):
+    """What a vendor's signature is checked with: secrets, of which any may have signed, and the address it was given."""
+
+    secrets: Sequence[bytes]
+    url: str
+
+
 class Source(_Row):
     """One sender of events: a system, a till or a website."""
 
@@ -75,6 +97,7 @@ class Source(_Row):
     address_events_per_s_max: Rate | None = None
     identity_events_per_s_max: Rate | None = None
     day_bytes_max: Annotated[int, Field(ge=1)] | None = None
+    hook: HookRow | None = None
 
     @property
     def believes_claims(self) -> bool:
@@ -137,8 +160,18 @@ RowT = TypeVar("RowT", bound=_Row)
 class Sources:
     """The valid keys; a key that is unknown, revoked or malformed is None, and no caller learns which."""
 
-    def __init__(self, *, sources: Iterable[Source] = (), readers: Iterable[Reader] = ()) -> None:
+    def __init__(
+        self,
+        *,
+        sources: Iterable[Source] = (),
+        readers: Iterable[Reader] = (),
+        hooks: Mapping[str, Hook] = MappingProxyType({}),
+    ) -> None:
+        """Know these rows, and by a source's name what its hook's signatures are checked with."""
         sources, readers = list(sources), list(readers)
+        self._hooks = {
+            (source.hook.provider, source.name): (source, hooks[source.name]) for source in sources if source.hook
+        }
         # A key that is withdrawn in one row is withdrawn in all.
         revoked = {known for row in (*sources, *readers) for known in row.revoked_sha256}
         self._sources = _by_digest(sources, revoked)
@@ -148,6 +181,10 @@ class Sources:
     def source(self, key: str) -> Source | None:
         """Tell whose write key this is."""
         return self._sources.get(digest(key))
+
+    def hook(self, provider: str, name: str) -> tuple[Source, Hook] | None:
+        """Find the source to which a provider's webhooks come under this name."""
+        return self._hooks.get((provider, name))
 
     def serve_pages_of(self, origin: str) -> bool:
         """Tell whether pages of this origin may use any key."""
@@ -186,7 +223,28 @@ def load_sources(path: Path) -> Sources:
     _refuse_claims_of_any_page(path, text, parsed.source)
     _refuse_former_spellings_of_two_countries(path, text, parsed.source)
     _refuse_equal_and_trivial_keys(path, text, [*parsed.source, *parsed.reader])
-    return Sources(sources=parsed.source, readers=parsed.reader)
+    hooks = {
+        row.name: Hook(_secrets(path, text, row.hook, position), row.hook.url)
+        for position, row in enumerate(parsed.source)
+        if row.hook is not None
+    }
+    return Sources(sources=parsed.source, readers=parsed.reader, hooks=hooks)
+
+
+def _secrets(path: Path, text: str, hook: HookRow, position: int) -> Sequence[bytes]:
+    """Read the secrets of a hook out of their files; a path counts from the sources file's folder."""
+    secrets = []
+    for name in hook.secret_files:
+        try:
+            with (path.parent / name).open("rb") as file:
+                secret = file.read(SECRET_BYTES_MAX).strip()
+        except OSError:
+            secret = b""
+        if not secret:
+            reason = f"finds no secret in {name}: put the one that {hook.provider} shows into that file"
+            raise ConfigurationError(f"{path}, {said(Fault(('source', position, 'hook'), reason), text)}")
+        secrets.append(secret)
+    return secrets
 
 
 def _text_of(path: Path) -> str:

@@ -109,7 +109,7 @@ class Adapter:
     """Where, in words."""
     identify: Callable[[Head, Sources], Source | Refused | None] = key_of_authorization
     """Whose request it is, by its head; None: its body tells."""
-    identify_by_body: Callable[[Head, bytes, Sources], Source | Refused] | None = None
+    identify_by_body: Callable[[Head, bytes, Sources, Arrival], Source | Refused] | None = None
     expects: Callable[[Head], Refused | None] = anything
     """Refuse by its head what could not be read anyway."""
     packing: Packing = Packing.DECLARED

@@ -61,10 +61,10 @@ def _too_many(count_max: int) -> Refused:
     return Refused("body-too-large", f"Send at most {count_max} events at once.")
 
 
-def read_text(original: bytes) -> Incoming:
+def read_text(original: bytes, *, bytes_max: int = EVENT_BYTES_MAX) -> Incoming:
     """Read one event, or say why it cannot be read."""
-    if len(original) > EVENT_BYTES_MAX:
-        return unread(original, Reason.TOO_LARGE, f"an event has at most {EVENT_BYTES_MAX} bytes")
+    if len(original) > bytes_max:
+        return unread(original, Reason.TOO_LARGE, f"an event has at most {bytes_max} bytes")
     if nests_too_deep(original):
         return unread(original, Reason.TOO_DEEP, f"an event nests at most {DEPTH_MAX} deep")
     try:

@@ -22,7 +22,7 @@ from services.ingest.batch import AWAY, Batch, Judged
 from services.ingest.event_log import EventLog
 from services.ingest.head import Head
 from services.ingest.hints import Hints
-from services.ingest.judge import Judge, arrival
+from services.ingest.judge import Arrival, Judge, arrival
 from services.ingest.limits import BUSY, TOO_MANY_VALUES, Share, inflate, read_body
 from services.ingest.metering import Meter
 from services.ingest.names import Names
@@ -126,10 +126,11 @@ class _Passage:
             plain = await self._unpacked(body, slices, packed=packed)
         if isinstance(plain, Refused):
             return plain
-        known = self._by_body(plain) if source is None else source
+        received = arrival(self.door.clock.now_us())
+        known = self._by_body(plain, received) if source is None else source
         if isinstance(known, Refused):
             return known
-        batch = self._batch(known, ticket, slices)
+        batch = self._batch(known, received, ticket, slices)
         # Asked for anew: what packs well is larger than it was taken for.
         async with self.door.overload.core(len(plain)):
             slices.begin()
@@ -147,10 +148,10 @@ class _Passage:
             catalogue=self.door.judge.catalogue,
         )
 
-    def _by_body(self, plain: bytes) -> Source | Refused:
+    def _by_body(self, plain: bytes, received: Arrival) -> Source | Refused:
         """Say whose request this is by its body; whoever fails too often is told by the head alone."""
         identify = self.adapter.identify_by_body
-        known = UNAUTHORIZED if identify is None else identify(self.head, plain, self.door.sources())
+        known = UNAUTHORIZED if identify is None else identify(self.head, plain, self.door.sources(), received)
         if isinstance(known, Refused):
             return self.door.strangers.refusal(self.head.address) if known == UNAUTHORIZED else known
         source = self._believed(known)
@@ -168,13 +169,13 @@ class _Passage:
             return self.door.strangers.wait(self.head.address)
         return self.door.rates.refusal(Sender(source, self.head.address))
 
-    def _batch(self, source: Source, ticket: Ticket, slices: Slices) -> Batch:
+    def _batch(self, source: Source, received: Arrival, ticket: Ticket, slices: Slices) -> Batch:
         return Batch(
             event_log=self.door.event_log,
             judge=self.door.judge,
             rates=self.door.rates,
             sender=Sender(source, self.head.address),
-            received=arrival(self.door.clock.now_us()),
+            received=received,
             ticket=ticket,
             slices=slices,
         )

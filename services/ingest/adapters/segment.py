@@ -20,7 +20,7 @@ from services.infra.sources import Source, Sources
 from services.ingest.adapter import UNAUTHORIZED, Adapter, Example, Listed, Outcome, Packing, Page, Request
 from services.ingest.decode import MALFORMED, WHITESPACE, Incoming, read_text, texts_in, texts_of_member
 from services.ingest.head import Head
-from services.ingest.judge import LINKED
+from services.ingest.judge import LINKED, Arrival
 from services.ingest.loose import earlier, event_id, instant, members, number
 from services.ingest.rejection import Reason, Rejected
 from services.ingest.whom import Whom
@@ -81,7 +81,7 @@ def identify(head: Head, sources: Sources) -> Source | Refused | None:
     return sources.source(keys.pop()) or UNAUTHORIZED
 
 
-def identify_by_body(_: Head, body: bytes, sources: Sources) -> Source | Refused:
+def identify_by_body(_head: Head, body: bytes, sources: Sources, _received: Arrival) -> Source | Refused:
     """Find the key in the body's writeKey."""
     key = _value(_parts(body).get("writeKey"))
     return (sources.source(key) if isinstance(key, str) else None) or UNAUTHORIZED

@@ -23,8 +23,9 @@ from services.ingest.head import Head
 from services.ingest.judge import arrival
 from services.ingest.rejection import Rejected
 from tests.support.doors import catalogue_file, memory_client, memory_door, posted
+from tests.support.hooks import hook_sources, providers, with_signature
 from tests.support.memory_log import MemoryLog
-from tests.support.senders import PATIENT, SERVER, SERVER_KEY
+from tests.support.senders import PATIENT, SERVER, SERVER_KEY, SOURCES
 
 CHANNELS = discovered()
 EXAMPLES = [(channel, example) for channel in CHANNELS for example in channel.examples]
@@ -56,7 +57,7 @@ ADAPTER = Adapter(
 '''
 
 
-BY_BODY = """def by_body(head, body, sources):
+BY_BODY = """def by_body(head, body, sources, received):
     return sources.source(json.loads(body)["key"]) or UNAUTHORIZED
 
 
@@ -113,8 +114,10 @@ def test_every_channel_has_a_name_of_its_own_and_examples() -> None:
 async def test_an_example_gets_what_it_says(channel: Adapter, example: Example) -> None:
     assert any(matches(path, example.path) for path in channel.routes)
     log = MemoryLog()
-    async with memory_client(log) as client:
-        answer = await client.post(example.path, content=example.body, headers=with_key(example))
+    hooked = channel.name in providers()
+    headers = with_signature(channel.name, example.headers, example.body) if hooked else with_key(example)
+    async with memory_client(log, sources=hook_sources() if hooked else SOURCES) as client:
+        answer = await client.post(example.path, content=example.body, headers=headers)
 
     assert answer.status_code == example.answers, answer.text
     kept = [json.loads(record.value) for record in log.records if record.topic != "cx.touchpoints.dlq.v1"]

@@ -1,0 +1,106 @@
+"""What the webhooks of all vendors have in common: whose they are, how a body is read, and how little is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
+
+import msgspec
+
+from schemas.limits import BODY_BYTES_MAX
+from services.infra.http.answer import Answer
+from services.infra.http.problems import Refused, refusal
+from services.infra.sources import Hook, Source, Sources
+from services.ingest.adapter import UNAUTHORIZED, Adapter, Example, Listed, Outcome, Packing, Request
+from services.ingest.decode import MALFORMED, Incoming, read_text
+from services.ingest.head import Head
+from services.ingest.judge import Arrival
+from services.ingest.loose import word
+from services.ingest.rejection import Rejected
+from services.ingest.signatures import Scheme
+
+UNKNOWN: Final = Refused("not-found", "There is no source of this name with a hook of this provider.")
+TAKEN: Final = Answer(200, b"{}")
+
+
+class Delivery(NamedTuple):
+    """One delivery of a vendor: its head, and what its body holds."""
+
+    head: Head
+    body: Any
+
+    def topic(self, header: str) -> str:
+        """Say what the vendor calls it, in a header."""
+        return self.head.one(header) or ""
+
+
+Happened = Mapping[str, object]
+"""A native event: its id is the vendor's for the thing, so that whatever tells of it again counts once."""
+
+Verify = Callable[[Head, bytes, Hook, Arrival], bool]
+
+
+def webhook(
+    provider: str,
+    *,
+    scheme: Scheme | Verify,
+    happened: Callable[[Delivery], Iterable[Happened]],
+    signature_stands: str,
+    examples: Sequence[Example],
+    pings: Callable[[Head, bytes], bool] = lambda _head, _body: False,
+) -> Adapter:
+    """Make the adapter of a vendor's webhook.
+
+    `happened` reads a delivery into events, none where nothing of it is of use; whatever JSON it is given, it raises
+    nothing. `pings` tells of deliveries that only try the address, which may be unsigned and hold anything.
+    """
+
+    def identify(head: Head, sources: Sources) -> Source | Refused | None:
+        return None if sources.hook(provider, head.named.get("source", "")) is not None else UNKNOWN
+
+    def identify_by_body(head: Head, body: bytes, sources: Sources, received: Arrival) -> Source | Refused:
+        found = sources.hook(provider, head.named.get("source", ""))
+        if found is None:
+            return UNKNOWN
+        source, hook = found
+        if pings(head, body) or _verified(scheme, head, body, hook, received):
+            return source
+        return UNAUTHORIZED
+
+    def read(request: Request) -> Listed | Refused:
+        if pings(request.head, request.body):
+            return Listed(0, ())
+        incoming = read_text(request.body, bytes_max=BODY_BYTES_MAX)
+        if isinstance(incoming.event, Rejected):
+            return MALFORMED
+        events = list(happened(Delivery(request.head, incoming.event)))
+        return Listed(len(events), [Incoming(msgspec.json.encode(event), event) for event in events])
+
+    return Adapter(
+        name=provider,
+        routes=(f"/hooks/{provider}/{{source}}",),
+        key_stands=f"{signature_stands}, by a secret of the source that the path names",
+        identify=identify,
+        identify_by_body=identify_by_body,
+        packing=Packing.NEVER,
+        read=read,
+        answer=answer,
+        examples=tuple(examples),
+    )
+
+
+def answer(outcome: Outcome) -> Answer:
+    """Answer 200 whatever became of it: a vendor that is told otherwise sends the same again, and gives up at last."""
+    waits_s = [one.outcome.retry_after_s for one in outcome.verdicts if isinstance(one.outcome, Rejected)]
+    return refusal(Refused("too-many-requests", retry_after_s=max(waits_s))) if any(waits_s) else TAKEN
+
+
+def named(*ways: tuple[str, object]) -> list[dict[str, str]]:
+    """Write ways to know a person, leaving out what a vendor does not know."""
+    return [{"kind": kind, "value": text} for kind, value in ways if (text := word(value)) is not None]
+
+
+def _verified(scheme: Scheme | Verify, head: Head, body: bytes, hook: Hook, received: Arrival) -> bool:
+    if isinstance(scheme, Scheme):
+        return scheme.verifies(head, body, secrets=hook.secrets, url=hook.url, now=received.at)
+    return scheme(head, body, hook, received)

@@ -1,0 +1,83 @@
+"""Sign as vendors do: written after their recipes, and not after our verifier."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+from functools import cache
+from importlib import import_module
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from services.infra.sources import Hook, HookRow, Source, Sources
+from services.ingest import adapters
+from services.ingest.discovery import discovered
+from services.ingest.signatures import Scheme
+from tests.support.clocks import NOON
+
+SECRET = b"secret-of-a-test"
+URL = "https://door.example/hooks"
+NOW = str(int(NOON.timestamp()))
+
+
+@cache
+def _private_key() -> ec.EllipticCurvePrivateKey:
+    return ec.generate_private_key(ec.SECP256R1())
+
+
+@cache
+def public_key() -> bytes:
+    spki = _private_key().public_key().public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return base64.b64encode(spki)
+
+
+def scheme_of(provider: str) -> Scheme | None:
+    """The way a provider's adapter says that it signs; None for one that has a way of its own."""
+    scheme = import_module(f"{adapters.__name__}.{provider}").SCHEME
+    return scheme if isinstance(scheme, Scheme) else None
+
+
+def providers() -> list[str]:
+    """All vendors whose webhooks are taken."""
+    return [one.name for one in discovered() if one.routes[0].startswith("/hooks/")]
+
+
+def signed(
+    provider: str, body: bytes, *, secret: bytes = SECRET, timestamp: str = NOW, url: str = URL
+) -> dict[str, str]:
+    """The headers that a vendor adds to a body; of one that signs inside of it, none."""
+    scheme = scheme_of(provider)
+    if scheme is None:
+        return {}
+    message = scheme.signed.replace("{timestamp}", timestamp).replace("{url}", url).encode().replace(b"{raw}", body)
+    if scheme.algorithm == "ecdsa-p256":
+        raw = _private_key().sign(message, ec.ECDSA(SHA256()))
+    else:
+        raw = hmac.new(secret, message, hashlib.sha1 if scheme.algorithm == "hmac-sha1" else hashlib.sha256).digest()
+    signature = raw.hex() if scheme.encoding == "hex" else base64.b64encode(raw).decode()
+    if scheme.fields is not None:
+        return {scheme.header: f"{scheme.fields[0]}={timestamp},{scheme.fields[1]}={signature}"}
+    stamped = {scheme.timestamp_header: timestamp} if scheme.timestamp_header else {}
+    return {scheme.header: scheme.prefix + signature, **stamped}
+
+
+@cache
+def hook_sources() -> Sources:
+    """A source `our-<provider>` of each vendor."""
+    rows, hooks = [], {}
+    for provider in providers():
+        scheme = scheme_of(provider)
+        secret = public_key() if scheme is not None and scheme.algorithm == "ecdsa-p256" else SECRET
+        hook = HookRow(provider=provider, secret_files=("old", "new"), url=URL)
+        rows.append(Source(name=f"our-{provider}", kind="server", keys_sha256=(), hook=hook))
+        hooks[rows[-1].name] = Hook((b"a-former-secret" if secret is SECRET else secret, secret), URL)
+    return Sources(sources=rows, hooks=hooks)
+
+
+def with_signature(provider: str, headers: Mapping[str, str], body: bytes) -> dict[str, str]:
+    """Headers of a delivery, with the signature."""
+    return {**headers, **signed(provider, body)}
