@@ -90,7 +90,7 @@ def fault_of(error: ValidationError) -> Fault:
     """Return the first fault that validation found; nothing of what stands in the file is repeated."""
     found = error.errors(include_input=False, include_url=False)[0]
     place, field = found["loc"], next((str(part) for part in reversed(found["loc"]) if isinstance(part, str)), "")
-    fix = _FIXES.get(field, "")
+    fix = _FIXES["hook"] if "hook" in place else _FIXES.get(field, "")
     match found["type"]:
         case "missing":
             return Fault(place, f"is missing: {fix}")

@@ -169,3 +169,55 @@ def test_former_spellings_of_one_country_do_not_weld(tmp_path: Path) -> None:
     file.write_text("".join(rows))
 
     assert load_sources(file).source("a key of a test 2") is not None
+
+
+HOOK = """
+[[source]]
+name = "web-shop"
+kind = "server"
+keys_sha256 = []
+hook = {provider = "shopify", secret_files = ["secrets/old", "secrets/new"], url = "https://door.example/hooks/shopify/web-shop"}
+"""
+
+
+def test_a_hook_s_secrets_are_read_from_their_files_and_it_is_found_by_provider_and_name(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "old").write_text("former\n")
+    (tmp_path / "secrets" / "new").write_bytes(b"present")
+    file = tmp_path / "sources.toml"
+    file.write_text(HOOK)
+
+    found = load_sources(file).hook("shopify", "web-shop")
+
+    assert found is not None
+    source, hook = found
+    assert (source.name, hook.secrets) == ("web-shop", [b"former", b"present"])
+    assert hook.url == "https://door.example/hooks/shopify/web-shop"
+    assert load_sources(file).hook("stripe", "web-shop") is None
+    assert load_sources(file).hook("shopify", "another") is None
+
+
+@pytest.mark.parametrize("secret", [None, b"", b" \n"])
+def test_a_hook_without_a_secret_is_refused_by_its_line_and_never_shows_one(
+    tmp_path: Path, secret: bytes | None
+) -> None:
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "old").write_bytes(b"a-former-secret")
+    if secret is not None:
+        (tmp_path / "secrets" / "new").write_bytes(secret)
+    file = tmp_path / "sources.toml"
+    file.write_text(HOOK)
+
+    with pytest.raises(ConfigurationError, match=r"line 6.*secrets/new.*shopify shows") as refused:
+        load_sources(file)
+
+    assert "a-former-secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("hook", ['"shopify"', "{provider = 'shopify'}", "{provider = 'shopify', secret_files = []}"])
+def test_half_a_hook_is_refused_with_a_whole_one(tmp_path: Path, hook: str) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(f'[[source]]\nname = "a"\nkind = "server"\nkeys_sha256 = []\nhook = {hook}\n')
+
+    with pytest.raises(ConfigurationError, match="secret_files = "):
+        load_sources(file)
