@@ -11,7 +11,7 @@ import pytest
 
 from services.infra.http.protocol import HEAD_BYTES_MAX, PIPELINE_MAX
 from services.infra.http.server import Limits
-from tests.support.httpserver import Recorder, connected, everything, served
+from tests.support.httpserver import Recorder, connected, everything, one_answer, served
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
@@ -55,9 +55,9 @@ def test_a_trailer_is_no_header() -> None:
     app = Recorder()
     with served(app, LIMITS) as port, connected(port) as sender:
         sender.sendall(CHUNKED + b"1\r\nx\r\n0\r\nAuthorization: Bearer key\r\nX-Other: 1\r\n\r\n")
-        answer = sender.recv(1000)
+        answer = one_answer(sender)
         sender.sendall(GET)
-        after = sender.recv(1000)
+        after = one_answer(sender)
 
     assert statuses(answer + after) == [b"200", b"200"]
     assert [[name for name, _ in scope["headers"]] for scope in app.seen] == [
@@ -92,7 +92,7 @@ def test_a_body_in_the_smallest_chunks_is_a_body() -> None:
     app = Recorder()
     with served(app, LIMITS) as port, connected(port) as sender:
         sender.sendall(CHUNKED + b"1\r\nx\r\n" * HEAD_BYTES_MAX + b"0\r\n\r\n")
-        answer = sender.recv(1000)
+        answer = one_answer(sender)
 
     assert statuses(answer) == [b"200"]
     assert answer.endswith(b"\r\n\r\n%d\n" % HEAD_BYTES_MAX)
@@ -151,14 +151,14 @@ def test_for_one_more_connection_the_longest_idle_goes() -> None:
         first, second, third = (stack.enter_context(connected(port)) for _ in range(3))
         for connection in (first, second, third, first):
             connection.sendall(GET)
-            assert statuses(connection.recv(1000)) == [b"200"]
+            assert statuses(one_answer(connection)) == [b"200"]
 
         fourth = stack.enter_context(connected(port))
         fourth.sendall(GET)
-        answers = [statuses(fourth.recv(1000)), everything(second)]
+        answers = [statuses(one_answer(fourth)), everything(second)]
         for connection in (first, third):
             connection.sendall(GET)
-            answers.append(statuses(connection.recv(1000)))
+            answers.append(statuses(one_answer(connection)))
 
     assert answers == [[b"200"], b"", [b"200"], [b"200"]]
 
@@ -174,7 +174,7 @@ def test_when_every_connection_is_at_work_one_more_is_told_to_come_later() -> No
 
         refused = ask(port)
         app.hold.set()
-        answers = [statuses(connection.recv(1000)) for connection in busy]
+        answers = [statuses(one_answer(connection)) for connection in busy]
 
     assert statuses(refused) == [b"503"]
     assert b"Retry-After: " in refused
@@ -205,4 +205,4 @@ def test_probes_are_answered_above_the_limit_of_requests() -> None:
         app.hold.set()
 
         assert statuses(refused) == [b"503"]
-        assert statuses(probe.recv(1000)) == [b"200"]
+        assert statuses(one_answer(probe)) == [b"200"]
