@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from tests.support.missing import lacks
 
@@ -32,8 +34,7 @@ def by_node(url: str, key: str, prefix: str) -> list[str]:
 @contextmanager
 def by_browser(url: str, key: str, prefix: str, *, delivery: str) -> Iterator[list[str]]:
     """Send by @segment/analytics-next in Chromium; the page stays open, and tries again, for the length of the block."""
-    if shutil.which("chromium") is None:
-        lacks(f"Chromium is missing: {INSTALL}")
+    _browser()
     command = (_node(), str(FOLDER / "by_browser.mjs"), url, key, prefix, delivery)
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as page:
         assert page.stdin is not None
@@ -45,6 +46,23 @@ def by_browser(url: str, key: str, prefix: str, *, delivery: str) -> Iterator[li
         finally:
             page.stdin.close()
             page.wait(SENT_S)
+
+
+def snippet_visits(url: str, key: str, prefix: str) -> dict[str, Any]:
+    """Visit pages that bear our own snippet; return what their browser saw."""
+    _browser()
+    done = subprocess.run(
+        (_node(), str(FOLDER / "snippet.mjs"), url, key, prefix),
+        capture_output=True, text=True, timeout=SENT_S, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    seen: dict[str, Any] = json.loads(done.stdout)
+    return seen
+
+
+def _browser() -> None:
+    if shutil.which("chromium") is None:
+        lacks(f"Chromium is missing: {INSTALL}")
 
 
 def _node() -> str:
