@@ -26,7 +26,7 @@ app = typer.Typer(
 topics = typer.Typer(help="The log's topics.", no_args_is_help=True)
 catalogue = typer.Typer(help="The touchpoints and their weights.", no_args_is_help=True)
 app.add_typer(topics, name="topics")
-keys = typer.Typer(help="The keys that were generated for a stack.", no_args_is_help=True)
+keys = typer.Typer(help="Who may send and read: show, make, rotate and revoke keys.", no_args_is_help=True)
 app.add_typer(catalogue, name="catalogue")
 app.add_typer(keys, name="keys")
 identity = typer.Typer(help="Who is kept under which name.", no_args_is_help=True)
@@ -261,6 +261,43 @@ def keys_show(
     from services.commands import keys as command
 
     raise SystemExit(command.run(name, data=data))
+
+
+@keys.command("add")
+def keys_add(
+    name: Annotated[str, typer.Argument(help="What the source or the reader is called.")],
+    kind: Annotated[str, typer.Option(help="server, till, browser or reader.")] = "server",
+    origin: Annotated[
+        list[str] | None, typer.Option(help="A page's origin that may use it, such as https://shop.example.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Make a source or a reader with a key of its own, and print the key, once."""
+    from services.commands import keys as command
+
+    raise SystemExit(command.add(name, kind=kind, origins=origin or (), data=data))
+
+
+@keys.command("rotate")
+def keys_rotate(name: Annotated[str, typer.Argument(help="Of the source or the reader.")], data: Data = None) -> None:
+    """Give it one more key, and print it; the former ones hold until they are revoked."""
+    from services.commands import keys as command
+
+    raise SystemExit(command.rotate(name, data=data))
+
+
+@keys.command("revoke")
+def keys_revoke(
+    name: Annotated[str, typer.Argument(help="Of the source or the reader.")],
+    key: Annotated[
+        str | None, typer.Argument(help="The key, or - to read it from stdin; left out, all but the newest.")
+    ] = None,
+    data: Data = None,
+) -> None:
+    """Withdraw a key for ever; without one, all but the newest."""
+    from services.commands import keys as command
+
+    raise SystemExit(command.revoke(name, key=key, data=data))
 
 
 @identity.command("renormalise")

@@ -24,7 +24,7 @@ from services.infra.lifecycle import on_signals, run, until
 from services.infra.logs import get_logger
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings
-from services.infra.sources import SourcesFile
+from services.infra.sources_file import SourcesFile
 from services.state.database import ReadDatabase
 
 log = get_logger(__name__)
@@ -71,6 +71,7 @@ async def serve(settings: Settings) -> None:
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, watch.run()))
+        tasks.create_task(until(stop, sources.follow()))
         tasks.create_task(serve_http(app, listener, stop=stop, limits=LIMITS, refused=refusals.note))
     await operations.close()
     await database.close()

@@ -10,14 +10,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, NamedTuple, TypeVar
 
-import structlog
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from services.infra.errors import ConfigurationError
 from services.infra.source_faults import MAKE_A_KEY, Fault, fault_of, last_line_with, said, toml_fault, trivial_digests
 from services.infra.spelling import calling_code, is_region
-
-log = structlog.get_logger(__name__)
 
 FILE_BYTES_MAX: Final = 4 * 1024 * 1024
 """Some ten thousand sources; a larger file is a mistake in the setting's path."""
@@ -312,24 +309,3 @@ def _refuse_equal_and_trivial_keys(path: Path, text: str, rows: Sequence[_Row]) 
                 f"guess: {MAKE_A_KEY}"
             )
         seen.add(known)
-
-
-class SourcesFile:
-    """The sources file of a running process: read at the start, and again when the operator says so."""
-
-    def __init__(self, path: Path | None) -> None:
-        if path is None:
-            raise ConfigurationError(
-                "set TACTUS_SOURCES to the TOML file that names the sources and the digests of their keys"
-            )
-        self._path = path
-        self.current = load_sources(path)
-
-    def reload(self) -> None:
-        """Take the file as it is; a bad one changes nothing and is logged with its fix."""
-        try:
-            self.current = load_sources(self._path)
-        except ConfigurationError as error:
-            log.error("sources_refused", reason=str(error))  # noqa: TRY400 - the message is the fix; a stack is not
-            return
-        log.info("sources_loaded", path=str(self._path))

@@ -26,7 +26,7 @@ from services.infra.lifecycle import on_signals, run, until
 from services.infra.metrics import KAFKA_ACK_SECONDS
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import KafkaSettings, Settings
-from services.infra.sources import SourcesFile
+from services.infra.sources_file import SourcesFile
 from services.ingest.adapter import Adapter
 from services.ingest.app import build_app, open_to_pages
 from services.ingest.cors import with_cors
@@ -109,13 +109,13 @@ async def serve(settings: Settings) -> None:
     producer.open()
     lag = asyncio.create_task(_lag(settings.kafka), name="lag")
     _spare_the_collector()
-    host, port = listener.getsockname()[:2]
-    log.info("ingest_listening", host=host, port=port)
+    log.info("ingest_listening", host=settings.ingest.host, port=listener.getsockname()[1])
     try:
         async with asyncio.TaskGroup() as tasks:
-            # A wrong password would else be refused for ever, and nobody be told but by /readyz.
-            tasks.create_task(until(stopping, admitted(settings.kafka)))
             tasks.create_task(serve_http(app, listener, stop=stopping, limits=LIMITS))
+            # A wrong password would else be refused for ever, and nobody be told but by /readyz.
+            for work in (admitted(settings.kafka), sources.follow()):
+                tasks.create_task(until(stopping, work))
     finally:
         lag.cancel()
         await asyncio.wait([lag])

@@ -31,6 +31,8 @@ def test_a_sources_file_filled_in_as_the_page_says_is_taken(tmp_path: Path) -> N
     [example] = EXAMPLES
     filled = re.sub(r"<digest of ([^>]*)>", lambda match: digest(match.group(1)), example)
     path.write_text(filled, encoding="utf-8")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "shopify").write_text("what the vendor shows")
 
     sources = load_sources(path)
 
@@ -41,6 +43,7 @@ def test_a_sources_file_filled_in_as_the_page_says_is_taken(tmp_path: Path) -> N
     assert not website.serves_pages_of("https://other.example")
     assert not website.may_send("order.completed")
     assert sources.reader("the CRM's key") is not None
+    assert sources.hook("shopify", "web-shop") is not None
 
 
 def test_the_catalogue_of_the_page_on_touchpoints_is_in_order_and_does_what_it_says(tmp_path: Path) -> None:

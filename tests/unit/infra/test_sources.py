@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
+from services.infra import sources_file
 from services.infra.errors import ConfigurationError
-from services.infra.sources import SourcesFile, load_sources
+from services.infra.sources import load_sources
+from services.infra.sources_file import SourcesFile
 from tests.support.senders import (
     BACKFILL_KEY,
     BROWSER_KEY,
@@ -18,6 +21,7 @@ from tests.support.senders import (
     digest,
     write_sources,
 )
+from tests.support.waiting import eventually
 
 
 @pytest.fixture
@@ -158,6 +162,19 @@ def test_a_reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad(path: Path)
 
     assert sources.current.source(SERVER_KEY) is not None
     assert sources.current.source(SPARE_KEY) is None
+
+
+async def test_a_file_that_has_changed_is_taken_without_a_signal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources_file, "LOOK_S", 0.01)
+    sources = SourcesFile(path)
+    following = asyncio.create_task(sources.follow())
+
+    async def withdrawn() -> bool:
+        return sources.current.source(SPARE_KEY) is None
+
+    write_sources(path, revoked=(SPARE_KEY,))
+    await eventually(withdrawn, what="the key is withdrawn")
+    following.cancel()
 
 
 def test_former_spellings_of_one_country_do_not_weld(tmp_path: Path) -> None:
