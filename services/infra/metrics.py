@@ -105,6 +105,13 @@ CLAIMS_LEFT_OUT: Final = Counter(
     "Ways to know a person that were left out of an event because its key may not name anybody so.",
     ["adapter"],
 )
+SPOOL_BYTES: Final = Gauge("tactus_spool_bytes", "Records on ingest's disk that the log does not have yet.")
+SPOOL_AGE_SECONDS: Final = Gauge(
+    "tactus_spool_oldest_age_seconds", "How long the oldest record has been in the spool; 0 when it is empty."
+)
+SPOOL_DAMAGED: Final = Counter(
+    "tactus_spool_damaged_total", "Parts of the spool that could not be read and are kept beside it."
+)
 KAFKA_ACK_SECONDS: Final = Histogram(
     "tactus_kafka_ack_seconds",
     "From handing a record to the producer to the log's acknowledgement by all replicas in sync.",

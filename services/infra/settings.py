@@ -136,6 +136,18 @@ class IngestSettings(BaseModel):
         ge=5 * 1024 * 1024,
         description="Bodies held in memory at once, above it 503; one that is inflated takes up to 5 MiB.",
     )
+    spool: Path | None = Field(
+        default=None,
+        description="A folder where accepted events wait on disk while Kafka is away; without one the answer is 503 then.",
+    )
+    spool_bytes_max: int = Field(
+        default=512 * 1024 * 1024, ge=1024 * 1024, description="What the spool may hold; above it the answer is 503."
+    )
+    spool_age_s_max: float = Field(
+        default=3 * 86_400,
+        gt=0,
+        description="How old the oldest record in the spool may be; when it is older the answer is 503.",
+    )
     trusted_proxies: TrustedProxies = ""
     browser_events_per_s_max: int = Field(
         default=1000,

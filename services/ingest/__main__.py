@@ -23,21 +23,22 @@ from services.infra.http.server import Limits, serve_http
 from services.infra.http.strangers import Strangers
 from services.infra.kafka import LogProducer, LogWatch, TopicLimits, admitted, encryption, topic_bytes_max
 from services.infra.lifecycle import on_signals, run, until
-from services.infra.metrics import KAFKA_ACK_SECONDS
+from services.infra.metrics import KAFKA_ACK_SECONDS, SPOOL_AGE_SECONDS, SPOOL_BYTES, SPOOL_DAMAGED
 from services.infra.pseudonyms import hash_key
-from services.infra.settings import KafkaSettings, Settings
+from services.infra.settings import IngestSettings, KafkaSettings, Settings
 from services.infra.sources_file import SourcesFile
 from services.ingest.adapter import Adapter
 from services.ingest.app import build_app, open_to_pages
 from services.ingest.cors import with_cors
 from services.ingest.discovery import discovered, names_of
 from services.ingest.door import Door
-from services.ingest.event_log import EventLog
 from services.ingest.judge import Judge
+from services.ingest.keeping import Keeper
 from services.ingest.lag import watch_lag
 from services.ingest.metering import Meter
 from services.ingest.overload import Overload
 from services.ingest.rates import Rates
+from services.ingest.spool import Spool
 
 log = structlog.get_logger(__name__)
 
@@ -64,10 +65,26 @@ def _producer(settings: Settings) -> LogProducer:
     )
 
 
-def _door(settings: Settings, adapters: Sequence[Adapter], *, event_log: EventLog, sources: SourcesFile) -> Door:
+def _keeper(settings: IngestSettings, producer: LogProducer) -> Keeper:
+    if settings.spool is None:
+        return Keeper(producer)
+    clock = SystemClock()
+    spool = Spool(
+        settings.spool,
+        bytes_max=settings.spool_bytes_max,
+        age_s_max=settings.spool_age_s_max,
+        now_s=lambda: clock.now_us() / 1_000_000,
+        on_set_aside=SPOOL_DAMAGED.inc,
+    )
+    SPOOL_BYTES.set_function(lambda: spool.held_bytes)
+    SPOOL_AGE_SECONDS.set_function(lambda: spool.age_s)
+    return Keeper(producer, spool)
+
+
+def _door(settings: Settings, adapters: Sequence[Adapter], *, keeper: Keeper, sources: SourcesFile) -> Door:
     file = load_file(settings.catalogue)
     return Door(
-        event_log=event_log,
+        keeper=keeper,
         judge=Judge(catalogue=file.catalogue, hash_key=hash_key(settings.hash_key)),
         sources=lambda: sources.current,
         clock=SystemClock(),
@@ -91,17 +108,18 @@ async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads the sources file again."""
     sources = SourcesFile(settings.sources)
     producer = _producer(settings)
+    keeper = _keeper(settings.ingest, producer)
     stopping = asyncio.Event()
 
     def unready() -> str | None:
-        return "stopping" if stopping.is_set() else producer.unready()
+        return "stopping" if stopping.is_set() else keeper.unready()
 
     def stop() -> None:
         log.info("ingest_stopping")
         stopping.set()
 
     adapters = discovered()
-    door = _door(settings, adapters, event_log=producer, sources=sources)
+    door = _door(settings, adapters, keeper=keeper, sources=sources)
     app = _application(door, adapters, peers=Peers(networks(settings.ingest.trusted_proxies)), unready=unready)
     on_signals(stop=stop, reload=sources.reload)
     listener = bind(host=settings.ingest.host, port=settings.ingest.port, backlog=LIMITS.backlog)
@@ -114,13 +132,13 @@ async def serve(settings: Settings) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve_http(app, listener, stop=stopping, limits=LIMITS))
             # A wrong password would else be refused for ever, and nobody be told but by /readyz.
-            for work in (admitted(settings.kafka), sources.follow()):
+            for work in (admitted(settings.kafka), sources.follow(), keeper.drain()):
                 tasks.create_task(until(stopping, work))
     finally:
         lag.cancel()
         await asyncio.wait([lag])
-        await producer.close()
-        await operations.close()
+        for part in (keeper, producer, operations):
+            await part.close()
     log.info("ingest_stopped")
 
 

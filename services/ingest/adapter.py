@@ -58,6 +58,8 @@ class Outcome(NamedTuple):
 
     incoming: Sequence[Incoming]
     verdicts: Sequence[Verdict]
+    durable: str
+    """Where the accepted ones are kept: log or spool."""
     hints: Hints
 
 

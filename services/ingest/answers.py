@@ -31,11 +31,11 @@ def valid_id(event: object) -> str | None:
     return event_id if isinstance(event_id, str) and _ID.fullmatch(event_id) else None
 
 
-def of_verdicts(verdicts: Sequence[Verdict], *, hints: Hints) -> Answer:
-    """Answer a request that was read: 202 when the log has at least one of its events, or there was none to keep."""
+def of_verdicts(verdicts: Sequence[Verdict], *, durable: str, hints: Hints) -> Answer:
+    """Answer a request that was read: 202 when at least one of its events is durable, or there was none to keep."""
     kept = [verdict.outcome for verdict in verdicts if isinstance(verdict.outcome, Accepted)]
     hint_on = hints.on(accepted.touchpoint for accepted in kept if not accepted.known)
-    results = [_result(index, verdict, hint_on) for index, verdict in enumerate(verdicts)]
+    results = [_result(index, verdict, durable, hint_on) for index, verdict in enumerate(verdicts)]
     if kept or not verdicts:
         return Answer(202, msgspec.json.encode({"results": results}))
     waits_s = [verdict.outcome.retry_after_s for verdict in verdicts if isinstance(verdict.outcome, Rejected)]
@@ -46,10 +46,10 @@ def of_verdicts(verdicts: Sequence[Verdict], *, hints: Hints) -> Answer:
     return refusal(Refused(slug), {"results": results})
 
 
-def _result(index: int, verdict: Verdict, hint_on: Mapping[str, str]) -> dict[str, object]:
+def _result(index: int, verdict: Verdict, durable: str, hint_on: Mapping[str, str]) -> dict[str, object]:
     match verdict.outcome:
         case Accepted(touchpoint=touchpoint):
-            kept: dict[str, object] = {"index": index, "id": verdict.event_id, "status": "accepted", "durable": "log"}
+            kept: dict[str, object] = {"index": index, "id": verdict.event_id, "status": "accepted", "durable": durable}
             return kept if touchpoint not in hint_on else {**kept, "hint": hint_on[touchpoint]}
         case Rejected(reason, detail, retry_after_s):
             told: dict[str, object] = {

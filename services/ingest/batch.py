@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -17,8 +17,8 @@ from services.ingest.admission import Ticket
 from services.ingest.answers import Verdict, valid_id
 from services.ingest.dead_letters import DeadLetters, Unfit
 from services.ingest.decode import Incoming, refusal_of_all
-from services.ingest.event_log import EventLog
 from services.ingest.judge import Accepted, Arrival, Judge
+from services.ingest.keeping import Durable, Keeper, Kept
 from services.ingest.overload import REQUEST_US, cost_us
 from services.ingest.rates import Rates, Sender
 from services.ingest.rejection import Reason, Rejected
@@ -43,13 +43,15 @@ class Judged(NamedTuple):
     incoming: Sequence[Incoming]
     verdicts: list[Verdict]
     records: Mapping[int, LogRecord]
+    durable: Durable = "log"
+    """Where the records are, once they are."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """What the events of one request have in common."""
 
-    event_log: EventLog
+    keeper: Keeper
     judge: Judge
     rates: Rates
     sender: Sender
@@ -85,17 +87,17 @@ class Batch:
             return await self._set_aside([judged]) or Refused(judged.reason, judged.detail)
         if isinstance(judged, Refused):
             return judged
-        incoming, verdicts, records = judged
+        incoming, verdicts, records = judged.incoming, judged.verdicts, judged.records
         positions = list(records)
-        too_large = await self._append(list(records.values()))
-        if isinstance(too_large, Refused):
-            return too_large
+        kept = await self._append(list(records.values()))
+        if isinstance(kept, Refused):
+            return kept
         unfit = []
-        for position in sorted(positions[place] for place in too_large):
+        for position in sorted(positions[place] for place in kept.too_large):
             rejected = _rejected(verdicts[position])
             verdicts[position] = verdicts[position]._replace(outcome=rejected)
             unfit.append(_unfit(incoming[position], rejected))
-        return await self._set_aside(unfit) or judged
+        return await self._set_aside(unfit) or judged._replace(durable=kept.durable)
 
     def _verdict(self, incoming: Incoming) -> Verdict:
         if isinstance(incoming.event, Rejected):
@@ -128,29 +130,29 @@ class Batch:
 
     def _letter(self, unfit: Unfit) -> LogRecord:
         dead = DeadLetters(source=self.sender.source, received_at=self.received.text)
-        return dead.letter(unfit, bytes_max=self.event_log.bytes_max(DLQ))
+        return dead.letter(unfit, bytes_max=self.keeper.bytes_max(DLQ))
 
     async def _set_aside(self, unfit: Sequence[Unfit]) -> Refused | None:
         """Append dead letters, and once more when their topic turns out to take less than it said."""
         tries = 2
         while unfit and tries:
             tries -= 1
-            too_large = await self._append([self._letter(one) for one in unfit])
-            if isinstance(too_large, Refused):
-                return too_large
-            unfit = [unfit[position] for position in sorted(too_large)]
+            kept = await self._append([self._letter(one) for one in unfit])
+            if isinstance(kept, Refused):
+                return kept
+            unfit = [unfit[position] for position in sorted(kept.too_large)]
         if unfit:
             # Their sender was told what is wrong; the log has no room even for a part of them.
             log.error("dead_letters_lost", letters=len(unfit), topic=DLQ)
         return None
 
-    async def _append(self, records: Sequence[LogRecord]) -> Collection[int] | Refused:
-        """Return the positions of records that are too large for the log; all others are durable."""
+    async def _append(self, records: Sequence[LogRecord]) -> Kept | Refused:
+        """Return where records are durable, but those that are too large for the log."""
         if not records:
-            return ()
+            return Kept((), "log")
         self.rates.store(self.sender.source, sum(record.size for record in records))
         try:
-            return await self.event_log.append(records)
+            return await self.keeper.append(records)
         except UnavailableError as error:
             log.warning("append_failed", records=len(records), reason=str(error))
             return AWAY

@@ -19,10 +19,10 @@ from services.infra.sources import Source, Sources
 from services.ingest.adapter import UNAUTHORIZED, Adapter, Outcome, Packing, Request
 from services.ingest.admission import FullError, Ticket
 from services.ingest.batch import AWAY, Batch, Judged
-from services.ingest.event_log import EventLog
 from services.ingest.head import Head
 from services.ingest.hints import Hints
 from services.ingest.judge import Arrival, Judge, arrival
+from services.ingest.keeping import Keeper
 from services.ingest.limits import BUSY, TOO_MANY_VALUES, Share, inflate, read_body
 from services.ingest.metering import Meter
 from services.ingest.names import Names
@@ -47,7 +47,7 @@ Pieces = AsyncIterable[bytes]
 class Door:
     """Everything that a request needs; one for the whole process."""
 
-    event_log: EventLog
+    keeper: Keeper
     judge: Judge
     sources: Callable[[], Sources]
     clock: Clock
@@ -70,7 +70,7 @@ class Door:
         if isinstance(outcome, Refused):
             answer = adapter.refuse(outcome)
         else:
-            answer = adapter.answer(Outcome(outcome.incoming, outcome.verdicts, self._hints))
+            answer = adapter.answer(Outcome(outcome.incoming, outcome.verdicts, outcome.durable, self._hints))
         self.meter.request(adapter.name, outcome, seconds=perf_counter() - started)
         return answer
 
@@ -95,7 +95,7 @@ class _Passage:
         refused = self.adapter.expects(self.head) or self._limited(source)
         if refused is not None:
             return refused
-        if self.door.event_log.unready() is not None:
+        if self.door.keeper.unready() is not None:
             return AWAY
         try:
             return await self._in_turn(source, pieces)
@@ -171,7 +171,7 @@ class _Passage:
 
     def _batch(self, source: Source, received: Arrival, ticket: Ticket, slices: Slices) -> Batch:
         return Batch(
-            event_log=self.door.event_log,
+            keeper=self.door.keeper,
             judge=self.door.judge,
             rates=self.door.rates,
             sender=Sender(source, self.head.address),

@@ -20,6 +20,7 @@ from services.ingest.cors import with_cors
 from services.ingest.discovery import discovered, names_of
 from services.ingest.door import Door
 from services.ingest.head import Head
+from services.ingest.keeping import Keeper
 from services.ingest.metering import Meter
 from services.ingest.overload import Overload
 from services.ingest.rates import Rates
@@ -37,11 +38,12 @@ def memory_door(
     clock: Clock | None = None,
     seconds: StandingSeconds | None = None,
     overload: Overload | None = None,
+    keeper: Keeper | None = None,
 ) -> Door:
     """Build the real door on a log in memory."""
     seconds = seconds or StandingSeconds()
     return Door(
-        event_log=log,
+        keeper=keeper or Keeper(log),
         judge=judge_of_test(),
         sources=sources,
         clock=clock or StandingClock(),

@@ -44,7 +44,7 @@ def answer(outcome: Outcome) -> Answer:
     waits_s = [one.outcome.retry_after_s for one in outcome.verdicts if isinstance(one.outcome, Rejected)]
     if any(waits_s):
         return refusal(Refused("too-many-requests", retry_after_s=max(waits_s)))
-    return answers.of_verdicts(outcome.verdicts, hints=outcome.hints)
+    return answers.of_verdicts(outcome.verdicts, durable=outcome.durable, hints=outcome.hints)
 
 
 def snippet(head: Head, _: Sources) -> Answer:

@@ -96,7 +96,7 @@ def read_event(original: bytes) -> Incoming:
 
 def answer(outcome: Outcome) -> Answer:
     """Answer with a verdict on each event: 202 when the log has at least one of them, or there was none to keep."""
-    return answers.of_verdicts(outcome.verdicts, hints=outcome.hints)
+    return answers.of_verdicts(outcome.verdicts, durable=outcome.durable, hints=outcome.hints)
 
 
 def _of_headers(request: Request) -> Listed | Refused:

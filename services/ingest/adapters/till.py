@@ -128,7 +128,7 @@ def answer(outcome: Outcome) -> Answer:
     numbers = [_number(one) for one in outcome.incoming]
     waits_s = [one.outcome.retry_after_s if isinstance(one.outcome, Rejected) else 0 for one in outcome.verdicts]
     results = [
-        _result(index, number, verdict.outcome)
+        _result(index, number, verdict.outcome, outcome.durable)
         for index, (number, verdict) in enumerate(zip(numbers, outcome.verdicts, strict=True))
     ]
     done = next((index for index, wait_s in enumerate(waits_s) if wait_s), len(waits_s))
@@ -208,10 +208,10 @@ def _number(incoming: Incoming) -> int | None:
     return number if type(number) is int and 0 <= number <= NUMBER_MAX else None
 
 
-def _result(index: int, number: int | None, outcome: Accepted | Rejected) -> dict[str, object]:
+def _result(index: int, number: int | None, outcome: Accepted | Rejected, durable: str) -> dict[str, object]:
     told: dict[str, object] = {"index": index, "seq": number}
     if isinstance(outcome, Accepted):
-        return {**told, "status": "accepted", "durable": "log"}
+        return {**told, "status": "accepted", "durable": durable}
     told |= {"status": "rejected", "reason": outcome.reason, "detail": outcome.detail}
     return {**told, "retry_after_s": outcome.retry_after_s} if outcome.retry_after_s else told
 
