@@ -25,6 +25,13 @@ def members(value: object) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def inside(value: object, path: str) -> object:
+    """Give what stands under a path of members, such as billing.email; None where there is nothing."""
+    for name in path.split("."):
+        value = members(value).get(name)
+    return value
+
+
 def word(value: object) -> str | None:
     """Give a text that is not empty, or an id that its sender keeps as a number."""
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else value
