@@ -36,6 +36,7 @@ from services.state.migrations import migrate
 LOCK: Final = "up.lock"
 WORKER: Final = "aggregator"
 API: Final = "api"
+SPOOL: Final = "spool"
 
 ROLE_OF: Final = {WORKER: roles.WORKER, API: roles.READER}
 """Whom the database takes a service for; ingest needs no database."""
@@ -193,6 +194,7 @@ class LocalStack:
         environment = dict(os.environ)  # noqa: TID251 - the services inherit what the operator set
         environment["TACTUS_KAFKA__BOOTSTRAP"] = self.kafka.bootstrap
         environment.pop("TACTUS_POSTGRES__DSN", None)
+        environment.setdefault("TACTUS_INGEST__SPOOL", str(self.data / SPOOL))
         environment["TACTUS_SOURCES"] = str(settings.sources or self.data / SOURCES)
         environment["TACTUS_HASH_KEY"] = (settings.hash_key or SecretStr(keys.hash_key)).get_secret_value()
         return environment

@@ -15,9 +15,10 @@ from services.ingest.adapter import UNAUTHORIZED, Adapter, Example, Listed, Outc
 from services.ingest.decode import MALFORMED, Incoming, read_text
 from services.ingest.head import Head
 from services.ingest.judge import Arrival
-from services.ingest.loose import word
-from services.ingest.rejection import Rejected
+from services.ingest.loose import members, word
+from services.ingest.rejection import Reason, Rejected
 from services.ingest.signatures import Scheme
+from services.ingest.whom import Whom
 
 UNKNOWN: Final = Refused("not-found", "There is no source of this name with a hook of this provider.")
 TAKEN: Final = Answer(200, b"{}")
@@ -73,8 +74,8 @@ def webhook(
         incoming = read_text(request.body, bytes_max=BODY_BYTES_MAX)
         if isinstance(incoming.event, Rejected):
             return MALFORMED
-        events = list(happened(Delivery(request.head, incoming.event)))
-        return Listed(len(events), [Incoming(msgspec.json.encode(event), event) for event in events])
+        events = [_about(request.source, event) for event in happened(Delivery(request.head, incoming.event))]
+        return Listed(len(events), events)
 
     return Adapter(
         name=provider,
@@ -98,6 +99,17 @@ def answer(outcome: Outcome) -> Answer:
 def named(*ways: tuple[str, object]) -> list[dict[str, str]]:
     """Write ways to know a person, leaving out what a vendor does not know."""
     return [{"kind": kind, "value": text} for kind, value in ways if (text := word(value)) is not None]
+
+
+def _about(source: Source, event: Happened) -> Incoming:
+    """Leave out whom nobody is named by: a placeholder, an address that is none. Vendors keep what people typed."""
+    whom, data = Whom(source), members(event.get("data"))
+    for one in data.get("identities", ()):
+        whom.add(one["kind"], one["value"])
+    original = msgspec.json.encode(event)
+    if not whom.identities:
+        return Incoming(original, Rejected(Reason.IDENTITY, "names nobody: the vendor knows no customer of it"))
+    return Incoming(original, {**event, "data": {**data, "identities": whom.identities}})
 
 
 def _verified(scheme: Scheme | Verify, head: Head, body: bytes, hook: Hook, received: Arrival) -> bool:
