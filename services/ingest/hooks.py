@@ -15,7 +15,7 @@ from services.ingest.adapter import UNAUTHORIZED, Adapter, Example, Listed, Outc
 from services.ingest.decode import MALFORMED, Incoming, read_text
 from services.ingest.head import Head
 from services.ingest.judge import Arrival
-from services.ingest.loose import members, word
+from services.ingest.loose import instant, members, word
 from services.ingest.rejection import Reason, Rejected
 from services.ingest.signatures import Scheme
 from services.ingest.whom import Whom
@@ -99,6 +99,17 @@ def answer(outcome: Outcome) -> Answer:
 def named(*ways: tuple[str, object]) -> list[dict[str, str]]:
     """Write ways to know a person, leaving out what a vendor does not know."""
     return [{"kind": kind, "value": text} for kind, value in ways if (text := word(value)) is not None]
+
+
+def event_of(touchpoint: str, thing: str, *, at: object, data: Mapping[str, object]) -> Happened:
+    """Write what happened to a thing, by the vendor's id for it, leaving out what a vendor does not know."""
+    time = instant(at)
+    told = {name: value for name, value in data.items() if value is not None}
+    return {
+        "id": f"{touchpoint}/{thing}",
+        "data": {"touchpoint": touchpoint, **told},
+        **({} if time is None else {"time": time}),
+    }
 
 
 def _about(source: Source, event: Happened) -> Incoming:
