@@ -8,9 +8,12 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from schemas.limits import BODY_BYTES_MAX
+from services.core.identity import refusal as refusal_to_name
+from services.infra.errors import InvalidEventError
 from services.infra.http.answer import Answer
 from services.infra.http.problems import Refused, refusal
 from services.infra.sources import Hook, Source, Sources
+from services.infra.spelling import EMAIL, spelt
 from services.ingest.adapter import UNAUTHORIZED, Adapter, Example, Listed, Outcome, Packing, Request
 from services.ingest.decode import MALFORMED, Incoming, read_text
 from services.ingest.head import Head
@@ -98,8 +101,22 @@ def answer(outcome: Outcome) -> Answer:
 
 
 def named(*ways: tuple[str, object]) -> list[dict[str, str]]:
-    """Write ways to know a person, leaving out what a vendor does not know."""
-    return [{"kind": kind, "value": text} for kind, value in ways if (text := word(value)) is not None]
+    """Write ways to know a person, leaving out what a vendor does not know, and what names nobody."""
+    return [
+        {"kind": kind, "value": text}
+        for kind, value in ways
+        if (text := word(value)) is not None and _may_name(kind, text)
+    ]
+
+
+def _may_name(kind: str, text: str) -> bool:
+    """Tell whether it may name a person: what is no address, such as one that bounced, costs no event its customer."""
+    if refusal_to_name(kind, text) is not None:
+        return False
+    try:
+        return kind != EMAIL or bool(spelt(kind, text, region=None))
+    except InvalidEventError:
+        return False
 
 
 def event_of(touchpoint: str, thing: str, *, at: object, data: Mapping[str, object]) -> Happened:
@@ -114,7 +131,7 @@ def event_of(touchpoint: str, thing: str, *, at: object, data: Mapping[str, obje
 
 
 def _about(source: Source, event: Happened) -> Incoming:
-    """Leave out whom nobody is named by: a placeholder, an address that is none. Vendors keep what people typed."""
+    """Leave out numbers that cannot be dialled where the source is: vendors keep what people typed."""
     whom, data = Whom(source), members(event.get("data"))
     for one in data.get("identities", ()):
         whom.add(one["kind"], one["value"])
