@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from services.ingest.adapter import Adapter, Example
-from services.ingest.hooks import Delivery, Happened, named, webhook
-from services.ingest.loose import event_id, instant, members, word
+from services.ingest.hooks import Delivery, Happened, event_of, named, webhook
+from services.ingest.loose import event_id, members, word
 from services.ingest.signatures import Scheme
 
 SCHEME: Final = Scheme(header="x-shopify-hmac-sha256")
@@ -93,13 +93,12 @@ def _identities(topic: str, said: Mapping[str, Any], order: str | None, *, names
 
 
 def _event(telling: Telling, said: Mapping[str, Any], thing: str, identities: list[dict[str, str]]) -> Happened:
-    data: dict[str, object] = {"touchpoint": telling.touchpoint, "identities": identities}
-    order, time = event_id(said.get(telling.order)), instant(said.get(telling.at))
-    if order is not None:
-        data["order"] = order
-    if said.get("test") is True:
-        data["class"] = "test"
-    return {"id": f"{telling.touchpoint}/{thing}", "data": data, **({} if time is None else {"time": time})}
+    data = {
+        "identities": identities,
+        "order": event_id(said.get(telling.order)),
+        "class": "test" if said.get("test") is True else None,
+    }
+    return event_of(telling.touchpoint, thing, at=said.get(telling.at), data=data)
 
 
 _ORDER: Final = {

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
 from services.ingest.adapter import Adapter, Example
-from services.ingest.hooks import Delivery, Happened, named, webhook
+from services.ingest.hooks import Delivery, Happened, event_of, named, webhook
 from services.ingest.judge import LINKED
 from services.ingest.loose import event_id, inside, instant, members, word
 from services.ingest.signatures import Scheme
@@ -106,15 +106,13 @@ def _holds(telling: Telling, said: Mapping[str, Any]) -> bool:
 def _event(
     telling: Telling, said: Mapping[str, Any], thing: str, identities: list[dict[str, str]], *, told_at: object
 ) -> Happened:
-    data: dict[str, object] = {"touchpoint": telling.touchpoint, "identities": identities}
-    order = None if telling.order is None else event_id(said.get(telling.order))
     location = event_id(said.get("location_id"))
-    if order is not None:
-        data["order"] = order
-    if location is not None:
-        data["place"] = f"store/{location}"
-    time = instant(said.get(telling.at)) or instant(told_at)
-    return {"id": f"{telling.touchpoint}/{thing}", "data": data, **({} if time is None else {"time": time})}
+    data = {
+        "identities": identities,
+        "order": None if telling.order is None else event_id(said.get(telling.order)),
+        "place": None if location is None else f"store/{location}",
+    }
+    return event_of(telling.touchpoint, thing, at=instant(said.get(telling.at)) or told_at, data=data)
 
 
 def _example(kind: str, told_of: str, said: Mapping[str, object]) -> bytes:

@@ -8,9 +8,9 @@ from datetime import timedelta
 from typing import Any, Final, NamedTuple
 
 from services.ingest.adapter import Adapter, Example
-from services.ingest.hooks import Delivery, Happened, named, webhook
+from services.ingest.hooks import Delivery, Happened, event_of, named, webhook
 from services.ingest.judge import LINKED
-from services.ingest.loose import event_id, inside, instant, members, word
+from services.ingest.loose import event_id, inside, members, word
 from services.ingest.signatures import Scheme
 
 SCHEME: Final = Scheme(
@@ -113,11 +113,8 @@ def _holds(telling: Telling, said: Mapping[str, Any]) -> bool:
 
 
 def _event(telling: Telling, envelope: Mapping[str, Any], thing: str, identities: list[dict[str, str]]) -> Happened:
-    data: dict[str, object] = {"touchpoint": telling.touchpoint, "identities": identities}
-    if envelope.get("livemode") is False:
-        data["class"] = "test"
-    time = instant(envelope.get("created"))
-    return {"id": f"{telling.touchpoint}/{thing}", "data": data, **({} if time is None else {"time": time})}
+    data = {"identities": identities, "class": "test" if envelope.get("livemode") is False else None}
+    return event_of(telling.touchpoint, thing, at=envelope.get("created"), data=data)
 
 
 def _example(kind: str, said: Mapping[str, object]) -> bytes:

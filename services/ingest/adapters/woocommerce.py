@@ -9,8 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from services.ingest.adapter import Adapter, Example
 from services.ingest.head import Head
-from services.ingest.hooks import Delivery, Happened, named, webhook
-from services.ingest.loose import event_id, inside, instant, members, word
+from services.ingest.hooks import Delivery, Happened, event_of, named, webhook
+from services.ingest.loose import event_id, inside, members, word
 from services.ingest.signatures import Scheme
 
 SCHEME: Final = Scheme(header="x-wc-webhook-signature")
@@ -88,11 +88,8 @@ def _holds(telling: Telling, said: Mapping[str, Any]) -> bool:
 
 
 def _event(telling: Telling, said: Mapping[str, Any], thing: str, identities: list[dict[str, str]]) -> Happened:
-    data: dict[str, object] = {"touchpoint": telling.touchpoint, "identities": identities}
-    order, time = None if telling.order is None else event_id(said.get(telling.order)), instant(said.get(telling.at))
-    if order is not None:
-        data["order"] = order
-    return {"id": f"{telling.touchpoint}/{thing}", "data": data, **({} if time is None else {"time": time})}
+    order = None if telling.order is None else event_id(said.get(telling.order))
+    return event_of(telling.touchpoint, thing, at=said.get(telling.at), data={"identities": identities, "order": order})
 
 
 _ORDER: Final = {
