@@ -60,6 +60,16 @@ def snippet_visits(url: str, key: str, prefix: str) -> dict[str, Any]:
     return seen
 
 
+def page_clicked(html: str) -> str:
+    """Open a page and click its button; return its visitor once all is acknowledged."""
+    _browser()
+    done = subprocess.run(
+        (_node(), str(FOLDER / "page.mjs")), input=html, capture_output=True, text=True, timeout=SENT_S, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
 def _browser() -> None:
     if shutil.which("chromium") is None:
         lacks(f"Chromium is missing: {INSTALL}")
