@@ -16,5 +16,14 @@ SOURCE: Final = "source"
 RECEIVED_AT: Final = "receivedat"
 """When the request came, RFC 3339."""
 
+CHANNEL: Final = "channel"
+"""Which channel read it: the adapter's name."""
+
+PATH: Final = "path"
+"""Where it was sent, without its query: a till's path says which till."""
+
+PATH_CHARS_MAX: Final = 512
+"""A longer path led nowhere."""
+
 TRUNCATED: Final = "truncated"
 """The whole size in bytes, when only the beginning is kept."""

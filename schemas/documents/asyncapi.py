@@ -37,6 +37,8 @@ _DEAD_LETTER: Final[Json] = {
             dead_letter.DETAIL: {"type": "string", "description": "What to mend."},
             dead_letter.SOURCE: {"type": "string", "description": "The key's source."},
             dead_letter.RECEIVED_AT: {"type": "string", "format": "date-time"},
+            dead_letter.CHANNEL: {"type": "string", "description": "The channel that read it."},
+            dead_letter.PATH: {"type": "string", "description": "Where it was sent, without its query."},
             dead_letter.TRUNCATED: {
                 "type": "string",
                 "pattern": "^[0-9]+$",

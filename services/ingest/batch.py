@@ -55,6 +55,8 @@ class Batch:
     judge: Judge
     rates: Rates
     sender: Sender
+    channel: str
+    path: str
     received: Arrival
     ticket: Ticket
     slices: Slices
@@ -129,7 +131,9 @@ class Batch:
         return records
 
     def _letter(self, unfit: Unfit) -> LogRecord:
-        dead = DeadLetters(source=self.sender.source, received_at=self.received.text)
+        dead = DeadLetters(
+            source=self.sender.source, received_at=self.received.text, channel=self.channel, path=self.path
+        )
         return dead.letter(unfit, bytes_max=self.keeper.bytes_max(DLQ))
 
     async def _set_aside(self, unfit: Sequence[Unfit]) -> Refused | None:

@@ -39,6 +39,8 @@ class DeadLetters:
 
     source: Source
     received_at: str
+    channel: str
+    path: str
 
     def letter(self, unfit: Unfit, *, bytes_max: int) -> LogRecord:
         """Return the record; `bytes_max` is what its topic takes."""
@@ -48,6 +50,8 @@ class DeadLetters:
             (dead_letter.DETAIL, unfit.detail.encode()),
             (dead_letter.SOURCE, self.source.name.encode()),
             (dead_letter.RECEIVED_AT, self.received_at.encode()),
+            (dead_letter.CHANNEL, self.channel.encode()),
+            (dead_letter.PATH, self.path[: dead_letter.PATH_CHARS_MAX].encode("utf-8", "replace")),
         ]
         if len(unfit.original) > most:
             headers.append((dead_letter.TRUNCATED, str(len(unfit.original)).encode()))

@@ -175,6 +175,8 @@ class _Passage:
             judge=self.door.judge,
             rates=self.door.rates,
             sender=Sender(source, self.head.address),
+            channel=self.adapter.name,
+            path=self.head.path,
             received=received,
             ticket=ticket,
             slices=slices,
