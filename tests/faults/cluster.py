@@ -128,6 +128,10 @@ class Cluster:
             raise RuntimeError(f"tactus up ended with {self._up.returncode}:\n{self.up_said()[-3000:]}")
         return (self.data / "connection.json").exists()
 
+    def spooled(self) -> list[Path]:
+        """Files of ingest's that hold what the log does not have yet."""
+        return list(self.data.glob("spool/*.spool"))
+
     def keep_logs(self) -> None:
         """Leave what the processes wrote where somebody can read it after the data is gone."""
         kept = Path(os.environ.get("FAULT_LOGS") or tempfile.mkdtemp(prefix="tactus-fault-logs-"))
