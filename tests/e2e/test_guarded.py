@@ -81,8 +81,10 @@ def test_an_event_goes_all_the_way_over_tls(guarded_kafka: GuardedKafka, workers
         asyncio.run(migrate(server.certified_dsn))
         postgres = {"TACTUS_POSTGRES__DSN": server.certified_dsn}
         running = workers.start({"TACTUS_KAFKA__BOOTSTRAP": bootstrap}, kafka, postgres)
+        # Each process follows its own file of sources.
+        (sender := tmp_path / "sender").mkdir()
         with (
-            ingest_process(bootstrap, tmp_path, settings={**kafka, "TACTUS_HASH_KEY": HASH_KEY.decode()}) as ingest,
+            ingest_process(bootstrap, sender, settings={**kafka, "TACTUS_HASH_KEY": HASH_KEY.decode()}) as ingest,
             api_process(server.certified_dsn, tmp_path) as api,
         ):
             ingest.wait_ready()

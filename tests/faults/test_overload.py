@@ -99,14 +99,15 @@ async def test_a_good_sender_is_hardly_delayed_and_memory_stays(
 
 
 async def test_more_callers_never_mean_less_work_done(tmp_path: Path, kafka_bootstrap: str) -> None:
-    done: dict[int, int] = {}
+    done = {4: 0, 64: 0}
     with ingest_process(kafka_bootstrap, tmp_path) as ingest:
         await apply_topics(KafkaSettings(bootstrap=kafka_bootstrap))
         await asyncio.to_thread(ingest.wait_ready)
-        for times in (4, 64):
+        # In turn: what else the machine does meanwhile presses on both alike.
+        for times in 3 * (4, 64):
             async with pressed(ingest, LARGE, times=times, headers={}, key=SERVER_KEY) as answers:
-                await asyncio.sleep(2 * SECONDS)
-                done[times] = answers.accepted_events
+                await asyncio.sleep(SECONDS)
+                done[times] += answers.accepted_events
 
     # All but the same on a quiet machine; on a busy one the 64 clients themselves take from the two cores.
     assert done[64] >= 0.5 * done[4], done
