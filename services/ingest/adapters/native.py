@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 import msgspec
@@ -36,8 +37,11 @@ DATA_BASE64: Final = "data_base64"
 
 def form_of(head: Head) -> Form | Refused:
     """Choose the form by the media type; `ce-` headers without a media type mean JSON."""
-    binary = cloudevents.is_binary(name for name, _ in head.headers)
-    content_type = head.one("content-type")
+    return _form(head.one("content-type"), binary=cloudevents.is_binary(name for name, _ in head.headers))
+
+
+@lru_cache(maxsize=256)
+def _form(content_type: str | None, *, binary: bool) -> Form | Refused:
     if content_type is None:
         return Form.BINARY if binary else Refused("unsupported-media-type")
     media_type, *parameters = (part.strip().lower() for part in content_type.split(";"))
