@@ -104,7 +104,8 @@ def test_old_events_take_the_late_topic_and_refused_ones_the_dead_letters(
     (letter,) = [one for one in read_log(topics_bootstrap, DLQ) if one.value == marker]
     assert letter.key == b"c3"
     assert (letter.headers["reason"], letter.headers["source"]) == (b"invalid-event", b"shop")
-    assert set(letter.headers) == {"reason", "detail", "source", "receivedat"}
+    assert (letter.headers["channel"], letter.headers["path"]) == (b"native", b"/v1/events")
+    assert set(letter.headers) == {"reason", "detail", "source", "receivedat", "channel", "path"}
 
 
 def test_a_refused_event_leaves_no_address_and_no_number_in_the_log(
