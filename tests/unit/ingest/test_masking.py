@@ -146,7 +146,7 @@ def speaking(draw: st.DrawFn) -> str:
 BEFORE = b'{"data": '
 
 SPEAKING_JSON = st.recursive(
-    speaking() | st.none() | st.integers(0, 999),
+    speaking() | st.none() | st.integers(0, 99),
     lambda inner: st.lists(inner, min_size=1, max_size=3) | st.dictionaries(speaking() | WORDS, inner, max_size=3),
     max_leaves=6,
 )
