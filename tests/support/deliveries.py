@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from schemas.topics import DLQ
+from services.infra.kafka import LogRecord
 from tests.support.doors import memory_client
-from tests.support.hooks import hook_sources, signed
+from tests.support.hooks import hook_sources, with_signature
 from tests.support.memory_log import MemoryLog
 
 NO_HEADERS: Mapping[str, str] = {}
@@ -16,15 +17,26 @@ NO_HEADERS: Mapping[str, str] = {}
 
 async def delivered(provider: str, *bodies: object, headers: Mapping[str, str] = NO_HEADERS) -> list[dict[str, Any]]:
     """The records of what a vendor delivers, signed; all of it is taken, and nothing set aside."""
+    records = await _sent(provider, *bodies, headers=headers)
+    assert not [one for one in records if one.topic == DLQ]
+    return [json.loads(one.value) for one in records]
+
+
+async def kept(provider: str, said: object) -> list[dict[str, Any]]:
+    """What the log has of a delivery that says this, beside what is set aside."""
+    records = await _sent(provider, said, headers=NO_HEADERS)
+    return [json.loads(one.value) for one in records if one.topic != DLQ]
+
+
+async def _sent(provider: str, *bodies: object, headers: Mapping[str, str]) -> list[LogRecord]:
     log = MemoryLog()
     async with memory_client(log, sources=hook_sources()) as client:
-        for body in bodies:
-            raw = json.dumps(body).encode()
-            given = {"content-type": "application/json", **headers, **signed(provider, raw)}
-            answer = await client.post(f"/hooks/{provider}/our-{provider}", content=raw, headers=given)
+        for said in bodies:
+            given = {"content-type": "application/json", **headers}
+            given, body = with_signature(provider, given, json.dumps(said).encode())
+            answer = await client.post(f"/hooks/{provider}/our-{provider}", content=body, headers=given)
             assert answer.status_code == 200, answer.text
-    assert not [one for one in log.records if one.topic == DLQ]
-    return [json.loads(one.value) for one in log.records]
+    return log.records
 
 
 def who(record: Mapping[str, Any]) -> set[str]:

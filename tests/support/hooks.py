@@ -9,13 +9,11 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
-from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from schemas.topics import DLQ
 from services.infra.sources import Hook, HookRow, Source, Sources
 from services.ingest import adapters
 from services.ingest.discovery import discovered
@@ -23,8 +21,6 @@ from services.ingest.head import Head
 from services.ingest.judge import Arrival
 from services.ingest.signatures import Scheme
 from tests.support.clocks import NOON
-from tests.support.doors import memory_client
-from tests.support.memory_log import MemoryLog
 
 SECRET = b"secret-of-a-test"
 URL = "https://door.example/hooks"
@@ -108,13 +104,3 @@ def with_signature(provider: str, headers: Mapping[str, str], body: bytes) -> tu
     """The headers and the body of a delivery, with the signature in the one or the other."""
     sign = SIGNED_INSIDE.get(provider)
     return {**headers, **signed(provider, body)}, body if sign is None else sign(body)
-
-
-async def kept(provider: str, said: object) -> list[dict[str, Any]]:
-    """What the log has of a delivery that says this, beside what is set aside."""
-    log = MemoryLog()
-    headers, body = with_signature(provider, {"content-type": "application/json"}, json.dumps(said).encode())
-    async with memory_client(log, sources=hook_sources()) as client:
-        answer = await client.post(f"/hooks/{provider}/our-{provider}", content=body, headers=headers)
-    assert answer.status_code == 200, answer.text
-    return [json.loads(one.value) for one in log.records if one.topic != DLQ]

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.hooks import kept
+from tests.support.deliveries import kept
 
 TRACKING = {"id": "t1", "tracking_number": "P1", "slug": "ups", "tag": "Delivered", "emails": ["ana@example.com"]}
 

@@ -10,7 +10,8 @@ from services.infra.sources import Hook
 from services.ingest.adapters.easypost import verify
 from services.ingest.head import Head
 from services.ingest.judge import arrival
-from tests.support.hooks import NOW, kept, signed
+from tests.support.deliveries import kept
+from tests.support.hooks import NOW, signed
 
 TRACKER = {"id": "trk_1", "tracking_code": "P1", "status": "delivered", "carrier": "FedEx"}
 

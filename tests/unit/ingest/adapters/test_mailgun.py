@@ -11,8 +11,9 @@ from services.infra.sources import Hook
 from services.ingest.adapters.mailgun import TOLERANCE, verify
 from services.ingest.head import Head
 from services.ingest.judge import arrival
+from tests.support.deliveries import kept
 from tests.support.doors import memory_client
-from tests.support.hooks import NOW, SECRET, hook_sources, kept, mailgun_signed
+from tests.support.hooks import NOW, SECRET, hook_sources, mailgun_signed
 from tests.support.memory_log import MemoryLog
 
 CLICKED = {"id": "e1", "event": "clicked", "timestamp": 1772366340.25, "recipient": "ana@example.com"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.hooks import kept
+from tests.support.deliveries import kept
 
 EVENT = {"email": "ana@example.com", "timestamp": 1772366340, "event": "click", "sg_event_id": "e1"}
 
