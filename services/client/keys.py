@@ -86,6 +86,11 @@ class Keys(NamedTuple):
     """What its operator should hear of."""
 
 
+def new_key(use: str) -> str:
+    """Make a key that nobody can guess, and that says what it is for."""
+    return f"tactus_{use}_{secrets.token_urlsafe(24)}"
+
+
 def ensure_keys(data: Path) -> Keys:
     """Return the secrets of this data directory, made at its first start and the same ever after.
 
@@ -137,7 +142,7 @@ def sources_of(keys: Mapping[str, str]) -> str:
 def _with_other_keys(data: Path, hash_key: str, *, first: bool) -> Keys:
     """Make keys, and let the sources file know them; one that has no generated table left gets none."""
     sources = data / SOURCES
-    keys = {one.key: f"tactus_{one.key}_{secrets.token_urlsafe(24)}" for one in GENERATED}
+    keys = {one.key: new_key(one.key) for one in GENERATED}
     if first:
         text = sources_of(keys)
     else:

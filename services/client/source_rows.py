@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import MutableMapping, Sequence
 from typing import Any, Final, NamedTuple
 
 import tomlkit
 from tomlkit.exceptions import TOMLKitError
 
+from services.client.keys import new_key
 from services.infra.errors import ConfigurationError
 from services.infra.sources import digest
 
 KEYS: Final = "keys_sha256"
 REVOKED: Final = "revoked_sha256"
 READER: Final = "reader"
-KINDS: Final = ("server", "till", "browser", READER)
-KEY_BYTES: Final = 24
-
 
 Table = MutableMapping[str, Any]
 """A table of TOML, whose values are of many types."""
@@ -35,7 +32,7 @@ def added(text: str, name: str, *, kind: str, origins: Sequence[str] = ()) -> Ch
     document = _parsed(text)
     if _row(document, name) is not None:
         raise ConfigurationError(f"there is a row {name} already: `tactus keys rotate {name}` gives it another key")
-    key = _made(kind)
+    key = new_key(kind)
     row = tomlkit.table()
     row.add("name", name)
     if kind != READER:
@@ -54,7 +51,7 @@ def rotated(text: str, name: str) -> Changed:
     """Give a row one more key, beside those that it has; raises ConfigurationError when there is no such row."""
     document = _parsed(text)
     table, row = _found(document, name)
-    key = _made(READER if table == "reader" else str(row["kind"]))
+    key = new_key(READER if table == "reader" else str(row["kind"]))
     row[KEYS] = [*row[KEYS], digest(key)]
     return Changed(tomlkit.dumps(document), key)
 
@@ -71,10 +68,6 @@ def revoked(text: str, name: str, *, key: str | None) -> Changed:
         raise ConfigurationError(f"{name} has {missing}: nothing was changed")
     row[REVOKED] = [*row.get(REVOKED, ()), *going]
     return Changed(tomlkit.dumps(document), "")
-
-
-def _made(kind: str) -> str:
-    return f"tactus_{kind}_{secrets.token_urlsafe(KEY_BYTES)}"
 
 
 def _parsed(text: str) -> tomlkit.TOMLDocument:

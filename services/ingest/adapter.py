@@ -22,6 +22,7 @@ from services.ingest.head import NOTHING, Head
 from services.ingest.hints import Hints
 from services.ingest.judge import Arrival
 from services.ingest.names import Names
+from services.ingest.rejection import Rejected
 
 UNAUTHORIZED: Final = Refused("unauthorized")
 
@@ -61,6 +62,16 @@ class Outcome(NamedTuple):
     durable: str
     """Where the accepted ones are kept: log or spool."""
     hints: Hints
+
+
+def to_come_again(outcome: Outcome) -> Answer | None:
+    """Refuse the whole of a request of which something came too fast; None where nothing did.
+
+    For channels whose clients read no verdicts: what came too fast is kept nowhere, so the whole must come again, and what
+    is known by then counts once.
+    """
+    waits_s = [one.outcome.retry_after_s for one in outcome.verdicts if isinstance(one.outcome, Rejected)]
+    return refusal(Refused("too-many-requests", retry_after_s=max(waits_s))) if any(waits_s) else None
 
 
 class Page(NamedTuple):

@@ -9,19 +9,18 @@ import msgspec
 
 from schemas.limits import BODY_BYTES_MAX
 from services.core.identity import refusal as refusal_to_name
-from services.infra.errors import InvalidEventError
 from services.infra.http.answer import Answer
-from services.infra.http.problems import Refused, refusal
+from services.infra.http.problems import Refused
 from services.infra.sources import Hook, Source, Sources
-from services.infra.spelling import EMAIL, spelt
-from services.ingest.adapter import UNAUTHORIZED, Adapter, Example, Listed, Outcome, Packing, Request
+from services.infra.spelling import EMAIL
+from services.ingest.adapter import UNAUTHORIZED, Adapter, Example, Listed, Outcome, Packing, Request, to_come_again
 from services.ingest.decode import MALFORMED, Incoming, read_text
 from services.ingest.head import Head
 from services.ingest.judge import Arrival
 from services.ingest.loose import instant, members, word
 from services.ingest.rejection import Reason, Rejected
 from services.ingest.signatures import Scheme
-from services.ingest.whom import Whom
+from services.ingest.whom import Whom, can_be_spelt
 
 UNKNOWN: Final = Refused("not-found", "There is no source of this name with a hook of this provider.")
 TAKEN: Final = Answer(200, b"{}")
@@ -96,8 +95,7 @@ def webhook(
 
 def answer(outcome: Outcome) -> Answer:
     """Answer 200 whatever became of it: a vendor that is told otherwise sends the same again, and gives up at last."""
-    waits_s = [one.outcome.retry_after_s for one in outcome.verdicts if isinstance(one.outcome, Rejected)]
-    return refusal(Refused("too-many-requests", retry_after_s=max(waits_s))) if any(waits_s) else TAKEN
+    return to_come_again(outcome) or TAKEN
 
 
 def named(*ways: tuple[str, object]) -> list[dict[str, str]]:
@@ -111,12 +109,7 @@ def named(*ways: tuple[str, object]) -> list[dict[str, str]]:
 
 def _may_name(kind: str, text: str) -> bool:
     """Tell whether it may name a person: what is no address, such as one that bounced, costs no event its customer."""
-    if refusal_to_name(kind, text) is not None:
-        return False
-    try:
-        return kind != EMAIL or bool(spelt(kind, text, region=None))
-    except InvalidEventError:
-        return False
+    return refusal_to_name(kind, text) is None and (kind != EMAIL or can_be_spelt(kind, text, region=None))
 
 
 def event_of(touchpoint: str, thing: str, *, at: object, data: Mapping[str, object]) -> Happened:

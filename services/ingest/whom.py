@@ -25,15 +25,16 @@ class Whom:
             return
         if kind not in WEAK and not self._source.believes_claims:
             self.left_out += 1
-        elif self._reads(kind, text):
+        elif can_be_spelt(kind, text, region=self._source.region):
             self.identities.append({"kind": kind, "value": text})
 
-    def _reads(self, kind: str, text: str) -> bool:
-        """Tell whether it is an address or a number, where it must be: a trait that is none costs no event."""
-        if kind not in (EMAIL, PHONE):
-            return True
-        try:
-            spelt(kind, text, region=self._source.region)
-        except InvalidEventError:
-            return False
+
+def can_be_spelt(kind: str, text: str, *, region: str | None) -> bool:
+    """Tell whether it is an address or a number, where it must be: a trait that is none costs no event."""
+    if kind not in (EMAIL, PHONE):
         return True
+    try:
+        spelt(kind, text, region=region)
+    except InvalidEventError:
+        return False
+    return True

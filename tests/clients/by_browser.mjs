@@ -1,14 +1,13 @@
 // Send by @segment/analytics-next in a headless Chromium: `node by_browser.mjs URL KEY PREFIX [batching]`; prints the
 // messages' ids. The page is served from an origin of its own, so that everything crosses origins.
 import { readFileSync } from "node:fs";
-import { createServer } from "node:http";
-import { chromium } from "playwright-core";
+import { withPages } from "./browser.mjs";
 
 const [url, writeKey, prefix, delivery] = process.argv.slice(2);
 const folder = new URL("./node_modules/@segment/analytics-next/dist/umd/", import.meta.url);
 const library = readFileSync(new URL("index.js", folder));
 const page = `<!doctype html><title>Shop</title><script src="/index.js"></script>`;
-const shop = createServer((request, response) => {
+const shop = (request, response) => {
   const path = request.url.split("?")[0];
   response.setHeader("Content-Type", path.endsWith(".js") ? "text/javascript" : "text/html");
   try {
@@ -16,21 +15,16 @@ const shop = createServer((request, response) => {
   } catch {
     response.writeHead(404).end();
   }
-});
-await new Promise((listening) => shop.listen(0, "127.0.0.1", listening));
+};
 
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
-try {
+await withPages(shop, async (browser, address) => {
   const tab = await browser.newPage();
   if (process.env.SHOW) {
     tab.on("console", (message) => console.error(message.text()));
     tab.on("requestfinished", async (r) => console.error(r.method(), r.url(), (await r.response())?.status()));
     tab.on("requestfailed", (r) => console.error(r.method(), r.url(), r.failure()?.errorText));
   }
-  await tab.goto(`http://127.0.0.1:${shop.address().port}/`);
+  await tab.goto(`${address}/`);
   const ids = await tab.evaluate(
     async ({ url, writeKey, prefix, delivery }) => {
       const { AnalyticsBrowser } = window.AnalyticsNext ?? window;
@@ -51,7 +45,4 @@ try {
   console.log(ids.join("\n"));
   // Retries are the page's own: it stays open until the test has seen what it waits for.
   await new Promise((over) => process.stdin.on("end", over).resume());
-} finally {
-  await browser.close();
-  shop.close();
-}
+});

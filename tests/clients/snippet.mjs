@@ -1,42 +1,35 @@
 // Visit pages that bear our snippet in a headless Chromium: `node snippet.mjs DOOR KEY PREFIX`; prints what was seen as JSON.
 // Every page is a scenario of its own, told apart by its path: /PREFIX/<scenario>.
-import { createServer } from "node:http";
-import { chromium } from "playwright-core";
+import { withPages } from "./browser.mjs";
 
 const [door, key, prefix] = process.argv.slice(2);
 const attributes = { waits: 'data-consent="wait"', refuses: 'data-consent="wait"', cookie: "data-cookie" };
-const shop = createServer((request, response) => {
+const shop = (request, response) => {
   const scenario = request.url.split("/")[2]?.split("?")[0];
   response.setHeader("Content-Type", "text/html");
   const page = `<!doctype html><title>Shop</title><body><h1>Lamps</h1><button>Buy</button>
     <script async src="${door}/t.js" data-key="${key}" ${attributes[scenario] ?? ""}></script>`;
   setTimeout(() => response.end(page), scenario === "slow" ? 3000 : 0);
-});
-await new Promise((listening) => shop.listen(0, "127.0.0.1", listening));
-
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-  args: ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"],
-});
+};
 const seen = { methods: [] };
-
-async function visited(scenario, act) {
-  const context = await browser.newContext();
-  const tab = await context.newPage();
-  context.on("request", (request) => request.url().includes("/v1/beacon") && seen.methods.push(request.method()));
-  const open = async () => {
-    await tab.goto(`http://127.0.0.1:${shop.address().port}/${prefix}/${scenario}`);
-    await tab.waitForFunction(() => window.tactus);
-  };
-  const taken = () => tab.waitForResponse((response) => response.url().includes("/v1/beacon") && response.status() === 202);
-  await act({ context, tab, open, taken });
-  await context.close();
-}
 
 const track = (tab, touchpoint) => tab.evaluate((name) => tactus.track(name, { properties: { path: location.pathname } }), touchpoint);
 const stored = (tab) => tab.evaluate(() => Object.keys(localStorage).sort());
 
-try {
+await withPages(shop, async (browser, address) => {
+  async function visited(scenario, act) {
+    const context = await browser.newContext();
+    const tab = await context.newPage();
+    context.on("request", (request) => request.url().includes("/v1/beacon") && seen.methods.push(request.method()));
+    const open = async () => {
+      await tab.goto(`${address}/${prefix}/${scenario}`);
+      await tab.waitForFunction(() => window.tactus);
+    };
+    const taken = () => tab.waitForResponse((response) => response.url().includes("/v1/beacon") && response.status() === 202);
+    await act({ context, tab, open, taken });
+    await context.close();
+  }
+
   await visited("view", async ({ tab, open, taken }) => {
     const answer = taken();
     await open();
@@ -106,7 +99,4 @@ try {
     await tab.waitForTimeout(1500);
   });
   console.log(JSON.stringify(seen));
-} finally {
-  await browser.close();
-  shop.close();
-}
+});

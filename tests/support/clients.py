@@ -23,12 +23,12 @@ INSTALL = "run scripts/clients.sh"
 
 def by_python(url: str, key: str, prefix: str) -> list[str]:
     """Send by segment-analytics-python; return the messages' ids."""
-    return _ran((sys.executable, str(FOLDER / "by_python.py"), url, key, prefix))
+    return _said((sys.executable, str(FOLDER / "by_python.py"), url, key, prefix)).split()
 
 
 def by_node(url: str, key: str, prefix: str) -> list[str]:
     """Send by @segment/analytics-node; return the messages' ids."""
-    return _ran((_node(), str(FOLDER / "by_node.mjs"), url, key, prefix))
+    return _said((_node(), str(FOLDER / "by_node.mjs"), url, key, prefix)).split()
 
 
 @contextmanager
@@ -51,23 +51,14 @@ def by_browser(url: str, key: str, prefix: str, *, delivery: str) -> Iterator[li
 def snippet_visits(url: str, key: str, prefix: str) -> dict[str, Any]:
     """Visit pages that bear our own snippet; return what their browser saw."""
     _browser()
-    done = subprocess.run(
-        (_node(), str(FOLDER / "snippet.mjs"), url, key, prefix),
-        capture_output=True, text=True, timeout=SENT_S, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout)
+    seen: dict[str, Any] = json.loads(_said((_node(), str(FOLDER / "snippet.mjs"), url, key, prefix)))
     return seen
 
 
 def page_clicked(html: str) -> str:
     """Open a page and click its button; return its visitor once all is acknowledged."""
     _browser()
-    done = subprocess.run(
-        (_node(), str(FOLDER / "page.mjs")), input=html, capture_output=True, text=True, timeout=SENT_S, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.strip()
+    return _said((_node(), str(FOLDER / "page.mjs")), told=html).strip()
 
 
 def _browser() -> None:
@@ -82,7 +73,7 @@ def _node() -> str:
     return node
 
 
-def _ran(command: tuple[str, ...]) -> list[str]:
-    done = subprocess.run(command, capture_output=True, text=True, timeout=SENT_S, check=False)
+def _said(command: tuple[str, ...], *, told: str = "") -> str:
+    done = subprocess.run(command, input=told, capture_output=True, text=True, timeout=SENT_S, check=False)
     assert done.returncode == 0, done.stderr
-    return done.stdout.split()
+    return done.stdout

@@ -10,14 +10,23 @@ from typing import Any, Final
 
 from schemas.limits import EVENTS_MAX
 from services.infra.http.answer import Answer
-from services.infra.http.problems import Refused, refusal
+from services.infra.http.problems import Refused
 from services.infra.sources import Source, Sources
 from services.ingest import answers
-from services.ingest.adapter import UNAUTHORIZED, Adapter, Example, Listed, Outcome, Packing, Page, Request
+from services.ingest.adapter import (
+    UNAUTHORIZED,
+    Adapter,
+    Example,
+    Listed,
+    Outcome,
+    Packing,
+    Page,
+    Request,
+    to_come_again,
+)
 from services.ingest.decode import MALFORMED, WHITESPACE, Incoming, read_text, texts_in
 from services.ingest.head import Head
 from services.ingest.loose import members
-from services.ingest.rejection import Rejected
 from services.ingest.whom import Whom
 
 CACHED: Final = {"Cache-Control": "public, max-age=3600", "Vary": "Accept-Encoding"}
@@ -41,10 +50,7 @@ def read(request: Request) -> Listed | Refused:
 
 def answer(outcome: Outcome) -> Answer:
     """Answer with a verdict on each event; what may only come later holds the whole, for the snippet sends it again."""
-    waits_s = [one.outcome.retry_after_s for one in outcome.verdicts if isinstance(one.outcome, Rejected)]
-    if any(waits_s):
-        return refusal(Refused("too-many-requests", retry_after_s=max(waits_s)))
-    return answers.of_verdicts(outcome.verdicts, durable=outcome.durable, hints=outcome.hints)
+    return to_come_again(outcome) or answers.of_verdicts(outcome.verdicts, durable=outcome.durable, hints=outcome.hints)
 
 
 def snippet(head: Head, _: Sources) -> Answer:

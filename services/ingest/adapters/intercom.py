@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from services.core.instants import parse_instant
 from services.ingest.adapter import Adapter, Example
-from services.ingest.hooks import Delivery, Happened, named, webhook
+from services.ingest.hooks import Delivery, Happened, event_of, named, webhook
 from services.ingest.loose import event_id, instant, members, number, word
 from services.ingest.signatures import Scheme
 
@@ -105,8 +105,7 @@ def happened(delivery: Delivery) -> Iterator[Happened]:
     if told is None or told.thing is None or not identities:
         return
     time = instant(told.at) or instant(said.get("created_at"))
-    data = {"touchpoint": told.touchpoint, "identities": identities, **told.adds}
-    yield {"id": f"{told.touchpoint}/{told.thing}", "data": data, **({} if time is None else {"time": time})}
+    yield event_of(told.touchpoint, told.thing, at=time, data={"identities": identities, **told.adds})
 
 
 def _identities(item: Mapping[str, Any]) -> list[dict[str, str]]:

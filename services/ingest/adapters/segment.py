@@ -17,7 +17,17 @@ from services.infra.http.answer import Answer
 from services.infra.http.keys import bearer_or_user_key
 from services.infra.http.problems import Refused, refusal
 from services.infra.sources import Source, Sources
-from services.ingest.adapter import UNAUTHORIZED, Adapter, Example, Listed, Outcome, Packing, Page, Request
+from services.ingest.adapter import (
+    UNAUTHORIZED,
+    Adapter,
+    Example,
+    Listed,
+    Outcome,
+    Packing,
+    Page,
+    Request,
+    to_come_again,
+)
 from services.ingest.decode import MALFORMED, WHITESPACE, Incoming, read_text, texts_in, texts_of_member
 from services.ingest.head import Head
 from services.ingest.judge import LINKED, Arrival
@@ -47,6 +57,8 @@ ORDER: Final = ("order_id", "orderId", "transaction_id")
 RATING: Final = ("rating", "score")
 TEXT: Final = ("review_body", "reviewBody", "comment")
 """What the e-commerce specifications call these."""
+
+TAKEN: Final = Answer(200, b'{"success":true}')
 
 ENVELOPE_VALUE_BYTES_MAX: Final = 1000
 """A key or a time that stands around the messages is shorter."""
@@ -101,14 +113,8 @@ def read(request: Request) -> Listed | Refused:
 
 
 def answer(outcome: Outcome) -> Answer:
-    """Answer 200 whatever the events: a client would drop its batch, or repeat all of it.
-
-    What came too fast is not kept anywhere, so the whole may come again: what is known by then counts once.
-    """
-    waits_s = [one.outcome.retry_after_s for one in outcome.verdicts if isinstance(one.outcome, Rejected)]
-    if any(waits_s):
-        return refusal(Refused("too-many-requests", retry_after_s=max(waits_s)))
-    return Answer(200, b'{"success":true}')
+    """Answer 200 whatever the events: a client would drop its batch, or repeat all of it."""
+    return to_come_again(outcome) or TAKEN
 
 
 def settings(head: Head, sources: Sources) -> Answer:

@@ -49,8 +49,9 @@ NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 """A store's and a till's, in the path."""
 
 Number = Annotated[int, msgspec.Meta(ge=0, le=NUMBER_MAX)]
-Day = Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$")]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]{1,40}$")]
+DAY: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+Day = Annotated[str, msgspec.Meta(pattern=DAY)]
+Name = Annotated[str, msgspec.Meta(pattern=rf"^{NAME.pattern}$")]
 
 
 class Receipt(msgspec.Struct):
@@ -152,7 +153,7 @@ def _event(named: Mapping[str, str], text: bytes) -> Incoming:
     except msgspec.ValidationError as error:
         return Incoming(text, Rejected(Reason.INVALID, _where(error)))
     day = line.day or (line.time or "")[:10]
-    if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", day) is None:
+    if re.fullmatch(DAY, day) is None:
         return Incoming(text, Rejected(Reason.INVALID, "day: must be the business day, such as 2026-03-01"))
     said = {name: value for name, value in incoming.event.items() if name in DATA}
     return Incoming(text, _native(named, line, day, said))

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from schemas.freeform import TEXT_CHARS_MAX
 from services.ingest.adapter import Adapter, Example
-from services.ingest.hooks import Delivery, Happened, named, webhook
-from services.ingest.loose import event_id, instant, members, number, word
+from services.ingest.hooks import Delivery, Happened, event_of, named, webhook
+from services.ingest.loose import event_id, members, number, word
 from services.ingest.signatures import Scheme
 
 SCHEME: Final = Scheme(header="typeform-signature", prefix="sha256=")
@@ -48,19 +48,14 @@ def happened(delivery: Delivery) -> Iterator[Happened]:
     token, identities = event_id(response.get("token")), _identities(members(response.get("hidden")))
     if said.get("event_type") != "form_response" or token is None or not identities:
         return
-    time, answers = instant(response.get("submitted_at")), list(_answers(response.get("answers")))
+    answers = list(_answers(response.get("answers")))
     more: dict[str, object] = _comment(answers)
     for name, reference, answer in answers:
         value = None if name == COMMENT else number(answer.get("number"))
         if value is not None:
             touchpoint, scale = SURVEYS[name]
-            data = {
-                "touchpoint": touchpoint,
-                "identities": identities,
-                "rating": {"scale": scale, "value": value},
-                **more,
-            }
-            yield {"id": f"{touchpoint}/{token}/{reference}", "data": data, **({} if time is None else {"time": time})}
+            data = {"identities": identities, "rating": {"scale": scale, "value": value}, **more}
+            yield event_of(touchpoint, f"{token}/{reference}", at=response.get("submitted_at"), data=data)
             # What was written is said once, with the first rating.
             more = {}
 

@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from services.core.instants import parse_instant
 from services.ingest.adapter import Adapter, Example
-from services.ingest.hooks import Delivery, Happened, named, webhook
+from services.ingest.hooks import Delivery, Happened, event_of, named, webhook
 from services.ingest.loose import event_id, instant, members, word
 from services.ingest.signatures import Scheme
 
@@ -136,9 +136,9 @@ def happened(delivery: Delivery) -> Iterator[Happened]:
     for telling in TYPES.get((word(said.get("type")) or "").removeprefix(PREFIX), ()):
         which = telling.told_apart(change)
         if which is not None:
-            parts = [telling.touchpoint, ticket, which] if which else [telling.touchpoint, ticket]
-            data = {"touchpoint": telling.touchpoint, "identities": identities, "case": ticket}
-            yield {"id": "/".join(parts), "data": {**data, **telling.adds(change)}, **_time(telling, change)}
+            thing = f"{ticket}/{which}" if which else ticket
+            data = {"identities": identities, "case": ticket, **telling.adds(change)}
+            yield event_of(telling.touchpoint, thing, at=_at(telling, change), data=data)
 
 
 def _identities(ticket: Mapping[str, Any]) -> list[dict[str, str]]:
@@ -147,10 +147,9 @@ def _identities(ticket: Mapping[str, Any]) -> list[dict[str, str]]:
     return named((PERSON, ticket.get("requester_id")), ("email", requester.get("email")))
 
 
-def _time(telling: Telling, change: Change) -> Mapping[str, str]:
+def _at(telling: Telling, change: Change) -> str | None:
     opened = instant(change.ticket.get("created_at")) if telling.of_the_ticket else None
-    time = opened or change.time
-    return {} if time is None else {"time": time}
+    return opened or change.time
 
 
 def _example(kind: str, ticket: Mapping[str, object], event: Mapping[str, object]) -> bytes:

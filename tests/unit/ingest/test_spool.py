@@ -16,6 +16,7 @@ from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.kafka import LogRecord
 from services.ingest import spool as module
 from services.ingest.spool import MAGIC, Spool
+from tests.support.clocks import StandingSeconds
 from tests.support.senders import PATIENT
 
 
@@ -23,15 +24,8 @@ def record(number: int, *, size: int = 20) -> LogRecord:
     return LogRecord(EVENTS, b"customer:c1", b"%06d" % number + b"x" * size, (("content-type", b"text"),))
 
 
-class Clock:
-    at = 1000.0
-
-    def __call__(self) -> float:
-        return self.at
-
-
 def opened(folder: Path, *, bytes_max: int = 1 << 20, clock: Callable[[], float] | None = None) -> Spool:
-    return Spool(folder, bytes_max=bytes_max, age_s_max=60, now_s=clock or Clock())
+    return Spool(folder, bytes_max=bytes_max, age_s_max=60, now_s=clock or StandingSeconds())
 
 
 def drained(spool: Spool) -> list[LogRecord]:
@@ -131,7 +125,9 @@ def test_damage_in_the_middle_costs_one_record_which_is_kept_beside(
     file.write_bytes(data)
     asides: list[str] = []
 
-    spool = Spool(folder, bytes_max=1 << 20, age_s_max=60, now_s=Clock(), on_set_aside=lambda: asides.append("one"))
+    spool = Spool(
+        folder, bytes_max=1 << 20, age_s_max=60, now_s=StandingSeconds(), on_set_aside=lambda: asides.append("one")
+    )
     found = drained(spool)
 
     assert found == [record(number) for number in range(6) if number != at // each]
@@ -141,7 +137,7 @@ def test_damage_in_the_middle_costs_one_record_which_is_kept_beside(
 
 
 def test_a_full_spool_and_one_that_is_too_old_take_nothing_more(tmp_path: Path) -> None:
-    clock = Clock()
+    clock = StandingSeconds()
     spool = opened(tmp_path, bytes_max=400, clock=clock)
     spool.append([record(1)])
 
