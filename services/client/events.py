@@ -1,13 +1,11 @@
-"""The HTTP client of the commands: sends events, retries what may be retried, knows the reply to each."""
+"""The HTTP client of the commands: sends events in batches, knows the reply to each."""
 
 from __future__ import annotations
 
-import asyncio
 import gzip
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from http import HTTPStatus
 from types import TracebackType
 from typing import Final, NamedTuple, Self
 
@@ -17,7 +15,8 @@ import msgspec
 from schemas.instant import write_instant
 from schemas.limits import BODY_BYTES_MAX, EVENTS_MAX
 from schemas.touchpoint import TYPE
-from services.infra.errors import ConfigurationError, UnavailableError
+from services.client.posting import Poster, open_poster, problem_of
+from services.infra.errors import ConfigurationError
 
 BATCH_EVENTS_MAX: Final = EVENTS_MAX
 """What the door takes in one request."""
@@ -28,19 +27,9 @@ BATCH_BYTES_MAX: Final = BODY_BYTES_MAX
 GZIP_BYTES_MIN: Final = 1400
 """A body that fits into one network packet gains nothing by being smaller."""
 
-ATTEMPTS_MAX: Final = 12
-"""With the waits below about a minute and a half: a broker or a door restarts within that."""
-
-WAIT_S_MAX: Final = 10.0
-"""The longest wait between attempts, also when the door asks for more: a person is watching."""
-
-TIMEOUT_S: Final = 20.0
-"""Four times the door's own deadline: whoever says nothing for so long is gone."""
-
 LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 """Where the bytes cost nothing and compressing them does."""
 
-_TRY_LATER: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
 _STOP: Final = frozenset({401, 403, 404, 405, 415})
 _JSON: Final = msgspec.json.Encoder()
 
@@ -91,15 +80,7 @@ class _Answer(msgspec.Struct):
     results: list[_Result]
 
 
-class _Problem(msgspec.Struct):
-    """RFC 9457: why the request as a whole was refused."""
-
-    title: str = ""
-    detail: str = ""
-
-
 _ANSWER: Final = msgspec.json.Decoder(_Answer)
-_PROBLEM: Final = msgspec.json.Decoder(_Problem)
 
 
 def batches(events: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
@@ -119,16 +100,17 @@ def batches(events: Iterable[Outgoing]) -> Iterator[list[Outgoing]]:
 
 @dataclass(slots=True, kw_only=True)
 class EventsClient:
-    """A key's connection to the door for events.
+    """A key's connection to the door for events: by the native channel, or by another that answers like it."""
 
-    `repeated` counts the events of requests that were sent again although nobody knows whether the first
-    attempt reached the log: so many duplicates may stand in it.
-    """
-
-    http: httpx.AsyncClient
+    poster: Poster
     compress: bool
-    pause: Callable[[float], Awaitable[object]]
-    repeated: int = 0
+    path: str = "/v1/events"
+    content_type: str = "application/cloudevents-batch+json"
+
+    @property
+    def repeated(self) -> int:
+        """How many events were sent again without knowing whether the first attempt had arrived."""
+        return self.poster.repeated
 
     async def __aenter__(self) -> Self:
         return self
@@ -136,7 +118,7 @@ class EventsClient:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        await self.http.aclose()
+        await self.poster.__aexit__(kind, error, trace)
 
     async def send(self, events: Sequence[Outgoing]) -> list[Reply]:
         """Send one batch; the replies come in the order of the events, one for each.
@@ -144,43 +126,24 @@ class EventsClient:
         Raises UnavailableError when the door stays away: the events may or may not be in the log, and may be
         sent again. Raises ConfigurationError when the key is refused.
         """
-        answer = await self._post_until_answered(events)
+        body, headers = self._request(events)
+        answer = await self.poster.post(self.path, body, headers, events=len(events))
         if answer.status_code in _STOP:
-            raise ConfigurationError(f"{answer.request.url} answered {answer.status_code}: {_problem(answer)}")
+            raise ConfigurationError(
+                f"{answer.request.url.copy_with(query=None)} answered {answer.status_code}: {problem_of(answer)}"
+            )
         replies = _replies(answer, events)
         if replies is not None:
             return replies
         if len(events) == 1:
-            return [Reply(events[0].id, accepted=False, reason=_problem(answer))]
+            return [Reply(events[0].id, accepted=False, reason=problem_of(answer))]
         # The request as a whole was refused: cut it until the event at fault stands alone.
         half = len(events) // 2
         return [*await self.send(events[:half]), *await self.send(events[half:])]
 
-    async def _post_until_answered(self, events: Sequence[Outgoing]) -> httpx.Response:
-        body, headers = self._request(events)
-        reason = ""
-        for attempt in range(ATTEMPTS_MAX):
-            wait_s = min(0.2 * 2**attempt, WAIT_S_MAX)
-            try:
-                answer = await self.http.post("/v1/events", content=body, headers=headers)
-            except (httpx.ConnectError, httpx.ConnectTimeout) as error:
-                reason = f"no connection: {error}"  # it never arrived, so it cannot be there twice
-            except httpx.TransportError as error:
-                reason = f"no answer: {type(error).__name__}"
-                self.repeated += len(events)
-            else:
-                if answer.status_code not in _TRY_LATER:
-                    return answer
-                reason = f"{answer.status_code}: {_problem(answer)}"
-                wait_s = _asked_wait_s(answer, otherwise_s=wait_s)
-                self.repeated += len(events)
-            if attempt + 1 < ATTEMPTS_MAX:
-                await self.pause(wait_s)
-        raise UnavailableError(f"{self.http.base_url} took nothing in {ATTEMPTS_MAX} attempts ({reason})")
-
     def _request(self, events: Sequence[Outgoing]) -> tuple[bytes, dict[str, str]]:
         body = b"[" + b",".join(event.encoded for event in events) + b"]"
-        headers = {"Content-Type": "application/cloudevents-batch+json"}
+        headers = {"Content-Type": self.content_type}
         if self.compress and len(body) > GZIP_BYTES_MIN:
             return gzip.compress(body, compresslevel=1, mtime=0), {**headers, "Content-Encoding": "gzip"}
         return body, headers
@@ -188,14 +151,8 @@ class EventsClient:
 
 def open_client(*, url: str, key: str, connections: int) -> EventsClient:
     """A client for the door at this address, with so many requests at once."""
-    http = httpx.AsyncClient(
-        base_url=url,
-        headers={"Authorization": f"Bearer {key}"},
-        timeout=httpx.Timeout(TIMEOUT_S),
-        limits=httpx.Limits(max_connections=connections, max_keepalive_connections=connections),
-        trust_env=False,
-    )
-    return EventsClient(http=http, compress=http.base_url.host not in LOOPBACK, pause=asyncio.sleep)
+    poster = open_poster(url=url, headers={"Authorization": f"Bearer {key}"}, connections=connections)
+    return EventsClient(poster=poster, compress=poster.http.base_url.host not in LOOPBACK)
 
 
 def _replies(answer: httpx.Response, events: Sequence[Outgoing]) -> list[Reply] | None:
@@ -211,20 +168,3 @@ def _replies(answer: httpx.Response, events: Sequence[Outgoing]) -> list[Reply] 
         Reply(event.id, result.status == "accepted", result.why, result.durable)
         for event, result in zip(events, (by_index[i] for i in range(len(events))), strict=True)
     ]
-
-
-def _problem(answer: httpx.Response) -> str:
-    try:
-        problem = _PROBLEM.decode(answer.content)
-    except msgspec.DecodeError:
-        return HTTPStatus(answer.status_code).phrase
-    return problem.detail or problem.title or HTTPStatus(answer.status_code).phrase
-
-
-def _asked_wait_s(answer: httpx.Response, *, otherwise_s: float) -> float:
-    """How long the door asks to wait, within our own bound."""
-    try:
-        asked_s = float(answer.headers.get("Retry-After", ""))
-    except ValueError:
-        return otherwise_s
-    return min(max(asked_s, 0.0), WAIT_S_MAX)

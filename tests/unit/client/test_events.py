@@ -12,9 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.client import events as client
 from services.client.events import (
-    ATTEMPTS_MAX,
     BATCH_BYTES_MAX,
     BATCH_EVENTS_MAX,
     EventsClient,
@@ -22,6 +20,7 @@ from services.client.events import (
     batches,
     open_client,
 )
+from services.client.posting import ATTEMPTS_MAX, WAIT_S_MAX, Poster
 from services.infra.errors import ConfigurationError, UnavailableError
 
 Answerer = Callable[[httpx.Request], httpx.Response]
@@ -76,7 +75,7 @@ def waits() -> Waits:
 
 def client_of(door: Door, waits: Waits, *, compress: bool = False) -> EventsClient:
     http = httpx.AsyncClient(base_url="http://door.example", transport=httpx.MockTransport(door))
-    return EventsClient(http=http, compress=compress, pause=waits)
+    return EventsClient(poster=Poster(http=http, pause=waits), compress=compress)
 
 
 def unavailable(retry_after: str) -> Answerer:
@@ -99,7 +98,7 @@ async def test_a_busy_door_gets_the_same_events_again_when_it_asked_for_them(wai
 
     assert [reply.id for reply in replies if reply.accepted] == ["e1", "e2"]
     assert [request.content for request in door.requests] == [door.requests[0].content] * 3
-    assert waits == [3.0, client.WAIT_S_MAX]
+    assert waits == [3.0, WAIT_S_MAX]
 
 
 async def test_an_unanswered_request_is_sent_again_and_counted_as_perhaps_there_twice(waits: Waits) -> None:
