@@ -18,6 +18,7 @@ import yaml
 from services.client.connection import Connection
 from services.infra.settings import Settings
 from tests.support.clients import page_clicked
+from tests.support.guides import checkout_of
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -76,12 +77,7 @@ def parse(command: str, variables: Mapping[str, str]) -> Curl:
 
 @pytest.fixture(scope="module")
 def checkout(stack: Connection, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder that looks like the checkout while `make up` runs."""
-    folder = tmp_path_factory.mktemp("checkout")
-    (folder / ".tactus").symlink_to(stack.data)
-    (folder / ".venv").symlink_to(Path(sys.prefix))
-    (folder / "services").symlink_to(ROOT / "services")
-    return folder
+    return checkout_of(stack, tmp_path_factory.mktemp("checkout"))
 
 
 def shell(script: str, folder: Path, **environment: str) -> str:
