@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Final
 
@@ -23,6 +24,7 @@ from services.core.scoring import BAND_FROM, BANDS, CONFIDENCE_KNOWN  # noqa: E4
 from services.infra import metrics  # noqa: E402
 from services.infra.collectors import Distribution, Means, Totals  # noqa: E402
 from services.infra.settings import Settings  # noqa: E402
+from services.ingest import adapters  # noqa: E402
 from services.ingest.adapter import Adapter, Example  # noqa: E402
 from services.ingest.discovery import discovered  # noqa: E402
 
@@ -91,7 +93,7 @@ def channels_page() -> str:
 
 
 def _about(channel: Adapter) -> Iterator[str]:
-    yield (sys.modules[channel.read.__module__].__doc__ or "").strip()
+    yield (import_module(f"{adapters.__name__}.{channel.name}").__doc__ or "").strip()
     yield ""
     yield "| | |"
     yield "|---|---|"

@@ -68,7 +68,7 @@ class Shell:
         # Not typed in: what reads its standard input would swallow what follows.
         self._process.stdin.write(f"source {shlex.quote(str(path))} < /dev/null\nprintf '\\n{DONE}\\n'\n")
         self._process.stdin.flush()
-        said = []
+        said: list[str] = []
         for line in self._process.stdout:
             if line.strip() == DONE:
                 return "".join(said)
