@@ -22,8 +22,8 @@ ROOT: Final = Path(__file__).parents[2]
 FENCE: Final = re.compile(r"^```(.*)\n([\s\S]*?)^```$", re.MULTILINE)
 DONE: Final = "::done::"
 
-KINDS: Final = frozenset({"bash", "bash until", "text", "html"})
-"""Commands, commands that are given until they show it, what they show, and a page to open."""
+KINDS: Final = frozenset({"bash", "bash until", "text", "html", "python"})
+"""Commands, commands that are given until they show it, what they show, a page to open, and a program."""
 
 
 class Block(NamedTuple):
@@ -118,7 +118,10 @@ def follow(page: Path, shell: Shell, stack: Connection) -> None:
             said = shell.run(text)
             assert shows(said, expected), f"{text}\nsaid\n{said}\nand not\n{expected}"
         elif block.kind == "html":
-            page_clicked(text.replace("BROWSER_KEY", stack.keys["browser"]))
+            visitor = page_clicked(text.replace("BROWSER_KEY", shell.run('printf %s "$KEY"').strip()))
+            shell.run(f"VISITOR={visitor}")
+        elif block.kind == "python":
+            shell.run(f"export INGEST KEY\n.venv/bin/python - <<'END'\n{text}\nEND")
 
 
 def _until_shown(shell: Shell, script: str, expected: str) -> None:
