@@ -23,7 +23,7 @@ async def persons(stack: Stack) -> list[Finding]:
 
 
 def judge_crowds(found: Crowded) -> list[Finding]:
-    """Tell how many identities have come together in crowds, and how many customers have too many others."""
+    """Tell how many identities have come together in crowds, and how many customers have too many others or aliases."""
     findings = []
     if found.others:
         text = (
@@ -32,5 +32,8 @@ def judge_crowds(found: Crowded) -> list[Finding]:
         findings.append(Finding(Level.WARNING, "persons", text, FIX))
     if found.customers:
         text = f"{found.customers} customers have more than {BOUNDS.claims} links: only the first count"
+        findings.append(Finding(Level.WARNING, "persons", text, "" if findings else FIX))
+    if found.aliased:
+        text = f"{found.aliased} customers would be one person with more than {BOUNDS.aliases} by aliases: those do not count"
         findings.append(Finding(Level.WARNING, "persons", text, "" if findings else FIX))
     return findings or [Finding(Level.OK, "persons", "no identity has too many links")]

@@ -19,6 +19,12 @@ TRUST_OF_KEY: Final[Mapping[str, int]] = MappingProxyType({"server": 0, "till": 
 LEVELS: Final = 3 * (LEAST_TRUST + 1)
 """A link's level is three times its trust plus the number of its weak ends: the smaller, the sooner it is heard."""
 
+ALIAS: Final = -1
+"""The level of what a server says of two customers: that they are one. Nothing else joins these."""
+
+ALIAS_KEY: Final = "server"
+"""The only kind of key that is believed about it: a till is one of many, and what a page sends anybody can."""
+
 NO_CROWD: Final = LEVELS
 """An identity in no crowd: its links of every level count."""
 
@@ -33,20 +39,25 @@ class Bounds(NamedTuple):
     """The same, by links between strong identities under server keys: a family with its cards, mail and phones."""
     claims: int
     """Links of one customer, the first of them: three browsers with a new cookie every week for 20 months."""
+    aliases: int
+    """Customers joined by aliases; no more than the others, so that these never count a customer. Who checks out as a
+    guest becomes another customer every time: once a month for more than two years."""
 
     def peers_at(self, level: int) -> int:
         """How many may hang together by links of this level and better ones."""
+        if level == ALIAS:
+            return self.aliases
         return self.peers_of_servers if level == 0 else self.peers
 
 
-BOUNDS: Final = Bounds(peers=32, peers_of_servers=128, claims=256)
+BOUNDS: Final = Bounds(peers=32, peers_of_servers=128, claims=256, aliases=32)
 
 
 Turn = tuple[int, int, str, bytes]
 
 
 class Link(NamedTuple):
-    """Two identities that one event named together; alias: a server says that they are the same."""
+    """Two identities that one event named together, or two customers of which a server says that they are one."""
 
     a: str
     b: str
@@ -56,7 +67,11 @@ class Link(NamedTuple):
     event_key: bytes
     """Of the event's whole source and id: no two events have the same."""
     source: str
-    alias: bool = False
+
+    @property
+    def alias(self) -> bool:
+        """Whether it joins two customers."""
+        return self.level == ALIAS
 
     @property
     def turn(self) -> Turn:
@@ -65,7 +80,7 @@ class Link(NamedTuple):
 
 
 def level_of(a: str, b: str, *, trust: int) -> int:
-    """Give a link's level: the trust of its key first, then how many of its ends are weak."""
+    """Give the level of a link that is no alias: the trust of its key first, then how many of its ends are weak."""
     return 3 * trust + (kind_of(a) in WEAK) + (kind_of(b) in WEAK)
 
 
@@ -77,29 +92,29 @@ def is_customer(identity: str) -> bool:
 def persons(links: Iterable[Link], bounds: Bounds = BOUNDS) -> dict[str, str]:
     """Name the person of every identity that the links mention.
 
-    Aliases always join. Of the others each pair and source keeps its best link, by (level, time, id), and they are
-    heard in that order; one that would make two customers one person is ignored. Not heard at all are the links
+    Each pair and source keeps its best link, by (level, time, id), and they are heard in that order, aliases first; any
+    other that would make two customers one person is ignored. Not heard at all are the links
 
-    - between a crowd: identities that are no customers, when more of them hang together by links of this level and
-      better ones than the bounds allow. A crowd stays one whatever comes later, and better links go on to count;
+    - in a crowd: customers of whom more hang together by aliases than the bounds allow, and identities that are no
+      customers, by links of this level and better ones. A crowd stays one whatever comes later, and better links go on
+      to count;
     - of a customer past the bound, which stand after its first ones;
     - between an identity and a customer, when the identity has a better one with a customer.
     """
     kept = _kept(links)
-    aliases = [link for link in kept if link.alias]
-    between = [link for link in kept if not link.alias and not (is_customer(link.a) and is_customer(link.b))]
-    claims = [link for link in between if is_customer(link.a) or is_customer(link.b)]
-    peers = [link for link in between if not (is_customer(link.a) or is_customer(link.b))]
+    between = [link for link in kept if link.alias or not (is_customer(link.a) and is_customer(link.b))]
+    claims = [link for link in between if not link.alias and (is_customer(link.a) or is_customer(link.b))]
+    peers = [link for link in between if link.alias or not (is_customer(link.a) or is_customer(link.b))]
     crowd = crowds(peers, {}, bounds)
     heard = [link for link in peers if link.level < crowd.get(link.a, NO_CROWD)]
-    named = joined([*aliases, *heard, *_heard_claims(claims, bounds)])
+    named = joined([*heard, *_heard_claims(claims, bounds)])
     return {identity: named.get(identity, identity) for link in kept for identity in (link.a, link.b)}
 
 
 def crowds(peers: Iterable[Link], known: Mapping[str, int], bounds: Bounds) -> dict[str, int]:
     """Tell from which level on an identity is in a crowd, of those that are in one or were known to be.
 
-    Peers are links between identities that are no customers. Who is known to be in a crowd draws in whoever is linked.
+    Peers are links between identities that are no customers, and aliases, between customers. Who is known to be in a crowd draws in whoever is linked.
     """
     by_level: dict[int, list[Link]] = {level: [] for level in {0, 1, *known.values()} if level < LEVELS}
     for link in peers:
@@ -131,15 +146,15 @@ def joined(links: Iterable[Link]) -> dict[str, str]:
 
 def _place(link: Link) -> tuple[object, ...]:
     """Whatever the direction, so that ties are settled by the identities alone."""
-    return not link.alias, *link[2:6], min(link.a, link.b), max(link.a, link.b)
+    return *link[2:6], min(link.a, link.b), max(link.a, link.b)
 
 
 def _kept(links: Iterable[Link]) -> list[Link]:
-    """The best link of each pair, source and kind."""
-    best: dict[tuple[str, str, str, bool], Link] = {}
+    """The best link of each pair and source."""
+    best: dict[tuple[str, str, str], Link] = {}
     for link in links:
         one = link if link.a <= link.b else link._replace(a=link.b, b=link.a)
-        key = (one.a, one.b, one.source, one.alias)
+        key = (one.a, one.b, one.source)
         if key not in best or one.turn < best[key].turn:
             best[key] = one
     return list(best.values())

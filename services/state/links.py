@@ -14,7 +14,7 @@ Turn = tuple[int, datetime, str, bytes]
 class LinkRow(NamedTuple):
     """Two identities that an event named together, by their numbers; see core.persons for the level and what it does.
 
-    Of a claim, which is a link with a customer, `a` is the customer; of others the smaller number.
+    Of a claim, which is a link of a customer with another identity, `a` is the customer; of others the smaller number.
     """
 
     a: int
@@ -51,7 +51,10 @@ class Crowded(NamedTuple):
     """How many identities have links that count for nothing, because there are too many of them."""
 
     customers: int
+    """With links to other identities past the first ones."""
     others: int
+    aliased: int
+    """Customers whom aliases would join with too many others."""
 
 
 async def crowded(statements: Statements) -> Crowded:
@@ -76,7 +79,7 @@ class LinkTable:
         return [Node(*row) for row in await self._say.rows("nodes", list(identities))]
 
     async def around(self, identities: Iterable[int]) -> list[Node]:
-        """These and whatever hangs together with them by links that count; claims do not hang together."""
+        """These and whatever hangs together with them by links that count; claims do not hang together, aliases do."""
         return [Node(*row) for row in await self._say.rows("nodes_around", list(identities))]
 
     async def among(self, nodes: Sequence[Node]) -> list[LinkRow]:

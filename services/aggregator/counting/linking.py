@@ -1,12 +1,14 @@
 """Links inside a chunk's transaction: keep them, and let identities follow to their persons.
 
 What is read for it is bounded, whatever hangs together: links of crowds are not followed, of an identity only the best
-link with a customer counts, and of a customer only so many (see core.persons, whose rules these are).
+link with a customer counts, and of a customer only so many (see core.persons, whose rules these are). An alias is a link
+between customers as others are between identities that are none, so it is followed as these are; beside that an
+identity's customer stands for whatever person that customer is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
@@ -17,7 +19,7 @@ from services.aggregator.counting.numbering import Directory
 from services.aggregator.counting.ports import ChunkTransaction
 from services.aggregator.counting.records import Event
 from services.core.instants import instant_of, micros_of
-from services.core.persons import BOUNDS, NO_CROWD, Bounds, Link, crowds, is_customer, joined, level_of
+from services.core.persons import ALIAS, BOUNDS, NO_CROWD, Bounds, Link, crowds, is_customer, joined, level_of
 from services.state.links import LinkRow, Node, Turn
 from services.state.persons import Locked
 
@@ -55,8 +57,7 @@ class Linker:
         """The best link of each pair and source that is better than what is known to be stored."""
         best: dict[LinkKey, LinkRow] = {}
         for event in events:
-            for other in event.others:
-                row = _row(event, other, directory)
+            for row in _rows(event, directory):
                 known = best[row.key].turn if row.key in best else self._known.get(row.key)
                 if known is None or row.turn < known:
                     best[row.key] = row
@@ -70,12 +71,19 @@ class Linker:
             self._known[link.key] = link.turn
 
 
-def _row(event: Event, other: str, directory: Directory) -> LinkRow:
-    """The link between an event's subject, which is its strongest identity, and another."""
-    a, b, claim = directory[event.subject].number, directory[other].number, is_customer(event.subject)
+def _rows(event: Event, directory: Directory) -> Iterator[LinkRow]:
+    """The links between an event's subject, which is its strongest identity, and the others that it names."""
+    number, claim = directory[event.subject].number, is_customer(event.subject)
+    for other in event.others:
+        level = level_of(event.subject, other, trust=event.trust)
+        yield _row(event, number, directory[other].number, claim=claim, level=level)
+    if event.alias:
+        yield _row(event, number, directory[event.alias].number, claim=False, level=ALIAS)
+
+
+def _row(event: Event, a: int, b: int, *, claim: bool, level: int) -> LinkRow:
     if not claim and a > b:
         a, b = b, a
-    level = level_of(event.subject, other, trust=event.trust)
     # The client's own part of the source makes no other row, or one key could make any number.
     source = event.source.partition("/")[0]
     return LinkRow(a, b, source, claim, level, instant_of(event.occurred_us), event.event_id, event.key)
@@ -137,21 +145,29 @@ class _Work:
         """Read the neighbourhood under the locks, and move who belongs to somebody else."""
         last = await self._last({link.a for link in self._claims})
         seeds = await self._telling() | await self._displaced(last)
-        nodes = {node.number: node for node in await self._transaction.links.around(seeds)} if seeds else {}
+        nodes = await self._neighbourhood(seeds)
         among = await self._transaction.links.among(list(nodes.values())) if len(nodes) > 1 else []
         claims = await self._transaction.links.best_claims(nodes) if nodes else []
         last |= await self._last({claim.a for claim in claims} - {link.a for link in self._claims})
-        customers = await self._customers(claims)
+        customers = await self._customers({claim.a for claim in claims} - nodes.keys())
         people = _People({**self._ends, **nodes, **customers}, self._peers, among, self._bounds)
         moves = people.moves(nodes, [claim for claim in claims if _counts(claim, last)])
-        _check(held, {node.person for node in nodes.values()} | {move.after for move in moves})
+        _check(held, {node.person for node in nodes.values()} | {move.after for move in moves} | people.renamed(moves))
         late = [link for link in self._claims if not _counts(link, last)]
-        marks = people.marks | {link.a: link.level for link in late if self._ends[link.a].crowd == NO_CROWD}
+        marks = {link.a: link.level for link in late if self._ends[link.a].crowd == NO_CROWD} | people.marks
         if marks:
             await self._transaction.links.mark(marks)
         if moves:
             await self._transaction.identities.move({move.identity: move.after for move in moves})
         return Followed(held, moves, people.refused, len(late))
+
+    async def _neighbourhood(self, seeds: set[int]) -> dict[int, Node]:
+        """The seeds and all that hangs together with them; where customers do, everybody who belongs to them as well."""
+        nodes = await self._transaction.links.around(seeds) if seeds else []
+        if persons := {node.person for node in nodes if is_customer(node.value)}:
+            members = {row.number for row in await self._transaction.identities.of_persons(persons)}
+            nodes = await self._transaction.links.around({node.number for node in nodes} | members)
+        return {node.number: node for node in nodes}
 
     async def _telling(self) -> set[int]:
         """The seeds without the ends of links inside a person that has no customer.
@@ -192,9 +208,9 @@ class _Work:
             return set()
         return {claim.b for claim in await self._transaction.links.claims_from(self._bounds.claims, counts)}
 
-    async def _customers(self, claims: Sequence[LinkRow]) -> dict[int, Node]:
-        unknown = {claim.a for claim in claims} - self._ends.keys()
-        return {node.number: node for node in await self._transaction.links.nodes(unknown)} if unknown else {}
+    async def _customers(self, numbers: set[int]) -> dict[int, Node]:
+        """Customers under the locks: who they were before may be over."""
+        return {node.number: node for node in await self._transaction.links.nodes(numbers)} if numbers else {}
 
 
 class _People:
@@ -205,7 +221,12 @@ class _People:
     ) -> None:
         self._nodes = nodes
         self._number_of = {node.value: node.number for node in nodes.values()}
-        known = {node.value: node.crowd for node in nodes.values() if node.crowd < NO_CROWD}
+        # A customer whose claims are too many bears their level, which says nothing about aliases.
+        known = {
+            node.value: node.crowd
+            for node in nodes.values()
+            if node.crowd < NO_CROWD and (node.crowd == ALIAS or not is_customer(node.value))
+        }
         fresh = [self._named(row) for row in new]
         old = [self._named(row) for row in among]
         crowd = crowds((*fresh, *old), known, bounds) if new else known
@@ -214,16 +235,22 @@ class _People:
         self.refused = sum(link.level >= crowd.get(link.a, NO_CROWD) for link in fresh)
         self._heard = [link for link in old if link.level < crowd.get(link.a, NO_CROWD)]
 
-    def moves(self, nodes: Iterable[int], claims: Iterable[LinkRow]) -> list[Move]:
+    def moves(self, nodes: Collection[int], claims: Iterable[LinkRow]) -> list[Move]:
         """Tell which of these nodes belong to another person than they did."""
         names = joined([*self._heard, *(self._named(row) for row in claims)])
         found = []
         for number in nodes:
             node = self._nodes[number]
-            person = self._number_of[names.get(node.value, node.value)]
+            root = self._number_of[names.get(node.value, node.value)]
+            # A customer outside stands for its person: aliases that are not looked at go on as they are.
+            person = root if root in nodes else self._nodes[root].person
             if person != node.person:
                 found.append(Move(number, node.person, person))
         return found
+
+    def renamed(self, moves: Iterable[Move]) -> set[int]:
+        """Customers among them: whoever asks for one is told at once whose name it goes by, however often that changed."""
+        return {move.identity for move in moves if is_customer(self._nodes[move.identity].value)}
 
     def _named(self, row: LinkRow) -> Link:
         a, b = self._nodes[row.a].value, self._nodes[row.b].value

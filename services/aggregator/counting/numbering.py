@@ -46,6 +46,8 @@ class Numbering:
         wanted = {event.subject for event in events}
         for event in events:
             wanted.update(event.others)
+            if event.alias:
+                wanted.add(event.alias)
         known = self._cache.known
         missing = [value for value in wanted if value not in known]
         found = {value: Known(*known[value]) for value in wanted if value in known}

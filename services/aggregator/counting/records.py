@@ -16,7 +16,7 @@ from services.aggregator.processor import Record
 from services.core import identity as identities
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.instants import HOUR_US
-from services.core.persons import LEAST_TRUST, TRUST_OF_KEY
+from services.core.persons import ALIAS_KEY, LEAST_TRUST, TRUST_OF_KEY, is_customer
 from services.core.tallies import MICRO
 
 SPEC_VERSION: Final = "1.0"
@@ -58,6 +58,7 @@ class Data(msgspec.Struct, gc=False):
     channel: Slug = ""
     place: Slug = ""
     identities: tuple[NamedIdentity, ...] = ()
+    alias: NamedIdentity | None = None
     rating: Rating | None = None
     valence: float | None = None
     stake: float | None = None
@@ -105,6 +106,8 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     overridden: bool
     trust: int
     """How far its key is believed about who is who."""
+    alias: str
+    """Another customer who is the subject, too; empty for nearly every event."""
 
     @property
     def body(self) -> bytes:
@@ -176,7 +179,10 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
         others = tuple(sorted({*others, *envelope.formerly.split()} - {subject}))
         if len(others) >= RECORD_IDENTITIES_MAX:
             raise ValueError(f"identities: at most {RECORD_IDENTITIES_MAX}, with those of formerly")
+    alias = _alias(data.alias, subject)
     if (others or subject not in known) and (why := _vet(subject, others, known)):
+        return _poison(envelope, *why)
+    if alias and (why := _vet_alias(alias, subject, envelope.keykind)):
         return _poison(envelope, *why)
     judged = _impression(data, occurred_us, catalogue)
     if isinstance(judged, Refusal):
@@ -200,6 +206,7 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
         envelope.id,
         overridden,
         TRUST_OF_KEY.get(envelope.keykind, LEAST_TRUST),
+        alias,
     )
 
 
@@ -224,6 +231,19 @@ def _vet(subject: str, others: tuple[str, ...], known: Mapping[str, object]) -> 
     if sum(name.startswith("customer:") for name in (subject, *others)) > 1:
         return "two_customers", "an event may name one customer"
     return None
+
+
+def _alias(named: NamedIdentity | None, subject: str) -> str:
+    return "" if named is None or _names(named, subject) else f"{named.kind}:{named.value}"
+
+
+def _vet_alias(alias: str, subject: str, keykind: str) -> tuple[str, str] | None:
+    """Tell why an event may not make one person of its subject and another customer."""
+    if why := _refusal(alias):
+        return "refused_identity", why
+    if not (is_customer(alias) and is_customer(subject)):
+        return "invalid_event", "alias: is for two customers"
+    return None if keykind == ALIAS_KEY else ("two_customers", "alias: only a server's key may join two customers")
 
 
 def _poison(envelope: Envelope, reason: str, detail: str) -> Poison:

@@ -63,6 +63,9 @@ async def keep_scores(
     person_of = _persons(events, followed.moves)
     shaken = {person for move in followed.moves for person in (move.before, move.after)}
     locked = await _lock(transaction, {*person_of.values(), *shaken}, held=followed.held, cache=cache)
+    if shaken:
+        # The names of identities that moved lead to where these are, if they are persons' and held.
+        await transaction.persons.point(shaken | ({move.identity for move in followed.moves} & followed.held.keys()))
     held = await _sort(transaction, locked, shaken=shaken, cache=cache)
     _check_members(person_of, held)
     persons = held.persons()
@@ -135,7 +138,6 @@ async def _sort(
     transaction: ChunkTransaction, locked: dict[int, Locked], *, shaken: set[int], cache: PersonCache
 ) -> _Held:
     if shaken:
-        await transaction.persons.point(shaken)
         merged = {person for person, row in (await transaction.persons.lock(shaken)).items() if row.merged}
         locked = {person: row for person, row in locked.items() if person not in merged}
     if any(row.merged for person, row in locked.items() if person not in shaken):

@@ -1,6 +1,6 @@
 -- add_links --
-INSERT INTO link AS l (a, b, source, claim, level, occurred_at, event_id, event_key)
-SELECT a, b, source, claim, level, occurred_at, event_id, event_key
+INSERT INTO link AS l (a, b, source, alias, claim, level, occurred_at, event_id, event_key)
+SELECT a, b, source, level < 0, claim, level, occurred_at, event_id, event_key
 FROM unnest($1::bigint[], $2::bigint[], $3::text[], $4::boolean[], $5::smallint[], $6::timestamptz[], $7::text[],
     $8::bytea[]) AS n (a, b, source, claim, level, occurred_at, event_id, event_key)
 ON CONFLICT (a, b, source, alias) DO UPDATE
@@ -59,5 +59,5 @@ WHERE i.id = n.id
 
 -- crowded --
 -- Counted no further than anybody reads.
-SELECT count(*) FILTER (WHERE claims), count(*) FILTER (WHERE NOT claims)
-FROM (SELECT value LIKE 'customer:%' AS claims FROM identity WHERE crowd < 9 LIMIT 1000000) AS crowded
+SELECT count(*) FILTER (WHERE customer AND crowd >= 0), count(*) FILTER (WHERE NOT customer), count(*) FILTER (WHERE crowd < 0)
+FROM (SELECT value LIKE 'customer:%' AS customer, crowd FROM identity WHERE crowd < 9 LIMIT 1000000) AS crowded

@@ -162,14 +162,15 @@ CREATE TABLE tally_row (
 ) WITH (fillfactor = 80);
 
 -- Which identities an event named together. The row kept of a source (the key's part of it) is the best by
--- (level, time, id), so order cannot matter. Of a claim, which is a link with a customer, a is the customer.
+-- (level, time, id), so order cannot matter. Of a claim, which is a link of a customer with another identity, a is the
+-- customer. An alias joins two customers, and is a link of the best level.
 CREATE TABLE link (
     a bigint NOT NULL,
     b bigint NOT NULL,
     source text COLLATE "C" NOT NULL,
     alias boolean NOT NULL DEFAULT false,
     claim boolean NOT NULL,
-    level smallint NOT NULL,                     -- three times the trust of its key, and its weak ends
+    level smallint NOT NULL,                     -- three times the trust of its key, and its weak ends; of an alias -1
     occurred_at timestamptz NOT NULL,
     event_id text COLLATE "C" NOT NULL,
     event_key bytea NOT NULL,                    -- 128-bit hash of the event's whole source and id

@@ -10,12 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.identity import strength
-from services.core.persons import BOUNDS, TRUST_OF_KEY, Bounds, Link, level_of, persons
+from services.core.persons import ALIAS, BOUNDS, TRUST_OF_KEY, Bounds, Link, level_of, persons
 
 IDENTITIES = (
     "customer:c1",
     "customer:c2",
     "customer:c3",
+    "customer:c4",
     "loyalty:l1",
     "email_hash:e1",
     "email_hash:e2",
@@ -26,18 +27,18 @@ IDENTITIES = (
 )
 PAIRS = tuple((a, b) for a in IDENTITIES for b in IDENTITIES if a != b)
 LINKS_MAX = 12
-NARROW = Bounds(peers=2, peers_of_servers=3, claims=2)
+NARROW = Bounds(peers=2, peers_of_servers=3, claims=2, aliases=2)
 
 
 def link(  # noqa: PLR0913 - each is a fact of the link that some test varies
     a: str, b: str, at: int = 0, *, event_id: str = "1", source: str = "shop", key: str = "server", alias: bool = False
 ) -> Link:
-    level = level_of(a, b, trust=TRUST_OF_KEY[key])
-    return Link(a, b, level, at, event_id, f"{source} {event_id}".encode(), source, alias)
+    level = ALIAS if alias else level_of(a, b, trust=TRUST_OF_KEY[key])
+    return Link(a, b, level, at, event_id, f"{source} {event_id}".encode(), source)
 
 
 def links_of(octets: bytes) -> list[Link]:
-    """Decode some links among ten identities; few moments and ids, so that ties are common."""
+    """Decode some links among eleven identities; few moments and ids, so that ties are common."""
     return [
         link(
             *PAIRS[pair % len(PAIRS)],
@@ -45,7 +46,7 @@ def links_of(octets: bytes) -> list[Link]:
             event_id=str(rest // 2 % 2),
             source=("shop", "till")[rest // 4 % 2],
             key=("server", "signed", "browser", "browser")[rest // 8 % 4],
-            alias=rest // 32 % 8 == 0,
+            alias=rest // 32 % 4 > 0 and all(map(is_customer, PAIRS[pair % len(PAIRS)])),
         )
         for pair, rest in zip(octets[1::2], octets[2::2], strict=True)
     ][: octets[0] % (LINKS_MAX + 1)]
@@ -91,8 +92,9 @@ def is_heard(one: Link, links: list[Link], bounds: Bounds) -> bool:
     """The rules once more, for one link among those that each pair and source keeps."""
     between = [other for other in links if not other.alias]
     customers = [end for end in ends_of(one) if is_customer(end)]
-    if one.alias or len(customers) == 2:
-        return one.alias
+    if len(customers) == 2:
+        same = hanging_together(one.a, [other for other in links if other.alias])
+        return one.alias and len(same) <= bounds.aliases
     if not customers:
         return not in_a_crowd(one, [other for other in between if not any(map(is_customer, ends_of(other)))], bounds)
     (claimed,) = ends_of(one) - set(customers)
@@ -110,10 +112,7 @@ def slow_persons(links: list[Link], bounds: Bounds) -> list[set[str]]:
     kept = [
         one
         for one in links
-        if not any(
-            ends_of(o) == ends_of(one) and (o.source, o.alias) == (one.source, one.alias) and o.turn < one.turn
-            for o in links
-        )
+        if not any(ends_of(o) == ends_of(one) and o.source == one.source and o.turn < one.turn for o in links)
     ]
     # Equal ones, turned or not, are one.
     kept = list({(*sorted(ends_of(one)), *one[2:]): one for one in kept}.values())
@@ -167,7 +166,7 @@ def test_a_person_is_named_by_its_strongest_then_smallest_identity(links: list[L
 def test_keeping_only_a_sources_best_link_of_a_pair_changes_no_person(links: list[Link], bounds: Bounds) -> None:
     best: dict[tuple[object, ...], Link] = {}
     for one in links:
-        key = (frozenset((one.a, one.b)), one.source, one.alias)
+        key = (frozenset((one.a, one.b)), one.source)
         best[key] = min(best.get(key, one), one, key=lambda each: each.turn)
 
     assert persons(best.values(), bounds) == persons(links, bounds)
@@ -230,6 +229,42 @@ def test_an_alias_joins_two_customers_and_the_smaller_one_names_them() -> None:
     named = persons([link("customer:c2", "customer:c1", alias=True), link("anonymous:a", "customer:c2", 1)])
 
     assert set(named.values()) == {"customer:c1"}
+
+
+def customers(*names: str, at: int = 0) -> list[Link]:
+    """Aliases along a row of customers, the last ones first in time."""
+    pairs = zip(names, names[1:], strict=False)
+    return [link(f"customer:{a}", f"customer:{b}", at - place, alias=True) for place, (a, b) in enumerate(pairs)]
+
+
+@pytest.mark.parametrize("row", [["c3", "c1", "c2"], ["c1", "c2", "c3", "c1"], ["c2", "c1", "c2", "c3", "c3"]])
+def test_aliases_in_a_row_and_in_a_circle_make_one_person(row: list[str]) -> None:
+    whose = [link(f"customer:{name}", f"loyalty:{name}") for name in set(row)]
+
+    named = persons([*customers(*row), *whose])
+
+    assert set(named.values()) == {"customer:c1"}
+    assert len(named) == 6
+
+
+def test_taking_an_alias_back_parts_the_customers_exactly_as_they_were() -> None:
+    own = [link(f"customer:{name}", f"{kind}:{name}") for name in ("c1", "c2") for kind in ("loyalty", "device")]
+    shared = link("loyalty:c1", "loyalty:c2", 9)
+    (alias,) = customers("c2", "c1")
+
+    assert set(persons([*own, shared, alias]).values()) == {"customer:c1"}
+    assert persons([*own, shared]) == {one: f"customer:{one[-2:]}" for one in persons([*own, alias])}
+
+
+def test_aliases_of_too_many_customers_say_nothing_about_any_of_them() -> None:
+    names = [f"c{number:02}" for number in range(BOUNDS.aliases + 1)]
+    card = link("customer:c07", "loyalty:l")
+
+    assert set(persons([*customers(*names[:-1]), card]).values()) == {"customer:c00"}
+    apart = persons([*customers(*names), card])
+
+    assert apart.pop("loyalty:l") == "customer:c07"
+    assert all(identity == person for identity, person in apart.items())
 
 
 def test_a_strong_link_is_heard_before_an_earlier_weak_one() -> None:

@@ -10,17 +10,17 @@ import pytest
 
 from services.aggregator.counting import linking
 from services.core.instants import micros_of
-from services.core.persons import BOUNDS, Bounds, Link, persons
+from services.core.persons import ALIAS, BOUNDS, Bounds, Link, persons
 from services.state.links import LinkRow
 from tests.support.chunks import chunk, event
 from tests.support.memory_store import MemoryStore
 from tests.unit.aggregator.counting.conftest import Start
 
 NOON_MS = 1_780_315_200_000
-NARROW = Bounds(peers=3, peers_of_servers=4, claims=2)
+NARROW = Bounds(peers=3, peers_of_servers=4, claims=2, aliases=3)
 
 IDENTITIES = (
-    *(f"customer:c{n}" for n in range(4)),
+    *(f"customer:c{n}" for n in range(6)),
     *(f"loyalty:l{n}" for n in range(3)),
     *(f"email_hash:e{n}" for n in range(3)),
     *(f"anonymous:a{n}" for n in range(5)),
@@ -46,10 +46,19 @@ def by_the_rules(store: MemoryStore, bounds: Bounds = BOUNDS) -> dict[str, str]:
     return {value: found.get(value, value) for value in store._names}
 
 
-def said(number: int, identities: Sequence[str], *, key: str = "browser", minute: int = 0, source: str = "s") -> bytes:
+def said(  # noqa: PLR0913 - each is a fact of the event that some test varies
+    number: int,
+    identities: Sequence[str],
+    *,
+    key: str = "browser",
+    minute: int = 0,
+    source: str = "s",
+    alias: str = "",
+) -> bytes:
     time = f"2026-06-01T{10 + minute // 60}:{minute % 60:02}:00Z"
     envelope = {"keykind": key} if key else {}
-    return event(f"e-{number}", time=time, identities=identities, source=source, envelope=envelope)
+    extra = {"alias": {"kind": "customer", "value": alias}} if alias else {}
+    return event(f"e-{number}", time=time, identities=identities, source=source, extra=extra, envelope=envelope)
 
 
 def random_events(random: Random, count: int) -> list[bytes]:
@@ -60,9 +69,10 @@ def random_events(random: Random, count: int) -> list[bytes]:
         customers = [one for one in named if one.startswith("customer:")][:1]
         named = sorted(customers + [one for one in named if not one.startswith("customer:")], key=IDENTITIES.index)
         key = random.choice(["server", "till", "signed", "browser", "browser", "browser", ""])
-        values.append(
-            said(number, named, key=key, minute=random.randrange(4), source=random.choice(["s/1", "s/2", "t"]))
-        )
+        # Some of these come by keys that may not say so, and then are no events at all.
+        alias = f"c{random.randrange(6)}" if customers and random.random() < 0.3 else ""
+        minute, source = random.randrange(4), random.choice(["s/1", "s/2", "t"])
+        values.append(said(number, named, key=key, minute=minute, source=source, alias=alias))
     return values
 
 
@@ -101,6 +111,96 @@ async def test_a_back_dated_event_of_a_browser_takes_nothing_that_a_server_gave_
 
     assert {now(store)[one] for one in own} == {"customer:victim"}
     assert now(store)["customer:thief"] == "customer:thief"
+
+
+@pytest.mark.parametrize("seed", range(20))
+async def test_an_alias_makes_one_person_of_two_customers_whatever_comes_first(
+    start: Start, store: MemoryStore, seed: int
+) -> None:
+    """Identifies of both, with and without a customer, and aliases in a row and in a circle, in any order and chunks."""
+    random, worker, first = Random(seed), await start(), 0
+    values = [
+        said(0, ["customer:c1", "anonymous:a1"]),
+        said(1, ["anonymous:a1"]),
+        said(2, ["customer:c2", "anonymous:a2", "device:d2"]),
+        said(3, ["anonymous:a2", "device:d3"]),
+        said(4, ["customer:c3"], key="server"),
+        said(5, ["customer:c2"], key="server", alias="c3"),
+        said(6, ["customer:c2"], key="server", alias="c1"),
+        said(7, ["customer:c1"], key="server", alias="c3"),
+        said(8, ["customer:c4", "anonymous:a4"], key="server", alias="c4"),
+    ]
+    random.shuffle(values)
+
+    while values:
+        size = random.choice([1, 2, 9])
+        await worker.process(chunk(values[:size], first=first, at_ms=NOON_MS))
+        values, first = values[size:], first + len(values[:size])
+
+    people = now(store)
+    assert {people.pop(one) for one in ("customer:c4", "anonymous:a4")} == {"customer:c4"}
+    assert set(people.values()) == {"customer:c1"}
+    assert len(people) == 7
+    merged = {name: store.state.persons[number][1] for name, number in store._names.items() if "customer" in name}
+    winner = store._names["customer:c1"]
+    assert merged == {"customer:c1": None, "customer:c2": winner, "customer:c3": winner, "customer:c4": None}
+    (told,) = [link for link in store.state.links.values() if link.event_id == "e-6"]
+    assert (told.source, told.level) == ("s", ALIAS)
+
+
+@pytest.mark.parametrize("key", ["browser", "signed", "till", ""])
+async def test_no_key_but_a_server_s_makes_one_person_of_two_customers(
+    start: Start, store: MemoryStore, key: str
+) -> None:
+    """However far it dates it back."""
+    values = [
+        said(1, ["customer:c1", "device:d"], key="server", minute=9),
+        said(2, ["customer:c2"], key=key, alias="c1", minute=0),
+        said(3, ["customer:c2"], key="server", minute=9),
+    ]
+
+    await process(start, values)
+
+    assert now(store) == {one: one for one in ("customer:c1", "customer:c2")} | {"device:d": "customer:c1"}
+    (letter,) = store.state.letters.values()
+    assert letter.reason == "two_customers"
+
+
+@pytest.mark.parametrize(
+    ("identities", "alias", "reason"),
+    [
+        (["customer:c1"], "null", "refused_identity"),
+        (["customer:c1"], "0", "refused_identity"),
+        (["loyalty:l1"], "c1", "invalid_event"),
+    ],
+)
+async def test_an_alias_that_can_join_nobody_is_a_dead_letter(
+    start: Start, store: MemoryStore, identities: list[str], alias: str, reason: str
+) -> None:
+    await process(start, [said(1, identities, key="server", alias=alias)])
+
+    (letter,) = store.state.letters.values()
+    assert letter.reason == reason
+    assert store.state.links == {}
+
+
+async def test_customers_of_a_crowd_of_aliases_part_again_and_what_was_theirs_goes_with_them(
+    start: Start, store: MemoryStore
+) -> None:
+    worker, count = await start(), BOUNDS.aliases
+    own = [said(n, [f"customer:c{n:02}", f"loyalty:c{n:02}"], key="server") for n in range(count + 1)]
+    joins = [said(1000 + n, [f"customer:c{n:02}"], key="server", alias=f"c{n + 1:02}") for n in range(count)]
+    await worker.process(chunk([*own, *joins[:-1]], at_ms=NOON_MS))
+    assert set(now(store).values()) == {"customer:c00", f"customer:c{count}"}
+
+    await worker.process(chunk(joins[-1:], first=2 * count, at_ms=NOON_MS))
+
+    assert now(store) == {
+        f"{kind}:c{n:02}": f"customer:c{n:02}" for kind in ("customer", "loyalty") for n in range(count + 1)
+    }
+    assert now(store) == by_the_rules(store)
+    merged = {store.state.persons[number][1] for name, number in store._names.items() if name.startswith("customer:")}
+    assert merged == {None}
 
 
 async def test_an_event_that_does_not_say_its_key_is_trusted_least(start: Start, store: MemoryStore) -> None:
