@@ -145,6 +145,15 @@ class Identity(Closed):
     """The id itself, case kept."""
 
 
+class Alias(Closed):
+    """Another customer's id, that of the same person."""
+
+    kind: Literal["customer"]
+    """Only customers are made one by an alias; everything else is named among the identities."""
+    value: IdentityValue
+    """The id itself, case kept."""
+
+
 class RecordIdentity(Closed):
     """One way by which the person is known, as it stands in the log."""
 
@@ -194,6 +203,8 @@ class _Body(Closed):
     """What happened, by the catalogue's name; an unknown name is kept and weighs little."""
     place: Place | None = None
     """The shop, carrier, team or release, as kind/value."""
+    alias: Alias | None = None
+    """With `identity.linked`, by a server's key: another customer who is the one among the identities, too."""
     account: Id | None = None
     """The company the person acted for."""
     case: Id | None = None

@@ -39,6 +39,9 @@ _FIXES: Final[Mapping[str, str]] = {
     "former_spellings": "write true or false",
     "backfill": "write true or false",
     "places": "write true or false",
+    "traits": "write a list of at most 32 names of a-z, 0-9, blanks, dots, _ and -, none of which names or finds somebody "
+    'as email, phone or name do: ["plan", "segment"]',
+    "previous_ids": 'write "customers" or "visitors"',
     "hook": 'write a table: hook = {provider = "shopify", secret_files = ["/run/secrets/shopify"]}, and url = "https://…" where '
     "the vendor signs the address that it was given",
     "origins": 'write a list of origins without a path: ["https://shop.example"], or ["*"]',

@@ -34,6 +34,19 @@ DAYS_MAX: Final = 400
 OPAQUE: Final = "null"
 """What browsers call the origin of sandboxed frames and files: nobody knows whose it is."""
 
+TRAITS_MAX: Final = 32
+"""Of a source's persons so much is worth knowing; every event of theirs that names them bears it."""
+
+PERSONAL_TRAITS: Final = frozenset(
+    {
+        "email", "emailaddress", "mail", "phone", "phonenumber", "mobile", "mobilephone", "telephone", "tel", "fax",
+        "address", "street", "postcode", "postalcode", "zip", "zipcode", "latitude", "longitude", "ip",
+        "name", "firstname", "lastname", "fullname", "middlename", "surname", "username", "nickname", "birthday", "birthdate",
+        "dateofbirth", "avatar", "ssn", "pesel",
+    }
+)  # fmt: skip
+"""What names or finds somebody is never kept, however it is written; a score needs none of it."""
+
 SECRET_BYTES_MAX: Final = 4096
 """A public key has some hundreds."""
 
@@ -43,6 +56,15 @@ Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\
 Rate = Annotated[int, Field(ge=1, le=1_000_000)]
 Scope = Literal["scores:read"]
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._*-]{1,96}$")]
+
+
+def _trait(name: str) -> str:
+    if "".join(filter(str.isalnum, name)).casefold() in PERSONAL_TRAITS:
+        raise ValueError
+    return name
+
+
+Trait = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_. -]{1,64}$"), AfterValidator(_trait)]
 
 
 def _region(region: str) -> str:
@@ -89,6 +111,10 @@ class Source(_Row):
     former_spellings: bool = False
     backfill: bool = False
     places: bool = False
+    traits: Annotated[tuple[Trait, ...], Field(max_length=TRAITS_MAX)] = ()
+    """Of what a client says of a person, these are kept: others are nobody's business, and most are personal."""
+    previous_ids: Literal["customers", "visitors"] | None = None
+    """What an alias says somebody was called before; None: the form of the id tells."""
     origins: tuple[Origin, ...] = ("*",)
     events_per_s_max: Rate | None = None
     address_events_per_s_max: Rate | None = None

@@ -16,6 +16,7 @@ from schemas.topics import EVENTS, LATE
 from schemas.touchpoint import (
     RECORD_IDENTITIES_MAX,
     TYPE,
+    Alias,
     CustomScale,
     TouchpointData,
     TouchpointEvent,
@@ -24,6 +25,7 @@ from schemas.touchpoint import (
 )
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.identity import CUSTOMER, WEAK, strength
+from services.core.persons import ALIAS_KEY
 from services.infra.errors import InvalidEventError
 from services.infra.pseudonyms import former_identity, stored_identity
 from services.infra.sources import Source
@@ -35,6 +37,11 @@ LATE_AFTER: Final = timedelta(hours=24)
 
 LINKED: Final = "identity.linked"
 """Of an event that tells only who is who."""
+
+TWO_CUSTOMERS: Final = (
+    f"data.identities: names two customers; an event is about one. If they are one person, a server says so by {LINKED}, "
+    "with one of them as data.alias"
+)
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
@@ -71,6 +78,8 @@ class _People(NamedTuple):
 
     named: list[Spelt]
     former: list[Spelt]
+    alias: Spelt | None = None
+    """Another customer who is the strongest of these, too."""
 
 
 class _Moment(NamedTuple):
@@ -98,7 +107,7 @@ class Judge:
         forbidden = _forbidden(parsed.data, source)
         if forbidden is not None:
             return forbidden
-        people = self._identities(parsed, source)
+        people = self._people(parsed, source)
         if isinstance(people, Rejected):
             return people
         moment = _moment(parsed.time, received)
@@ -109,6 +118,14 @@ class Judge:
         if refused is not None:
             return Rejected(Reason.INVALID, f"data.{refused.field}: {refused.reason}")
         return self._accepted(parsed, people, moment, received, source)
+
+    def _people(self, event: TouchpointEvent, source: Source) -> _People | Rejected:
+        """Return who the event is about, and which other customer that is."""
+        alias = event.data.alias
+        if alias is not None and event.data.touchpoint != LINKED:
+            return Rejected(Reason.INVALID, f"data.alias: stands only in {LINKED}")
+        people = self._identities(event, source)
+        return people if alias is None or isinstance(people, Rejected) else self._also(alias, people, source)
 
     def _identities(self, event: TouchpointEvent, source: Source) -> _People | Rejected:
         """Return who the event is about, each once, the strongest first."""
@@ -131,8 +148,23 @@ class Judge:
                 known = former_identity(self.hash_key, kind, value, region=source.region)
                 former.update({} if known is None else {known: None})
         if sum(kind == CUSTOMER for kind, _ in found) > 1:
-            return Rejected(Reason.TWO_CUSTOMERS, "data.identities: names two customers; an event is about one")
+            return Rejected(Reason.TWO_CUSTOMERS, TWO_CUSTOMERS)
         return _people(found, beside, former)
+
+    def _also(self, alias: Alias, people: _People, source: Source) -> _People | Rejected:
+        """Let people's customer be another one as well."""
+        if source.kind != ALIAS_KEY:
+            return Rejected(Reason.NOT_ALLOWED, "data.alias: only a server's key may make one person of two customers")
+        customer = people.named[0]
+        if customer.kind != CUSTOMER:
+            return Rejected(Reason.INVALID, "data.alias: name in data.identities the customer who it is as well")
+        try:
+            other = stored_identity(self.hash_key, alias.kind, alias.value, region=source.region).itself
+        except InvalidEventError as error:
+            return Rejected(Reason.IDENTITY, f"data.alias: {error}")
+        if other == customer:
+            return Rejected(Reason.INVALID, "data.alias: is the customer among the identities; send another one")
+        return people._replace(alias=other)
 
     def _refused_valence(self, data: TouchpointData, at: datetime) -> Refusal | None:
         may_be_unscored = data.class_ is not None or MACHINE_MADE in (data.properties or {})
@@ -158,6 +190,8 @@ class Judge:
             data["channel"] = self.catalogue.entry(event.data.touchpoint).channel
             marks["channelorigin"] = "catalogue"
         data["identities"] = [{"kind": kind, "value": value} for kind, value in people.named]
+        if people.alias is not None:
+            data["alias"] = people.alias._asdict()
         record = {
             "specversion": "1.0",
             "id": event.id,

@@ -61,7 +61,12 @@ def names_by_contact(subject: str) -> bool:
     """Tell whether a subject holds an e-mail address or a phone number."""
     if subject.partition(":")[0] in HASHED_KINDS:
         return True
-    plain = subject.encode("utf-8", "surrogatepass")
+    return holds_contact(subject)
+
+
+def holds_contact(text: str) -> bool:
+    """Tell whether a text holds what looks like an e-mail address or a phone number."""
+    plain = text.encode("utf-8", "surrogatepass")
     return masked(plain, None) != plain
 
 

@@ -20,13 +20,19 @@ class Whom:
 
     def add(self, kind: str, value: object) -> None:
         """Take one more, if it is one."""
-        text = word(value)
-        if text is None or len(text) > IDENTITY_CHARS_MAX or refusal(kind, text) is not None:
+        text = usable(kind, value)
+        if text is None:
             return
         if kind not in WEAK and not self._source.believes_claims:
             self.left_out += 1
         elif can_be_spelt(kind, text, region=self._source.region):
             self.identities.append({"kind": kind, "value": text})
+
+
+def usable(kind: str, value: object) -> str | None:
+    """Give what may name somebody: no placeholder, and not longer than ids are."""
+    text = word(value)
+    return None if text is None or len(text) > IDENTITY_CHARS_MAX or refusal(kind, text) is not None else text
 
 
 def can_be_spelt(kind: str, text: str, *, region: str | None) -> bool:

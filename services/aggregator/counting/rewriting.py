@@ -49,6 +49,9 @@ def rewritten(body: str, names: Names) -> str:
     if "identities" in data:
         named = [f"{one['kind']}:{one['value']}" for one in data["identities"]]
         data["identities"] = [_parts(one) for one in _renamed(named, names)]
+    if "alias" in data:
+        alias = f"{data['alias']['kind']}:{data['alias']['value']}"
+        data["alias"] = _parts(names.get(alias, (alias,))[0])
     return _ENCODER.encode(event).decode()
 
 

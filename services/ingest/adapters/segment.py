@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 import msgspec
 
 from schemas.instant import parse_instant
+from services.core.identity import CUSTOMER
 from services.core.valence import Scale
 from services.infra.http.answer import Answer
 from services.infra.http.keys import bearer_or_user_key
@@ -31,9 +32,10 @@ from services.ingest.adapter import (
 from services.ingest.decode import MALFORMED, WHITESPACE, Incoming, read_text, texts_in, texts_of_member
 from services.ingest.head import Head
 from services.ingest.judge import LINKED, Arrival
-from services.ingest.loose import earlier, event_id, instant, members, number
+from services.ingest.loose import earlier, event_id, instant, members, number, word
+from services.ingest.masking import holds_contact
 from services.ingest.rejection import Reason, Rejected
-from services.ingest.whom import Whom
+from services.ingest.whom import Whom, usable
 
 CALLS: Final = {
     "track": ("/v1/track", "/v1/t"),
@@ -64,6 +66,7 @@ ENVELOPE_VALUE_BYTES_MAX: Final = 1000
 """A key or a time that stands around the messages is shorter."""
 
 _HOST: Final = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?")
+_UUID: Final = re.compile(r"[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}")
 _MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _VALUE: Final = msgspec.json.Decoder(Any)
 
@@ -182,6 +185,8 @@ def _message(around: Around, text: bytes) -> Incoming:
         detail = "type: must be track with the name of an event, identify, page, screen, group or alias"
         return Incoming(text, Rejected(Reason.INVALID, detail))
     whom = _whom(kind, message, around.request.source)
+    if kind == "alias" and usable(CUSTOMER, message.get("previousId")) is None:
+        return Incoming(text, Rejected(Reason.IDENTITY, "previousId: names nobody; send one that is no placeholder"))
     if not whom.identities:
         return Incoming(text, _nobody(whom), whom.left_out)
     event = {"id": _id(message, text), **_time(message, around), "data": {**data, "identities": whom.identities}}
@@ -214,11 +219,14 @@ def _data(request: Request, kind: object, message: Mapping[str, Any]) -> dict[st
             named = {part: message[part] for part in ("name", "category") if isinstance(message.get(part), str)}
             where = "web" if kind == "page" else "app"
             return {"touchpoint": "web.page_viewed", "channel": where, "properties": {**named, **properties}}
-        case "identify" | "alias":
-            return {"touchpoint": LINKED, **channel}
+        case "identify":
+            return {"touchpoint": LINKED, **channel, **_kept(request.source, message)}
+        case "alias":
+            return {"touchpoint": LINKED, **channel, **_also(request.source, message)}
         case "group":
             account = event_id(message.get("groupId"))
-            return {"touchpoint": LINKED, **channel, **({} if account is None else {"account": account})}
+            named = {} if account is None else {"account": account}
+            return {"touchpoint": LINKED, **channel, **named, **_kept(request.source, message)}
         case _:
             return None
 
@@ -254,10 +262,41 @@ def _whom(kind: object, message: Mapping[str, Any], source: Source) -> Whom:
     whom.add("email", traits.get("email"))
     whom.add("phone", traits.get("phone"))
     whom.add("anonymous", message.get("anonymousId"))
-    if kind == "alias":
+    if kind == "alias" and _was(message, source) != "customers":
         whom.add("anonymous", message.get("previousId"))
     whom.add("device", members(context.get("device")).get("id"))
     return whom
+
+
+def _also(source: Source, message: Mapping[str, Any]) -> dict[str, Any]:
+    """Say which other customer somebody is by an alias; nothing where it names a visitor, or nobody else."""
+    customer, previous = usable(CUSTOMER, message.get("userId")), word(message.get("previousId"))
+    if customer in (None, previous) or _was(message, source) == "visitors":
+        return {}
+    return {"alias": {"kind": CUSTOMER, "value": previous}}
+
+
+def _was(message: Mapping[str, Any], source: Source) -> str | None:
+    """Tell what somebody was before an alias: the protocol does not, so None is either.
+
+    Clients make their visitors' ids as UUIDs. What has another form, programs have sent as the id of a user.
+    """
+    previous = str(message.get("previousId"))
+    if source.previous_ids is None and (_UUID.fullmatch(previous) or previous == message.get("anonymousId")):
+        return "visitors"
+    return source.previous_ids
+
+
+def _kept(source: Source, message: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep the traits that the source's row names, if they are as short as ids and tell nobody's address or number."""
+    traits = members(message.get("traits"))
+    kept = {name: traits[name] for name in source.traits if name in traits and _may_be_kept(traits[name])}
+    return {"properties": {"traits": kept}} if kept else {}
+
+
+def _may_be_kept(value: object) -> bool:
+    short = isinstance(value, bool | float) or event_id(value) is not None
+    return short and not holds_contact(str(value))
 
 
 def _id(message: Mapping[str, Any], text: bytes) -> str:

@@ -176,10 +176,11 @@ def test_the_stack_that_is_looked_at_is_named_without_its_password() -> None:
 
 
 def test_identities_with_too_many_links_are_told_with_where_to_read_on() -> None:
-    crowds, full = judge_crowds(Crowded(customers=1, others=300))
+    crowds, full, aliased = judge_crowds(Crowded(customers=1, others=300, aliased=33))
 
     assert crowds.level is full.level is Level.WARNING
     assert crowds.text == "300 identities hang together in crowds of more than 32: those links do not count"
     assert full.text == "1 customers have more than 256 links: only the first count"
+    assert aliased.text == "33 customers would be one person with more than 32 by aliases: those do not count"
     assert "shared-identities.md" in crowds.fix
-    assert judge_crowds(Crowded(0, 0))[0].level is Level.OK
+    assert judge_crowds(Crowded(0, 0, 0))[0].level is Level.OK

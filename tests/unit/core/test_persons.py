@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import groupby
+from itertools import groupby, pairwise
 from random import Random
 
 import pytest
@@ -233,8 +233,9 @@ def test_an_alias_joins_two_customers_and_the_smaller_one_names_them() -> None:
 
 def customers(*names: str, at: int = 0) -> list[Link]:
     """Aliases along a row of customers, the last ones first in time."""
-    pairs = zip(names, names[1:], strict=False)
-    return [link(f"customer:{a}", f"customer:{b}", at - place, alias=True) for place, (a, b) in enumerate(pairs)]
+    return [
+        link(f"customer:{a}", f"customer:{b}", at - place, alias=True) for place, (a, b) in enumerate(pairwise(names))
+    ]
 
 
 @pytest.mark.parametrize("row", [["c3", "c1", "c2"], ["c1", "c2", "c3", "c1"], ["c2", "c1", "c2", "c3", "c3"]])

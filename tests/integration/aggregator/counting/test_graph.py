@@ -16,7 +16,7 @@ from schemas.topics import EVENTS, LATE
 from services.aggregator.counting.pipeline import Pipeline
 from services.aggregator.processor import Bounds
 from services.core.persons import BOUNDS, LEVELS, Link, persons
-from services.state.links import crowded
+from services.state.links import Crowded, crowded
 from services.state.pool import connected
 from services.state.queries import SQL
 from tests.integration.aggregator.counting.conftest import OpenPipeline
@@ -112,7 +112,7 @@ async def test_a_hub_is_nobody_in_particular_and_the_doctor_and_the_page_tell_of
         ("device:hub", "shop", "browser", 2 * BOUNDS.peers),
     ]
     async with connected(postgres_dsn, application="test") as statements:
-        assert await crowded(statements) == (1, 2 * BOUNDS.peers + 1)
+        assert await crowded(statements) == Crowded(1, 2 * BOUNDS.peers + 1, 0)
 
 
 def crowded_history(seed: int) -> list[bytes]:

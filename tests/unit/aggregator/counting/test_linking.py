@@ -46,7 +46,7 @@ def by_the_rules(store: MemoryStore, bounds: Bounds = BOUNDS) -> dict[str, str]:
     return {value: found.get(value, value) for value in store._names}
 
 
-def said(  # noqa: PLR0913 - each is a fact of the event that some test varies
+def said(
     number: int,
     identities: Sequence[str],
     *,
