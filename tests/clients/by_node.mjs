@@ -16,9 +16,11 @@ analytics.screen({ userId, name: "Cart", ...id(3) });
 analytics.group({ userId, groupId: "acme", ...id(4) });
 analytics.alias({ userId, previousId: anonymousId, ...id(5) });
 analytics.track({ userId, event: "Lamp Dimmed", ...id(6) });
+analytics.alias({ userId, previousId: `${prefix}-guest`, ...id(7) });
+analytics.track({ userId: `${prefix}-guest`, event: "Lamp Dimmed", ...id(8) });
 await analytics.closeAndFlush({ timeout: 60_000 });
 if (failed.length) {
   console.error(failed);
   process.exit(1);
 }
-for (let number = 0; number < 7; number++) console.log(`${prefix}-${number}`);
+for (let number = 0; number < 9; number++) console.log(`${prefix}-${number}`);

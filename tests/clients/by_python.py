@@ -25,9 +25,11 @@ def main(url: str, key: str, prefix: str) -> None:
     client.group(f"{prefix}-customer", "acme", {"name": "Acme"}, message_id=f"{prefix}-4")
     client.alias(f"{prefix}-visitor", f"{prefix}-customer", message_id=f"{prefix}-5")
     client.track(f"{prefix}-customer", "Lamp Dimmed", message_id=f"{prefix}-6")
+    client.alias(f"{prefix}-guest", f"{prefix}-customer", message_id=f"{prefix}-7")
+    client.track(f"{prefix}-guest", "Lamp Dimmed", message_id=f"{prefix}-8")
     client.flush()
     client.shutdown()
-    sys.stdout.write("\n".join(f"{prefix}-{number}" for number in range(7)) + "\n")
+    sys.stdout.write("\n".join(f"{prefix}-{number}" for number in range(9)) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,6 +27,8 @@ EXPECTED = {
     4: "identity.linked",
     5: "identity.linked",
     6: "x.lamp_dimmed",
+    7: "identity.linked",
+    8: "x.lamp_dimmed",
 }
 """What the messages of the clients on servers are, by the number at the end of their ids."""
 
@@ -52,6 +54,19 @@ async def stored(stack: Connection, ids: list[str]) -> dict[str, str]:
     return {row["event_id"]: row["touchpoint"] for row in rows}
 
 
+async def persons(stack: Connection, identities: list[str]) -> dict[str, str]:
+    """The persons of those of these that are known."""
+    store = await asyncpg.connect(stack.postgres)
+    try:
+        rows = await store.fetch(
+            "SELECT i.value, p.value AS person FROM identity AS i JOIN identity AS p ON p.id = i.person WHERE i.value = ANY($1)",
+            identities,
+        )
+    finally:
+        await store.close()
+    return {row["value"]: row["person"] for row in rows}
+
+
 @PLAN
 @pytest.mark.parametrize("client", [by_python, by_node], ids=["python", "node"])
 async def test_every_call_of_a_server_s_client_is_stored_exactly_once(
@@ -62,6 +77,12 @@ async def test_every_call_of_a_server_s_client_is_stored_exactly_once(
 
     touchpoints = await stored(stack, ids)
     assert {int(one.rpartition("-")[2]): touchpoint for one, touchpoint in touchpoints.items()} == EXPECTED
+    # Whom the aliases name is one person: a visitor, and who bought as a guest, which is another customer.
+    people = await persons(
+        stack, [f"customer:{prefix}-customer", f"customer:{prefix}-guest", f"anonymous:{prefix}-visitor"]
+    )
+    assert set(people.values()) == {f"customer:{prefix}-customer"}
+    assert len(people) == 3
     assert way.met == troubles
     assert {status for _, status in way.statuses} == {200}
 

@@ -297,6 +297,52 @@ def test_two_customers_in_one_event_are_refused() -> None:
     assert reason(named(("customer", "c1"), subject="c2")) is Reason.TWO_CUSTOMERS
 
 
+def joined(alias: object, *identities: tuple[str, str], touchpoint: str = "identity.linked") -> dict[str, object]:
+    listed = [{"kind": kind, "value": value} for kind, value in identities or [("customer", "c1")]]
+    return event() | {
+        "data": data(identities=listed, touchpoint=touchpoint, alias={"kind": "customer", "value": alias})
+    }
+
+
+def test_a_server_s_alias_stands_in_the_log_in_the_one_spelling() -> None:
+    written = record(joined(" c2 ", ("device", "d1"), ("customer", "c1")))
+    address = record(joined("Ana@Example.com"))
+
+    assert (written["subject"], written["data"]["alias"]) == ("customer:c1", {"kind": "customer", "value": "c2"})
+    assert [one["value"] for one in written["data"]["identities"]] == ["c1", "d1"]
+    assert address["data"]["alias"]["value"] == pseudonym(KEY, "email", "ana@example.com")
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (joined("null"), Reason.IDENTITY),
+        (joined("0"), Reason.IDENTITY),
+        (joined("{{user.id}}"), Reason.IDENTITY),
+        (joined("c1\u200b"), Reason.INVALID),
+        (joined("c2", ("loyalty", "L7"), ("device", "d1")), Reason.INVALID),
+        (joined("c2", touchpoint="order.completed"), Reason.INVALID),
+        (joined("c3", ("customer", "c1"), ("customer", "c2")), Reason.TWO_CUSTOMERS),
+    ],
+)
+def test_an_alias_that_says_nothing_or_too_much_is_refused(sent: object, why: Reason) -> None:
+    assert reason(sent) is why
+
+
+@pytest.mark.parametrize("source", [BROWSER, ANONYMOUS, SERVER.model_copy(update={"kind": "till"})])
+def test_only_a_server_s_key_makes_one_person_of_two_customers(source: Source) -> None:
+    who = ("anonymous", "v-7") if source is ANONYMOUS else ("customer", "c1")
+
+    assert reason(joined("c2", who), source) is Reason.NOT_ALLOWED
+
+
+def test_whoever_names_two_customers_is_told_how_to_say_that_they_are_one() -> None:
+    outcome = judge(named(("customer", "c1"), ("customer", "c2")))
+
+    assert isinstance(outcome, Rejected)
+    assert "data.alias" in outcome.detail
+
+
 @pytest.mark.parametrize(
     "value",
     [

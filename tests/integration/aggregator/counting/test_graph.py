@@ -33,8 +33,9 @@ HUB = 4000
 """Large enough that whatever reads a hub whole reads ten times what is allowed."""
 
 
-def said(number: int, identities: Sequence[str], *, key: str = "browser", minutes: float = 5) -> bytes:
-    return event(f"e-{number}", time=at(minutes), identities=identities, envelope={"keykind": key})
+def said(number: int, identities: Sequence[str], *, key: str = "browser", minutes: float = 5, alias: str = "") -> bytes:
+    extra = {"alias": {"kind": "customer", "value": alias}} if alias else {}
+    return event(f"e-{number}", time=at(minutes), identities=identities, extra=extra, envelope={"keykind": key})
 
 
 async def count(worker: Pipeline, events: Sequence[Sequence[str]], *, first: int = 0) -> int:
@@ -78,9 +79,12 @@ async def test_no_question_about_links_reads_a_hub_or_a_chain_whole(
     chain = [[f"anonymous:c{n + end}", f"device:c{n}"] for n in range(HUB // 2) for end in (0, 1)]
     for events in (hubs, kiosk, rich, chain):
         first = await count(worker, events, first=first)
+    aliases = [said(first + n, [f"customer:a{n}"], key="server", alias=f"a{n + 1}") for n in range(HUB)]
+    await worker.process(chunk(aliases, first=first, at_ms=NOW_MS))
     if analysed:
         await database.execute("ANALYZE")
     wanted = ["anonymous:v9", "device:hub", "device:kiosk", "customer:rich", "anonymous:c1000", "device:c1000"]
+    wanted += ["customer:a7", "customer:a2000"]
     numbers = await database.fetchval("SELECT array_agg(id) FROM identity WHERE value = ANY($1)", wanted)
     questions = {
         "nodes_around": [numbers],
@@ -126,7 +130,9 @@ def crowded_history(seed: int) -> list[bytes]:
         if rng.random() < 0.3:
             identities.insert(0, f"customer:c{rng.randrange(6)}")
         key = rng.choice(["server", "till", "signed", "browser", "browser"])
-        values.append(said(number, identities, key=key, minutes=rng.randrange(40)))
+        alias = f"c{rng.randrange(4)}" if identities[0].startswith("customer:") and rng.random() < 0.1 else ""
+        key = "server" if alias else key
+        values.append(said(number, identities, key=key, minutes=rng.randrange(40), alias=alias))
     return values
 
 
@@ -150,6 +156,54 @@ async def test_workers_that_race_end_with_the_persons_that_the_set_of_links_says
 
     assert await stored_persons(database) == await by_the_rules(database)
     await assert_scores_are_of_the_tallies(database)
+
+
+async def test_customers_whom_a_server_s_alias_joins_are_one_person_by_the_smaller_name(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection
+) -> None:
+    worker = await open_pipeline()
+    values = [
+        said(0, ["customer:c2", "device:d"], key="server"),
+        said(1, ["customer:c3"], key="server"),
+        said(2, ["customer:c3"], key="server", alias="c2"),
+        said(3, ["customer:c1"], key="server"),
+        said(4, ["customer:c2"], key="server", alias="c1"),
+    ]
+
+    for first, value in enumerate(values):
+        await worker.process(chunk([value], first=first, at_ms=NOW_MS))
+
+    assert set((await stored_persons(database)).values()) == {"customer:c1"}
+    assert list(await stored(database)) == ["customer:c1"]
+    assert await stored(database) == await recomputed(database)
+    tombs = await database.fetch(
+        "SELECT i.value, m.value FROM person AS p JOIN identity AS i USING (id) JOIN identity AS m ON m.id = p.merged_into "
+        "WHERE i.value LIKE 'customer:%' ORDER BY 1"
+    )
+    assert [tuple(row) for row in tombs] == [("customer:c2", "customer:c1"), ("customer:c3", "customer:c1")]
+    kept = await database.fetch("SELECT event_id, source, level FROM link WHERE alias ORDER BY event_id")
+    assert [tuple(row) for row in kept] == [("e-2", "shop", -1), ("e-4", "shop", -1)]
+
+
+async def test_aliases_of_too_many_customers_part_them_and_the_doctor_tells_of_it(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection, postgres_dsn: str
+) -> None:
+    worker, count_of = await open_pipeline(), BOUNDS.aliases + 1
+    values = [said(n, [f"customer:c{n:02}", f"loyalty:c{n:02}"], key="server") for n in range(count_of)]
+    joins = [said(100 + n, [f"customer:c{n:02}"], key="server", alias=f"c{n + 1:02}") for n in range(count_of - 1)]
+    await worker.process(chunk([*values, *joins[1:]], at_ms=NOW_MS))
+    assert len(await stored(database)) == 2
+
+    await worker.process(chunk(joins[:1], first=len(values) + len(joins) - 1, at_ms=NOW_MS))
+
+    named = await stored_persons(database)
+    assert named == {
+        f"{kind}:c{n:02}": f"customer:c{n:02}" for kind in ("customer", "loyalty") for n in range(count_of)
+    }
+    assert named == await by_the_rules(database)
+    await assert_scores_are_of_the_tallies(database)
+    async with connected(postgres_dsn, application="test") as statements:
+        assert await crowded(statements) == Crowded(customers=0, others=0, aliased=count_of)
 
 
 async def test_whoever_links_waits_only_for_those_whom_the_links_are_about(

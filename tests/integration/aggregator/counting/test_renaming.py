@@ -57,6 +57,8 @@ PEOPLE = [
 ]  # fmt: skip
 """Some of them the same by today's spelling, and one a loyalty card without an address, so that nobody's subject changes."""
 
+ALIASES = [value for kind, value in PEOPLE if kind == "customer" and value.startswith("zo")]
+
 
 def settings_of(dsn: str) -> Settings:
     return Settings(postgres=PostgresSettings(dsn=SecretStr(dsn)), hash_key=SecretStr(HASH_KEY))
@@ -82,13 +84,18 @@ async def count(dsn: str, values: Sequence[bytes]) -> None:
 
 
 def sent(
-    event_id: str, *people: tuple[str, str], minutes: int = 0, touchpoint: str = "order.completed"
+    event_id: str,
+    *people: tuple[str, str],
+    minutes: int = 0,
+    touchpoint: str = "order.completed",
+    alias: str | None = None,
 ) -> dict[str, Any]:
     return {
         "id": event_id,
         "time": (START + timedelta(minutes=minutes)).isoformat(),
         "data": {
-            "touchpoint": touchpoint,
+            "touchpoint": touchpoint if alias is None else "identity.linked",
+            **({} if alias is None else {"alias": {"kind": "customer", "value": alias}}),
             "identities": [{"kind": kind, "value": value} for kind, value in people],
             "properties": {"of": people[0][1], "at": 17850.0},
         },
@@ -112,6 +119,8 @@ def as_formerly(event: Mapping[str, Any]) -> bytes:
     kept = sorted(dict.fromkeys(kept), key=strength)
     record["subject"] = kept[0]
     record["data"]["identities"] = [dict(zip(("kind", "value"), one.split(":", 1), strict=True)) for one in kept]
+    if "alias" in event["data"]:
+        record["data"]["alias"] = event["data"]["alias"]
     return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode()
 
 
@@ -153,7 +162,8 @@ def history(seed: int, *, several_of_a_kind: bool = False) -> list[dict[str, Any
         first = dict(reversed([(kind, (kind, value)) for kind, value in people]))
         people = [one for one in people if one == first[one[0]] or (several_of_a_kind and one[0] != "customer")]
         touchpoint = rng.choice(["order.completed", "web.checkout_error", "case.opened", "web.page_viewed"])
-        events.append(sent(f"e-{number}", *people, minutes=rng.randrange(900), touchpoint=touchpoint))
+        alias = rng.choice(ALIASES) if ("customer", "c-1") in people and rng.random() < 0.3 else None
+        events.append(sent(f"e-{number}", *people, minutes=rng.randrange(900), touchpoint=touchpoint, alias=alias))
     return events
 
 

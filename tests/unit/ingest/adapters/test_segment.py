@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import gzip
 import json
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -36,14 +38,15 @@ def basic(key: str) -> str:
 class Site:
     """Speaks the protocol to a door whose log is in memory."""
 
-    def __init__(self, key: str = SERVER_KEY) -> None:
+    def __init__(self, key: str = SERVER_KEY, rules: Mapping[str, object] = MappingProxyType({})) -> None:
         self.log = MemoryLog(buffer_bytes_max=8 * 1024 * 1024)
         self.key = key
+        self.sources = Sources(sources=[row.model_copy(update=rules) for row in (SERVER, BROWSER, ANONYMOUS)])
 
     async def send(self, path: str, body: object, **headers: str) -> httpx.Response:
         sent = body if isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"authorization": basic(self.key), **{k.replace("_", "-"): v for k, v in headers.items()}}
-        async with memory_client(self.log) as client:
+        async with memory_client(self.log, sources=self.sources) as client:
             return await client.post(path, content=sent, headers={k: v for k, v in headers.items() if v})
 
     async def kept(self, path: str, body: object, **headers: str) -> dict[str, Any]:
@@ -130,6 +133,32 @@ async def test_traits_are_left_out_but_for_an_address_and_a_number() -> None:
     assert "Ana" not in json.dumps(record)
 
 
+TRAITS = {
+    "plan": "gold",
+    "lifetime value": 120.5,
+    "vip": True,
+    "team": {"size": 3},
+    "tags": ["a"],
+    "note": "write to ana@example.com",
+    "office": "+48 600 100 200",
+    "bio": "x" * 200,
+    "code": "a\u0000b",
+    "nothing": None,
+    "email": "ana@example.com",
+    "first_name": "Ana",
+}
+
+
+@pytest.mark.parametrize("path", ["/v1/identify", "/v1/group"])
+async def test_traits_that_the_source_asks_for_are_kept_if_they_are_short_and_reach_nobody(path: str) -> None:
+    asked = tuple(name for name in TRAITS if name not in ("email", "first_name"))
+
+    record = await Site(rules={"traits": asked}).kept(path, call(groupId="acme", traits=TRAITS))
+
+    assert record["data"]["properties"] == {"traits": {"plan": "gold", "lifetime value": 120.5, "vip": True}}
+    assert "Ana" not in json.dumps(record)
+
+
 async def test_a_trait_that_is_no_address_costs_no_event() -> None:
     record = await Site().kept("/v1/identify", call(traits={"email": "n/a", "phone": 7}))
 
@@ -141,6 +170,21 @@ async def test_a_group_names_its_account() -> None:
 
     assert record["data"]["account"] == "acme"
     assert who(record) == [("customer", "c1")]
+
+
+async def test_a_group_links_its_members_to_themselves_alone() -> None:
+    site = Site()
+    traits = {"email": "info@acme.example", "phone": "+48600100200", "name": "Acme"}
+    context = {"traits": {"email": "info@acme.example"}}
+    for number in (1, 2):
+        message = {"messageId": f"m-{number}", "userId": f"c{number}", "anonymousId": f"v-{number}"}
+        await site.send("/v1/group", call(**message, groupId="acme", traits=traits, context=context))
+
+    assert [who(record) for record in site.records()] == [
+        [("customer", "c1"), ("anonymous", "v-1")],
+        [("customer", "c2"), ("anonymous", "v-2")],
+    ]
+    assert [record["data"]["account"] for record in site.records()] == ["acme", "acme"]
 
 
 @pytest.mark.parametrize(
@@ -298,10 +342,40 @@ async def test_alias_needs_a_server_s_key() -> None:
     assert set(site.letters()) == {"not-allowed"}
 
 
-async def test_a_server_s_alias_links_the_former_id() -> None:
-    record = await Site().kept("/v1/alias", call(previousId="v-7"))
+VISITOR = "5f0b2c1e-8d55-4a6e-9a41-0c6a3e1f2b77"
 
-    assert who(record) == [("customer", "c1"), ("anonymous", "v-7")]
+
+@pytest.mark.parametrize(
+    ("rules", "members", "identities", "alias"),
+    [
+        ({}, {"previousId": "old-1"}, [("customer", "c1"), ("anonymous", "old-1")], "old-1"),
+        ({}, {"previousId": 1001}, [("customer", "c1"), ("anonymous", "1001")], "1001"),
+        ({}, {"previousId": VISITOR}, [("customer", "c1"), ("anonymous", VISITOR)], None),
+        ({}, {"previousId": "v-7", "anonymousId": "v-7"}, [("customer", "c1"), ("anonymous", "v-7")], None),
+        ({}, {"previousId": "c1"}, [("customer", "c1"), ("anonymous", "c1")], None),
+        ({}, {"previousId": "v-7", "userId": None, "anonymousId": "v-8"}, [("anonymous", "v-7"), ("anonymous", "v-8")], None),
+        ({"previous_ids": "customers"}, {"previousId": VISITOR}, [("customer", "c1")], VISITOR),
+        ({"previous_ids": "customers"}, {"previousId": "c1"}, [("customer", "c1")], None),
+        ({"previous_ids": "visitors"}, {"previousId": "old-1"}, [("customer", "c1"), ("anonymous", "old-1")], None),
+    ],
+)  # fmt: skip
+async def test_a_server_s_alias_names_the_customer_that_was_before_and_the_visitor(
+    rules: dict[str, object], members: dict[str, object], identities: list[tuple[str, str]], alias: str | None
+) -> None:
+    record = await Site(rules=rules).kept("/v1/alias", call(**members))
+
+    assert sorted(who(record)) == sorted(identities)
+    assert record["data"].get("alias") == (alias and {"kind": "customer", "value": alias})
+
+
+@pytest.mark.parametrize("previous", [None, "", "null", "undefined", "0", "anonymous", {}, "x" * 300])
+async def test_an_alias_of_nobody_is_set_aside(previous: object) -> None:
+    site = Site()
+
+    answer = await site.send("/v1/alias", call(previousId=previous))
+
+    assert (answer.status_code, site.records()) == (200, [])
+    assert set(site.letters()) == {"invalid-identity"}
 
 
 @pytest.mark.parametrize(
