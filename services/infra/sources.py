@@ -193,7 +193,9 @@ class Sources:
         """Know these rows, and by a source's name what its hook's signatures are checked with."""
         sources, readers = list(sources), list(readers)
         self._hooks = {
-            (source.hook.provider, source.name): (source, hooks[source.name]) for source in sources if source.hook
+            (source.hook.provider, source.name): (source, hooks[source.name])
+            for source in sources
+            if source.hook is not None and source.name in hooks
         }
         # A key that is withdrawn in one row is withdrawn in all.
         revoked = {known for row in (*sources, *readers) for known in row.revoked_sha256}
@@ -233,7 +235,24 @@ def _by_digest(rows: Iterable[RowT], revoked: Collection[str]) -> Mapping[str, R
 
 
 def load_sources(path: Path) -> Sources:
-    """Read the file; raises ConfigurationError, with the line and the fix, when it cannot be used."""
+    """Read the file, and none of the secrets that it names; raises ConfigurationError, with the line and the fix."""
+    file, _ = _read(path)
+    return Sources(sources=file.source, readers=file.reader)
+
+
+def load_sources_with_secrets(path: Path) -> Sources:
+    """Read the file and the secrets of its hooks, as who checks their signatures must; raises ConfigurationError."""
+    file, text = _read(path)
+    hooks = {
+        row.name: Hook(_secrets(path, text, row.hook, position), row.hook.url)
+        for position, row in enumerate(file.source)
+        if row.hook is not None
+    }
+    return Sources(sources=file.source, readers=file.reader, hooks=hooks)
+
+
+def _read(path: Path) -> tuple[_File, str]:
+    """Read and check the file; raises ConfigurationError when it cannot be used."""
     text = _text_of(path)
     try:
         parsed = _File.model_validate(tomllib.loads(text))
@@ -246,12 +265,7 @@ def load_sources(path: Path) -> Sources:
     _refuse_claims_of_any_page(path, text, parsed.source)
     _refuse_former_spellings_of_two_countries(path, text, parsed.source)
     _refuse_equal_and_trivial_keys(path, text, [*parsed.source, *parsed.reader])
-    hooks = {
-        row.name: Hook(_secrets(path, text, row.hook, position), row.hook.url)
-        for position, row in enumerate(parsed.source)
-        if row.hook is not None
-    }
-    return Sources(sources=parsed.source, readers=parsed.reader, hooks=hooks)
+    return parsed, text
 
 
 def _secrets(path: Path, text: str, hook: HookRow, position: int) -> Sequence[bytes]:

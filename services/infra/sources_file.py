@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
 import structlog
 
 from services.infra.errors import ConfigurationError
-from services.infra.sources import load_sources
+from services.infra.sources import Sources
 
 log = structlog.get_logger(__name__)
 
@@ -21,22 +22,23 @@ Stamp = tuple[int, int, int] | None
 
 
 class SourcesFile:
-    """Knows who may send and read."""
+    """Knows who may send and read; `load` reads what of the file its process needs."""
 
-    def __init__(self, path: Path | None) -> None:
+    def __init__(self, path: Path | None, *, load: Callable[[Path], Sources]) -> None:
         if path is None:
             raise ConfigurationError(
                 "set TACTUS_SOURCES to the TOML file that names the sources and the digests of their keys"
             )
         self._path = path
+        self._load = load
         self._stamp = self._look()
-        self.current = load_sources(path)
+        self.current = load(path)
 
     def reload(self) -> None:
         """Take the file as it is; a bad one changes nothing and is logged with its fix."""
         self._stamp = self._look()
         try:
-            self.current = load_sources(self._path)
+            self.current = self._load(self._path)
         except ConfigurationError as error:
             log.error("sources_refused", reason=str(error))  # noqa: TRY400 - the message is the fix; a stack is not
             return

@@ -26,6 +26,7 @@ from services.infra.lifecycle import on_signals, run, until
 from services.infra.metrics import KAFKA_ACK_SECONDS, SPOOL_AGE_SECONDS, SPOOL_BYTES, SPOOL_DAMAGED
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import IngestSettings, KafkaSettings, Settings
+from services.infra.sources import load_sources_with_secrets
 from services.infra.sources_file import SourcesFile
 from services.ingest.adapter import Adapter
 from services.ingest.app import build_app, open_to_pages
@@ -106,7 +107,7 @@ def _application(door: Door, adapters: Sequence[Adapter], *, peers: Peers, unrea
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads the sources file again."""
-    sources = SourcesFile(settings.sources)
+    sources = SourcesFile(settings.sources, load=load_sources_with_secrets)
     producer = _producer(settings)
     keeper = _keeper(settings.ingest, producer)
     stopping = asyncio.Event()

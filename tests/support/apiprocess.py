@@ -16,6 +16,14 @@ from pathlib import Path
 from tests.support.readapi import HASH_KEY, KEY
 from tests.support.waiting import wait_until
 
+HOOK = """
+[[source]]
+name = "web-shop"
+kind = "server"
+keys_sha256 = []
+hook = {provider = "shopify", secret_files = ["nowhere"]}
+"""
+
 
 @dataclass(frozen=True)
 class ApiProcess:
@@ -45,9 +53,10 @@ class ApiProcess:
 
 
 def write_sources(path: Path, key: str = KEY) -> None:
-    """Write a sources file with one reader."""
+    """Write a sources file with one reader, and a hook whose secret is none of the API's business."""
     digest = hashlib.sha256(key.encode()).hexdigest()
-    path.write_text(f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{digest}"]\nscopes = ["scores:read"]\n')
+    reader = f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{digest}"]\nscopes = ["scores:read"]\n'
+    path.write_text(reader + HOOK)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from services.core.valence import Scale
 from services.infra.catalogue.reading import CATALOGUE_FILE, check, read_catalogue
 from services.infra.errors import ConfigurationError
-from services.infra.sources import digest, load_sources
+from services.infra.sources import digest, load_sources, load_sources_with_secrets
 
 ROOT = Path(__file__).parents[3]
 HOW_TO = ROOT / "docs" / "how-to"
@@ -34,11 +34,12 @@ def test_a_sources_file_filled_in_as_the_page_says_is_taken(tmp_path: Path) -> N
     (tmp_path / "secrets").mkdir()
     (tmp_path / "secrets" / "shopify").write_text("what the vendor shows")
 
-    sources = load_sources(path)
+    sources = load_sources_with_secrets(path)
 
     shop, website = sources.source("the shop's key"), sources.source("the website's key")
     assert shop is not None
     assert website is not None
+    assert shop.traits == ("plan", "language")
     assert website.serves_pages_of("https://shop.example")
     assert not website.serves_pages_of("https://other.example")
     assert not website.may_send("order.completed")

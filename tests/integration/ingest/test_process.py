@@ -21,6 +21,7 @@ from schemas.topics import DLQ, EVENTS
 from services.embedded.kafka import EmbeddedKafka
 from services.infra.kafka import apply_topics
 from services.infra.settings import KafkaSettings
+from tests.support.apiprocess import HOOK
 from tests.support.independent_log import read_log
 from tests.support.ingestprocess import IngestProcess, ingest_process
 from tests.support.places import data_directory
@@ -319,6 +320,19 @@ def test_a_missing_setting_ends_the_process_with_its_name(tmp_path: Path, missin
 
     assert ended.returncode == 2
     assert missing.encode() in ended.stderr
+
+
+def test_a_hook_s_secret_that_is_missing_ends_the_start_with_the_file_to_fill(tmp_path: Path) -> None:
+    sources = tmp_path / "sources.toml"
+    sources.write_text(HOOK)
+    environment = {"PATH": os.environ["PATH"], "TACTUS_SOURCES": str(sources), "TACTUS_HASH_KEY": "x" * 32}
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "services.ingest"], env=environment, capture_output=True, timeout=60, check=False
+    )
+
+    assert ended.returncode == 2
+    assert "finds no secret in nowhere: put the one that shopify shows into that file" in ended.stderr.decode()
 
 
 HALF_A_HEAD = b"POST /v1/events HTTP/1.1\r\nHost: x\r\nAuthoriz"

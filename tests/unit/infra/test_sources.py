@@ -6,10 +6,11 @@ import asyncio
 from pathlib import Path
 
 import pytest
+import structlog
 
 from services.infra import sources_file
 from services.infra.errors import ConfigurationError
-from services.infra.sources import load_sources
+from services.infra.sources import load_sources, load_sources_with_secrets
 from services.infra.sources_file import SourcesFile
 from tests.support.senders import (
     BACKFILL_KEY,
@@ -104,6 +105,15 @@ READER = f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{KEY}"]\n'
             "line 12: source[1].former_spellings is already true for a source whose region is PL",
         ),
         (ROW + "age_days_max = 401\n", "line 5: source[0].age_days_max is wrong: write a number of days, 1 to 400"),
+        (
+            ROW + 'traits = ["plan", "E-Mail"]\n',
+            "line 5: source[0].traits[1] is wrong: write a list of at most 32 names",
+        ),
+        (
+            ROW + f"traits = {[f't{n}' for n in range(33)]}\n",
+            "line 5: source[0].traits is wrong: write a list of at most",
+        ),
+        (ROW + 'previous_ids = "people"\n', 'line 5: source[0].previous_ids is wrong: write "customers" or "visitors"'),
         (ROW + 'impressions = "mine"\n', 'line 5: source[0].impressions is wrong: write "own" or "catalogue"'),
         ("\n[[sources]]\nname = 'shop'\n", "line 2: sources is not known"),
         (f'source = [{{name = "a", kind = "x", keys_sha256 = ["{KEY}"]}}]', "source[0].kind is wrong: write"),
@@ -148,11 +158,11 @@ def test_a_key_that_is_revoked_in_one_row_is_nobodys(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
     for missing in (tmp_path / "none.toml", None):
         with pytest.raises(ConfigurationError, match="TACTUS_SOURCES"):
-            SourcesFile(missing)
+            SourcesFile(missing, load=load_sources)
 
 
 def test_a_reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad(path: Path) -> None:
-    sources = SourcesFile(path)
+    sources = SourcesFile(path, load=load_sources)
     write_sources(path, revoked=(SPARE_KEY,))
     sources.reload()
     assert sources.current.source(SPARE_KEY) is None
@@ -166,7 +176,7 @@ def test_a_reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad(path: Path)
 
 async def test_a_file_that_has_changed_is_taken_without_a_signal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources_file, "LOOK_S", 0.01)
-    sources = SourcesFile(path)
+    sources = SourcesFile(path, load=load_sources)
     following = asyncio.create_task(sources.follow())
 
     async def withdrawn() -> bool:
@@ -204,14 +214,40 @@ def test_a_hook_s_secrets_are_read_from_their_files_and_it_is_found_by_provider_
     file = tmp_path / "sources.toml"
     file.write_text(HOOK)
 
-    found = load_sources(file).hook("shopify", "web-shop")
+    sources = load_sources_with_secrets(file)
+    found = sources.hook("shopify", "web-shop")
 
     assert found is not None
     source, hook = found
     assert (source.name, hook.secrets) == ("web-shop", [b"former", b"present"])
     assert hook.url == "https://door.example/hooks/shopify/web-shop"
-    assert load_sources(file).hook("stripe", "web-shop") is None
-    assert load_sources(file).hook("shopify", "another") is None
+    assert sources.hook("stripe", "web-shop") is None
+    assert sources.hook("shopify", "another") is None
+
+
+def test_who_checks_no_signature_needs_no_secret(tmp_path: Path) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(HOOK)
+
+    sources = SourcesFile(file, load=load_sources).current
+
+    assert sources.hook("shopify", "web-shop") is None
+
+
+def test_a_secret_that_is_gone_is_told_at_the_reload_and_the_former_ones_go_on(tmp_path: Path) -> None:
+    (tmp_path / "secrets").mkdir()
+    for name in ("old", "new"):
+        (tmp_path / "secrets" / name).write_text(name)
+    file = tmp_path / "sources.toml"
+    file.write_text(HOOK)
+    sources = SourcesFile(file, load=load_sources_with_secrets)
+
+    (tmp_path / "secrets" / "new").unlink()
+    with structlog.testing.capture_logs() as lines:
+        sources.reload()
+
+    assert ["finds no secret in secrets/new" in line["reason"] for line in lines] == [True]
+    assert sources.current.hook("shopify", "web-shop") is not None
 
 
 @pytest.mark.parametrize("secret", [None, b"", b" \n"])
@@ -226,7 +262,7 @@ def test_a_hook_without_a_secret_is_refused_by_its_line_and_never_shows_one(
     file.write_text(HOOK)
 
     with pytest.raises(ConfigurationError, match=r"line 6.*secrets/new.*shopify shows") as refused:
-        load_sources(file)
+        load_sources_with_secrets(file)
 
     assert "a-former-secret" not in str(refused.value)
 
