@@ -38,6 +38,8 @@ class Event(NamedTuple):
     key: EventKey
     identity: str
     named: tuple[str, ...]
+    alias: tuple[str, ...]
+    """Two customers who are one person; nearly always none."""
     occurred_us: int
     received_us: int
     said_us: int | None
@@ -110,6 +112,7 @@ def read_event(envelope: Mapping[str, Any], text: str) -> Event:
         key=(envelope["source"], envelope["id"]),
         identity=envelope["subject"],
         named=tuple(sorted(named)),
+        alias=read_alias(envelope),
         occurred_us=occurred,
         received_us=micros(envelope["receivedat"]),
         said_us=said_us,
@@ -117,6 +120,17 @@ def read_event(envelope: Mapping[str, Any], text: str) -> Event:
         data=data,
         text=text,
     )
+
+
+def read_alias(envelope: Mapping[str, Any]) -> tuple[str, ...]:
+    """The subject, and the customer who it is as well; raises KeyError, TypeError or ValueError as read_event does."""
+    alias = envelope["data"].get("alias")
+    if alias is None:
+        return ()
+    both = envelope["subject"], f"{alias['kind']}:{alias['value']}"
+    if envelope["keykind"] != "server" or not all(one.startswith("customer:") for one in both):
+        raise ValueError("an alias is for two customers, by a server's key")
+    return both
 
 
 def observe(tallies: dict[TallyKey, list[int]], row: Row) -> None:

@@ -198,7 +198,8 @@ def _compare_conservation(
 
 
 def _compare_scores(expected: Expected, holdings: Holdings, model: Model, findings: Findings) -> None:
-    wanted = persons_of(row.event.named for row in expected.rows.values())
+    events = [row.event for row in expected.rows.values()]
+    wanted = persons_of((event.named for event in events), (event.alias for event in events if event.alias))
     wrong = [(identity, person) for identity, person in wanted.items() if holdings.persons.get(identity) != person]
     findings.add("person_mismatch", wrong)
     owned: dict[str, dict[Any, list[int]]] = {}

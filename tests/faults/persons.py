@@ -35,8 +35,22 @@ def strength(identity: str) -> tuple[int, str]:
     ), identity
 
 
-def persons_of(groups: Iterable[Sequence[str]]) -> dict[str, str]:
-    """The person of each identity, when those named together are one; names nobody whose group has two customers."""
+def persons_of(groups: Iterable[Sequence[str]], aliases: Iterable[Sequence[str]] = ()) -> dict[str, str]:
+    """The person of each identity, when those named together are one, and so are customers that an alias joins.
+
+    Names nobody of a group with customers that are two persons.
+    """
+    named = {one: min(same, key=strength) for same in _joined(aliases) for one in same}
+    found = dict(named)
+    for together in _joined(groups):
+        people = {named.get(one, one) for one in together if one.startswith("customer:")}
+        if len(people) < 2:
+            found |= dict.fromkeys(together, people.pop() if people else min(together, key=strength))
+    return found
+
+
+def _joined(groups: Iterable[Sequence[str]]) -> list[list[str]]:
+    """All that hangs together."""
     parent: dict[str, str] = {}
 
     def root(identity: str) -> str:
@@ -51,12 +65,7 @@ def persons_of(groups: Iterable[Sequence[str]]) -> dict[str, str]:
     members: dict[str, list[str]] = {}
     for identity in parent:
         members.setdefault(root(identity), []).append(identity)
-    return {
-        identity: min(together, key=strength)
-        for together in members.values()
-        if sum(one.startswith("customer:") for one in together) < 2
-        for identity in together
-    }
+    return list(members.values())
 
 
 def readings(

@@ -115,6 +115,26 @@ def test_identities_that_are_named_together_are_one_person() -> None:
     assert persons_of([("anonymous:a", "customer:c"), ("anonymous:a", "customer:d")]) == {}
 
 
+def test_customers_whom_aliases_join_are_one_person_with_whoever_hangs_on_any_of_them() -> None:
+    groups = [("anonymous:a", "customer:c3"), ("customer:c2", "email_hash:e"), ("anonymous:a", "email_hash:e")]
+    aliases = [("customer:c3", "customer:c2"), ("customer:c3", "customer:c1")]
+
+    persons = persons_of(groups, aliases)
+
+    assert set(persons.values()) == {"customer:c1"}
+    assert len(persons) == 5
+
+
+def test_an_alias_by_another_key_than_a_server_s_is_a_dead_letter() -> None:
+    alias = {"touchpoint": "identity.linked", "alias": {"kind": "customer", "value": "c2"}}
+
+    by_server, by_page = (judge(touched(data=alias, keykind=kind)) for kind in ("server", "browser"))
+
+    assert not isinstance(by_server, str)
+    assert by_server.alias == ("customer:c1", "customer:c2")
+    assert isinstance(by_page, str)
+
+
 def test_each_record_has_one_outcome() -> None:
     expected = replay(logged(*HISTORY), CATALOGUE)
 

@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 SOURCE: Final = "storm"
 CUSTOMERS: Final = 400
 """Few enough that the busiest are in every chunk, and enough that each partition has some."""
+ALIASED_SHARE: Final = 0.005
+"""Of events that join two customers: as many as leave some apart until late, among the busiest and the others."""
 IN_TIME: Final = timedelta(hours=20)
 """Oldest event of the live lane: far enough from 24 h that a retry stays in the same lane."""
 LATE: Final = (timedelta(hours=26), timedelta(days=60))
@@ -132,13 +134,27 @@ class Workload:
         }
         at, time = self._moment(now)
         shape = self.dice.choices([shape for _, shape in SHAPES], [weight for weight, _ in SHAPES])[0]
-        event |= {"data": shape(self.dice, at) | {"identities": self._identities()}}
+        data = shape(self.dice, at) | {"identities": self._identities()}
+        event |= {"data": self._aliased(data) if self.dice.random() < ALIASED_SHARE else data}
         if time is not None:
             event["time"] = time
         if self.dice.random() < 0.01:
             event["data"]["identities"] = []
             return Planned(event, 0, good=False)
         return Planned(event, 0)
+
+    def _aliased(self, data: Json) -> Json:
+        """Say of three customers in a row that they are one, two of them at a time."""
+        first = 3 * self.dice.randrange(CUSTOMERS // 3) + self.dice.randrange(2)
+        one, other = self.dice.sample(self.customers[first : first + 2], k=2)
+        who = {"kind": "customer", "value": one}
+        return {
+            "touchpoint": "identity.linked",
+            "channel": "web",
+            "identities": [who],
+            "alias": {"kind": "customer", "value": other},
+            "properties": {"instead_of": data["touchpoint"]},
+        }
 
     def conflicting(self, planned: Planned) -> Planned:
         """The same event with another body."""
