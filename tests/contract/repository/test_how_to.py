@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from services.core.valence import Scale
 from services.infra.catalogue.reading import CATALOGUE_FILE, check, read_catalogue
 from services.infra.errors import ConfigurationError
 from services.infra.sources import digest, load_sources, load_sources_with_secrets
+from services.ingest.judge import Accepted, arrival
+from tests.support.senders import SERVER, judge_of_test
 
 ROOT = Path(__file__).parents[3]
 HOW_TO = ROOT / "docs" / "how-to"
@@ -45,6 +48,16 @@ def test_a_sources_file_filled_in_as_the_page_says_is_taken(tmp_path: Path) -> N
     assert not website.may_send("order.completed")
     assert sources.reader("the CRM's key") is not None
     assert sources.hook("shopify", "web-shop") is not None
+
+
+def test_the_alias_of_the_page_on_names_is_taken_from_a_server() -> None:
+    page = (HOW_TO / "name-people.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```json\n(.*?)```", page, re.DOTALL)
+
+    judged = judge_of_test().judge(json.loads(example), source=SERVER, received=arrival(1_772_366_400_000_000))
+
+    assert isinstance(judged, Accepted)
+    assert json.loads(judged.value)["data"]["alias"] == {"kind": "customer", "value": "guest-1001"}
 
 
 def test_the_catalogue_of_the_page_on_touchpoints_is_in_order_and_does_what_it_says(tmp_path: Path) -> None:
