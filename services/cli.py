@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
+from services.commands.till_command import app as till
 from services.infra.errors import TactusError
 from services.infra.signals import end_on_sigterm
 
@@ -31,6 +32,7 @@ app.add_typer(catalogue, name="catalogue")
 app.add_typer(keys, name="keys")
 identity = typer.Typer(help="Who is kept under which name.", no_args_is_help=True)
 app.add_typer(identity, name="identity")
+app.add_typer(till, name="till")
 
 
 STAYING: Final = frozenset({"up", "ingest", "aggregator", "api"})

@@ -1,7 +1,7 @@
 """Tills: newline-delimited JSON, a line a transaction, numbered by the till; what was cut off is sent again from there.
 
-The natural key (store, till, business day, number) is the event's id, whatever else a line says. Who buys without being known
-is known by the receipt alone: `x-receipt`, by which a return finds that sale.
+The natural key (store, till, business day, number) is the event's id, whatever else a line calls itself. Who buys without
+being known is known by the receipt alone: `x-receipt`, by which a return finds that sale.
 """
 
 from __future__ import annotations
@@ -32,18 +32,22 @@ GAPS_MAX: Final = 100
 """Of one request: what is missing beyond these shows at the next one."""
 
 RECEIPT: Final = "x-receipt"
-ORDERED: Final = "x.pos_order"
-"""What is followed by its own receipt, which is what counts."""
 
 TOUCHPOINTS: Final = {
     "sale": "pos.sale_completed",
     "return": "pos.return_processed",
-    "order": ORDERED,
+    "order": "x.pos_order",
     "void": "pos.sale_completed",
     "suspended": "pos.sale_completed",
+    "reopened": "pos.sale_completed",
+    "control": "x.pos_control",
 }
-NEVER_HAPPENED: Final = frozenset({"void", "suspended"})
-"""A suspended transaction that is reopened gets a number of its own when it is paid."""
+BEFORE_THE_RECEIPT: Final = frozenset({"order", "suspended", "reopened"})
+"""What is followed by its receipt, which is what counts. Some tills give the receipt the same number, so that what came
+before it is known by the number and this word: else the receipt would contradict it."""
+
+NEVER_HAPPENED: Final = BEFORE_THE_RECEIPT | {"void", "control"}
+"""`control` is what a till does without a customer: signing on, opening the drawer. It keeps the numbers without gaps."""
 
 NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,40}")
 """A store's and a till's, in the path."""
@@ -70,13 +74,15 @@ class Line(msgspec.Struct):
     day: Day | None = None
     """The business day; the date of `time` when left out."""
     time: str | None = None
-    type: Literal["sale", "return", "order", "void", "suspended", "other"] = "sale"
+    type: Literal["sale", "return", "order", "void", "suspended", "reopened", "control", "other"] = "sale"
     """`other` has a touchpoint of its own."""
     training: bool = False
     test: bool = False
     """Paid by a test card."""
     returns: Receipt | None = None
     """Of a return: the sale that it takes back."""
+    id: str | int | None = None
+    """The till's other name for the transaction, which says nothing: a till that is set up anew gives other ones."""
 
 
 OWN: Final = frozenset(Line.__struct_fields__)
@@ -171,7 +177,8 @@ def _native(named: Mapping[str, str], line: Line, day: str, said: Mapping[str, A
     event_class = _class(line)
     if event_class is not None:
         data["class"] = event_class
-    event: dict[str, object] = {"id": f"{day}/{line.seq}", "source": f"{store}/{till}", "data": data}
+    step = f"/{line.type}" if line.type in BEFORE_THE_RECEIPT else ""
+    event: dict[str, object] = {"id": f"{day}/{line.seq}{step}", "source": f"{store}/{till}", "data": data}
     return event if line.time is None else {**event, "time": line.time}
 
 
@@ -193,7 +200,7 @@ def _where(error: msgspec.ValidationError) -> str:
     what = {
         "seq": f"must be the transaction's number, 0 to {NUMBER_MAX}",
         "day": "must be the business day, such as 2026-03-01",
-        "type": "must be sale, return, order, void, suspended or other",
+        "type": "must be sale, return, order, void, suspended, reopened, control or other",
     }
     name = "" if field is None else field[1]
     return f"{name}: {what.get(name.rpartition('.')[2], 'has another type than it must')}"
@@ -203,7 +210,7 @@ def _number(incoming: Incoming) -> int | None:
     """Find a line's number again: in what it became, or in what it was."""
     text = incoming.original if isinstance(incoming.event, Rejected) else b""
     if isinstance(incoming.event, dict):
-        return int(str(incoming.event["id"]).rpartition("/")[2])
+        return int(str(incoming.event["id"]).split("/")[1])
     seq = read_text(text).event
     number = seq.get("seq") if isinstance(seq, dict) else None
     return number if type(number) is int and 0 <= number <= NUMBER_MAX else None
