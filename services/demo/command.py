@@ -22,7 +22,6 @@ from rich.console import Console, RenderableType
 
 from services.client.connection import Connection
 from services.client.endpoints import Endpoint
-from services.client.events import open_client
 from services.client.keys import READ
 from services.client.scores import open_reader
 from services.commands.explain import WIDTH_MIN, ask
@@ -30,9 +29,11 @@ from services.commands.explanation import SHORT, Explained, Explanation
 from services.demo.board import Board
 from services.demo.counts import Counts
 from services.demo.demonstration import Demonstration
+from services.demo.doors import open_doors
 from services.demo.picture import ROWS, WIDTH, Picture
 from services.demo.screen import Status, frame, open_screen
 from services.demo.shop import Phase, open_shop
+from services.demo.shop_sources import ShopKeys, open_shop_sources
 from services.embedded.stack import LocalStack
 from services.infra.catalogue.reading import labels
 from services.infra.clock import SystemClock
@@ -64,6 +65,7 @@ class Options:
 class Ending:
     """What a run leaves for its last lines."""
 
+    began_s: float = field(default_factory=time.monotonic)
     counts: Counts | None = None
     findings: list[str] = field(default_factory=list)
     explained: Explained | None = None
@@ -132,14 +134,14 @@ def called() -> str:
 
 
 async def _demo(options: Options, data: Path, console: Console, ending: Ending) -> int:
-    began_s = time.monotonic()
+    keys = open_shop_sources(data)
     stack = LocalStack(data, workers=1, console=console)
     signals = _Signals(stack)
     signals.listen()
     try:
         async with stack as connection:
             signals.showing = True
-            await _show(options, connection, console=console, stop=signals.stop, began_s=began_s, ending=ending)
+            await _show(options, connection, keys, console=console, stop=signals.stop, ending=ending)
             console.print("Stopping …")
     except asyncio.CancelledError:
         if not signals.told:
@@ -172,7 +174,7 @@ class _Signals:
 
 
 async def _show(
-    options: Options, connection: Connection, *, console: Console, stop: asyncio.Event, began_s: float, ending: Ending
+    options: Options, connection: Connection, keys: ShopKeys, *, console: Console, stop: asyncio.Event, ending: Ending
 ) -> None:
     shop = open_shop(rng=random.Random(SEED), customers=options.customers)
     names = labels("en", override=read_settings().catalogue).touchpoints
@@ -184,21 +186,21 @@ async def _show(
     console.print(f"Open {status.address}\nAsk beside it: {status.command}", markup=False, highlight=False)
     screen = open_screen(console, board=board, status=status, labels=names)
     async with (
-        open_client(url=connection.ingest, key=_key_of(connection, "server"), connections=2) as client,
+        open_doors(connection, keys, server=_key_of(connection, "server"), till=_key_of(connection, "till")) as doors,
         open_reader(url=connection.api, key=_key_of(connection, READ)) as reader,
     ):
         demonstration = Demonstration(
             connection=connection,
             shop=shop,
             clock=SystemClock(),
-            client=client,
+            doors=doors,
             reader=reader,
             screen=screen,
             board=board,
             status=status,
             rate=options.rate,
             seconds=options.seconds,
-            began_s=began_s,
+            began_s=ending.began_s,
             stop=stop,
             ended=lambda phase: ending.keep(phase, board, status, names),
         )

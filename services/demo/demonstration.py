@@ -15,15 +15,16 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from schemas.topics import EVENT_TOPICS
 from services.client.connection import Connection
-from services.client.events import EventsClient, Outgoing, batches
 from services.client.scores import ScoresClient
 from services.client.sending import Sending
 from services.core.instants import instant_of
 from services.demo.board import Board
 from services.demo.counts import Counts
+from services.demo.doors import Doors
 from services.demo.screen import FRAMES_PER_S, Screen, Status
 from services.demo.shop import Happening, Phase, Shop, phase_at
-from services.demo.traffic import Traffic
+from services.demo.tills import TillCounts
+from services.demo.traffic import Message, Traffic, told_later, told_now
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.kafka import log_ends
@@ -62,7 +63,7 @@ class Demonstration:
     connection: Connection
     shop: Shop
     clock: Clock
-    client: EventsClient
+    doors: Doors
     reader: ScoresClient
     screen: Screen
     board: Board
@@ -75,6 +76,8 @@ class Demonstration:
     """Called when a phase is over and told, before the next one begins."""
     traffic: Traffic = field(default_factory=Traffic)
     sending: Sending = field(default_factory=Sending)
+    tills: TillCounts = field(default_factory=TillCounts)
+    """What the tills brought, known when all is sent."""
     _hardest: str | None = None
     _due: asyncio.Queue[tuple[str, int]] = field(default_factory=asyncio.Queue)
     _waiting: set[str] = field(default_factory=set)
@@ -90,6 +93,7 @@ class Demonstration:
             await self._send_live()
             self.stop.set()
             await probing
+            self.tills = await self.doors.finish()
             counts = await self._settle()
             await self._tell(self.status.phase)
             self.screen.say(
@@ -107,7 +111,9 @@ class Demonstration:
     def findings(self, counts: Counts) -> list[str]:
         """Where the counts differ from what the shop knows it sent."""
         expected = self.traffic.expected
-        findings = counts.findings(expected, repeated=self.client.repeated)
+        findings = counts.findings(expected, repeated=self.doors.repeated + self.tills.repeated)
+        if self.tills.rejected:
+            findings.append(f"set aside at the tills is {self.tills.rejected}, and should be 0")
         if self.sending.rejected != expected.rejected:
             findings.append(f"rejected at the door is {self.sending.rejected}, and should be {expected.rejected}")
         return findings
@@ -118,7 +124,7 @@ class Demonstration:
         for first in range(0, len(past), TICK_EVENTS_MAX):
             if self.stop.is_set():
                 return
-            await self._send(past[first : first + TICK_EVENTS_MAX])
+            await self._send(past[first : first + TICK_EVENTS_MAX], told=told_later)
 
     async def _send_live(self) -> None:
         started_s = time.monotonic()
@@ -133,7 +139,7 @@ class Demonstration:
                 await self._enter(phase)
             due = min(int(elapsed_s * self.rate) - told, TICK_EVENTS_MAX)
             now = instant_of(self.clock.now_us())
-            await self._send([self.shop.next(now=now, phase=phase) for _ in range(due)])
+            await self._send([self.shop.next(now=now, phase=phase) for _ in range(due)], told=told_now)
             told += due
             self.status.events_per_s = told / max(elapsed_s, TICK_S)
             await _pause(self.stop, TICK_S)
@@ -158,15 +164,14 @@ class Demonstration:
         told = self.board.told(phase, names, now=self.board.scores())
         self.screen.say(f"The {phase} reached {told.customers} customers: {told.points:+.1f} points on average")
 
-    async def _send(self, happenings: Sequence[Happening]) -> None:
-        for batch in batches(self.traffic.mix(happenings)):
-            await self._post(batch)
+    async def _send(self, happenings: Sequence[Happening], *, told: Callable[[Happening], Message]) -> None:
+        await self._post(list(self.traffic.mix(map(told, happenings))))
         for happening in happenings:
             self._mark(happening.customer.identity)
 
-    async def _post(self, batch: Sequence[Outgoing]) -> None:
-        self.sending.sent += len(batch)
-        self.sending.take(await self.client.send(batch))
+    async def _post(self, messages: Sequence[Message]) -> None:
+        self.sending.sent += len(messages)
+        self.sending.take(await self.doors.send(messages))
         self.status.accepted = self.sending.accepted
 
     def _mark(self, identity: str) -> None:
@@ -254,7 +259,7 @@ class Demonstration:
         outcomes = await read_outcomes(self.connection.metrics["api"][0])
         ends = await log_ends(KafkaSettings(bootstrap=self.connection.kafka), EVENT_TOPICS)
         return Counts(
-            accepted=self.sending.accepted,
+            accepted=self.sending.accepted + self.tills.accepted,
             in_log=sum(end - earliest for earliest, end in ends.values()),
             outcomes=outcomes,
         )

@@ -51,12 +51,17 @@ class Customer:
         """The strongest identity, which names the person once the others are linked."""
         return f"customer:{self.name}"
 
+    @property
+    def email(self) -> str:
+        """Where the shop writes to them."""
+        return f"{self.name}@shop.example"
+
     def identities(self, via: Via) -> list[dict[str, str]]:
         """The identities that a step over this way names; two of them are linked by it."""
         customer = {"kind": "customer", "value": self.name}
         anonymous = {"kind": "anonymous", "value": f"visitor-{self.name}"}
         loyalty = {"kind": "loyalty", "value": f"card-{self.name}"}
-        email = {"kind": "email", "value": f"{self.name}@shop.example"}
+        email = {"kind": "email", "value": self.email}
         named: Mapping[Via, list[dict[str, str]]] = {
             "site": [anonymous],
             "account": [customer],
@@ -65,6 +70,7 @@ class Customer:
             "card": [customer, loyalty],
             "mail": [email],
             "newsletter": [customer, email],
+            "order": [customer, email],
         }
         return named[via]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-Via = Literal["site", "account", "login", "till", "card", "mail", "newsletter"]
-"""Which of a customer's identities a step names; `login`, `card` and `newsletter` name two, which links them."""
+Via = Literal["site", "account", "login", "till", "card", "mail", "newsletter", "order"]
+"""Which of a customer's identities a step names; `login`, `card`, `newsletter` and `order` name two, which links them."""
 
 Range = tuple[float, float]
 
@@ -54,7 +54,7 @@ PAID: Final = (
         after_h=(0.02, 0.1),
         numbers={"wait_seconds": (60, 240)},
     ),
-    Step(touchpoint="order.completed", channel="web", order=True),
+    Step(touchpoint="order.completed", channel="web", via="order", order=True),
 )
 SENT: Final = Step(
     touchpoint="delivery.dispatched",
@@ -201,7 +201,7 @@ STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
         called(wait_seconds=(400, 1500)),
     ),
     "outage_of_delivery": (
-        Step(touchpoint="delivery.promise_missed", channel="delivery", place="carrier", order=True),
+        Step(touchpoint="delivery.promise_missed", channel="delivery", via="order", place="carrier", order=True),
         COMPLAINT,
         called(wait_seconds=(300, 1200)),
     ),

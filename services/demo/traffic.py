@@ -1,13 +1,14 @@
-"""What the simulated shop puts on the wire: its events, and now and then a repeat, a conflict or a bad one."""
+"""What the simulated shop sends, by whom, and now and then a repeat, a conflict or a bad one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final, NamedTuple
 
-from services.client.events import Outgoing
-from services.demo.shop import SOURCE, Happening
+from services.demo.shop import Happening
 
 DUPLICATE_EVERY: Final = 100
 """One event in a hundred is sent twice: what a cautious client does after a timeout."""
@@ -18,9 +19,58 @@ CONFLICT_EVERY: Final = 350
 REJECTED_EVERY: Final = 450
 """Now and then a sender gets the format wrong."""
 
-
 FIRST_ODD: Final = 30
 """The odd ones start here, so that a run of seconds has each of them."""
+
+CARRIED: Final = frozenset({"delivery.dispatched", "delivery.attempt_failed", "delivery.delivered"})
+"""What the carrier's own news tell; that a promise was missed is the shop's to know."""
+
+SEEN_BY_PAGE: Final = ("web.", "promo.")
+UNCHANGED: Final[Mapping[str, object]] = MappingProxyType({})
+
+
+class Way(StrEnum):
+    """Through which of the company's systems a happening comes."""
+
+    SERVER = "the shop's own system"
+    PAGE = "the page"
+    TILL = "the till"
+    CARRIER = "the carrier"
+
+
+class Message(NamedTuple):
+    """A happening on its way, with its id lengthened and parts of its body changed."""
+
+    way: Way
+    happening: Happening
+    suffix: str = ""
+    changes: Mapping[str, object] = UNCHANGED
+
+    @property
+    def id(self) -> str:
+        """What it is called."""
+        return self.happening.id + self.suffix
+
+    @property
+    def body(self) -> Mapping[str, object]:
+        """What it says."""
+        return {**self.happening.body, **self.changes}
+
+
+def told_now(happening: Happening) -> Message:
+    """A happening of the present, told by whoever sees it first."""
+    touchpoint, channel = str(happening.body["touchpoint"]), happening.body["channel"]
+    if channel == "pos":
+        return Message(Way.TILL, happening)
+    if touchpoint in CARRIED:
+        return Message(Way.CARRIER, happening)
+    seen_by_page = channel == "web" and touchpoint.startswith(SEEN_BY_PAGE)
+    return Message(Way.PAGE if seen_by_page else Way.SERVER, happening)
+
+
+def told_later(happening: Happening) -> Message:
+    """A happening of the past, which the shop's own system remembers."""
+    return Message(Way.SERVER, happening)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,10 +95,10 @@ class Expected:
 
 @dataclass(slots=True)
 class Traffic:
-    """Turns happenings into events to send, and counts what must become of them."""
+    """Adds what goes wrong to what the shop sends, and counts what must become of it all."""
 
-    _mixed: int = 0
     _plain: int = 0
+    _mixed: int = 0
     _duplicate: int = 0
     _conflict: int = 0
     _rejected: int = 0
@@ -57,43 +107,39 @@ class Traffic:
     def expected(self) -> Expected:
         """What must become of everything sent so far."""
         return Expected(
-            applied=self._mixed + self._plain,
+            applied=self._plain,
             duplicate=self._duplicate,
             conflict=self._conflict,
             rejected=self._rejected,
         )
 
-    def mix(self, happenings: Iterable[Happening]) -> Iterator[Outgoing]:
-        """Each happening as an event, each repeat right behind its original.
+    def mix(self, messages: Iterable[Message]) -> Iterator[Message]:
+        """Each message, and each repeat right behind its original.
 
         An event is repeated, contradicted or neither, never both: so the counts do not depend on who comes first.
         """
-        for happening in happenings:
-            self._mixed += 1
-            event = wire(happening)
-            yield event
-            if self._mixed % DUPLICATE_EVERY == 0:
-                self._duplicate += 1
-                yield event
-            elif self._mixed % CONFLICT_EVERY == FIRST_ODD:
-                self._conflict += 1
-                yield wire(happening, changes={"order": "another-order"})
-            elif self._mixed % REJECTED_EVERY == FIRST_ODD + 1:
-                self._rejected += 1
-                off_scale = {"rating": {"scale": "csat5", "value": 9}}
-                yield wire(happening, suffix="-bad", changes=off_scale)
+        for message in messages:
+            self._plain += 1
+            yield message
+            yield from self._odd(message)
 
-    def plain(self, happening: Happening) -> Outgoing:
-        """A happening as one event that nothing is done to."""
+    def plain(self, happening: Happening) -> Message:
+        """A happening that the shop's own system tells, and nothing is done to."""
         self._plain += 1
-        return wire(happening)
+        return Message(Way.SERVER, happening)
 
-
-def wire(happening: Happening, *, suffix: str = "", changes: Mapping[str, object] | None = None) -> Outgoing:
-    """A happening as the event that is sent, with its id lengthened and parts of its body changed."""
-    return Outgoing.of(
-        event_id=happening.id + suffix,
-        source=SOURCE,
-        occurred_at=happening.at,
-        body={**happening.body, **(changes or {})},
-    )
+    def _odd(self, message: Message) -> Iterator[Message]:
+        if message.way is Way.TILL:
+            return  # what a till has numbered it sends as often as it must, and never otherwise
+        self._mixed += 1
+        if self._mixed % DUPLICATE_EVERY == 0:
+            self._duplicate += 1
+            yield message
+        elif message.way is Way.CARRIER:
+            return  # a carrier is not told what became of its news, so nothing wrong is to be found in them
+        elif self._mixed % CONFLICT_EVERY == FIRST_ODD:
+            self._conflict += 1
+            yield message._replace(changes={"order": "another-order"})
+        elif self._mixed % REJECTED_EVERY == FIRST_ODD + 1:
+            self._rejected += 1
+            yield message._replace(suffix="-bad", changes={"rating": {"scale": "csat5", "value": 9}})

@@ -53,7 +53,7 @@ def spawn(program: Program, *, log: Path, death: signal.Signals) -> subprocess.P
     rotate(log)
     with log.open("ab") as output:
         return subprocess.Popen(
-            _launcher(program, death),
+            launcher(program, death),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -69,7 +69,7 @@ def run(program: Program, *, input_text: str = "") -> str:
     """
     try:
         done = subprocess.run(
-            _launcher(program, signal.SIGKILL),
+            launcher(program, signal.SIGKILL),
             input=input_text,
             capture_output=True,
             encoding="utf-8",
@@ -85,7 +85,8 @@ def run(program: Program, *, input_text: str = "") -> str:
     return done.stdout
 
 
-def _launcher(program: Program, death: signal.Signals) -> tuple[str, ...]:
+def launcher(program: Program, death: signal.Signals) -> tuple[str, ...]:
+    """Return the command that starts a program which gets this signal when the thread that started it ends."""
     uid, gid = program.account or (-1, -1)
     words = (int(death), os.getpid(), uid, gid, program.directory or "")
     return (sys.executable, "-I", "-S", str(LAUNCH), *map(str, words), *program.command)

@@ -17,9 +17,10 @@ from services.core.dimensions import Leaves
 from services.core.scoring import read
 from services.core.tallies import fold
 from services.demo.personas import PERSONAS
+from services.demo.senders import server_event
 from services.demo.shop import CYCLE_S, HISTORY_DAYS, Happening, Phase, Shop, open_shop, phase_at
 from services.demo.stories import STORIES
-from services.demo.traffic import Traffic
+from services.demo.traffic import Traffic, Way, told_later, told_now
 from services.infra.catalogue.reading import load_catalogue
 
 NOW = datetime(2026, 3, 2, 12, 30, tzinfo=UTC)
@@ -217,7 +218,7 @@ def test_traffic_counts_what_must_become_of_everything_it_sends() -> None:
     past = trade.history(now=NOW)
     traffic = Traffic()
 
-    sent = list(traffic.mix(past))
+    sent = [server_event(message) for message in traffic.mix(map(told_later, past))]
 
     expected = traffic.expected
     copies = Counter(sent)
@@ -229,3 +230,15 @@ def test_traffic_counts_what_must_become_of_everything_it_sends() -> None:
     assert expected.duplicate == sum(count - 1 for count in copies.values()) >= 1
     assert expected.conflict == sum(len(bodies) - 1 for bodies in ids.values()) >= 1
     assert expected.rejected == sum(event.id.endswith("-bad") for event in sent) >= 1
+
+
+def test_nothing_goes_wrong_at_a_till_and_a_carrier_only_says_things_twice() -> None:
+    trade = shop()
+    traffic = Traffic()
+
+    sent = list(traffic.mix(map(told_now, told(trade, events=2000, phase=Phase.NORMAL))))
+
+    twice = Counter((message.way, message.id) for message in sent)
+    assert {message.way for message in sent if message.changes} == {Way.SERVER, Way.PAGE}
+    assert {way for (way, _), count in twice.items() if count > 1} <= {Way.SERVER, Way.PAGE, Way.CARRIER}
+    assert traffic.expected.sent == len(sent)
