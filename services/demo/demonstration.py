@@ -23,12 +23,15 @@ from services.demo.counts import Counts
 from services.demo.doors import Doors
 from services.demo.screen import FRAMES_PER_S, Screen, Status
 from services.demo.shop import Happening, Phase, Shop, phase_at
+from services.demo.shop_sources import is_own
 from services.demo.tills import TillCounts
 from services.demo.traffic import Message, Traffic, told_later, told_now
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.kafka import log_ends
 from services.infra.settings import KafkaSettings
+from services.state.events import rows_by_source
+from services.state.pool import connected
 from services.state.progress import Outcomes
 
 TICK_S: Final = 0.1
@@ -42,6 +45,8 @@ WATCHED_MAX: Final = 300
 
 READERS: Final = 3
 """Questions in flight: the API shares two cores with everything else."""
+
+APPLICATION: Final = "tactus-demo"
 
 LOOK_AGAIN_S: Final = 0.1
 LOOKS_MAX: Final = 50
@@ -96,6 +101,8 @@ class Demonstration:
             self.tills = await self.doors.finish()
             counts = await self._settle()
             await self._tell(self.status.phase)
+            if counts.others:
+                self.screen.say(f"Beside the shop's events {counts.others} of others count here")
             self.screen.say(
                 f"Rejected at the door, each with its reason: {self.sending.rejected} of {self.sending.sent} sent"
             )
@@ -244,25 +251,34 @@ class Demonstration:
     async def _settle(self) -> Counts:
         """The counts once everything accepted has been dealt with, or after the longest wait as they stand."""
         deadline_s = time.monotonic() + SETTLE_S
+        counts = None
         while True:
             try:
-                counts = await self._counts()
-                if counts.settled or time.monotonic() > deadline_s:
+                counts = await self._counts(before=counts)
+                done = counts.settled and counts.own >= self.traffic.expected.applied
+                if done or time.monotonic() > deadline_s:
                     return counts
             except UnavailableError:
                 if time.monotonic() > deadline_s:
                     raise
             await asyncio.sleep(LOOK_AGAIN_S)
 
-    async def _counts(self) -> Counts:
-        """The log's length as Kafka tells it, and the workers' counts as the API's metrics show them."""
+    async def _counts(self, *, before: Counts | None) -> Counts:
+        """The log's length as Kafka tells it, and the workers' counts as the API's metrics show them.
+
+        Where others go on sending the log is always a little ahead: then what it had before is what must be dealt with.
+        """
+        accepted = self.sending.accepted + self.tills.accepted
+        in_log = before.in_log if before and before.others and before.in_log >= accepted else await self._in_log()
         outcomes = await read_outcomes(self.connection.metrics["api"][0])
+        async with connected(self.connection.postgres, application=APPLICATION) as statements:
+            rows = await rows_by_source(statements)
+        own = sum(count for source, count in rows.items() if is_own(source))
+        return Counts(accepted=accepted, in_log=in_log, outcomes=outcomes, own=own, others=sum(rows.values()) - own)
+
+    async def _in_log(self) -> int:
         ends = await log_ends(KafkaSettings(bootstrap=self.connection.kafka), EVENT_TOPICS)
-        return Counts(
-            accepted=self.sending.accepted + self.tills.accepted,
-            in_log=sum(end - earliest for earliest, end in ends.values()),
-            outcomes=outcomes,
-        )
+        return sum(end - earliest for earliest, end in ends.values())
 
 
 async def read_outcomes(url: str) -> Outcomes:

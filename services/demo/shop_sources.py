@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from services.client.keys import SOURCES, ensure_keys, new_key
+from services.demo.shop import SOURCE
 from services.infra.files import write_private
 from services.infra.sources import digest
 
@@ -16,6 +17,10 @@ ORIGIN: Final = "https://shop.example"
 PAGE: Final = "page"
 CARRIER: Final = "parcels"
 KEPT_IN: Final = "aftership.secret"
+
+TILLS: Final = "store"
+OWN: Final = frozenset({f"shop/{SOURCE}", PAGE, CARRIER})
+"""The stored sources of the shop's own system, its page and its carrier; a till's begins with that of all tills."""
 
 _ROWS: Final = """
 [[source]]
@@ -31,6 +36,11 @@ keys_sha256 = []
 kind = "server"
 hook = {{provider = "aftership", secret_files = ["{secret_file}"]}}
 """
+
+
+def is_own(stored: str) -> bool:
+    """Tell whether events of this stored source are the shop's."""
+    return stored in OWN or stored.startswith(f"{TILLS}/")
 
 
 class ShopKeys(NamedTuple):

@@ -66,3 +66,7 @@ JOIN leaf AS l ON l.id = r.leaf
 WHERE r.identity = ANY($1::bigint[]) AND r.occurred_at <= $2 AND (r.occurred_at, r.key) < ($2, $3::uuid)
 ORDER BY r.occurred_at DESC, r.key DESC
 LIMIT $4
+
+-- rows_by_source --
+-- Every row once: for a look at a small log, not for every day.
+SELECT source, count(*) AS rows FROM touchpoint_row GROUP BY source

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from services.demo.counts import Counts
@@ -18,6 +20,7 @@ def counts(
         accepted=accepted,
         in_log=in_log,
         outcomes=Outcomes(applied=applied, duplicate=duplicate, conflict=conflict, dead=dead, erased=0),
+        own=applied,
     )
 
 
@@ -59,3 +62,22 @@ def test_what_had_to_be_sent_again_may_be_in_the_log_twice_and_no_more() -> None
 def test_what_nobody_has_dealt_with_yet_is_not_settled() -> None:
     assert not counts(applied=94).settled
     assert not counts(in_log=99, applied=94).settled
+
+
+BESIDE = replace(counts(in_log=138, applied=130, duplicate=6), own=95, others=35)
+
+
+def test_what_others_send_beside_the_shop_is_no_finding() -> None:
+    assert BESIDE.findings(EXPECTED, repeated=0) == []
+
+
+def test_beside_others_what_the_shop_lost_or_has_twice_is_found_in_its_own_rows() -> None:
+    for own in (94, 96):
+        [finding] = replace(BESIDE, own=own).findings(EXPECTED, repeated=0)
+        assert finding == f"counted of the shop's own is {own}, and should be 95"
+
+
+def test_others_who_go_on_sending_keep_nothing_from_being_settled() -> None:
+    assert replace(BESIDE, in_log=135).settled
+    assert not counts(in_log=99).settled
+    assert not replace(BESIDE, in_log=141).settled
