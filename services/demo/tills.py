@@ -47,7 +47,7 @@ class _Status(msgspec.Struct):
 
     sent: int
     aside: int
-    again: int
+    again: int = 0
 
 
 _STATUS: Final = msgspec.json.Decoder(_Status)

@@ -36,6 +36,12 @@ AWAY_S = 60.0 * float(os.environ.get("FAULT_SCALE") or 1)
 """Longer than a request waits for the log, so that the spool takes over, and than a consumer's session."""
 
 
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with data_directory() as made:
+        yield made
+
+
 def of_the_file() -> Mapping[str, Counter[str]]:
     """How often the file names each event, by customer."""
     found: dict[str, Counter[str]] = defaultdict(Counter)
@@ -78,27 +84,26 @@ def frozen(pid: int) -> Iterator[None]:
         os.kill(pid, signal.SIGCONT)
 
 
-def test_a_year_that_is_replayed_beside_the_demo_while_kafka_is_away_counts_once() -> None:
+def test_a_year_that_is_replayed_beside_the_demo_while_kafka_is_away_counts_once(folder: Path) -> None:
     expected = of_the_file()
     tactus = str(Path(sys.executable).with_name("tactus"))
-    with data_directory() as folder:
-        demo = RunningDemo(folder, "--customers", "20", "--rate", "10")
-        try:
-            demo.wait_for("First score after")
-            connection = demo.connection
-            command = (tactus, "replay", str(YEAR), "--data", str(connection.data))
-            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as replay:
-                wait_until(lambda: events_in(counted(connection)) > 500, what="the replay has begun")
-                with frozen(connection.pids["kafka"][0]):
-                    time.sleep(AWAY_S)  # the length of the outage is what is tried
-                said, _ = replay.communicate(timeout=3 * PATIENCE_S)
-            all_there = events_in(expected)
-            wait_until(lambda: events_in(counted(connection)) >= all_there, what="all of the year is counted")
-            found = counted(connection)
-            demo.interrupt()
-            code = demo.wait_end()
-        finally:
-            demo.kill()
+    demo = RunningDemo(folder, "--customers", "20", "--rate", "10")
+    try:
+        demo.wait_for("First score after")
+        connection = demo.connection
+        command = (tactus, "replay", str(YEAR), "--data", str(connection.data))
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as replay:
+            wait_until(lambda: events_in(counted(connection)) > 500, what="the replay has begun")
+            with frozen(connection.pids["kafka"][0]):
+                time.sleep(AWAY_S)  # the length of the outage is what is tried
+            said, _ = replay.communicate(timeout=3 * PATIENCE_S)
+        all_there = events_in(expected)
+        wait_until(lambda: events_in(counted(connection)) >= all_there, what="all of the year is counted")
+        found = counted(connection)
+        demo.interrupt()
+        code = demo.wait_end()
+    finally:
+        demo.kill()
 
     counts = counts_of(demo.said().splitlines()[-1])
     assert replay.returncode == 0, said
