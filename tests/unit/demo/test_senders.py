@@ -21,7 +21,7 @@ from services.demo.shop import Happening, Phase, open_shop
 from services.demo.shop_sources import CARRIER, KEPT_IN, ORIGIN, PAGE, ShopKeys, open_shop_sources
 from services.demo.tills import TILL, till_line
 from services.demo.traffic import Message, Way, told_later, told_now
-from services.infra.sources import load_sources
+from services.infra.sources import load_sources_with_secrets
 from tests.support.clocks import NOON
 from tests.support.doors import memory_client
 from tests.support.memory_log import MemoryLog
@@ -34,7 +34,7 @@ class Shop:
         self.keys: ShopKeys = open_shop_sources(folder)
         self.generated = ensure_keys(folder).public
         self.log = MemoryLog()
-        self._sources = load_sources(folder / "sources.toml")
+        self._sources = load_sources_with_secrets(folder / "sources.toml")
 
     def poster(self, **headers: str) -> Poster:
         http = memory_client(self.log, sources=self._sources)
