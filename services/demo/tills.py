@@ -47,7 +47,7 @@ class _Status(msgspec.Struct):
 
     sent: int
     aside: int
-    again: int = 0
+    again: int
 
 
 _STATUS: Final = msgspec.json.Decoder(_Status)

@@ -157,10 +157,11 @@ def _source(parsed: argparse.Namespace, store: Store) -> Folder | Stdin:
 def _status(parsed: argparse.Namespace) -> int:
     store = open_to_look(parsed.data)
     backlog = store.backlog()
-    names = ("sent", "accepted_through", "trouble", "asked_at", "clock_ahead_s", "clock_within_s", "full")
+    names = ("sent", "again", "accepted_through", "trouble", "asked_at", "clock_ahead_s", "clock_within_s", "full")
     told: dict[str, Any] = {name: store.fact(name) for name in names}
     told |= {
         "sent": told["sent"] or 0,
+        "again": told["again"] or 0,
         "running": _is_held(parsed.data),
         "waiting": backlog.lines,
         "waiting_bytes": backlog.bytes,

@@ -57,7 +57,7 @@ class Sender:
         outcome = reply.outcome
         if isinstance(outcome, Judged):
             return self._settle(batch, outcome)
-        return self._part(batch, outcome) if isinstance(outcome, Unfit) else self._later(outcome)
+        return self._part(batch, outcome) if isinstance(outcome, Unfit) else self._later(outcome, lines=len(batch))
 
     def _settle(self, batch: list[Waiting], judged: Judged) -> float:
         accepted = [one for one, verdict in zip(batch, judged.verdicts) if verdict.accepted]
@@ -72,7 +72,8 @@ class Sender:
         self._store.settle(accepted, rejected, now=self._wall_s(), facts=facts)
         wait_s = max((verdict.wait_s for verdict in judged.verdicts), default=0.0)
         if wait_s and not accepted and not rejected:
-            return self._later(Later("429: this till sends more than it may for now", wait_s))
+            later = Later("429: this till sends more than it may for now", wait_s)
+            return self._later(later, lines=len(batch))
         self._failures = 0
         self._lines_max = min(self._lines_max * 2, BATCH_LINES_MAX)
         self.state = State(wait_s=wait_s, clock=self.state.clock)
@@ -88,14 +89,16 @@ class Sender:
         self._lines_max = 2
         return 0.0
 
-    def _later(self, later: Later) -> float:
+    def _later(self, later: Later, *, lines: int) -> float:
+        """Wait, and send so many lines again: nobody knows whether the door has them."""
         self._failures += 1
         self._lines_max = max(self._lines_max // 2, LINES_MIN)
         backoff_s = min(WAIT_S_FIRST * 2 ** min(self._failures - 1, DOUBLINGS_MAX), WAIT_S_MAX)
         # What is asked for is waited in full, and a little more each in its own way: a whole town's tills come back at once.
         wait_s = backoff_s * (0.5 + self._jitter() / 2) if later.wait_s is None else later.wait_s + self._jitter()
         self.state = State(later.trouble, wait_s, self.state.clock)
-        self._store.note(self._facts(later.trouble))
+        again = int(self._store.fact("again") or 0) + lines
+        self._store.note({**self._facts(later.trouble), "again": again})
         return wait_s
 
     def _facts(self, trouble: str) -> dict[str, str | int | float]:
