@@ -72,13 +72,18 @@ def main(arguments: Sequence[str] | None = None, *, program: str = "tactus-till"
 def _parser(program: str) -> argparse.ArgumentParser:
     raw = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(prog=program, description=DESCRIPTION, epilog=EPILOG, formatter_class=raw)
+    # Nothing is abbreviated: else `--key SECRET` would be taken for a file's name, and the key be seen by everybody.
     commands = parser.add_subparsers(required=True, metavar="run|status|aside")
-    run = commands.add_parser("run", description=DESCRIPTION, epilog=EPILOG, formatter_class=raw, help="take and send")
+    run = commands.add_parser(
+        "run", allow_abbrev=False, description=DESCRIPTION, epilog=EPILOG, formatter_class=raw, help="take and send"
+    )
     _run_options(run)
     run.set_defaults(command=_run)
-    status = commands.add_parser("status", help="show the backlog and the clock's error")
+    status = commands.add_parser("status", allow_abbrev=False, help="show the backlog and the clock's error")
     status.set_defaults(command=_status)
-    aside = commands.add_parser("aside", help="list what was set aside, and why; mend it and feed it again")
+    aside = commands.add_parser(
+        "aside", allow_abbrev=False, help="list what was set aside, and why; mend it and feed it again"
+    )
     aside.set_defaults(command=_aside)
     for one in (run, status, aside):
         one.add_argument(

@@ -11,6 +11,9 @@ import pytest
 
 from schemas.limits import EVENTS_MAX
 from schemas.topics import DLQ
+from services.core.catalogue import Impression
+from services.core.valence import Arguments
+from services.infra.catalogue.reading import load_catalogue
 from services.infra.sources import Source, Sources
 from tests.support.doors import memory_client
 from tests.support.memory_log import MemoryLog
@@ -94,6 +97,7 @@ async def test_whoever_is_not_known_is_known_by_the_receipt_and_a_return_finds_i
         ({"test": True}, "test"),
         ({"type": "void"}, "void"),
         ({"type": "suspended"}, "void"),
+        ({"type": "reopened"}, "void"),
         ({"type": "void", "training": True}, "training"),
         ({"class": "staff"}, "staff"),
         ({}, None),
@@ -106,11 +110,55 @@ async def test_what_was_no_sale_never_scores(line: dict[str, object], event_clas
     assert record["data"].get("class") == event_class
 
 
-async def test_an_order_is_kept_beside_the_receipt_that_counts() -> None:
-    record = await Till().kept({"type": "order"})
+async def test_an_order_is_kept_and_never_scores_whatever_it_says_of_itself() -> None:
+    record = await Till().kept({"type": "order", "order": "O-5", "rating": {"scale": "csat5", "value": 1}, "stake": 2})
 
-    assert record["data"]["touchpoint"] == "x.pos_order"
-    assert "valence" not in record["data"]
+    assert (record["data"]["touchpoint"], record["data"]["class"]) == ("x.pos_order", "void")
+    assert record["data"]["order"] == "O-5"
+
+
+async def test_what_a_till_does_without_a_customer_fills_its_numbers_and_never_scores() -> None:
+    record = await Till().kept({"type": "control"})
+
+    assert (record["id"], record["data"]["touchpoint"], record["data"]["class"]) == (
+        "2026-03-01/1",
+        "x.pos_control",
+        "void",
+    )
+
+
+@pytest.mark.parametrize("before", ["order", "suspended", "reopened"])
+async def test_a_receipt_counts_whether_or_not_what_came_before_it_had_its_number(before: str) -> None:
+    till = Till()
+
+    answer = await till.send(
+        {"seq": 7, "time": AT, "type": before, "identities": MEMBER},
+        {"seq": 7, "time": AT, "identities": MEMBER},
+        {"seq": 8, "time": AT, "identities": MEMBER},
+    )
+
+    told = [(record["id"], record["data"].get("class")) for record in till.records()]
+    assert told == [(f"2026-03-01/7/{before}", "void"), ("2026-03-01/7", None), ("2026-03-01/8", None)]
+    assert [one["seq"] for one in answer.json()["results"]] == [7, 7, 8]
+    assert (answer.json()["accepted_through"], answer.json()["gaps"]) == (8, [])
+
+
+@pytest.mark.parametrize("other_id", ["b1946ac9-2492-4d23", 17, None])
+async def test_the_natural_key_wins_over_any_other_id(other_id: object) -> None:
+    record = await Till().kept({"id": other_id})
+
+    assert record["id"] == "2026-03-01/1"
+    assert "b1946ac9" not in json.dumps(record)
+
+
+async def test_a_return_without_a_receipt_scores_and_is_known_by_itself_alone() -> None:
+    record = await Till().kept({"type": "return", "properties": {"wait_seconds": 900}})
+
+    assert record["data"]["identities"] == [{"kind": "x-receipt", "value": "042/3/2026-03-01/1"}]
+    impression = load_catalogue().impression("pos.return_processed", Arguments(0, {"wait_seconds": 900}))
+    assert isinstance(impression, Impression)
+    assert impression.q > 0
+    assert "class" not in record["data"]
 
 
 async def test_a_till_may_tell_of_anything_else() -> None:
