@@ -22,10 +22,10 @@ def pack() -> bytes:
     """Return the agent as an executable archive, which Python runs as it is."""
     inside = {
         "__main__.py": START,
-        "services/__init__.py": resources.files("services").joinpath("__init__.py").read_text(),
+        "services/__init__.py": resources.files("services").joinpath("__init__.py").read_text("utf-8"),
     }
     inside |= {
-        f"services/till/{module.name}": module.read_text()
+        f"services/till/{module.name}": module.read_text("utf-8")
         for module in sorted(resources.files("services.till").iterdir(), key=lambda one: one.name)
         if module.name.endswith(".py")
     }

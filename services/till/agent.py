@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 import time
@@ -118,6 +119,8 @@ class Shown:
     def show(self, line: str, *, kind: str, waiting: bool) -> None:
         now_s = self._wall_s()
         if self._terminal:
+            # What does not fit would go on below, and not be written over.
+            line = line[: shutil.get_terminal_size().columns - 1]
             sys.stderr.write("\r" + line.ljust(self._width))
             self._width = len(line)
         elif kind != self._told or (waiting and now_s - self._told_at_s >= TOLD_EVERY_S):
@@ -144,8 +147,8 @@ class Agent(NamedTuple):
 
     def run(self) -> int:
         """Run until nothing more comes and all is sent, or until it is told to end; return the exit code."""
-        self.taking.start()
         try:
+            self.taking.start()
             code = self._run()
         except KeyboardInterrupt:
             code = 0

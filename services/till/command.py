@@ -121,8 +121,7 @@ def _run(parsed: argparse.Namespace) -> int:
         return 2
     stop = threading.Event()
     with held(parsed.data):
-        taking_store = open_store(parsed.data, store=parsed.store)
-        store = open_store(parsed.data, store=parsed.store)
+        taking_store, store = (open_store(parsed.data, store=parsed.store) for _ in range(2))
         _warn(parsed)
         limits = Limits(parsed.limit_mib * 1024 * 1024, parsed.once)
         door = Door(
@@ -180,20 +179,17 @@ def _status(parsed: argparse.Namespace) -> int:
 
 def _aside(parsed: argparse.Namespace) -> int:
     for one in open_to_look(parsed.data).aside():
-        text = one.text.decode("utf-8", "replace")
+        told = {
+            "origin": one.origin,
+            "reason": one.reason,
+            "detail": one.detail,
+            "text": one.text.decode("utf-8", "replace"),
+        }
         if parsed.json:
-            told = {
-                "at": words.at(one.at),
-                "origin": one.origin,
-                "reason": one.reason,
-                "detail": one.detail,
-                "text": text,
-            }
-            line = json.dumps(told)
+            sys.stdout.write(json.dumps({"at": words.at(one.at), **told}) + "\n")
         else:
-            shown = "".join(character if character.isprintable() else " " for character in text)
-            line = f"{words.at(one.at)}  {one.origin}\n  {one.reason}: {one.detail}\n  {shown}"
-        sys.stdout.write(line + "\n")
+            origin, reason, detail, text = map(words.plain, told.values())
+            sys.stdout.write(f"{words.at(one.at)}  {origin}\n  {reason}: {detail}\n  {text}\n")
     return 0
 
 

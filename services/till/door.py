@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import IO, Any, Callable, Final, NamedTuple, Union
 
 from services.till.clock import ClockError, clock_error
-from services.till.limits import ANSWER_BYTES_MAX, ANSWER_S_MAX, ASKED_WAIT_S_MAX
+from services.till.limits import ANSWER_BYTES_MAX, ANSWER_S_MAX, ASKED_WAIT_S_MAX, CHUNK_BYTES
 
 PROBLEM: Final = "urn:tactus:problem:"
 """So the door's own refusals are named; what anybody between says means nothing for a line."""
@@ -128,10 +128,25 @@ class Door:
     def _answer(self, request: urllib.request.Request) -> _Raw:
         try:
             with self._opener.open(request, timeout=ANSWER_S_MAX) as answer:
-                return _Raw(answer.status, answer.headers, answer.read(ANSWER_BYTES_MAX))
+                return _Raw(answer.status, answer.headers, _body(answer))
         except urllib.error.HTTPError as error:
             with error:
-                return _Raw(error.code, error.headers, error.read(ANSWER_BYTES_MAX))
+                return _Raw(error.code, error.headers, _body(error))
+
+
+def _body(answer: Any) -> bytes:  # noqa: ANN401 - the library has several kinds of answers
+    """Read a body, and no more and no longer than an answer of the door takes."""
+    pieces: list[bytes] = []
+    size, until_s = 0, time.monotonic() + ANSWER_S_MAX
+    while size < ANSWER_BYTES_MAX:
+        piece = answer.read1(CHUNK_BYTES)
+        if not piece:
+            break
+        if time.monotonic() > until_s:
+            raise TimeoutError("the answer took too long to arrive")
+        pieces.append(piece)
+        size += len(piece)
+    return b"".join(pieces)
 
 
 def meaning(status: int, headers: Message, body: bytes, *, lines: int, now_s: float) -> Outcome:

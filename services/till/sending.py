@@ -9,12 +9,17 @@ from services.till.clock import ClockError
 from services.till.door import Judged, Later, Reply, Unfit
 from services.till.limits import BATCH_BYTES_MAX, BATCH_LINES_MAX, POLL_S, WAIT_S_FIRST, WAIT_S_MAX
 from services.till.store import Store, Waiting
+from services.till.words import plain
 
 LINES_MIN: Final = 10
 """A weak line gets smaller batches, so that one of them comes through; this few come through any."""
 
 DOUBLINGS_MAX: Final = 16
 """Of the wait between attempts; the longest wait is reached before."""
+
+
+TROUBLE_CHARS_MAX: Final = 300
+"""What a person reads of it."""
 
 
 class Posting(Protocol):
@@ -96,9 +101,11 @@ class Sender:
         backoff_s = min(WAIT_S_FIRST * 2 ** min(self._failures - 1, DOUBLINGS_MAX), WAIT_S_MAX)
         # What is asked for is waited in full, and a little more each in its own way: a whole town's tills come back at once.
         wait_s = backoff_s * (0.5 + self._jitter() / 2) if later.wait_s is None else later.wait_s + self._jitter()
-        self.state = State(later.trouble, wait_s, self.state.clock)
+        # A proxy's words end up on a terminal.
+        trouble = plain(later.trouble)[:TROUBLE_CHARS_MAX]
+        self.state = State(trouble, wait_s, self.state.clock)
         again = int(self._store.fact("again") or 0) + lines
-        self._store.note({**self._facts(later.trouble), "again": again})
+        self._store.note({**self._facts(trouble), "again": again})
         return wait_s
 
     def _facts(self, trouble: str) -> dict[str, str | int | float]:

@@ -9,6 +9,11 @@ from services.till.clock import ClockError, in_words
 from services.till.store import Backlog, Place
 
 
+def plain(text: str) -> str:
+    """Write a text of somebody else so that it moves no terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
 def how_long(seconds: float) -> str:
     """Write a time span roughly."""
     for unit, name in ((86_400, "d"), (3600, "h"), (60, "min")):

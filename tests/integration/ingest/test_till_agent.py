@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import time
@@ -23,7 +24,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
 
-KILLS = 20
+KILLS = int(os.environ.get("TILL_KILLS", "20"))
 """Enough to meet the start, reading, a commit and a request; a hundred take minutes."""
 
 
@@ -102,7 +103,7 @@ def write_some(agent: TillAgent, unwritten: list[tuple[str, bytes]], dice: rando
     if not unwritten:
         return []
     (name, rest), *others = unwritten
-    cut = dice.randrange(1, 4000)
+    cut = dice.randrange(1, 80_000 // KILLS)
     with (agent.journal / name).open("ab") as file:
         file.write(rest[:cut])
     return [(name, rest[cut:]), *others] if rest[cut:] else others
@@ -119,7 +120,7 @@ def test_killed_while_it_reads_standard_input_what_it_acknowledged_is_kept_and_t
     for _ in range(KILLS // 2):
         with agent.running("--acknowledge", takes="-") as running:
             assert running.stdin is not None
-            running.stdin.write(b"".join(lines[said : said + 25])[: dice.randrange(1, 4000)])
+            running.stdin.write(b"".join(lines[said : said + 25])[: dice.randrange(1, 40_000 // KILLS)])
             running.stdin.flush()
             time.sleep(dice.random())
             running.kill()

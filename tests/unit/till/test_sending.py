@@ -175,3 +175,13 @@ def test_the_clock_s_error_is_written_down_and_sent_with_the_next_request(store:
 
     assert door.clocks == [None, error]
     assert (store.fact("clock_ahead_s"), store.fact("clock_within_s")) == (93.0, 0.5)
+
+
+def test_what_a_stranger_says_moves_no_terminal(store: Store) -> None:
+    fill(store, b"1")
+    sending = sender(store, ScriptedDoor(Later("302: leads to \x1b[2J\n" + "x" * 9000)))
+
+    sending.step()
+
+    assert sending.state.trouble.startswith("302: leads to  [2J xxx")
+    assert len(sending.state.trouble) == 300
