@@ -25,5 +25,8 @@ PATH: Final = "path"
 PATH_CHARS_MAX: Final = 512
 """A longer path led nowhere."""
 
+ORIGIN: Final = "origin"
+"""Of which pages it came, where it came of one: they say whom its key may name."""
+
 TRUNCATED: Final = "truncated"
 """The whole size in bytes, when only the beginning is kept."""

@@ -38,6 +38,7 @@ _FIXES: Final[Mapping[str, str]] = {
     "day_bytes_max": "write a number of bytes, 1 or more",
     "former_spellings": "write true or false",
     "backfill": "write true or false",
+    "replay": "write true or false",
     "places": "write true or false",
     "traits": "write a list of at most 32 names of a-z, 0-9, blanks, dots, _ and -, none of which names or finds somebody "
     'as email, phone or name do: ["plan", "segment"]',
@@ -45,7 +46,7 @@ _FIXES: Final[Mapping[str, str]] = {
     "hook": 'write a table: hook = {provider = "shopify", secret_files = ["/run/secrets/shopify"]}, and url = "https://…" where '
     "the vendor signs the address that it was given",
     "origins": 'write a list of origins without a path: ["https://shop.example"], or ["*"]',
-    "scopes": 'write a list of scopes: ["scores:read"]',
+    "scopes": 'write a list of scopes: ["scores:read"], and "dead-letters:read" or "dead-letters:write" for an operator',
     "source": "write each source under a line [[source]]",
     "reader": "write each reader under a line [[reader]]",
 }

@@ -54,7 +54,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#*]+)$")]
 Rate = Annotated[int, Field(ge=1, le=1_000_000)]
-Scope = Literal["scores:read"]
+Scope = Literal["scores:read", "dead-letters:read", "dead-letters:write"]
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._*-]{1,96}$")]
 
 
@@ -110,6 +110,8 @@ class Source(_Row):
     region: Annotated[str, AfterValidator(_region)] | None = None
     former_spellings: bool = False
     backfill: bool = False
+    replay: bool = False
+    """It may send dead letters again, each in the name of the source that it came from."""
     places: bool = False
     traits: Annotated[tuple[Trait, ...], Field(max_length=TRAITS_MAX)] = ()
     """Of what a client says of a person, these are kept: others are nobody's business, and most are personal."""
@@ -200,12 +202,17 @@ class Sources:
         # A key that is withdrawn in one row is withdrawn in all.
         revoked = {known for row in (*sources, *readers) for known in row.revoked_sha256}
         self._sources = _by_digest(sources, revoked)
+        self._by_name = {source.name: source for source in sources}
         self._readers = _by_digest(readers, revoked)
         self._browsers = [source for source in self._sources.values() if source.kind == "browser"]
 
     def source(self, key: str) -> Source | None:
         """Tell whose write key this is."""
         return self._sources.get(digest(key))
+
+    def named(self, name: str) -> Source | None:
+        """Find a source by its name, whatever keys it has left."""
+        return self._by_name.get(name)
 
     def hook(self, provider: str, name: str) -> tuple[Source, Hook] | None:
         """Find the source to which a provider's webhooks come under this name."""
@@ -263,6 +270,7 @@ def _read(path: Path) -> tuple[_File, str]:
     _refuse_equal_names(path, text, "source", parsed.source)
     _refuse_equal_names(path, text, "reader", parsed.reader)
     _refuse_claims_of_any_page(path, text, parsed.source)
+    _refuse_replays_by_others(path, text, parsed.source)
     _refuse_former_spellings_of_two_countries(path, text, parsed.source)
     _refuse_equal_and_trivial_keys(path, text, [*parsed.source, *parsed.reader])
     return parsed, text
@@ -316,6 +324,17 @@ def _refuse_claims_of_any_page(path: Path, text: str, sources: Sequence[Source])
                 ("source", position, "identity"),
                 'lets any page name any customer: write the pages that may, origins = ["https://shop.example"], '
                 'or identity = "anonymous"',
+            )
+            raise ConfigurationError(f"{path}, {said(fault, text)}")
+
+
+def _refuse_replays_by_others(path: Path, text: str, sources: Sequence[Source]) -> None:
+    """Whoever may send in everybody's name holds a secret, which a page's or a till's key is not for long."""
+    for position, source in enumerate(sources):
+        if source.replay and source.kind != "server":
+            fault = Fault(
+                ("source", position, "replay"),
+                'lets it send in the name of any source: make a row of its own for the operator, kind = "server"',
             )
             raise ConfigurationError(f"{path}, {said(fault, text)}")
 

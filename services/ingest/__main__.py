@@ -12,7 +12,7 @@ from typing import Final
 import structlog
 
 from schemas.topics import DLQ, EVENT_TOPICS
-from services.infra.catalogue.reading import load_file
+from services.infra.catalogue.reading import CatalogueFile, load_file
 from services.infra.clock import SystemClock
 from services.infra.http.answer import Application
 from services.infra.http.health import Readiness
@@ -39,6 +39,7 @@ from services.ingest.lag import watch_lag
 from services.ingest.metering import Meter
 from services.ingest.overload import Overload
 from services.ingest.rates import Rates
+from services.ingest.replaying import replaying
 from services.ingest.spool import Spool
 
 log = structlog.get_logger(__name__)
@@ -82,8 +83,16 @@ def _keeper(settings: IngestSettings, producer: LogProducer) -> Keeper:
     return Keeper(producer, spool)
 
 
-def _door(settings: Settings, adapters: Sequence[Adapter], *, keeper: Keeper, sources: SourcesFile) -> Door:
-    file = load_file(settings.catalogue)
+def _adapters(file: CatalogueFile, sources: SourcesFile) -> Sequence[Adapter]:
+    """Return the channels, and the doors by which their dead letters come again."""
+    channels = discovered()
+    names = {channel.name: names_of(channel, file) for channel in channels}
+    return [*channels, *replaying(channels, names=names, sources=lambda: sources.current)]
+
+
+def _door(
+    settings: Settings, adapters: Sequence[Adapter], file: CatalogueFile, *, keeper: Keeper, sources: SourcesFile
+) -> Door:
     return Door(
         keeper=keeper,
         judge=Judge(catalogue=file.catalogue, hash_key=hash_key(settings.hash_key)),
@@ -119,8 +128,9 @@ async def serve(settings: Settings) -> None:
         log.info("ingest_stopping")
         stopping.set()
 
-    adapters = discovered()
-    door = _door(settings, adapters, keeper=keeper, sources=sources)
+    file = load_file(settings.catalogue)
+    adapters = _adapters(file, sources)
+    door = _door(settings, adapters, file, keeper=keeper, sources=sources)
     app = _application(door, adapters, peers=Peers(networks(settings.ingest.trusted_proxies)), unready=unready)
     on_signals(stop=stop, reload=sources.reload)
     listener = bind(host=settings.ingest.host, port=settings.ingest.port, backlog=LIMITS.backlog)

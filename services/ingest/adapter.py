@@ -6,7 +6,7 @@ events and writes answers, and keeps nothing.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Final, NamedTuple
@@ -33,6 +33,14 @@ class Packing(Enum):
     DECLARED = "by Content-Encoding"
     EVIDENT = "by its first bytes, whatever the headers say"
     NEVER = "not at all"
+
+
+class Keeping(Enum):
+    """What is kept of a request's events."""
+
+    ALL = "the good ones, and of the others dead letters"
+    GOOD = "the good ones: the others are dead letters before they come"
+    NOTHING = "none: it is only told what would become of them"
 
 
 class Request(NamedTuple):
@@ -128,6 +136,11 @@ class Adapter:
     packing: Packing = Packing.DECLARED
     read: Callable[[Request], Listed | Refused]
     """Find the events; refused as a whole is what holds none."""
+    reread: Callable[[Request], Listed | Refused] | None = None
+    """Find the event of a dead letter, which holds what was set aside; None: as in a request."""
+    spare: Collection[str] = ("data.text", "data.properties")
+    """Where in a letter something may have been removed, and it still tells the same of the same person."""
+    keeps: Keeping = Keeping.ALL
     answer: Callable[[Outcome], Answer]
     refuse: Callable[[Refused], Answer] = refusal
     examples: tuple[Example, ...]

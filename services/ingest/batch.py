@@ -12,7 +12,7 @@ from schemas.topics import DLQ
 from services.infra.errors import UnavailableError
 from services.infra.http.problems import Refused
 from services.infra.kafka import LogRecord
-from services.ingest.adapter import Listed
+from services.ingest.adapter import Keeping, Listed
 from services.ingest.admission import Ticket
 from services.ingest.answers import Verdict, valid_id
 from services.ingest.dead_letters import DeadLetters, Unfit
@@ -55,8 +55,10 @@ class Batch:
     judge: Judge
     rates: Rates
     sender: Sender
+    keeps: Keeping
     channel: str
     path: str
+    origin: str
     received: Arrival
     ticket: Ticket
     slices: Slices
@@ -74,7 +76,7 @@ class Batch:
         for one in listed.incoming:
             incoming.append(one)
             await self.slices.breathe()
-        whole = refusal_of_all(incoming)
+        whole = refusal_of_all(incoming) if self.keeps is Keeping.ALL else None
         if whole is not None:
             return Unfit(body, None, whole.slug, whole.detail)
         verdicts = []
@@ -85,6 +87,8 @@ class Batch:
 
     async def kept(self, judged: Judged | Unfit | Refused) -> Judged | Refused:
         """Return with the verdicts when the log has the good events, and the bad ones as dead letters."""
+        if isinstance(judged, Unfit) and self.keeps is not Keeping.ALL:
+            return Refused(judged.reason, judged.detail)
         if isinstance(judged, Unfit):
             return await self._set_aside([judged]) or Refused(judged.reason, judged.detail)
         if isinstance(judged, Refused):
@@ -98,24 +102,34 @@ class Batch:
         for position in sorted(positions[place] for place in kept.too_large):
             rejected = _rejected(verdicts[position])
             verdicts[position] = verdicts[position]._replace(outcome=rejected)
-            unfit.append(_unfit(incoming[position], rejected))
+            if self.keeps is Keeping.ALL:
+                unfit.append(_unfit(incoming[position], rejected))
         return await self._set_aside(unfit) or judged._replace(durable=kept.durable)
 
     def _verdict(self, incoming: Incoming) -> Verdict:
         if isinstance(incoming.event, Rejected):
             return Verdict(None, incoming.event)
-        source = self.sender.source
-        outcome = self.judge.judge(incoming.event, source=source, received=self.received)
+        outcome = self._outcome(incoming)
         if not isinstance(outcome, Accepted):
             return Verdict(valid_id(incoming.event), outcome)
-        wait_s = self.rates.count_identity(source, outcome.key)
+        wait_s = self.rates.count_identity(self.sender.source, outcome.key)
         if wait_s:
             again = f"this identity sends more than it may: send the event again after {wait_s} s"
             return Verdict(outcome.event_id, Rejected(Reason.TOO_MANY, again, wait_s))
         return Verdict(outcome.event_id, outcome)
 
+    def _outcome(self, incoming: Incoming) -> Accepted | Rejected:
+        event, letter = incoming.event, incoming.letter
+        if letter is None:
+            return self.judge.judge(event, source=self.sender.source, received=self.received)
+        if letter.source is None:
+            return self.judge.judge_record(event, original=incoming.original, received=self.received)
+        return self.judge.judge(event, source=letter.source, received=self.received, came=letter.came)
+
     async def _records(self, incoming: Sequence[Incoming], verdicts: Sequence[Verdict]) -> Mapping[int, LogRecord]:
         records: dict[int, LogRecord] = {}
+        if self.keeps is Keeping.NOTHING:
+            return records
         letters_size = 0
         for position, (one, verdict) in enumerate(zip(incoming, verdicts, strict=True)):
             match verdict.outcome:
@@ -123,6 +137,8 @@ class Batch:
                     records[position] = LogRecord(topic, key, value, RECORD_CONTENT_TYPE)
                 case Rejected(reason=Reason.TOO_MANY):
                     pass  # A letter of each would fill the storage that the limit keeps free.
+                case Rejected() if self.keeps is Keeping.GOOD:
+                    pass
                 case Rejected() as rejected:
                     letters_size += len(one.original)
                     records[position] = self._letter(_unfit(one, rejected))
@@ -132,7 +148,11 @@ class Batch:
 
     def _letter(self, unfit: Unfit) -> LogRecord:
         dead = DeadLetters(
-            source=self.sender.source, received_at=self.received.text, channel=self.channel, path=self.path
+            source=self.sender.source,
+            received_at=self.received.text,
+            channel=self.channel,
+            path=self.path,
+            origin=self.origin,
         )
         return dead.letter(unfit, bytes_max=self.keeper.bytes_max(DLQ))
 

@@ -41,6 +41,8 @@ class DeadLetters:
     received_at: str
     channel: str
     path: str
+    origin: str
+    """Of the page that sent it, or empty."""
 
     def letter(self, unfit: Unfit, *, bytes_max: int) -> LogRecord:
         """Return the record; `bytes_max` is what its topic takes."""
@@ -53,6 +55,8 @@ class DeadLetters:
             (dead_letter.CHANNEL, self.channel.encode()),
             (dead_letter.PATH, self.path[: dead_letter.PATH_CHARS_MAX].encode("utf-8", "replace")),
         ]
+        if self.origin:
+            headers.append((dead_letter.ORIGIN, self.origin[: dead_letter.PATH_CHARS_MAX].encode("utf-8", "replace")))
         if len(unfit.original) > most:
             headers.append((dead_letter.TRUNCATED, str(len(unfit.original)).encode()))
         kept = masked(unfit.original[: most + CONTACT_BYTES_MAX], unfit.event)

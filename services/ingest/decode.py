@@ -10,9 +10,22 @@ import msgspec
 
 from schemas.limits import DEPTH_MAX, EVENT_BYTES_MAX
 from services.infra.http.problems import Refused
+from services.infra.sources import Source
 from services.ingest.elements import elements_of
+from services.ingest.judge import Arrival
 from services.ingest.limits import nests_too_deep
 from services.ingest.rejection import Reason, Rejected
+
+
+class Letter(NamedTuple):
+    """A dead letter that an operator sends again."""
+
+    place: int
+    """Of the letter in its request."""
+    source: Source | None
+    """In whose name it is sent; None: it is a record of the log, which says its source itself."""
+    came: Arrival
+    """When its sender sent it."""
 
 
 class Incoming(NamedTuple):
@@ -22,6 +35,8 @@ class Incoming(NamedTuple):
     event: object | Rejected
     claims_left_out: int = 0
     """Ways to know the person that its key may not use, and that its channel leaves out for that."""
+    letter: Letter | None = None
+    """Of an event that was set aside before."""
 
 
 MALFORMED: Final = Refused("malformed-json")

@@ -16,7 +16,7 @@ from services.infra.http.problems import Refused
 from services.infra.http.strangers import Strangers
 from services.infra.metrics import INGEST_LIMITED
 from services.infra.sources import Source, Sources
-from services.ingest.adapter import UNAUTHORIZED, Adapter, Outcome, Packing, Request
+from services.ingest.adapter import UNAUTHORIZED, Adapter, Keeping, Outcome, Packing, Request
 from services.ingest.admission import FullError, Ticket
 from services.ingest.batch import AWAY, Batch, Judged
 from services.ingest.head import Head
@@ -71,7 +71,8 @@ class Door:
             answer = adapter.refuse(outcome)
         else:
             answer = adapter.answer(Outcome(outcome.incoming, outcome.verdicts, outcome.durable, self._hints))
-        self.meter.request(adapter.name, outcome, seconds=perf_counter() - started)
+        if adapter.keeps is not Keeping.NOTHING:
+            self.meter.request(adapter.name, outcome, seconds=perf_counter() - started)
         return answer
 
 
@@ -175,8 +176,10 @@ class _Passage:
             judge=self.door.judge,
             rates=self.door.rates,
             sender=Sender(source, self.head.address),
+            keeps=self.adapter.keeps,
             channel=self.adapter.name,
             path=self.head.path,
+            origin=self.head.one("origin") or "",
             received=received,
             ticket=ticket,
             slices=slices,

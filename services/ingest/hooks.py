@@ -43,6 +43,16 @@ Happened = Mapping[str, object]
 Verify = Callable[[Head, bytes, Hook, Arrival], bool]
 
 
+class _Whose(msgspec.Struct):
+    identities: list[dict[str, str]] = []
+
+
+class _Told(msgspec.Struct):
+    """As much of an event as is read anew when it is sent again."""
+
+    data: _Whose
+
+
 def webhook(
     provider: str,
     *,
@@ -88,9 +98,20 @@ def webhook(
         identify_by_body=identify_by_body,
         packing=Packing.NEVER,
         read=read,
+        reread=reread,
         answer=answer,
         examples=tuple(examples),
     )
+
+
+def reread(request: Request) -> Listed | Refused:
+    """Find the event of a letter: what was set aside of a delivery is an event already."""
+    incoming = read_text(request.body)
+    try:
+        msgspec.convert(incoming.event, _Told)
+    except msgspec.ValidationError:
+        return MALFORMED
+    return Listed(1, [_about(request.source, members(incoming.event))._replace(original=request.body)])
 
 
 def answer(outcome: Outcome) -> Answer:
@@ -127,7 +148,7 @@ def _about(source: Source, event: Happened) -> Incoming:
     """Leave out numbers that cannot be dialled where the source is: vendors keep what people typed."""
     whom, data = Whom(source), members(event.get("data"))
     for one in data.get("identities", ()):
-        whom.add(one["kind"], one["value"])
+        whom.add(one.get("kind", ""), one.get("value"))
     original = msgspec.json.encode(event)
     if not whom.identities:
         return Incoming(original, Rejected(Reason.IDENTITY, "names nobody: the vendor knows no customer of it"))

@@ -18,8 +18,10 @@ from schemas.touchpoint import (
     TYPE,
     Alias,
     CustomScale,
+    RecordData,
     TouchpointData,
     TouchpointEvent,
+    TouchpointRecord,
     identity_of_subject,
     without_extensions,
 )
@@ -46,6 +48,7 @@ TWO_CUSTOMERS: Final = (
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+_MEMBERS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Accepted(NamedTuple):
@@ -97,8 +100,15 @@ class Judge:
     catalogue: Catalogue
     hash_key: bytes
 
-    def judge(self, event: object, *, source: Source, received: Arrival) -> Accepted | Rejected:
-        """Return the record of a good event, or why it is rejected."""
+    def judge(
+        self, event: object, *, source: Source, received: Arrival, came: Arrival | None = None
+    ) -> Accepted | Rejected:
+        """Return the record of a good event, or why it is rejected.
+
+        One that was set aside before has come earlier than it is received: its times are judged by when it came, so that
+        it becomes the same however often and however late it is sent again.
+        """
+        came = came or received
         try:
             parsed = TouchpointEvent.model_validate(without_extensions(event) if isinstance(event, dict) else event)
         except ValidationError as error:
@@ -110,8 +120,8 @@ class Judge:
         people = self._people(parsed, source)
         if isinstance(people, Rejected):
             return people
-        moment = _moment(parsed.time, received)
-        too_old = _too_old(moment.at, received, source)
+        moment = _moment(parsed.time, came)
+        too_old = _too_old(moment.at, came, source)
         if too_old is not None:
             return too_old
         refused = self._refused_valence(parsed.data, moment.at)
@@ -126,6 +136,31 @@ class Judge:
             return Rejected(Reason.INVALID, f"data.alias: stands only in {LINKED}")
         people = self._identities(event, source)
         return people if alias is None or isinstance(people, Rejected) else self._also(alias, people, source)
+
+    def judge_record(self, record: object, *, original: bytes, received: Arrival) -> Accepted | Rejected:
+        """Return anew a record that the log had before and that could not be counted, or why it never can be.
+
+        The bytes of its data stay as they are: by them it is known as the same event.
+        """
+        try:
+            parsed = TouchpointRecord.model_validate(record)
+        except ValidationError as error:
+            fault = fault_of(error)
+            return Rejected(Reason.INVALID, f"{fault.field}: {fault.reason}")
+        at = parse_instant(parsed.time)
+        refused = self._refused_valence(parsed.data, at)
+        if refused is not None:
+            return Rejected(Reason.INVALID, f"data.{refused.field}: {refused.reason}")
+        whole: dict[str, object] = {**_MEMBERS.decode(original), "receivedat": received.text}
+        return Accepted(
+            event_id=parsed.id,
+            topic=_topic(at, received),
+            key=parsed.subject.encode(),
+            value=_ENCODER.encode(whole),
+            channel=parsed.data.channel,
+            touchpoint=parsed.data.touchpoint,
+            known=parsed.data.touchpoint in self.catalogue.entries,
+        )
 
     def _identities(self, event: TouchpointEvent, source: Source) -> _People | Rejected:
         """Return who the event is about, each once, the strongest first."""
@@ -166,7 +201,7 @@ class Judge:
             return Rejected(Reason.INVALID, "data.alias: is the customer among the identities; send another one")
         return people._replace(alias=other)
 
-    def _refused_valence(self, data: TouchpointData, at: datetime) -> Refusal | None:
+    def _refused_valence(self, data: TouchpointData | RecordData, at: datetime) -> Refusal | None:
         may_be_unscored = data.class_ is not None or MACHINE_MADE in (data.properties or {})
         if self.catalogue.constant(data, may_be_unscored=may_be_unscored) is not None:
             return None
@@ -207,13 +242,17 @@ class Judge:
         }
         return Accepted(
             event_id=event.id,
-            topic=LATE if received.at - moment.at > LATE_AFTER else EVENTS,
+            topic=_topic(moment.at, received),
             key=subject.encode(),
             value=_ENCODER.encode(record),
             channel=data["channel"],
             touchpoint=event.data.touchpoint,
             known=event.data.touchpoint in self.catalogue.entries,
         )
+
+
+def _topic(at: datetime, received: Arrival) -> str:
+    return LATE if received.at - at > LATE_AFTER else EVENTS
 
 
 def _people(found: Collection[Spelt], beside: Collection[Spelt], former: Collection[Spelt]) -> _People:
@@ -270,7 +309,7 @@ def _too_old(at: datetime, received: Arrival, source: Source) -> Rejected | None
     return None
 
 
-def _arguments(data: TouchpointData, at: datetime) -> Arguments:
+def _arguments(data: TouchpointData | RecordData, at: datetime) -> Arguments:
     scale: Any = data.rating.scale if data.rating is not None else None
     if isinstance(scale, CustomScale):
         scale = (scale.lo, scale.mid, scale.hi)

@@ -19,6 +19,8 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not-allowed"
     TOO_OLD = "too-old"
     TOO_MANY = "rate-limited"
+    MASKED = "masked"
+    """Of a dead letter that is sent again: what was removed from it counts."""
 
 
 class Rejected(NamedTuple):

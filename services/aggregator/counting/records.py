@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -17,6 +16,7 @@ from services.core import identity as identities
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.instants import HOUR_US
 from services.core.persons import ALIAS_KEY, LEAST_TRUST, TRUST_OF_KEY, is_customer
+from services.core.sameness import body_hash, event_key
 from services.core.tallies import MICRO
 
 SPEC_VERSION: Final = "1.0"
@@ -133,9 +133,6 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, V
 """What decoding raises on bytes that are no event; deep nesting is a RecursionError, not a DecodeError."""
 
 _KIND: Final = re.compile(RECORD_KIND_PATTERN)
-_CHANNEL: Final = re.compile(rb'"channel":"[^"]*",?')
-"""The channel that ingest put in: a slug, and inside a text its quotes would be escaped."""
-
 _MACHINE_MADE: Final = MACHINE_MADE.encode()
 
 _envelope: Final = msgspec.json.Decoder(Envelope)
@@ -193,10 +190,10 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
     # Positional, in the order of the fields: this line runs once an event, and keywords cost a tenth of its time.
     return Event(
         record,
-        hashlib.sha256(f"{envelope.source}\0{envelope.id}".encode()).digest()[:16],
+        event_key(envelope.source, envelope.id),
         occurred_us,
         occurred_us if received is None else round(received.timestamp() * 1_000_000),
-        _body_hash(envelope),
+        body_hash(bytes(envelope.data), channel_origin=envelope.channelorigin),
         subject,
         others,
         (data.touchpoint, data.channel or catalogue.entry(data.touchpoint).channel, data.place),
@@ -212,15 +209,8 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
 
 def body_hash_of(value: bytes) -> bytes:
     """Return the hash of an event as it stands in the log; raises what is in UNREADABLE."""
-    return _body_hash(_envelope.decode(value))
-
-
-def _body_hash(envelope: Envelope) -> bytes:
-    """Of the data as the client sent it: not of its times, and nothing that ingest adds or corrects."""
-    data = bytes(envelope.data)
-    if envelope.channelorigin:
-        data = _CHANNEL.sub(b"", data, count=1)
-    return hashlib.sha256(data).digest()[:8]
+    envelope = _envelope.decode(value)
+    return body_hash(bytes(envelope.data), channel_origin=envelope.channelorigin)
 
 
 def _vet(subject: str, others: tuple[str, ...], known: Mapping[str, object]) -> tuple[str, str] | None:

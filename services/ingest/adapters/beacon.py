@@ -48,6 +48,12 @@ def read(request: Request) -> Listed | Refused:
     return Listed(len(texts), map(partial(_event, request.source), texts))
 
 
+def reread(request: Request) -> Listed | Refused:
+    """Find the event of a letter, which stands there without its list."""
+    body = request.body.strip(WHITESPACE)
+    return read(request if body[:1] == b"[" else request._replace(body=b"[" + body + b"]"))
+
+
 def answer(outcome: Outcome) -> Answer:
     """Answer with a verdict on each event; what may only come later holds the whole, for the snippet sends it again."""
     return to_come_again(outcome) or answers.of_verdicts(outcome.verdicts, durable=outcome.durable, hints=outcome.hints)
@@ -106,6 +112,7 @@ ADAPTER: Final = Adapter(
     identify=identify,
     packing=Packing.EVIDENT,
     read=read,
+    reread=reread,
     answer=answer,
     examples=(
         Example(

@@ -60,6 +60,12 @@ RATING: Final = ("rating", "score")
 TEXT: Final = ("review_body", "reviewBody", "comment")
 """What the e-commerce specifications call these."""
 
+SPARE: Final = (
+    *(f"context.{part}" for part in ("ip", "userAgent", "userAgentData", "page", "library", "network", "screen", "os")),
+    *(f"properties.{part}" for part in ("title", "url", "path", "referrer", "search")),
+)
+"""What clients send beside a message on their own: versions and addresses, whose digits look like a number to call."""
+
 TAKEN: Final = Answer(200, b'{"success":true}')
 
 ENVELOPE_VALUE_BYTES_MAX: Final = 1000
@@ -332,6 +338,7 @@ ADAPTER: Final = Adapter(
     identify_by_body=identify_by_body,
     packing=Packing.EVIDENT,
     read=read,
+    spare=SPARE,
     answer=answer,
     examples=(
         Example("One call", "/v1/track", json.dumps(_TRACKED).encode(), _JSON, touchpoints=("order.completed",)),

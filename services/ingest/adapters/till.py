@@ -242,6 +242,7 @@ ADAPTER: Final = Adapter(
     identify=identify,
     expects=expects,
     read=read,
+    spare=("text", "properties"),
     answer=answer,
     examples=(
         Example(
