@@ -114,6 +114,12 @@ PROBLEMS: Final = _table(
         "No customer has this identity",
         "Check the kind and the value; a customer appears with the first event that names it.",
     ),
+    (
+        "unknown-dead-letter",
+        404,
+        "There is no dead letter of this id",
+        "Check the id; the letters of a person who was erased are gone.",
+    ),
     ("method-not-allowed", 405, "The method is not allowed here", "Use a method from the Allow header."),
     ("not-acceptable", 406, "The answer has another media type", "Accept application/json."),
     ("timeout", 408, "The request took too long to arrive", "Send the request again, at once and whole."),
@@ -164,6 +170,12 @@ PROBLEMS: Final = _table(
         f"Send less than {kib(HEADER_BYTES_MAX)} of headers.",
     ),
     ("internal", 500, "The server failed", "Send the same again; when it fails again, tell the operator."),
+    (
+        "replay-not-set-up",
+        501,
+        "Dead letters cannot be sent again from here",
+        "Give the API the address of ingest and an operator's key, TACTUS_API__INGEST and TACTUS_API__OPERATOR_KEY.",
+    ),
     (
         "unavailable",
         503,

@@ -11,4 +11,8 @@ if [ -n "${POSTGRES_PASSWORD_FILE:-}" ]; then
     PGPASSWORD=$(cat "$POSTGRES_PASSWORD_FILE")
     export PGPASSWORD
 fi
+if [ -n "${OPERATOR_KEY_FILE:-}" ] && [ -f "$OPERATOR_KEY_FILE" ]; then
+    TACTUS_API__OPERATOR_KEY=$(cat "$OPERATOR_KEY_FILE")
+    export TACTUS_API__OPERATOR_KEY
+fi
 exec "$@"

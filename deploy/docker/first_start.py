@@ -8,9 +8,12 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from services.client.keys import ensure_keys
+from services.client.keys import OPERATOR, ensure_keys
 from services.infra.errors import ConfigurationError
 from services.infra.files import write_private
+
+OPERATOR_KEY: Final = "operator_key"
+"""The key by which the API sends dead letters again, alone in its file."""
 
 OWNER: Final = "owner"
 ROLES: Final = (OWNER, "worker", "reader")
@@ -22,8 +25,11 @@ def ensure_secrets(folder: Path, database: Path) -> None:
 
     Raises ConfigurationError when a file cannot be used.
     """
-    for remark in ensure_keys(folder).remarks:
+    keys = ensure_keys(folder)
+    for remark in keys.remarks:
         sys.stderr.write(f"{remark}\n")
+    if OPERATOR in keys.public:
+        write_private(folder / OPERATOR_KEY, keys.public[OPERATOR])
     former = folder / "postgres_password"
     for role in ROLES:
         password = database / role / "password"

@@ -10,8 +10,12 @@ from typing import Final
 
 from services.api.app import create_app
 from services.api.customers import Customers, Parts
+from services.api.entrance import Entrance
+from services.api.ingest_door import IngestDoor
+from services.api.letters import Letters
 from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
+from services.api.replaying import Replayer
 from services.api.watch import Watch
 from services.infra.catalogue.reading import LANGUAGES, labels, load_catalogue
 from services.infra.clock import SystemClock
@@ -51,16 +55,20 @@ async def serve(settings: Settings) -> None:
     on_signals(stop=stop.set, reload=sources.reload)
     database = ReadDatabase(settings.postgres, application="tactus-api")
     watch = Watch(database)
+    entrance = Entrance(
+        lambda: sources.current,
+        rates=ReaderRates(requests_per_s_max=settings.api.reader_requests_per_s_max, now_s=monotonic),
+        strangers=Strangers(monotonic),
+    )
+    door = IngestDoor(settings.api)
     customers = Customers(
         Parts(
             database=database,
             catalogue=load_catalogue(settings.catalogue),
             labels={language: labels(language, override=settings.catalogue) for language in LANGUAGES},
-            sources=lambda: sources.current,
+            entrance=entrance,
             hash_key=hash_key(settings.hash_key),
             clock=SystemClock(),
-            rates=ReaderRates(requests_per_s_max=settings.api.reader_requests_per_s_max, now_s=monotonic),
-            strangers=Strangers(monotonic),
         )
     )
     listener = bind(host=settings.api.host, port=settings.api.port, backlog=LIMITS.backlog)
@@ -68,14 +76,18 @@ async def serve(settings: Settings) -> None:
     log.info("api_listening", host=settings.api.host, port=listener.getsockname()[1])
     refusals = Refusals(monotonic)
     app = create_app(
-        customers, unready=watch.unready, refusals=refusals, peers=Peers(networks(settings.api.trusted_proxies))
+        customers,
+        Letters(database, entrance, Replayer(database, door)),
+        unready=watch.unready,
+        refusals=refusals,
+        peers=Peers(networks(settings.api.trusted_proxies)),
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, watch.run()))
         tasks.create_task(until(stop, sources.follow()))
         tasks.create_task(serve_http(app, listener, stop=stop, limits=LIMITS, refused=refusals.note))
-    await operations.close()
-    await database.close()
+    for part in (operations, door, database):
+        await part.close()
     log.info("api_stopped")
 
 

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from services.api.customers import NO_STORE, Customers
+from services.api.letters import Letters
 from services.api.page import HEADERS, LINKS, page
 from services.api.refusals import Refusals
 from services.api.requests import Asked
@@ -28,7 +29,9 @@ Endpoint = Callable[[Request], Awaitable[Response]]
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-def create_app(customers: Customers, *, unready: Readiness, refusals: Refusals, peers: Peers) -> Application:
+def create_app(
+    customers: Customers, letters: Letters, *, unready: Readiness, refusals: Refusals, peers: Peers
+) -> Application:
     """Wire the routes to what answers them; `unready` tells why the process wants no requests, or None."""
     contract = Answer(200, resources.files("schemas").joinpath("generated", "openapi-read.json").read_bytes())
 
@@ -47,6 +50,11 @@ def create_app(customers: Customers, *, unready: Readiness, refusals: Refusals, 
         return _response(readyz(unready))
 
     answering = partial(_answering, refusals, peers)
+    trying, replaying = answering(letters.trial), answering(letters.replay)
+
+    async def trying_or_replaying(request: Request) -> Response:
+        return await (replaying if request.method == "POST" else trying)(request)
+
     app = Starlette(
         routes=[
             Route("/", home),
@@ -56,6 +64,10 @@ def create_app(customers: Customers, *, unready: Readiness, refusals: Refusals, 
             Route("/v1/customers/{identity}", answering(customers.score)),
             Route("/v1/customers/{identity}/receipt", answering(customers.receipt)),
             Route("/v1/customers/{identity}/journey", answering(customers.journey)),
+            Route("/v1/dead-letters", answering(letters.list)),
+            Route("/v1/dead-letters/replay", trying_or_replaying, methods=["GET", "POST"]),
+            Route("/v1/dead-letters/discard", answering(letters.discard), methods=["POST"]),
+            Route("/v1/dead-letters/{identity:int}", answering(letters.show)),
         ],
         exception_handlers=_handlers(refusals),
     )
@@ -101,7 +113,7 @@ def _handlers(refusals: Refusals) -> Mapping[type[Exception], Handler]:
 def _asked(request: Request, peers: Peers) -> Asked:
     peer = request.client.host if request.client else ""
     return Asked(
-        identity=request.path_params["identity"],
+        identity=str(request.path_params.get("identity", "")),
         query=request.scope["query_string"],
         authorization=request.headers.getlist("authorization"),
         accept=request.headers.get("accept"),

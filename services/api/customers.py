@@ -10,10 +10,10 @@ from pydantic import BaseModel
 
 from schemas.readapi import ALERTS_MAX, LATEST_MAX, TALLIES_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
 from services.api.answers import Moment, Reasons, customer_answer, journey_answer, reasons_of, receipt_answer
+from services.api.entrance import Entrance
 from services.api.experience import experience_of, latest_of, stored_of
 from services.api.large_reads import USUAL_ROWS_MAX, LargeReads
-from services.api.reader_rates import ReaderRates
-from services.api.requests import Asked, Named, Question, accepts_json, cursor_of, names_version, question_of
+from services.api.requests import Asked, Named, Question, cursor_of, names_version, question_of
 from services.core.catalogue import Catalogue
 from services.core.instants import instant_of
 from services.core.scoring import HOURS_KEPT
@@ -21,10 +21,8 @@ from services.infra.catalogue.reading import LANGUAGES, Labels
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.http.answer import Answer
-from services.infra.http.keys import bearer_key
 from services.infra.http.problems import Refused, refusal
-from services.infra.http.strangers import Strangers
-from services.infra.sources import Scope, Sources
+from services.infra.sources import Scope
 from services.state.database import ReadDatabase, Snapshot
 from services.state.events import Place
 from services.state.persons import Person
@@ -46,11 +44,9 @@ class Parts:
     catalogue: Catalogue
     labels: Mapping[str, Labels]
     """By language."""
-    sources: Callable[[], Sources]
+    entrance: Entrance
     hash_key: bytes
     clock: Clock
-    rates: ReaderRates
-    strangers: Strangers
 
 
 class Customers:
@@ -85,23 +81,11 @@ class Customers:
         return answer.with_headers(NO_STORE)
 
     def _question(self, asked: Asked, *, named: tuple[str, ...], languages: Sequence[str]) -> Question | Refused:
-        refused = self._refused(asked)
-        if refused is not None:
-            return refused
+        reader = self._parts.entrance.reader(asked, SCOPE)
+        if isinstance(reader, Refused):
+            return reader
         now = instant_of(self._parts.clock.now_us())
         return question_of(asked, named=named, languages=languages, now=now, hash_key=self._parts.hash_key)
-
-    def _refused(self, asked: Asked) -> Refused | None:
-        key = bearer_key(asked.authorization)
-        reader = self._parts.sources().reader(key) if key is not None else None
-        if reader is None:
-            return self._parts.strangers.refusal(asked.address)
-        limited = self._parts.rates.refusal(reader)
-        if limited is not None:
-            return limited
-        if SCOPE not in reader.scopes:
-            return Refused("forbidden", f"Use a key with the scope {SCOPE}.")
-        return None if accepts_json(asked.accept) else Refused("not-acceptable")
 
     async def _answered(self, question: Question, answerer: Answerer) -> Answer:
         answer = await self._attempt(question, answerer, rows_max=USUAL_ROWS_MAX)

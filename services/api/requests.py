@@ -23,7 +23,7 @@ from services.infra.spelling import Spelt
 from services.state.events import END, Place
 
 PARAMETERS_MAX: Final = 16
-"""No operation names more than three."""
+"""No operation names more than twelve."""
 
 _KIND: Final = re.compile(f"{KIND_PATTERN}|{RECORD_KIND_PATTERN}")
 _VALUE: Final = re.compile(IDENTITY_PATTERN)
@@ -39,10 +39,10 @@ _MALFORMED_IDENTITY: Final = Refused(
 
 
 class Asked(NamedTuple):
-    """A request about a customer as it came; header values and the path are latin-1 text."""
+    """A request about a customer or a letter as it came; header values and the path are latin-1 text."""
 
     identity: str
-    """A segment of the path, percent-encoded."""
+    """A segment of the path, percent-encoded; empty where the path names nobody."""
     query: bytes
     authorization: list[str]
     accept: str | None
@@ -126,12 +126,12 @@ def parameters_of(query: bytes, *, named: Collection[str]) -> Mapping[str, str] 
     try:
         pairs = parse_qsl(query.decode("ascii"), keep_blank_values=True, errors="strict", max_num_fields=PARAMETERS_MAX)
     except ValueError:
-        return _bad(f"Write the query in percent-encoded UTF-8, with at most {PARAMETERS_MAX} parameters.")
+        return bad(f"Write the query in percent-encoded UTF-8, with at most {PARAMETERS_MAX} parameters.")
     values = dict(pairs)
     if len(values) < len(pairs):
-        return _bad("A parameter stands twice: send each at most once.")
+        return bad("A parameter stands twice: send each at most once.")
     if not values.keys() <= set(named):
-        return _bad(f"A parameter is not known here. Send none but: {', '.join(named)}.")
+        return bad(f"A parameter is not known here. Send none but: {', '.join(named)}.")
     return values
 
 
@@ -143,7 +143,7 @@ def moment_of(text: str | None, *, now: datetime) -> datetime | Refused:
         # A plus that was not percent-encoded arrives as a blank; but one after the date may stand there for the T.
         return parse_instant(text[:_DATE_CHARS] + text[_DATE_CHARS:].replace(" ", "+"))
     except ValueError as error:
-        return _bad(f"The parameter at {error}.")
+        return bad(f"The parameter at {error}.")
 
 
 def limit_of(text: str | None) -> int | Refused:
@@ -151,7 +151,7 @@ def limit_of(text: str | None) -> int | Refused:
     if text is None:
         return PAGE_DEFAULT
     if not _LIMIT.fullmatch(text) or not 1 <= int(text) <= PAGE_MAX:
-        return _bad(f"The parameter limit must be a whole number from 1 to {PAGE_MAX}.")
+        return bad(f"The parameter limit must be a whole number from 1 to {PAGE_MAX}.")
     return int(text)
 
 
@@ -160,7 +160,7 @@ def place_of(cursor: str | None) -> Place | Refused:
     if cursor is None:
         return END
     if not _CURSOR.fullmatch(cursor):
-        return _bad("The parameter cursor must be `next` of the page before.")
+        return bad("The parameter cursor must be `next` of the page before.")
     microseconds, key = _PLACE.unpack(base64.urlsafe_b64decode(cursor))
     try:
         return Place(instant_of(microseconds), UUID(bytes=key))
@@ -194,5 +194,6 @@ def names_version(if_none_match: str | None, *, tag: str) -> bool:
     return "*" in tags or tag in tags
 
 
-def _bad(detail: str) -> Refused:
+def bad(detail: str) -> Refused:
+    """Refuse a parameter, with what to write instead."""
     return Refused("bad-parameter", detail)

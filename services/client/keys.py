@@ -31,6 +31,17 @@ HASH_KEY_CHARS_MIN: Final = 32
 READ: Final = "read"
 """The name of the key that reads scores."""
 
+OPERATOR: Final = "operator"
+"""The name of the key by which the API sends dead letters again."""
+
+LETTERS: Final = "letters"
+"""The name of the key that reads, replays and discards dead letters."""
+
+READERS: Final = frozenset({READ, LETTERS})
+
+RIGHTS: Final = ("backfill", "replay")
+"""What a source may be given beside sending."""
+
 
 class Generated(NamedTuple):
     """A source or a reader that `tactus up` makes a key for."""
@@ -38,20 +49,34 @@ class Generated(NamedTuple):
     key: str
     name: str
     kind: str
-    backfill: bool = False
+    right: str = ""
+    """A source's, beside sending."""
+    scopes: tuple[str, ...] = ()
+    """A reader's."""
 
     @property
     def table(self) -> str:
         """Its table in the sources file."""
-        return "reader" if self.key == READ else "source"
+        return "reader" if self.scopes else "source"
+
+    def row(self, key: str) -> str:
+        """Write its row."""
+        if self.scopes:
+            return _READER.format(
+                name=self.name, digest=digest(key), scopes=", ".join(f'"{one}"' for one in self.scopes)
+            )
+        rights = "".join(f"{right} = {str(right == self.right).lower()}\n" for right in RIGHTS)
+        return _SOURCE.format(name=self.name, digest=digest(key), kind=self.kind) + rights
 
 
 GENERATED: Final = (
     Generated("server", "shop", "server"),
     Generated("browser", "web", "browser"),
     Generated("till", "store", "till"),
-    Generated("backfill", "backfill", "server", backfill=True),
-    Generated(READ, "local", ""),
+    Generated("backfill", "backfill", "server", right="backfill"),
+    Generated(OPERATOR, "operator", "server", right="replay"),
+    Generated(READ, "local", "", scopes=("scores:read",)),
+    Generated(LETTERS, "letters", "", scopes=("dead-letters:read", "dead-letters:write")),
 )
 
 _SOURCE: Final = """\
@@ -59,14 +84,13 @@ _SOURCE: Final = """\
 name = "{name}"
 keys_sha256 = ["{digest}"]
 kind = "{kind}"
-backfill = {backfill}
 """
 
 _READER: Final = """\
 [[reader]]
 name = "{name}"
 keys_sha256 = ["{digest}"]
-scopes = ["scores:read"]
+scopes = [{scopes}]
 """
 
 _DIGESTS: Final = r'(\[\[{table}\]\]\nname = "{name}"\nkeys_sha256 = )\[[^\]\n]*\]'
@@ -129,14 +153,8 @@ def read_hash_key(data: Path) -> SecretStr | None:
 
 
 def sources_of(keys: Mapping[str, str]) -> str:
-    """Return the sources file: one source of each kind and one reader, for the keys there are."""
-    return "\n".join(
-        (_READER if one.key == READ else _SOURCE).format(
-            name=one.name, kind=one.kind, digest=digest(keys[one.key]), backfill=str(one.backfill).lower()
-        )
-        for one in GENERATED
-        if one.key in keys
-    )
+    """Return the sources file: sources of each kind and readers, for the keys there are."""
+    return "\n".join(one.row(keys[one.key]) for one in GENERATED if one.key in keys)
 
 
 def _with_other_keys(data: Path, hash_key: str, *, first: bool) -> Keys:
@@ -222,4 +240,4 @@ def _read(path: Path) -> dict[str, str]:
 
 def _known(keys: Mapping[str, str], sources: Sources) -> dict[str, str]:
     """The keys that open something."""
-    return {name: key for name, key in keys.items() if (sources.reader if name == READ else sources.source)(key)}
+    return {name: key for name, key in keys.items() if (sources.reader if name in READERS else sources.source)(key)}

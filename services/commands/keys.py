@@ -20,7 +20,9 @@ USES: Final = {
     "browser": "a page's: everybody can read it there, so it may send less",
     "till": "a till's",
     "backfill": "a server's: sends events of any age, too",
+    "operator": "the API's: sends dead letters again in the name of their sources",
     "read": "reads scores",
+    "letters": "reads, replays and discards dead letters: `tactus dlq`",
 }
 
 

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from services.client.addresses import reached_at
 from services.client.connection import Connection, remove_connection
-from services.client.keys import SOURCES, Keys, ensure_keys
+from services.client.keys import OPERATOR, SOURCES, Keys, ensure_keys
 from services.embedded.jars import Source
 from services.embedded.kafka import EmbeddedKafka
 from services.embedded.orphans import end_orphans, forget, remember
@@ -165,7 +165,7 @@ class LocalStack:
             await roles.let_in(self.postgres.dsn, self._passwords)
 
     def _services(self, settings: Settings, keys: Keys, ports: Ports) -> list[Service]:
-        common = self._environment(settings, keys)
+        common = self._environment(settings, keys, ports)
         ingest, api, worker = (reached_at(part.host) for part in (settings.ingest, settings.api, settings.aggregator))
 
         def service(name: str, log: str, doors: tuple[tuple[str, int], ...], own: Mapping[str, int]) -> Service:
@@ -190,12 +190,15 @@ class LocalStack:
             ),
         ]
 
-    def _environment(self, settings: Settings, keys: Keys) -> dict[str, str]:
+    def _environment(self, settings: Settings, keys: Keys, ports: Ports) -> dict[str, str]:
         environment = dict(os.environ)  # noqa: TID251 - the services inherit what the operator set
         environment["TACTUS_KAFKA__BOOTSTRAP"] = self.kafka.bootstrap
         environment.pop("TACTUS_POSTGRES__DSN", None)
         environment.setdefault("TACTUS_INGEST__SPOOL", str(self.data / SPOOL))
         environment["TACTUS_SOURCES"] = str(settings.sources or self.data / SOURCES)
+        environment["TACTUS_API__INGEST"] = f"http://{reached_at(settings.ingest.host)}:{ports.ingest}"
+        if not settings.sources and OPERATOR in keys.public:
+            environment["TACTUS_API__OPERATOR_KEY"] = keys.public[OPERATOR]
         environment["TACTUS_HASH_KEY"] = (settings.hash_key or SecretStr(keys.hash_key)).get_secret_value()
         return environment
 

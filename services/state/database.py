@@ -171,24 +171,31 @@ class ReadDatabase:
     @asynccontextmanager
     async def snapshot(self) -> AsyncIterator[Snapshot]:
         """Open a snapshot; raises UnavailableError when the database is away, has no tables, or is too slow."""
+        async with self._lent() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
+            say = Statements(connection)
+            yield Snapshot(
+                ProgressTable(say),
+                EventTable(say, Caution()),
+                LeafTable(say),
+                PersonTable(say),
+                TallyTable(say),
+                AlertTable(say),
+            )
+
+    @asynccontextmanager
+    async def letters(self) -> AsyncIterator[DeadLetterTable]:
+        """The dead letters, to read and to say what became of them, in one transaction; raises as `snapshot` does."""
+        async with self._lent() as connection, connection.transaction():
+            yield DeadLetterTable(Statements(connection))
+
+    @asynccontextmanager
+    async def _lent(self) -> AsyncIterator[HouseConnection]:
         if self._pool is None:
             raise UnavailableError("Postgres has not answered yet")
         until_s = asyncio.get_running_loop().time() + ANSWER_S
         try:
             with present():
-                async with (
-                    lent(self._pool, within_s=ACQUIRE_S) as connection,
-                    cut_at(connection, until_s),
-                    connection.transaction(isolation="repeatable_read", readonly=True),
-                ):
-                    say = Statements(connection)
-                    yield Snapshot(
-                        ProgressTable(say),
-                        EventTable(say, Caution()),
-                        LeafTable(say),
-                        PersonTable(say),
-                        TallyTable(say),
-                        AlertTable(say),
-                    )
+                async with lent(self._pool, within_s=ACQUIRE_S) as connection, cut_at(connection, until_s):
+                    yield connection
         except ConfigurationError as error:
             raise UnavailableError(str(error)) from error

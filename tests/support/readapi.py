@@ -4,21 +4,26 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import httpx
 from pydantic import SecretStr
 
+from schemas.replay import Letter, Results
 from services.api.app import create_app
 from services.api.customers import Customers, Parts
+from services.api.entrance import Entrance
+from services.api.letters import Letters
 from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
+from services.api.replaying import Door, Replayer
 from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.valence import NoValence
 from services.infra.catalogue.reading import Labels, labels
 from services.infra.http.answer import Application
 from services.infra.http.peers import Peers, networks
+from services.infra.http.problems import Refused
 from services.infra.http.strangers import Strangers
 from services.infra.settings import PostgresSettings
 from services.infra.sources import Reader, Sources
@@ -32,6 +37,8 @@ T = NOON
 
 KEY = "a-read-key-of-the-tests"
 OTHER_KEY = "a-key-that-may-read-nothing"
+OPERATOR_KEY = "a-key-of-an-operator"
+LETTERS_KEY = "a-key-that-only-reads-letters"
 HASH_KEY = b"0123456789abcdef0123456789abcdef"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
@@ -63,12 +70,15 @@ def example_catalogue() -> Catalogue:
 
 
 def example_sources() -> Sources:
-    """Return one reader that may read, and one that may not."""
-    may, may_not = (hashlib.sha256(key.encode()).hexdigest() for key in (KEY, OTHER_KEY))
+    """Return one reader that may read, one that may not, one that may all about letters, and one that may look at them."""
+    keys = (KEY, OTHER_KEY, OPERATOR_KEY, LETTERS_KEY)
+    may, may_not, operator, looks = (hashlib.sha256(key.encode()).hexdigest() for key in keys)
     return Sources(
         readers=[
             Reader(name="crm", keys_sha256=(may,)),
             Reader(name="till", keys_sha256=(may_not,), scopes=()),
+            Reader(name="anna", keys_sha256=(operator,), scopes=("dead-letters:read", "dead-letters:write")),
+            Reader(name="ben", keys_sha256=(looks,), scopes=("dead-letters:read",)),
         ]
     )
 
@@ -81,20 +91,32 @@ def labels_of(language: str) -> Labels:
     )
 
 
-def example_app(store: ReadDatabase) -> Application:
+class NoDoor:
+    """An ingest that is away."""
+
+    async def send(self, path: str, letters: Sequence[Letter], *, masked: bool) -> Results | Refused:
+        del path, letters, masked
+        return Refused("unavailable", "Ingest does not answer.", 7)
+
+
+def example_app(store: ReadDatabase, door: Door | None = None) -> Application:
     """Build the real application around a store."""
+    entrance = Entrance(
+        example_sources,
+        rates=ReaderRates(requests_per_s_max=1000, now_s=lambda: 0.0),
+        strangers=Strangers(lambda: 0.0),
+    )
     parts = Parts(
         database=store,
         catalogue=example_catalogue(),
         labels={"en": labels_of("en"), "pl": labels_of("pl")},
-        sources=example_sources,
+        entrance=entrance,
         hash_key=HASH_KEY,
         clock=StandingClock(T),
-        rates=ReaderRates(requests_per_s_max=1000, now_s=lambda: 0.0),
-        strangers=Strangers(lambda: 0.0),
     )
     refusals, peers = Refusals(time.monotonic), Peers(networks("127.0.0.1"))
-    return create_app(Customers(parts), unready=lambda: None, refusals=refusals, peers=peers)
+    letters = Letters(store, entrance, Replayer(store, door or NoDoor()))
+    return create_app(Customers(parts), letters, unready=lambda: None, refusals=refusals, peers=peers)
 
 
 @asynccontextmanager
@@ -111,9 +133,9 @@ async def opened_store(dsn: str) -> AsyncIterator[ReadDatabase]:
 
 
 @asynccontextmanager
-async def read_client(dsn: str) -> AsyncIterator[httpx.AsyncClient]:
+async def read_client(dsn: str, door: Door | None = None) -> AsyncIterator[httpx.AsyncClient]:
     """Give an HTTP client of the application, with a valid read key."""
     async with opened_store(dsn) as store:
-        transport = httpx.ASGITransport(app=example_app(store), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app=example_app(store, door), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=BEARER) as client:
             yield client

@@ -17,7 +17,8 @@ SELECT to_regrole('tactus_worker') IS NOT NULL AND to_regrole('tactus_reader') I
 
 -- give_rights --
 -- A worker changes what it counts. It makes no tables, reads no webhook's secret and forgets nothing but seen ids.
--- A reader sees scores and their reasons, and no letter that was set aside.
+-- A reader sees scores and their reasons. Of a letter that was set aside it may say what became of it, and change nothing
+-- of what it holds.
 GRANT SELECT ON schema_migration TO tactus_worker, tactus_reader;
 GRANT SELECT, INSERT, UPDATE ON partition_progress, identity, person, model, model_weight, leaf, touchpoint_row, tally_row, link,
     name_budget, account, score_change, alert, outbox, dead_letter TO tactus_worker;
@@ -27,7 +28,9 @@ GRANT USAGE ON SEQUENCE identity_id, score_version TO tactus_worker;
 GRANT SELECT ON SEQUENCE leaf_id_seq TO tactus_worker;
 GRANT EXECUTE ON FUNCTION make_month(date) TO tactus_worker;
 GRANT SELECT ON partition_progress, identity, person, model, model_weight, leaf, touchpoint_row, tally_row, link, account, score_change,
-    alert, erased, touchpoint, tally, customer_score, crm_customer_scores, touchpoint_ranking TO tactus_reader;
+    alert, erased, touchpoint, tally, customer_score, crm_customer_scores, touchpoint_ranking, seen_event, dead_letter, dead_letter_change TO tactus_reader;
+GRANT UPDATE (state) ON dead_letter TO tactus_reader;
+GRANT INSERT ON dead_letter_change TO tactus_reader;
 
 -- let_in --
 DO $$

@@ -33,7 +33,7 @@ SECRETS = re.compile(
         [
             "BEGIN [A-Z ]*PRIVATE" + " KEY-----",
             "AKIA" + "[0-9A-Z]{16}",
-            "tactus_(?:server|read|till|backfill)" + r"_[\w-]{20,}",
+            "tactus_(?:server|reader?|till|backfill|operator|letters)" + r"_[\w-]{20,}",
         ]
     )
 )
