@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
+from services.commands.dlq_command import dlq
 from services.commands.till_command import app as till
 from services.infra.errors import TactusError
 from services.infra.signals import end_on_sigterm
@@ -32,6 +33,7 @@ app.add_typer(catalogue, name="catalogue")
 app.add_typer(keys, name="keys")
 identity = typer.Typer(help="Who is kept under which name.", no_args_is_help=True)
 app.add_typer(identity, name="identity")
+app.add_typer(dlq, name="dlq")
 app.add_typer(till, name="till")
 
 
@@ -256,7 +258,7 @@ def catalogue_show(override: Override = None, language: Language = "en") -> None
 
 @keys.command("show")
 def keys_show(
-    name: Annotated[str | None, typer.Argument(help="server, browser, till, backfill or read: that key alone.")] = None,
+    name: Annotated[str | None, typer.Argument(help="server, browser, till, read, …: that key alone.")] = None,
     data: Data = None,
 ) -> None:
     """Print the generated keys that open something; never the hash key."""
@@ -272,12 +274,17 @@ def keys_add(
     origin: Annotated[
         list[str] | None, typer.Option(help="A page's origin that may use it, such as https://shop.example.")
     ] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(help="What a reader may do, such as dead-letters:read; scores:read.")
+    ] = None,
+    right: Annotated[list[str] | None, typer.Option(help="What a server may beside sending: backfill, replay.")] = None,
     data: Data = None,
 ) -> None:
     """Make a source or a reader with a key of its own, and print the key, once."""
     from services.commands import keys as command
 
-    raise SystemExit(command.add(name, kind=kind, origins=origin or (), data=data))
+    may = {"origins": origin or (), "scopes": scope or (), "rights": right or ()}
+    raise SystemExit(command.add(name, kind=kind, **may, data=data))
 
 
 @keys.command("rotate")

@@ -39,6 +39,7 @@ _DEAD_LETTER: Final[Json] = {
             dead_letter.RECEIVED_AT: {"type": "string", "format": "date-time"},
             dead_letter.CHANNEL: {"type": "string", "description": "The channel that read it."},
             dead_letter.PATH: {"type": "string", "description": "Where it was sent, without its query."},
+            dead_letter.ORIGIN: {"type": "string", "description": "The origin of the page that it came of."},
             dead_letter.TRUNCATED: {
                 "type": "string",
                 "pattern": "^[0-9]+$",

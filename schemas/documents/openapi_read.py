@@ -7,6 +7,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from schemas.documents.openapi import LICENSE, OWN_PATHS, VERSION, Json, json_answer, problem_answers, schemas_of
+from schemas.documents.openapi_letters import LETTER_ANSWERS, LETTERS_KEY, letter_paths
 from schemas.problem import Problem
 from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
 from schemas.touchpoint import IDENTITY_CHARS_MAX, PRINTABLE
@@ -123,14 +124,15 @@ def openapi_read() -> Json:
         "info": _INFO,
         "servers": [{"url": "http://127.0.0.1:8081"}],
         "security": [{name: []} for name in _KEYS],
-        "paths": {**_customer_paths(), **OWN_PATHS},
+        "paths": {**_customer_paths(), **letter_paths(), **OWN_PATHS},
         "components": {
-            "securitySchemes": _KEYS,
+            "securitySchemes": {**_KEYS, **LETTERS_KEY},
             "schemas": schemas_of(
                 [
                     (CustomerAnswer, "serialization"),
                     (ReceiptAnswer, "serialization"),
                     (JourneyAnswer, "serialization"),
+                    *((answer, "serialization") for answer in LETTER_ANSWERS),
                     (Problem, "serialization"),
                 ]
             ),

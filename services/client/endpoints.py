@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -10,12 +11,13 @@ from pydantic import SecretStr
 from services.client.addresses import reached_at
 from services.client.connection import DEFAULT_DATA, Connection, find_connection
 from services.client.connection import FILE as CONNECTION
-from services.client.keys import READ, read_keys
+from services.client.keys import LETTERS, READ, read_keys
 from services.infra.errors import ConfigurationError
 from services.infra.settings import ApiSettings, IngestSettings, Settings, read_settings
 
 WRITE_KEY: Final = "TACTUS_WRITE_KEY"
 READ_KEY: Final = "TACTUS_READ_KEY"
+LETTERS_KEY: Final = "TACTUS_LETTERS_KEY"
 
 
 class Endpoint(NamedTuple):
@@ -45,13 +47,12 @@ def find_ingest(data: Path | None, *, key: str) -> Endpoint:
 
 def find_api(data: Path | None) -> Endpoint:
     """Return the endpoint for scores; the same rules as find_ingest's, with TACTUS_READ_KEY."""
-    settings = read_settings()
-    own = settings.read_key
-    found = None if data is not None else _configured(settings, settings.api, own, READ)
-    if found is not None:
-        return found
-    stack = _stack(data, setting=READ_KEY)
-    return Endpoint(stack.api, _key(stack, READ, own, READ_KEY), stack.data)
+    return _find_api(data, READ, READ_KEY, lambda settings: settings.read_key)
+
+
+def find_letters(data: Path | None) -> Endpoint:
+    """Return the endpoint for dead letters; the same rules as find_ingest's, with TACTUS_LETTERS_KEY."""
+    return _find_api(data, LETTERS, LETTERS_KEY, lambda settings: settings.letters_key)
 
 
 def find_keys_folder(data: Path | None) -> Path:
@@ -60,6 +61,16 @@ def find_keys_folder(data: Path | None) -> Path:
         return data.absolute()
     sources = read_settings().sources
     return DEFAULT_DATA.absolute() if sources is None else sources.absolute().parent
+
+
+def _find_api(data: Path | None, name: str, setting: str, key_of: Callable[[Settings], SecretStr | None]) -> Endpoint:
+    settings = read_settings()
+    own = key_of(settings)
+    found = None if data is not None else _configured(settings, settings.api, own, name)
+    if found is not None:
+        return found
+    stack = _stack(data, setting=setting)
+    return Endpoint(stack.api, _key(stack, name, own, setting), stack.data)
 
 
 def _configured(

@@ -75,7 +75,7 @@ class Poster:
                 if answer.status_code not in _TRY_LATER:
                     return answer
                 reason = f"{answer.status_code}: {problem_of(answer)}"
-                wait_s = _asked_wait_s(answer, otherwise_s=wait_s)
+                wait_s = asked_wait_s(answer, otherwise_s=wait_s)
                 self.repeated += events
             if attempt + 1 < ATTEMPTS_MAX:
                 await self.pause(wait_s)
@@ -104,7 +104,7 @@ def problem_of(answer: httpx.Response) -> str:
     return problem.detail or problem.title or HTTPStatus(answer.status_code).phrase
 
 
-def _asked_wait_s(answer: httpx.Response, *, otherwise_s: float) -> float:
+def asked_wait_s(answer: httpx.Response, *, otherwise_s: float) -> float:
     """How long the door asks to wait, within our own bound."""
     try:
         asked_s = float(answer.headers.get("Retry-After", ""))

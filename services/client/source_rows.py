@@ -27,7 +27,15 @@ class Changed(NamedTuple):
     key: str
 
 
-def added(text: str, name: str, *, kind: str, origins: Sequence[str] = ()) -> Changed:
+def added(
+    text: str,
+    name: str,
+    *,
+    kind: str,
+    origins: Sequence[str] = (),
+    scopes: Sequence[str] = (),
+    rights: Sequence[str] = (),
+) -> Changed:
     """Add a row with a key of its own; raises ConfigurationError when there is a row of this name."""
     document = _parsed(text)
     if _row(document, name) is not None:
@@ -40,6 +48,10 @@ def added(text: str, name: str, *, kind: str, origins: Sequence[str] = ()) -> Ch
     row.add(KEYS, [digest(key)])
     if origins:
         row.add("origins", list(origins))
+    if scopes:
+        row.add("scopes", list(scopes))
+    for right in rights:
+        row.add(right, True)  # noqa: FBT003 - TOML's own true
     row.add(tomlkit.nl())
     table = "reader" if kind == READER else "source"
     rows = document.setdefault(table, tomlkit.aot())

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from services.client.endpoints import find_keys_folder
-from services.client.keys import FILE, SOURCES, read_keys
+from services.client.keys import FILE, RIGHTS, SOURCES, read_keys
 from services.client.source_rows import Changed, added, revoked, rotated
 from services.infra.errors import ConfigurationError
 from services.infra.files import write_private
@@ -48,9 +48,20 @@ def run(name: str | None, *, data: Path | None) -> int:
     return 0
 
 
-def add(name: str, *, kind: str, origins: Sequence[str], data: Path | None) -> int:
+def add(
+    name: str,
+    *,
+    kind: str,
+    origins: Sequence[str],
+    scopes: Sequence[str] = (),
+    rights: Sequence[str] = (),
+    data: Path | None,
+) -> int:
     """Make a row with a key of its own and print the key, once; 0 when that is done."""
-    return _change(data, lambda text: added(text, name, kind=kind, origins=origins))
+    unknown = [right for right in rights if right not in RIGHTS]
+    if unknown:
+        raise ConfigurationError(f"there is no right {unknown[0]}: a source may have {' and '.join(RIGHTS)}")
+    return _change(data, lambda text: added(text, name, kind=kind, origins=origins, scopes=scopes, rights=rights))
 
 
 def rotate(name: str, *, data: Path | None) -> int:

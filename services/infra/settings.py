@@ -262,6 +262,9 @@ class Settings(BaseSettings):
     write_key: SecretStr | None = Field(
         default=None, description="Write key of `tactus send` and `replay`, where no data directory tells one; secret."
     )
+    letters_key: SecretStr | None = Field(
+        default=None, description="Key of `tactus dlq`, where no data directory tells one; secret."
+    )
     read_key: SecretStr | None = Field(
         default=None, description="Read key of `tactus explain`, where no data directory tells one; secret."
     )

@@ -52,10 +52,13 @@ class ApiProcess:
         return self.process.wait(20)
 
 
+SCOPES = ["scores:read", "dead-letters:read", "dead-letters:write"]
+
+
 def write_sources(path: Path, key: str = KEY) -> None:
-    """Write a sources file with one reader, and a hook whose secret is none of the API's business."""
+    """Write a sources file with one reader, who may everything, and a hook whose secret is none of the API's business."""
     digest = hashlib.sha256(key.encode()).hexdigest()
-    reader = f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{digest}"]\nscopes = ["scores:read"]\n'
+    reader = f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{digest}"]\nscopes = {SCOPES}\n'
     path.write_text(reader + HOOK)
 
 

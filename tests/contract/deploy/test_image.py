@@ -118,7 +118,7 @@ def test_the_first_start_makes_secrets_and_the_next_keeps_them(run: Run, tmp_pat
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
     passwords = {f"database/{role}/password" for role in ("owner", "worker", "reader")}
-    assert set(made) == {"keys.json", "sources.toml", "hash_key", *passwords}
+    assert set(made) == {"keys.json", "sources.toml", "hash_key", "operator_key", *passwords}
     assert kept == made
     assert len({made[name] for name in passwords}) == 3
 

@@ -50,7 +50,13 @@ def test_secrets_are_made_once_private_and_known_to_the_sources_file(tmp_path: P
     assert (keys.remarks, texts(tmp_path)) == ((), made)
     assert set(made) == {FILE, SOURCES, HASH_KEY}
     kinds = {name: found.kind for name, key in keys.public.items() if (found := sources.source(key))}
-    assert kinds == {"server": "server", "browser": "browser", "till": "till", "backfill": "server"}
+    assert kinds == {
+        "server": "server",
+        "browser": "browser",
+        "till": "till",
+        "backfill": "server",
+        "operator": "server",
+    }
     browser = load_sources(tmp_path / "sources.toml").source(keys.public["browser"])
     assert browser is not None
     assert not browser.believes_claims
@@ -58,6 +64,11 @@ def test_secrets_are_made_once_private_and_known_to_the_sources_file(tmp_path: P
     assert backfill is not None
     assert server is not None
     assert (backfill.backfill, server.backfill) == (True, False)
+    operator, letters = sources.source(keys.public["operator"]), sources.reader(keys.public["letters"])
+    assert operator is not None
+    assert letters is not None
+    assert (operator.replay, server.replay, backfill.replay) == (True, False, False)
+    assert letters.scopes == ("dead-letters:read", "dead-letters:write")
     assert sources.reader(keys.public["read"]) is not None
     assert sources.reader(keys.public["server"]) is None
     assert {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()} == {0o600}

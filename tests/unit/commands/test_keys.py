@@ -82,12 +82,29 @@ def test_a_reader_s_key_reads(data: Path, capsys: pytest.CaptureFixture[str]) ->
     assert [sources.reader(key) is not None for key in (made, rotated)] == [True, True]
 
 
+def test_an_operator_s_keys_may_what_they_are_made_for(data: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    keys.add("operator", kind="server", origins=(), rights=("replay",), data=data)
+    writes = printed(capsys)
+    keys.add("letters", kind="reader", origins=(), scopes=("dead-letters:read", "dead-letters:write"), data=data)
+    reads = printed(capsys)
+
+    sources = load_sources(data / "sources.toml")
+    source, reader = sources.source(writes), sources.reader(reads)
+    assert source is not None
+    assert reader is not None
+    assert (source.replay, source.backfill) == (True, False)
+    assert reader.scopes == ("dead-letters:read", "dead-letters:write")
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (lambda data: keys.add("shop", kind="server", origins=(), data=data), "already"),
         (lambda data: keys.add("A B", kind="server", origins=(), data=data), "write a name"),
         (lambda data: keys.add("new", kind="robot", origins=(), data=data), "server"),
+        (lambda data: keys.add("new", kind="server", origins=(), rights=("all",), data=data), "backfill and replay"),
+        (lambda data: keys.add("new", kind="till", origins=(), rights=("replay",), data=data), "row of its own"),
+        (lambda data: keys.add("new", kind="reader", origins=(), scopes=("all",), data=data), "scores:read"),
         (lambda data: keys.rotate("nobody", data=data), "there are shop, crm"),
         (lambda data: keys.revoke("shop", key=None, data=data), "no key but its newest"),
         (lambda data: keys.revoke("shop", key="another", data=data), "no such key"),
