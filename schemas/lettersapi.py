@@ -22,6 +22,8 @@ REPLAYED_DEFAULT: Final = 50
 IDS_MAX: Final = 100
 """Ids that one request may name."""
 
+IDS_PATTERN: Final = rf"^[1-9][0-9]{{0,17}}(,[1-9][0-9]{{0,17}}){{0,{IDS_MAX - 1}}}$"
+
 CHANGES_MAX: Final = 50
 """Changes shown of a letter, the newest: a replay every day for seven weeks."""
 

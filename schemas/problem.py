@@ -122,6 +122,12 @@ PROBLEMS: Final = _table(
     ),
     ("method-not-allowed", 405, "The method is not allowed here", "Use a method from the Allow header."),
     ("not-acceptable", 406, "The answer has another media type", "Accept application/json."),
+    (
+        "no-letters-named",
+        409,
+        "The request names no letters",
+        "Name letters by their ids, or all of a reason, a source, a channel, an origin or a time.",
+    ),
     ("timeout", 408, "The request took too long to arrive", "Send the request again, at once and whole."),
     (
         "body-too-large",

@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from schemas.documents.openapi import Json, json_answer, problem_answers
 from schemas.lettersapi import (
-    IDS_MAX,
+    IDS_PATTERN,
     LETTERS_CURSOR_PATTERN,
     LETTERS_PAGE_DEFAULT,
     LETTERS_PAGE_MAX,
@@ -69,7 +69,7 @@ def _time(name: str, description: str) -> Json:
 
 
 _SELECTING: Final[list[Json]] = [
-    _text("ids", "These letters, parted by commas.", rf"^[0-9]{{1,18}}(,[0-9]{{1,18}}){{0,{IDS_MAX - 1}}}$"),
+    _text("ids", "These letters, parted by commas.", IDS_PATTERN),
     _one_of(
         "state",
         "What was done about them; open when left out, and all of those that `ids` names.",
@@ -105,6 +105,7 @@ _LETTER: Final[Json] = {
     "required": True,
     "description": "The letter's id.",
     "schema": {"type": "integer", "minimum": 0, "maximum": 10**18 - 1},
+    "example": 1,
 }
 
 
@@ -135,7 +136,7 @@ def letter_paths() -> Json:
                 "Close letters that are not wanted; some must be named",
                 OutcomesAnswer,
                 listed,
-                _REFUSALS,
+                (*_REFUSALS, "no-letters-named"),
             )
         },
         "/v1/dead-letters/{letter}": {

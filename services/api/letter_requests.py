@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, NamedTuple
 
 from schemas.instant import parse_instant
-from schemas.lettersapi import IDS_MAX, LETTERS_CURSOR_PATTERN, NAME_PATTERN, SOURCE_PATTERN, WORDS_PATTERN
+from schemas.lettersapi import IDS_MAX, IDS_PATTERN, LETTERS_CURSOR_PATTERN, NAME_PATTERN, SOURCE_PATTERN, WORDS_PATTERN
 from services.api.requests import bad, parameters_of
 from services.infra.http.problems import Refused
 from services.state.dead_letters import Selection
@@ -28,7 +28,7 @@ _FORMS: Final = {
     "cursor": (re.compile(LETTERS_CURSOR_PATTERN), "`next` of the answer before"),
     "limit": (re.compile(r"[0-9]{1,3}"), "a whole number"),
     "ids": (
-        re.compile(rf"[0-9]{{1,18}}(,[0-9]{{1,18}}){{0,{IDS_MAX - 1}}}"),
+        re.compile(IDS_PATTERN),
         f"at most {IDS_MAX} ids, parted by commas",
     ),
 }

@@ -26,8 +26,6 @@ from services.state.dead_letters import DeadLetterTable, LetterChange, Selection
 READ: Final[Scope] = "dead-letters:read"
 WRITE: Final[Scope] = "dead-letters:write"
 
-WHICH: Final = "Name which letters: all of a reason, a source, a channel, an origin or a time, or by their ids."
-
 Answerer = Callable[[Asked, Reader], Awaitable[BaseModel | Refused]]
 
 
@@ -122,7 +120,7 @@ class Letters:
         if isinstance(meant, Refused):
             return meant
         if not meant.selects:
-            return bad(WHICH)
+            return Refused("no-letters-named")
         async with self._database.letters() as table:
             page, through = await _page(table, meant)
             fates = {letter.id: _discarded(letter) for letter in page[: meant.limit]}

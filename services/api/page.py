@@ -13,18 +13,23 @@ from typing import Final, NamedTuple
 
 
 class Link(NamedTuple):
-    """An address, and what is there; one that holds a {name} is shown and cannot be followed."""
+    """An address, and what is there; one that needs a key is shown and cannot be followed."""
 
     path: str
     text: str
+    needs_key: bool = True
 
 
 LINKS: Final = (
     Link("/v1/customers/{kind}:{value}", "A customer's score, its windows and every dimension"),
     Link("/v1/customers/{kind}:{value}/receipt", "The reasons: points that add up to the score"),
     Link("/v1/customers/{kind}:{value}/journey", "The customer's touchpoints in time"),
-    Link("/v1/openapi.json", "All of it, as OpenAPI 3.1"),
-    Link("/readyz", "Whether the database answers"),
+    Link("/v1/dead-letters", "What did not count, and why"),
+    Link("/v1/dead-letters/{letter}", "One of these, with what it holds"),
+    Link("/v1/dead-letters/replay", "What sending them again would do; by POST it is done"),
+    Link("/v1/dead-letters/discard", "By POST: close those that are not wanted"),
+    Link("/v1/openapi.json", "All of it, as OpenAPI 3.1", needs_key=False),
+    Link("/readyz", "Whether the database answers", needs_key=False),
 )
 
 _STYLE: Final = (
@@ -58,5 +63,5 @@ def page(links: Sequence[Link]) -> str:
 
 def _item(link: Link) -> str:
     path, text = escape(link.path), escape(link.text)
-    shown = path if "{" in path else f'<a href="{path.removeprefix("/")}">{path}</a>'
+    shown = path if link.needs_key else f'<a href="{path.removeprefix("/")}">{path}</a>'
     return f"<dt>{shown}</dt><dd>{text}</dd>"

@@ -44,6 +44,8 @@ WORDS: Final = {
     "unknown": "not known",
 }
 
+SAID: Final = {"GET": "nothing was changed; a replay would leave letters", "POST": "letters"}
+
 MASKED: Final = "Where it says [removed] stood an e-mail address or a number, which letters never hold: it cannot be sent as it came."
 
 

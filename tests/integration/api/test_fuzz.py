@@ -16,6 +16,7 @@ from services.state.roles import READER
 from tests.support.apiprocess import ApiProcess, api_process
 from tests.support.customers import Lived, store_person
 from tests.support.databases import as_role
+from tests.support.letters import a_letter, letters_in
 from tests.support.openapi import GENERATED
 from tests.support.readapi import KEY, T
 from tests.support.waiting import wait_until
@@ -31,6 +32,8 @@ async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
     # The document's own example of a customer exists, so that answers of every kind are seen.
     events = [Lived("customer:c1", "call.answered", T, -0.5), Lived("device:d1", "survey.nps", T, 1.0)]
     await store_person(postgres_dsn, events, customer="customer:c1", version=1)
+    async with letters_in(postgres_dsn) as table:
+        await table.add(("cx.touchpoints.dlq.v1", 0), [a_letter(offset) for offset in range(3)], origin="ingest")
     with api_process(as_role(postgres_dsn, READER), tmp_path) as process:
         wait_until(lambda: _ready(process), what="it is ready")
         yield process
