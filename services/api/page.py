@@ -17,19 +17,19 @@ class Link(NamedTuple):
 
     path: str
     text: str
-    needs_key: bool = True
+    needs_key: bool = False
 
 
 LINKS: Final = (
-    Link("/v1/customers/{kind}:{value}", "A customer's score, its windows and every dimension"),
-    Link("/v1/customers/{kind}:{value}/receipt", "The reasons: points that add up to the score"),
-    Link("/v1/customers/{kind}:{value}/journey", "The customer's touchpoints in time"),
-    Link("/v1/dead-letters", "What did not count, and why"),
-    Link("/v1/dead-letters/{letter}", "One of these, with what it holds"),
-    Link("/v1/dead-letters/replay", "What sending them again would do; by POST it is done"),
-    Link("/v1/dead-letters/discard", "By POST: close those that are not wanted"),
-    Link("/v1/openapi.json", "All of it, as OpenAPI 3.1", needs_key=False),
-    Link("/readyz", "Whether the database answers", needs_key=False),
+    Link("/v1/customers/{kind}:{value}", "A customer's score, its windows and every dimension", needs_key=True),
+    Link("/v1/customers/{kind}:{value}/receipt", "The reasons: points that add up to the score", needs_key=True),
+    Link("/v1/customers/{kind}:{value}/journey", "The customer's touchpoints in time", needs_key=True),
+    Link("/v1/dead-letters", "What did not count, and why", needs_key=True),
+    Link("/v1/dead-letters/{letter}", "One of these, with what it holds", needs_key=True),
+    Link("/v1/dead-letters/replay", "What sending them again would do; by POST it is done", needs_key=True),
+    Link("/v1/dead-letters/discard", "By POST: close those that are not wanted", needs_key=True),
+    Link("/v1/openapi.json", "All of it, as OpenAPI 3.1"),
+    Link("/readyz", "Whether the database answers"),
 )
 
 _STYLE: Final = (

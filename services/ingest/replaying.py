@@ -34,7 +34,7 @@ RECORD_BYTES_MAX: Final = 2 * EVENT_BYTES_MAX
 """What the log has of an event is larger than the event: its hashes, marks and times stand there as well."""
 
 SEND_AGAIN: Final = "e-mail addresses or numbers were removed from it: have its sender send it again, under the same id"
-SPARED: Final = "; nothing that counts is missing, so it can be sent as masked"
+SPARED: Final = "; nothing that counts is missing, so --masked sends it as it is"
 
 _REMOVED: Final = REMOVED.decode()
 _LETTERS: Final = msgspec.json.Decoder(Letters)

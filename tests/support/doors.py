@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import cache
 
 import httpx
@@ -22,8 +22,10 @@ from services.ingest.door import Door
 from services.ingest.head import Head
 from services.ingest.keeping import Keeper
 from services.ingest.metering import Meter
+from services.ingest.names import Names
 from services.ingest.overload import Overload
 from services.ingest.rates import Rates
+from services.ingest.replaying import replaying
 from tests.support.clocks import StandingClock, StandingSeconds
 from tests.support.memory_log import MemoryLog
 from tests.support.senders import SOURCES, judge_of_test
@@ -51,8 +53,20 @@ def memory_door(
         rates=Rates(IngestSettings(), now_s=seconds),
         strangers=Strangers(seconds),
         meter=Meter(frozenset({"web"})),
-        names={adapter.name: names_of(adapter, catalogue_file()) for adapter in discovered()},
+        names={
+            adapter.name: names_of(adapter, catalogue_file()) for adapter in [*discovered(), *replay_doors(sources)]
+        },
     )
+
+
+def replay_doors(sources: Callable[[], Sources] = lambda: SOURCES) -> Sequence[Adapter]:
+    """Give the doors for dead letters: the one that keeps, and the one that says."""
+    return replaying(discovered(), names=names_of_channels(), sources=sources)
+
+
+def names_of_channels() -> Mapping[str, Names]:
+    """What the names of each channel mean."""
+    return {channel.name: names_of(channel, catalogue_file()) for channel in discovered()}
 
 
 @cache

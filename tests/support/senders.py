@@ -16,6 +16,7 @@ SERVER_KEY = "server-key-of-a-test"
 BROWSER_KEY = "browser-key-of-a-test"
 BACKFILL_KEY = "backfill-key-of-a-test"
 ANONYMOUS_KEY = "anonymous-key-of-a-test"
+OPERATOR_KEY = "operator-key-of-a-test"
 REVOKED_KEY = "revoked-key-of-a-test"
 SPARE_KEY = "spare-key-of-a-test"
 READ_KEY = "read-key-of-a-test"
@@ -40,6 +41,7 @@ BROWSER = Source(
     name="site", kind="browser", keys_sha256=(digest(BROWSER_KEY),), identity="claimed", origins=(SHOP_PAGE,)
 )
 BACKFILL = Source(name="archive", kind="server", keys_sha256=(digest(BACKFILL_KEY),), backfill=True)
+OPERATOR = Source(name="operator", kind="server", keys_sha256=(digest(OPERATOR_KEY),), replay=True)
 ANONYMOUS = Source(name="kiosk", kind="browser", keys_sha256=(digest(ANONYMOUS_KEY),))
 
 
@@ -49,13 +51,13 @@ def judge_of_test() -> Judge:
     return Judge(catalogue=load_catalogue(), hash_key=HASH_KEY.encode())
 
 
-SOURCES = Sources(sources=(SERVER, BROWSER, BACKFILL, ANONYMOUS))
+SOURCES = Sources(sources=(SERVER, BROWSER, BACKFILL, OPERATOR, ANONYMOUS))
 
 
 def write_sources(path: Path, *, revoked: tuple[str, ...] = ()) -> None:
     """Write the sources above as the file that an operator would write."""
     lines = []
-    for source in (SERVER, BROWSER, BACKFILL, ANONYMOUS):
+    for source in (SERVER, BROWSER, BACKFILL, OPERATOR, ANONYMOUS):
         withdrawn = [*source.revoked_sha256, *(digest(key) for key in revoked)]
         lines += [
             "[[source]]",
@@ -64,6 +66,7 @@ def write_sources(path: Path, *, revoked: tuple[str, ...] = ()) -> None:
             f'identity = "{"claimed" if source.believes_claims else "anonymous"}"',
             f"origins = {list(source.origins)}",
             f"backfill = {str(source.backfill).lower()}",
+            f"replay = {str(source.replay).lower()}",
             f"keys_sha256 = {list(source.keys_sha256)}",
             f"revoked_sha256 = {[key for key in withdrawn if key in source.keys_sha256]}",
         ]
