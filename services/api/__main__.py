@@ -11,7 +11,7 @@ from typing import Final
 from services.api.app import create_app
 from services.api.customers import Customers, Parts
 from services.api.entrance import Entrance
-from services.api.ingest_door import IngestDoor
+from services.api.ingest_door import open_door
 from services.api.letters import Letters
 from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
@@ -60,7 +60,7 @@ async def serve(settings: Settings) -> None:
         rates=ReaderRates(requests_per_s_max=settings.api.reader_requests_per_s_max, now_s=monotonic),
         strangers=Strangers(monotonic),
     )
-    door = IngestDoor(settings.api)
+    door = open_door(settings.api)
     customers = Customers(
         Parts(
             database=database,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -24,39 +25,43 @@ _LETTERS: Final = msgspec.json.Encoder()
 _RESULTS: Final = msgspec.json.Decoder(Results)
 
 
+@dataclass(frozen=True, kw_only=True)
 class IngestDoor:
     """Sends letters with an operator's key."""
 
-    def __init__(self, settings: ApiSettings) -> None:
-        """Remember where ingest is; nothing is opened yet."""
-        key = settings.operator_key
-        self._http: httpx.AsyncClient | None = None
-        self._url = settings.ingest
-        self._key = None if key is None else key.get_secret_value()
+    http: httpx.AsyncClient
+    key: str | None
 
     async def close(self) -> None:
         """Close the connections."""
-        if self._http is not None:
-            await self._http.aclose()
+        await self.http.aclose()
 
     async def send(self, path: str, letters: Sequence[Letter], *, masked: bool) -> Results | Refused:
         """Return a result a letter, in their order, or why ingest takes none of them at this time.
 
         An answer that does not come says nothing of what the log has: the same letters may be sent again.
         """
-        if self._key is None:
+        if self.key is None:
             return Refused(NOT_SET_UP)
-        self._http = self._http or httpx.AsyncClient(base_url=self._url, timeout=TIMEOUT_S, trust_env=False)
         body = _LETTERS.encode(Letters(letters=list(letters), masked=masked))
         try:
-            answer = await self._http.post(path, content=body, headers={"Authorization": f"Bearer {self._key}"})
-        except (httpx.TransportError, httpx.InvalidURL, UnicodeError) as error:
+            answer = await self.http.post(path, content=body, headers={"Authorization": f"Bearer {self.key}"})
+        except httpx.TransportError as error:
             return Refused(
                 "unavailable", f"Ingest does not answer ({type(error).__name__}). Ask again after Retry-After."
             )
         if answer.status_code == HTTPStatus.OK:
             return _RESULTS.decode(answer.content)
         return _refused(answer)
+
+
+def open_door(settings: ApiSettings) -> IngestDoor:
+    """Know where ingest is and with which key it opens; nothing is opened yet."""
+    key = settings.operator_key
+    return IngestDoor(
+        http=httpx.AsyncClient(base_url=settings.ingest, timeout=TIMEOUT_S, trust_env=False),
+        key=None if key is None else key.get_secret_value(),
+    )
 
 
 def _refused(answer: httpx.Response) -> Refused:

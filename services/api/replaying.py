@@ -5,7 +5,7 @@ Whatever breaks off in the middle, a letter is closed only when the log has its 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple, Protocol
 from uuid import UUID
@@ -97,8 +97,8 @@ class Replayer:
 
     async def trial(self, letters: Sequence[StoredLetter], *, masked: bool) -> Handled:
         """Say what would become of letters; raises UnavailableError without the database."""
-        fates: dict[int, Fate] = {}
-        for step in _steps(letters, fates):
+        fates = _fates_at_once(letters)
+        for step in [*_steps(letters, but=fates)]:
             judged = await self._judged(step, masked=masked)
             if isinstance(judged, Refused):
                 return Handled(fates, judged)
@@ -107,16 +107,22 @@ class Replayer:
 
     async def replay(self, letters: Sequence[StoredLetter], *, masked: bool, by: str) -> Handled:
         """Send letters that are open, and note who had it done; raises UnavailableError without the database."""
-        fates: dict[int, Fate] = {}
-        for step in _steps(letters, fates):
+        fates = _fates_at_once(letters)
+        await self._note({id_: fate for id_, fate in fates.items() if fate.outcome != "closed"}, by=by)
+        for step in [*_steps(letters, but=fates)]:
             done = await self._sent(step, masked=masked)
             if isinstance(done, Refused):
                 return Handled(fates, done)
-            async with self._database.letters() as table:
-                await table.note({id_: (fate.outcome, fate.detail) for id_, fate in done.items()}, by=by)
-                await table.close([id_ for id_, fate in done.items() if fate.outcome in CLOSING], state="replayed")
+            await self._note(done, by=by)
             fates |= done
         return Handled(fates)
+
+    async def _note(self, fates: Mapping[int, Fate], *, by: str) -> None:
+        if not fates:
+            return
+        async with self._database.letters() as table:
+            await table.note({id_: (fate.outcome, fate.detail) for id_, fate in fates.items()}, by=by)
+            await table.close([id_ for id_, fate in fates.items() if fate.outcome in CLOSING], state="replayed")
 
     async def _sent(self, step: Sequence[StoredLetter], *, masked: bool) -> dict[int, Fate] | Refused:
         judged = await self._judged(step, masked=masked)
@@ -183,13 +189,11 @@ class Replayer:
         return [_letter(letter, values.get(letter.id) or b"") for letter in step]
 
 
-def _steps(letters: Sequence[StoredLetter], fates: dict[int, Fate]) -> Iterator[Sequence[StoredLetter]]:
-    """Cut letters into what one request may hold; of those that cannot be sent at all the fate is told on the way."""
+def _steps(letters: Sequence[StoredLetter], *, but: Collection[int]) -> Iterator[Sequence[StoredLetter]]:
+    """Cut letters into what one request may hold."""
     step: list[StoredLetter] = []
     for letter in letters:
-        fate = _fate_at_once(letter)
-        if fate is not None:
-            fates[letter.id] = fate
+        if letter.id in but:
             continue
         if step and sum(one.size for one in step) + letter.size > STEP_BYTES_MAX:
             yield step
@@ -197,6 +201,11 @@ def _steps(letters: Sequence[StoredLetter], fates: dict[int, Fate]) -> Iterator[
         step.append(letter)
     if step:
         yield step
+
+
+def _fates_at_once(letters: Sequence[StoredLetter]) -> dict[int, Fate]:
+    """Tell the fates of letters that cannot be sent, whatever ingest would say."""
+    return {letter.id: fate for letter in letters if (fate := _fate_at_once(letter)) is not None}
 
 
 def _fate_at_once(letter: StoredLetter) -> Fate | None:

@@ -231,7 +231,9 @@ class ApiSettings(BaseModel):
     metrics_port: int = Field(default=9130, ge=0, le=65535, description="/metrics, /livez, /readyz.")
     trusted_proxies: TrustedProxies = ""
     ingest: str = Field(
-        default="http://127.0.0.1:8080", description="Where ingest is: dead letters that are sent again go there."
+        default="http://127.0.0.1:8080",
+        pattern=r"^https?://[^\s/?#@]+/?$",
+        description="Where ingest is: dead letters that are sent again go there.",
     )
     operator_key: SecretStr | None = Field(
         default=None, description="Key of a source with replay = true, by which they go there; secret."
