@@ -25,11 +25,11 @@ async def senders(stack: Stack) -> list[Finding]:
     async with connected(stack.postgres, application=NAME) as statements:
         letters = await open_letters(statements)
         names = await undeclared(statements, declared=declared)
-    return [*judge_letters(letters), *judge_names(names, declared=declared)]
+    return [*judge_letters(letters, option=stack.option), *judge_names(names, declared=declared)]
 
 
-def judge_letters(letters: Sequence[OpenLetters]) -> list[Finding]:
-    """Tell the open dead letters by their reasons."""
+def judge_letters(letters: Sequence[OpenLetters], *, option: str) -> list[Finding]:
+    """Tell the open dead letters by their reasons; `option` is what a command needs to find the stack."""
     if not letters:
         return [Finding(Level.OK, "dead letters", "none is open")]
     shown, rest = letters[:TOLD_MAX], letters[TOLD_MAX:]
@@ -39,7 +39,8 @@ def judge_letters(letters: Sequence[OpenLetters]) -> list[Finding]:
     ]
     if rest:
         texts.append(f"{sum(one.letters for one in rest)} open for {len(rest)} other reasons")
-    fixes = ["see docs/runbooks/DeadLettersAppearing.md", *[""] * len(texts)]
+    look = f"`tactus dlq list{option}` shows them, `tactus dlq replay{option} --reason …` sends them again, `tactus dlq discard`"
+    fixes = [f"{look} closes them: docs/runbooks/DeadLettersAppearing.md", *[""] * len(texts)]
     return [Finding(Level.WARNING, "dead letters", text, fix) for text, fix in zip(texts, fixes, strict=False)]
 
 

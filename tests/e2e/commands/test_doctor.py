@@ -165,6 +165,7 @@ def test_touchpoints_that_nobody_declared_and_open_dead_letters_are_told(stack: 
     assert "did you mean survey.csat?" in sent.stderr
     assert "did you mean survey.csat?" in words
     assert "DeadLettersAppearing" in words
+    assert f"tactus dlq list --data {stack.data}" in words
 
 
 def test_a_directory_without_a_stack_is_refused_with_the_command(tmp_path: Path) -> None:
