@@ -71,6 +71,19 @@ class Meant:
         return told if not self.ids else {**told, "ids": ",".join(map(str, self.ids))}
 
 
+class Pace:
+    """So many letters a second, from its making on."""
+
+    def __init__(self, rate: float, *, now_s: Callable[[], float]) -> None:
+        self._rate = rate
+        self._now_s = now_s
+        self._started_s = now_s()
+
+    def wait_s(self, letters: int) -> float:
+        """How long to wait when so many are done."""
+        return max(0.0, self._started_s + letters / self._rate - self._now_s())
+
+
 def list_letters(meant: Meant, *, limit: int, data: Path | None) -> int:
     """Print letters, one a line, and how many of each reason; 0 also when there is none."""
 
@@ -133,33 +146,38 @@ def discard(meant: Meant, *, data: Path | None) -> int:
     _refuse_all(meant)
 
     async def act(client: LettersClient) -> int:
-        return await _through(client.outcomes("POST", DISCARD, meant.parameters()), said="letters", rate=None)
+        return await _through(client.outcomes("POST", DISCARD, meant.parameters()), said="letters")
 
     return _run(act, data=data)
 
 
 def _send(meant: Meant, method: str, *, masked: bool, rate: float, data: Path | None) -> int:
-    said = SAID[method]
 
     async def act(client: LettersClient) -> int:
         parameters = {**meant.parameters(), "limit": str(max(1, min(REPLAYED_MAX, int(rate))))}
         if masked:
             parameters["masked"] = "true"
-        return await _through(client.outcomes(method, REPLAY, parameters), said=said, rate=rate)
+        pace = Pace(rate, now_s=time.monotonic)
+        return await _through(
+            client.outcomes(method, REPLAY, parameters),
+            said=SAID[method],
+            pace=lambda letters: client.pause(pace.wait_s(letters)),
+        )
 
     return _run(act, data=data)
 
 
-async def _through(pages: AsyncIterator[Outcomes], *, said: str, rate: float | None) -> int:
-    """Print outcomes as they come, at most so many a second, and their counts at the end."""
+async def _through(
+    pages: AsyncIterator[Outcomes], *, said: str, pace: Callable[[int], Awaitable[object]] | None = None
+) -> int:
+    """Print outcomes as they come, with a pause between pages if there is a pace, and their counts at the end."""
     counts: Counter[str] = Counter()
-    started_s = time.monotonic()
     async for page in pages:
         for outcome in page.outcomes:
             counts[outcome.outcome] += 1
             _say(f"{outcome.id}  {_told(outcome)}")
-        if rate is not None and page.next is not None:
-            await asyncio.sleep(max(0.0, started_s + counts.total() / rate - time.monotonic()))
+        if pace is not None and page.next is not None:
+            await pace(counts.total())
     _say(f"{said}: {', '.join(f'{count} {WORDS[name]}' for name, count in counts.most_common()) or 'none'}")
     return 0 if FINE.issuperset(counts) else 1
 
