@@ -11,7 +11,16 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from tests.support.senders import ANONYMOUS_KEY, BACKFILL_KEY, BROWSER_KEY, READ_KEY, REVOKED_KEY, SERVER_KEY, event
+from tests.support.senders import (
+    ANONYMOUS_KEY,
+    BACKFILL_KEY,
+    BROWSER_KEY,
+    OPERATOR_KEY,
+    READ_KEY,
+    REVOKED_KEY,
+    SERVER_KEY,
+    event,
+)
 
 FOLDER: Final = Path(__file__).parents[1] / "corpus"
 
@@ -20,6 +29,7 @@ KEYS: Final[Mapping[str, str]] = {
     "browser": BROWSER_KEY,
     "backfill": BACKFILL_KEY,
     "anonymous": ANONYMOUS_KEY,
+    "operator": OPERATOR_KEY,
     "revoked": REVOKED_KEY,
     "reader": READ_KEY,
     "unknown": "a-key-of-nobody",

@@ -69,6 +69,18 @@ def test_the_backfill_right_is_given_only_by_name(path: Path) -> None:
     assert (archive.backfill, shop.backfill) == (True, False)
 
 
+def test_a_source_is_found_by_its_name_whatever_keys_it_has_left(tmp_path: Path) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text('[[source]]\nname = "gone"\nkind = "server"\nkeys_sha256 = []\n')
+
+    sources = load_sources(file)
+
+    gone = sources.named("gone")
+    assert gone is not None
+    assert (gone.name, gone.replay) == ("gone", False)
+    assert sources.named("nobody") is None
+
+
 KEY, OTHER = digest("a key of the tests"), digest("another key of the tests")
 ROW = f'[[source]]\nname = "shop"\nkind = "server"\nkeys_sha256 = ["{KEY}"]\n'
 READER = f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{KEY}"]\n'
@@ -104,6 +116,13 @@ READER = f'[[reader]]\nname = "crm"\nkeys_sha256 = ["{KEY}"]\n'
             + (ROW.replace("shop", "site").replace(KEY, OTHER) + 'region = "US"\nformer_spellings = true\n'),
             "line 12: source[1].former_spellings is already true for a source whose region is PL",
         ),
+        (
+            ROW.replace("server", "browser") + "replay = true\n",
+            "line 5: source[0].replay lets it send in the name of any source: make a row of its own",
+        ),
+        (ROW.replace("server", "till") + "replay = true\n", "line 5: source[0].replay lets it send in the name"),
+        (ROW + "replay = 1.5\n", "line 5: source[0].replay is wrong: write true or false"),
+        (READER + 'scopes = ["dead-letters:all"]\n', '"dead-letters:write" for an operator'),
         (ROW + "age_days_max = 401\n", "line 5: source[0].age_days_max is wrong: write a number of days, 1 to 400"),
         (
             ROW + 'traits = ["plan", "E-Mail"]\n',
