@@ -16,8 +16,10 @@ from typing import Final, NamedTuple
 import msgspec
 
 from services.client.events import Outgoing
-from services.commands.line_map import LineMap, Unreadable
 from services.infra.errors import ConfigurationError
+from services.infra.mapping.event_map import EventMap, Readable, Unreadable
+from services.infra.mapping.expressions import Exhausted, Unfit
+from services.infra.mapping.values import Scope
 
 LINE_BYTES_MAX: Final = 256 * 1024
 """Eight times the largest event the door takes: whatever is longer is not a line of events."""
@@ -27,7 +29,7 @@ HOUR: Final = timedelta(hours=1)
 MARK: Final = codecs.BOM_UTF8
 """Some programs begin a file with it; it belongs to no line."""
 
-UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError)
+UNREADABLE: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError, ValueError, Exhausted, Unfit)
 """What decoding raises on a line that is no event: of bytes that are no text, or that nest without an end."""
 
 _OBJECT: Final = msgspec.json.Decoder(dict[str, object])
@@ -67,7 +69,7 @@ class Recording:
     """A file of recorded events and the map by which it is read."""
 
     path: Path
-    map: LineMap
+    map: EventMap
 
     def lines(self) -> Iterator[Line]:
         """Every line that is not empty. Raises ConfigurationError when the file cannot be read to its end."""
@@ -96,28 +98,34 @@ class Recording:
             digest.update(line.encoded)
             count += 1
             try:
-                at = self.map.occurred_at(_OBJECT.decode(line.encoded))
+                at = self.map.occurred_at(Scope(row=_OBJECT.decode(line.encoded)))
             except UNREADABLE:
                 continue
-            if at <= now and (newest is None or at > newest):
+            if at is not None and at <= now and (newest is None or at > newest):
                 newest = at
         return Scan(digest.hexdigest(), count, newest)
 
-    def event(self, line: Line, *, source: str, shift_hours: int) -> Recorded | Unreadable:
-        """A line as an event to send, or why it cannot be one."""
+    def events(self, line: Line, *, source: str, shift_hours: int) -> Iterator[Recorded | Unreadable]:
+        """A line as events to send, or why it cannot be some."""
         try:
             fields = _OBJECT.decode(line.encoded)
         except UNREADABLE:
-            return Unreadable("is not a JSON object")
-        read = self.map.read(fields)
-        if isinstance(read, Unreadable):
-            return read
-        try:
-            occurred_at = read.occurred_at + shift_hours * HOUR
-        except OverflowError:
-            return Unreadable("has a time that no calendar reaches once it is moved")
-        event = Outgoing.of(event_id=read.event_id, source=source, occurred_at=occurred_at, body=read.body)
-        return Recorded(occurred_at, event)
+            yield Unreadable("is not a JSON object")
+            return
+        row = Scope(row=fields, file={"name": self.path.name, "line": line.number})
+        for read in self.map.events(row):
+            yield read if isinstance(read, Unreadable) else _moved(read, source=source, shift_hours=shift_hours)
+
+
+def _moved(read: Readable, *, source: str, shift_hours: int) -> Recorded | Unreadable:
+    if read.occurred_at is None:
+        return Unreadable("has no time, which a recording needs: add `time` to its map")
+    try:
+        occurred_at = read.occurred_at + shift_hours * HOUR
+    except OverflowError:
+        return Unreadable("has a time that no calendar reaches once it is moved")
+    event = Outgoing.of(event_id=read.event_id, source=source, occurred_at=occurred_at, body=read.body)
+    return Recorded(occurred_at, event)
 
 
 def shift_to(newest: datetime, *, now: datetime) -> int:

@@ -17,13 +17,14 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from services.client.endpoints import Endpoint, find_ingest
 from services.client.events import BATCH_EVENTS_MAX, EventsClient, Outgoing, batches, open_client
 from services.client.sending import Sending
-from services.commands.line_map import Unreadable
-from services.commands.line_map_file import find_map, load_map, stem
+from services.commands.bundled_maps import find_map, stem
 from services.commands.recording import HOUR, Recorded, Recording, Scan, kept_shift
 from services.core.instants import instant_of
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, TactusError
+from services.infra.mapping.event_map import Unreadable
+from services.infra.mapping.map_file import load_map
 from services.infra.settings import read_settings
 
 REQUESTS_AT_ONCE: Final = 4
@@ -106,8 +107,8 @@ def _recording(file: Path, *, map_file: Path | None) -> Recording:
     if not file.exists():
         raise ConfigurationError(f"there is no file {file}")
     catalogue = load_catalogue(read_settings().catalogue)
-    line_map = load_map(find_map(file, chosen=map_file), touchpoints=catalogue.entries.keys())
-    return Recording(path=file, map=line_map)
+    event_map = load_map(find_map(file, chosen=map_file), touchpoints=catalogue.entries.keys())
+    return Recording(path=file, map=event_map)
 
 
 def _plan(recording: Recording, *, speed: float | None, source: str | None, as_is: bool, endpoint: Endpoint) -> Plan:
@@ -150,13 +151,13 @@ async def _send_all(queue: asyncio.Queue[list[Outgoing]], client: EventsClient, 
 
 
 def _events(plan: Plan, sending: Sending) -> Iterator[Recorded]:
-    """Every line as an event; a line that cannot be one is counted, with its number."""
+    """Every line as its events; what cannot be one is counted, with the line's number."""
     for line in plan.recording.lines():
-        read = plan.recording.event(line, source=plan.source, shift_hours=plan.shift_hours)
-        if isinstance(read, Unreadable):
-            sending.reject(read.reason, which=f"line {line.number}")
-        else:
-            yield read
+        for read in plan.recording.events(line, source=plan.source, shift_hours=plan.shift_hours):
+            if isinstance(read, Unreadable):
+                sending.reject(read.reason, which=f"line {line.number}")
+            else:
+                yield read
 
 
 async def _paced(events: Iterator[Recorded], *, speed: float | None) -> AsyncIterator[list[Outgoing]]:

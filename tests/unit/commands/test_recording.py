@@ -11,10 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.commands.line_map import Unreadable
-from services.commands.line_map_file import MAPS, load_map
-from services.commands.recording import HOUR, LINE_BYTES_MAX, Recorded, Recording, kept_shift, shift_to
+from services.commands.bundled_maps import MAPS
+from services.commands.recording import HOUR, LINE_BYTES_MAX, Line, Recorded, Recording, kept_shift, shift_to
 from services.infra.errors import ConfigurationError
+from services.infra.mapping.event_map import Unreadable
+from services.infra.mapping.map_file import load_map
 
 MAP = load_map(
     MAPS / "support_incident_events.yaml",
@@ -41,6 +42,11 @@ def line(number: int, *, at: str = "2016-03-01T10:00:00Z") -> str:
 def recording(path: Path, text: str) -> Recording:
     path.write_text(text, encoding="utf-8")
     return Recording(path=path, map=MAP)
+
+
+def event_of(file: Recording, one: Line, *, source: str = "a", shift_hours: int = 0) -> Recorded | Unreadable:
+    (read,) = file.events(one, source=source, shift_hours=shift_hours)
+    return read
 
 
 @given(newest=instants, now=instants)
@@ -83,7 +89,7 @@ def test_one_mistyped_year_moves_no_other_event(tmp_path: Path) -> None:
 
     scan = file.scan(now=NOW)
     shift = kept_shift(tmp_path, scan=scan, source="a", now=NOW)
-    good, typo = (file.event(one, source="a", shift_hours=shift) for one in file.lines())
+    good, typo = (event_of(file, one, shift_hours=shift) for one in file.lines())
 
     assert isinstance(good, Recorded)
     assert timedelta(0) <= NOW - good.occurred_at < HOUR
@@ -94,7 +100,7 @@ def test_the_mark_that_some_programs_begin_a_file_with_belongs_to_no_line(tmp_pa
     plain = recording(tmp_path / "a.ndjson", line(1) + "\n" + line(2))
     marked = recording(tmp_path / "b.ndjson", "\ufeff" + line(1) + "\n" + line(2))
 
-    assert [type(marked.event(one, source="a", shift_hours=0)) for one in marked.lines()] == [Recorded, Recorded]
+    assert [type(event_of(marked, one)) for one in marked.lines()] == [Recorded, Recorded]
     assert marked.scan(now=NOW) == plain.scan(now=NOW)
 
 
@@ -108,7 +114,7 @@ def test_the_recordings_that_failed_are_read_whole() -> None:
         for line in file.lines()
     ]
 
-    read = [file.event(line, source="a", shift_hours=0) for file, line in lines]
+    read = [event_of(file, line) for file, line in lines]
 
     events = [json.loads(one.event.encoded) for one in read if isinstance(one, Recorded)]
     people = {event["id"]: event["data"]["identities"][0]["value"] for event in events}
@@ -127,7 +133,7 @@ def test_a_line_that_is_no_text_or_never_ends_is_unreadable(tmp_path: Path, bad:
     file = Recording(path=path, map=MAP)
 
     assert file.scan(now=NOW).lines == 2
-    read = [file.event(one, source="a", shift_hours=0) for one in file.lines()]
+    read = [event_of(file, one) for one in file.lines()]
     assert [type(one) for one in read] == [Unreadable, Recorded]
 
 
@@ -176,8 +182,8 @@ def test_an_event_keeps_its_id_and_moves_by_the_shift(tmp_path: Path) -> None:
     file = recording(tmp_path / "a.ndjson", line(1) + "\nnonsense\n")
     good, bad = file.lines()
 
-    event = file.event(good, source="replay/a", shift_hours=24)
-    refused = file.event(bad, source="replay/a", shift_hours=24)
+    event = event_of(file, good, source="replay/a", shift_hours=24)
+    refused = event_of(file, bad, source="replay/a", shift_hours=24)
 
     assert isinstance(event, Recorded)
     sent = json.loads(event.event.encoded)

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 import services.commands
-from services.commands.line_map_file import find_map, load_map
+from services.commands.bundled_maps import find_map
 from services.commands.recording import Recorded, Recording
 from services.infra.catalogue.reading import load_catalogue
+from services.infra.mapping.map_file import load_map
 
 SAMPLES = sorted((Path(services.commands.__file__).parent / "samples").iterdir())
 NOW = datetime(2026, 11, 1, 12, tzinfo=UTC)
@@ -22,10 +23,10 @@ def test_there_is_a_sample() -> None:
 
 @pytest.mark.parametrize("path", SAMPLES, ids=lambda path: path.name)
 def test_every_line_of_a_sample_becomes_an_event_of_its_own(path: Path) -> None:
-    line_map = load_map(find_map(path, chosen=None), touchpoints=load_catalogue().entries)
-    recording = Recording(path=path, map=line_map)
+    event_map = load_map(find_map(path, chosen=None), touchpoints=load_catalogue().entries)
+    recording = Recording(path=path, map=event_map)
 
-    read = [recording.event(line, source="replay/sample", shift_hours=0) for line in recording.lines()]
+    read = [one for line in recording.lines() for one in recording.events(line, source="replay/sample", shift_hours=0)]
 
     events = [one for one in read if isinstance(one, Recorded)]
     assert len(events) == len(read) >= 150

@@ -1,0 +1,1 @@
+"""One language for what somebody else's rows and bodies mean, read by hooks, imports and replays."""
