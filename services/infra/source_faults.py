@@ -45,6 +45,8 @@ _FIXES: Final[Mapping[str, str]] = {
     "previous_ids": 'write "customers" or "visitors"',
     "hook": 'write a table: hook = {provider = "shopify", secret_files = ["/run/secrets/shopify"]}, and url = "https://…" where '
     "the vendor signs the address that it was given",
+    "signature": 'write how the sender signs: signature = {header = "x-signature", algorithm = "hmac-sha256", encoding = "hex"}, '
+    "and prefix, signed, timestamp_header, fields and tolerance_s where it has them",
     "origins": 'write a list of origins without a path: ["https://shop.example"], or ["*"]',
     "scopes": 'write a list of scopes: ["scores:read"], and "dead-letters:read" or "dead-letters:write" for an operator',
     "source": "write each source under a line [[source]]",
@@ -94,12 +96,14 @@ def fault_of(error: ValidationError) -> Fault:
     """Return the first fault that validation found; nothing of what stands in the file is repeated."""
     found = error.errors(include_input=False, include_url=False)[0]
     place, field = found["loc"], next((str(part) for part in reversed(found["loc"]) if isinstance(part, str)), "")
-    fix = _FIXES["hook"] if "hook" in place else _FIXES.get(field, "")
+    fix = _FIXES["signature" if "signature" in place else "hook"] if "hook" in place else _FIXES.get(field, "")
     match found["type"]:
         case "missing":
             return Fault(place, f"is missing: {fix}")
         case "extra_forbidden":
             return Fault(place, f"is not known: take it out, or write one of {', '.join(_FIXES)}")
+        case "value_error" if str(found["ctx"]["error"]):
+            return Fault(place, str(found["ctx"]["error"]))
         case _:
             return Fault(place, f"is wrong: {fix or found['msg']}")
 

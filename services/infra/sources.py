@@ -8,11 +8,12 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from services.infra.errors import ConfigurationError
+from services.infra.hook_rows import Hook, HookRow, hook_of
 from services.infra.source_faults import MAKE_A_KEY, Fault, fault_of, last_line_with, said, toml_fault, trivial_digests
 from services.infra.spelling import calling_code, is_region
 
@@ -47,9 +48,6 @@ PERSONAL_TRAITS: Final = frozenset(
 )  # fmt: skip
 """What names or finds somebody is never kept, however it is written; a score needs none of it."""
 
-SECRET_BYTES_MAX: Final = 4096
-"""A public key has some hundreds."""
-
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#*]+)$")]
@@ -79,24 +77,6 @@ class _Row(BaseModel):
     name: Name
     keys_sha256: tuple[Digest, ...]
     revoked_sha256: tuple[Digest, ...] = ()
-
-
-class HookRow(BaseModel):
-    """How a vendor's webhook comes to a source."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-    provider: Name
-    secret_files: Annotated[tuple[str, ...], Field(min_length=1, max_length=8)]
-    """One secret each: while a vendor changes it, both are good."""
-    url: Annotated[str, StringConstraints(max_length=2048)] = ""
-
-
-class Hook(NamedTuple):
-    """What a vendor's signature is checked with: secrets, of which any may have signed, and the address it was given."""
-
-    secrets: Sequence[bytes]
-    url: str
 
 
 class Source(_Row):
@@ -218,6 +198,11 @@ class Sources:
         """Find the source to which a provider's webhooks come under this name."""
         return self._hooks.get((provider, name))
 
+    def hook_of(self, source: Source) -> Hook | None:
+        """Find what a source's webhooks are read and checked with, if any come to it."""
+        found = None if source.hook is None else self._hooks.get((source.hook.provider, source.name))
+        return None if found is None else found[1]
+
     def serve_pages_of(self, origin: str) -> bool:
         """Tell whether pages of this origin may use any key."""
         return any(source.serves_pages_of(origin) for source in self._browsers)
@@ -247,14 +232,22 @@ def load_sources(path: Path) -> Sources:
     return Sources(sources=file.source, readers=file.reader)
 
 
-def load_sources_with_secrets(path: Path) -> Sources:
-    """Read the file and the secrets of its hooks, as who checks their signatures must; raises ConfigurationError."""
+def load_sources_with_secrets(path: Path, *, touchpoints: Collection[str] | None = None) -> Sources:
+    """Read the file, the secrets of its hooks and their maps, as who takes their requests must.
+
+    `touchpoints` are the names that the catalogue knows, to check maps by. Raises ConfigurationError.
+    """
     file, text = _read(path)
-    hooks = {
-        row.name: Hook(_secrets(path, text, row.hook, position), row.hook.url)
-        for position, row in enumerate(file.source)
-        if row.hook is not None
-    }
+    hooks = {}
+    for position, row in enumerate(file.source):
+        if row.hook is None:
+            continue
+        try:
+            hooks[row.name] = hook_of(row.hook, path.parent, touchpoints=touchpoints)
+        except ConfigurationError as error:
+            raise ConfigurationError(
+                f"{path}, {said(Fault(('source', position, 'hook'), str(error)), text)}"
+            ) from error
     return Sources(sources=file.source, readers=file.reader, hooks=hooks)
 
 
@@ -274,22 +267,6 @@ def _read(path: Path) -> tuple[_File, str]:
     _refuse_former_spellings_of_two_countries(path, text, parsed.source)
     _refuse_equal_and_trivial_keys(path, text, [*parsed.source, *parsed.reader])
     return parsed, text
-
-
-def _secrets(path: Path, text: str, hook: HookRow, position: int) -> Sequence[bytes]:
-    """Read the secrets of a hook out of their files; a path counts from the sources file's folder."""
-    secrets = []
-    for name in hook.secret_files:
-        try:
-            with (path.parent / name).open("rb") as file:
-                secret = file.read(SECRET_BYTES_MAX).strip()
-        except OSError:
-            secret = b""
-        if not secret:
-            reason = f"finds no secret in {name}: put the one that {hook.provider} shows into that file"
-            raise ConfigurationError(f"{path}, {said(Fault(('source', position, 'hook'), reason), text)}")
-        secrets.append(secret)
-    return secrets
 
 
 def _text_of(path: Path) -> str:

@@ -83,6 +83,10 @@ def _keeper(settings: IngestSettings, producer: LogProducer) -> Keeper:
     return Keeper(producer, spool)
 
 
+def _sources(settings: Settings, file: CatalogueFile) -> SourcesFile:
+    return SourcesFile(settings.sources, load=partial(load_sources_with_secrets, touchpoints=file.catalogue.entries))
+
+
 def _adapters(file: CatalogueFile, sources: SourcesFile) -> Sequence[Adapter]:
     """Return the channels, and the doors by which their dead letters come again."""
     channels = discovered()
@@ -116,7 +120,8 @@ def _application(door: Door, adapters: Sequence[Adapter], *, peers: Peers, unrea
 
 async def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT; SIGHUP reads the sources file again."""
-    sources = SourcesFile(settings.sources, load=load_sources_with_secrets)
+    catalogue = load_file(settings.catalogue)
+    sources = _sources(settings, catalogue)
     producer = _producer(settings)
     keeper = _keeper(settings.ingest, producer)
     stopping = asyncio.Event()
@@ -128,9 +133,8 @@ async def serve(settings: Settings) -> None:
         log.info("ingest_stopping")
         stopping.set()
 
-    file = load_file(settings.catalogue)
-    adapters = _adapters(file, sources)
-    door = _door(settings, adapters, file, keeper=keeper, sources=sources)
+    adapters = _adapters(catalogue, sources)
+    door = _door(settings, adapters, catalogue, keeper=keeper, sources=sources)
     app = _application(door, adapters, peers=Peers(networks(settings.ingest.trusted_proxies)), unready=unready)
     on_signals(stop=stop, reload=sources.reload)
     listener = bind(host=settings.ingest.host, port=settings.ingest.port, backlog=LIMITS.backlog)

@@ -12,6 +12,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from services.core.catalogue import Catalogue
+from services.infra.hook_rows import Hook
 from services.infra.http.answer import Answer
 from services.infra.http.keys import bearer_or_user_key
 from services.infra.http.problems import Refused, refusal
@@ -53,6 +54,8 @@ class Request(NamedTuple):
     names: Names
     """What this channel's names for touchpoints mean."""
     catalogue: Catalogue
+    hook: Hook | None = None
+    """By which webhooks come to the source, if they do."""
 
 
 class Listed(NamedTuple):

@@ -147,6 +147,7 @@ class _Passage:
             received=batch.received,
             names=self.door.names[self.adapter.name],
             catalogue=self.door.judge.catalogue,
+            hook=self.door.sources().hook_of(batch.sender.source),
         )
 
     def _by_body(self, plain: bytes, received: Arrival) -> Source | Refused:

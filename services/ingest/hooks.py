@@ -9,9 +9,10 @@ import msgspec
 
 from schemas.limits import BODY_BYTES_MAX
 from services.core.identity import refusal as refusal_to_name
+from services.infra.hook_rows import Hook
 from services.infra.http.answer import Answer
 from services.infra.http.problems import Refused
-from services.infra.sources import Hook, Source, Sources
+from services.infra.sources import Source, Sources
 from services.infra.spelling import EMAIL
 from services.ingest.adapter import UNAUTHORIZED, Adapter, Example, Listed, Outcome, Packing, Request, to_come_again
 from services.ingest.decode import MALFORMED, Incoming, read_text
@@ -87,7 +88,7 @@ def webhook(
         incoming = read_text(request.body, bytes_max=BODY_BYTES_MAX)
         if isinstance(incoming.event, Rejected):
             return MALFORMED
-        events = [_about(request.source, event) for event in happened(Delivery(request.head, incoming.event))]
+        events = [about(request.source, event) for event in happened(Delivery(request.head, incoming.event))]
         return Listed(len(events), events)
 
     return Adapter(
@@ -144,8 +145,8 @@ def event_of(touchpoint: str, thing: str, *, at: object, data: Mapping[str, obje
     }
 
 
-def _about(source: Source, event: Happened) -> Incoming:
-    """Leave out numbers that cannot be dialled where the source is: vendors keep what people typed."""
+def about(source: Source, event: Happened) -> Incoming:
+    """Give an event for the door, without numbers that cannot be dialled where the source is: people typed them."""
     whom, data = Whom(source), members(event.get("data"))
     for one in data.get("identities", ()):
         whom.add(one.get("kind", ""), one.get("value"))

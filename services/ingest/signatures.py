@@ -24,6 +24,11 @@ from services.ingest.loose import instant
 SIGNATURES_MAX: Final = 8
 """Of one request: while a vendor changes its secret it signs with two."""
 
+Algorithm = Literal["hmac-sha1", "hmac-sha256", "hmac-sha512", "ecdsa-p256", "token"]
+"""token: the secret itself stands in the header; it tells who sends, and covers nothing of what is sent."""
+
+_DIGESTS: Final = {"hmac-sha1": hashlib.sha1, "hmac-sha256": hashlib.sha256, "hmac-sha512": hashlib.sha512}
+
 _PART: Final = re.compile(r"\{(raw|timestamp|url)\}")
 
 
@@ -32,7 +37,7 @@ class Scheme:
     """How a vendor signs: what, with which algorithm, and where the signature stands."""
 
     header: str
-    algorithm: Literal["hmac-sha1", "hmac-sha256", "ecdsa-p256"] = "hmac-sha256"
+    algorithm: Algorithm = "hmac-sha256"
     encoding: Literal["hex", "base64"] = "base64"
     signed: str = "{raw}"
     """The bytes that are signed: of {raw}, the body as it came, {timestamp} and {url}, the one that the vendor was given."""
@@ -77,13 +82,14 @@ class Scheme:
         return b"".join(parts[piece] if index % 2 else piece.encode() for index, piece in enumerate(pieces))
 
     def _fits(self, secret: bytes, message: bytes, given: str) -> bool:
+        if self.algorithm == "token":
+            return hmac.compare_digest(secret, given.encode("latin-1", "replace"))
         signature = _decoded(given, self.encoding)
         if signature is None:
             return False
         if self.algorithm == "ecdsa-p256":
             return _is_signed_by(secret, message, signature)
-        digest = hashlib.sha1 if self.algorithm == "hmac-sha1" else hashlib.sha256
-        return hmac.compare_digest(hmac.new(secret, message, digest).digest(), signature)
+        return hmac.compare_digest(hmac.new(secret, message, _DIGESTS[self.algorithm]).digest(), signature)
 
 
 def _decoded(given: str, encoding: str) -> bytes | None:

@@ -9,20 +9,27 @@ import json
 from collections.abc import Mapping
 from functools import cache
 from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from services.infra.sources import Hook, HookRow, Source, Sources
+from services.infra.hook_rows import GENERIC, Hook, HookRow, SignatureRow
+from services.infra.mapping.map_file import load_map
+from services.infra.sources import Source, Sources, digest
 from services.ingest import adapters
+from services.ingest.adapters import generic
 from services.ingest.discovery import discovered
 from services.ingest.head import Head
 from services.ingest.judge import Arrival
 from services.ingest.signatures import Scheme
 from tests.support.clocks import NOON
+from tests.support.doors import catalogue_file
 
 SECRET = b"secret-of-a-test"
+KEYED = "key-of-a-generic-hook"
 URL = "https://door.example/hooks"
 NOW = str(int(NOON.timestamp()))
 
@@ -38,8 +45,20 @@ def public_key() -> bytes:
     return base64.b64encode(spki)
 
 
+LOCKERS = Path(__file__).parents[2] / "docs" / "reference" / "maps" / "parcel_lockers.yaml"
+GENERIC_ROW = SignatureRow(
+    header="X-Lockers-Signature",
+    signed="{timestamp}.{raw}",
+    fields=("t", "v1"),
+    tolerance_s=300,
+)
+"""How the generic hook of the tests signs."""
+
+
 def scheme_of(provider: str) -> Scheme | None:
-    """The way a provider's adapter says that it signs; None for one that has a way of its own."""
+    """The way a provider's adapter, or a generic hook's row, says that it signs; None for one that has a way of its own."""
+    if provider == GENERIC:
+        return generic.scheme_of(GENERIC_ROW)
     scheme = import_module(f"{adapters.__name__}.{provider}").SCHEME
     return scheme if isinstance(scheme, Scheme) else None
 
@@ -70,14 +89,20 @@ def signed(
 
 @cache
 def hook_sources() -> Sources:
-    """A source `our-<provider>` of each vendor."""
-    rows, hooks = [], {}
+    """A source `our-<provider>` of each vendor, and one that sends by its key, `our-keyed`."""
+    lockers = load_map(LOCKERS, touchpoints=catalogue_file().catalogue.entries)
+    keyed = HookRow(provider=GENERIC, map=LOCKERS.name)
+    rows = [Source(name="our-keyed", kind="server", keys_sha256=(digest(KEYED),), hook=keyed)]
+    hooks = {"our-keyed": Hook((), "", lockers)}
     for provider in providers():
         scheme = scheme_of(provider)
         secret = public_key() if scheme is not None and scheme.algorithm == "ecdsa-p256" else SECRET
-        hook = HookRow(provider=provider, secret_files=("old", "new"), url=URL)
+        own: dict[str, Any] = {"map": LOCKERS.name, "signature": GENERIC_ROW} if provider == GENERIC else {}
+        hook = HookRow(provider=provider, secret_files=("old", "new"), url=URL, **own)
         rows.append(Source(name=f"our-{provider}", kind="server", keys_sha256=(), hook=hook))
-        hooks[rows[-1].name] = Hook((b"a-former-secret" if secret is SECRET else secret, secret), URL)
+        secrets = (b"a-former-secret" if secret is SECRET else secret, secret)
+        is_generic = provider == GENERIC
+        hooks[rows[-1].name] = Hook(secrets, URL, lockers if is_generic else None, GENERIC_ROW if is_generic else None)
     return Sources(sources=rows, hooks=hooks)
 
 

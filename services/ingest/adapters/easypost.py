@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from services.infra.sources import Hook
+from services.infra.hook_rows import Hook
 from services.ingest.adapter import Adapter, Example
 from services.ingest.head import Head
 from services.ingest.hooks import Delivery, Happened, event_of, named, webhook

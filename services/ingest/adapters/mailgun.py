@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from schemas.limits import BODY_BYTES_MAX
 from services.core.instants import instant_of
-from services.infra.sources import Hook
+from services.infra.hook_rows import Hook
 from services.ingest.adapter import Adapter, Example
 from services.ingest.decode import read_text
 from services.ingest.head import Head

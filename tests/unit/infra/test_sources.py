@@ -291,5 +291,81 @@ def test_half_a_hook_is_refused_with_a_whole_one(tmp_path: Path, hook: str) -> N
     file = tmp_path / "sources.toml"
     file.write_text(f'[[source]]\nname = "a"\nkind = "server"\nkeys_sha256 = []\nhook = {hook}\n')
 
-    with pytest.raises(ConfigurationError, match="secret_files = "):
+    with pytest.raises(ConfigurationError, match="secret_files"):
         load_sources(file)
+
+
+GENERIC = """\
+[[source]]
+name = "lockers"
+kind = "server"
+keys_sha256 = []
+
+hook = {{provider = "generic", {rest}}}
+"""
+SIGNED = 'map = "map.yaml", secret_files = ["secret"], signature = {header = "X-Sig"'
+MAP = """\
+id: {field: id}
+identities: [{kind: customer, value: {field: who}}]
+event: {touchpoint: case.opend}
+"""
+
+
+@pytest.mark.parametrize(
+    ("rest", "message"),
+    [
+        ('secret_files = ["secret"]', "needs map"),
+        ('map = "map.yaml", secret_files = ["secret"]', "needs both secret_files and signature, or neither"),
+        ('map = "map.yaml", signature = {header = "X-Sig"}', "needs both secret_files and signature, or neither"),
+        (SIGNED + ', algorithm = "md5"}', "is wrong: write how the sender signs"),
+        (SIGNED + ', signed = "{timestamp}"}', "signs nothing of the body"),
+        (SIGNED + ', signed = "{raw}{body}"}', "no other braces"),
+        (SIGNED + ', signed = "{timestamp}{raw}"}', "needs a timestamp"),
+        (SIGNED + ', signed = "{url}{raw}"}', "signs the url"),
+        (SIGNED + ', timestamp_header = "X-At", tolerance_s = 300}', "a timestamp that nobody signs"),
+        (SIGNED + ", tolerance_s = 999999}", "is wrong"),
+        (SIGNED + ', sign = "x"}', "is not known"),
+    ],
+)
+def test_a_generic_hook_that_is_not_whole_is_told_what_it_lacks(tmp_path: Path, rest: str, message: str) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(GENERIC.format(rest=rest))
+
+    with pytest.raises(ConfigurationError, match="line 6") as refused:
+        load_sources(file)
+
+    assert message in str(refused.value)
+
+
+@pytest.mark.parametrize("row", ['map = "map.yaml"', 'secret_files = ["s"], signature = {header = "X"}'])
+def test_a_vendors_hook_has_no_map_and_no_signature_of_its_own(tmp_path: Path, row: str) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(GENERIC.format(rest=row).replace("generic", "shopify"))
+
+    with pytest.raises(ConfigurationError, match="shopify has its own"):
+        load_sources(file)
+
+
+def test_the_files_of_a_generic_hook_are_read_beside_the_sources_file(tmp_path: Path) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(GENERIC.format(rest=SIGNED + "}"))
+    (tmp_path / "map.yaml").write_text(MAP.replace("opend", "opened"))
+    (tmp_path / "secret").write_text("s3\n")
+
+    found = load_sources_with_secrets(file, touchpoints={"case.opened"}).hook("generic", "lockers")
+
+    assert found is not None
+    assert (found[1].secrets, found[1].map is not None) == ([b"s3"], True)
+
+
+def test_a_map_that_cannot_be_used_keeps_a_sources_file_out_and_names_both_lines(tmp_path: Path) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(GENERIC.format(rest=SIGNED + "}"))
+    (tmp_path / "map.yaml").write_text(MAP)
+    (tmp_path / "secret").write_text("s3\n")
+
+    with pytest.raises(ConfigurationError, match=r"line 6.*map\.yaml:3: event\.touchpoint.*did you mean case\.opened"):
+        load_sources_with_secrets(file, touchpoints={"case.opened"})
+    (tmp_path / "map.yaml").unlink()
+    with pytest.raises(ConfigurationError, match=r"line 6.*map\.yaml: cannot be read"):
+        load_sources_with_secrets(file)

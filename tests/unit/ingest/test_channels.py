@@ -132,7 +132,9 @@ def listed_of(channel: Adapter, body: bytes, headers: list[tuple[str, str]], pat
     if channel.expects(head) is not None:
         return
     names = names_of(channel, catalogue_file())
-    read = channel.read(Request(head, body, SERVER, POSTED, names, catalogue_file().catalogue))
+    found = hook_sources().hook(channel.name, f"our-{channel.name}")
+    hook = None if found is None else found[1]
+    read = channel.read(Request(head, body, SERVER, POSTED, names, catalogue_file().catalogue, hook))
     assert isinstance(read, Listed | Refused)
     if isinstance(read, Listed):
         incoming = list(read.incoming)

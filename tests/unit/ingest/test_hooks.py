@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from schemas.topics import DLQ
-from services.infra.sources import Hook
+from services.infra.hook_rows import Hook
 from services.ingest.discovery import discovered
 from services.ingest.head import Head
 from services.ingest.judge import arrival

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from services.infra.sources import Hook
+from services.infra.hook_rows import Hook
 from services.ingest.adapters.mailgun import TOLERANCE, verify
 from services.ingest.head import Head
 from services.ingest.judge import arrival
