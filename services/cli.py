@@ -15,6 +15,8 @@ from typing import Annotated, Final
 import typer
 
 from services.commands.dlq_command import dlq
+from services.commands.import_command import import_file
+from services.commands.map_command import app as map_
 from services.commands.till_command import app as till
 from services.infra.errors import TactusError
 from services.infra.signals import end_on_sigterm
@@ -34,6 +36,8 @@ app.add_typer(keys, name="keys")
 identity = typer.Typer(help="Who is kept under which name.", no_args_is_help=True)
 app.add_typer(identity, name="identity")
 app.add_typer(dlq, name="dlq")
+app.add_typer(map_, name="map")
+app.command("import")(import_file)
 app.add_typer(till, name="till")
 
 

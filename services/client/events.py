@@ -42,8 +42,10 @@ class Outgoing(NamedTuple):
 
     @classmethod
     def of(cls, *, event_id: str, source: str, occurred_at: datetime | None, body: Mapping[str, object]) -> Self:
-        """Encode an event; without a time the door gives it the time of arrival."""
+        """Encode an event; without a time the door gives it the time of arrival, without a source its key's alone."""
         event: dict[str, object] = {"specversion": "1.0", "id": event_id, "source": source, "type": TYPE}
+        if not source:
+            del event["source"]
         if occurred_at is not None:
             event["time"] = write_instant(occurred_at)
         event["data"] = body

@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
 from services.client.endpoints import Endpoint, find_ingest
 from services.client.events import BATCH_EVENTS_MAX, EventsClient, Outgoing, batches, open_client
 from services.client.sending import Sending
 from services.commands.bundled_maps import find_map, stem
 from services.commands.recording import HOUR, Recorded, Recording, Scan, kept_shift
+from services.commands.telling import INTERRUPTED, reason_of, say, show
 from services.core.instants import instant_of
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
@@ -30,17 +28,8 @@ from services.infra.settings import read_settings
 REQUESTS_AT_ONCE: Final = 4
 """The door writes one batch to the log while it reads the next; more of them only wait."""
 
-SHOWN_EVERY_S: Final = 0.2
-"""How often the bar moves."""
-
-LINE_EVERY_S: Final = 5.0
-"""How often a line tells the progress when there is no terminal."""
-
 SLICE_S: Final = 0.2
 """At a chosen speed, events that are due this close together share a request."""
-
-INTERRUPTED: Final = 130
-"""What a shell expects of a program ended by Ctrl-C."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,14 +62,14 @@ def run(file: Path, *, speed: str, source: str | None, map_file: Path | None, as
         recording = _recording(file, map_file=map_file)
         endpoint = find_ingest(data, key="backfill" if as_is else "server")
         plan = _plan(recording, speed=pace, source=source, as_is=as_is, endpoint=endpoint)
-        _say(plan.announcement())
+        say(plan.announcement())
         sending.started_s = time.monotonic()
         asyncio.run(_replay(plan, sending))
     except KeyboardInterrupt:
-        _say("interrupted; the same command goes on from here: what is in the log is not counted twice")
+        say("interrupted; the same command goes on from here: what is in the log is not counted twice")
         code = INTERRUPTED
     except (TactusError, ExceptionGroup) as error:
-        _say(_reason(error))
+        say(reason_of(error))
         code = 1
     if plan is None:
         return code
@@ -112,7 +101,7 @@ def _recording(file: Path, *, map_file: Path | None) -> Recording:
 
 
 def _plan(recording: Recording, *, speed: float | None, source: str | None, as_is: bool, endpoint: Endpoint) -> Plan:
-    _say(f"reading {recording.path} …")
+    say(f"reading {recording.path} …")
     now = instant_of(SystemClock().now_us())
     scan = recording.scan(now=now)
     source = source or f"replay/{stem(recording.path)}"
@@ -134,7 +123,9 @@ async def _replay(plan: Plan, sending: Sending) -> None:
         open_client(url=plan.url, key=plan.key, connections=REQUESTS_AT_ONCE) as client,
         asyncio.TaskGroup() as group,
     ):
-        shown = group.create_task(_show(plan, sending))
+        shown = group.create_task(
+            show(plan.recording.path.name, sending, done=lambda: sending.answered, total=plan.scan.lines)
+        )
         senders = [group.create_task(_send_all(queue, client, sending)) for _ in range(REQUESTS_AT_ONCE)]
         async for batch in _paced(_events(plan, sending), speed=plan.speed):
             await queue.put(batch)
@@ -181,35 +172,3 @@ async def _paced(events: Iterator[Recorded], *, speed: float | None) -> AsyncIte
         due.append(recorded.event)
     for batch in batches(due):
         yield batch
-
-
-async def _show(plan: Plan, sending: Sending) -> None:
-    """Show how far it is until cancelled: a bar on a terminal, a line now and then elsewhere."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        while True:
-            await asyncio.sleep(LINE_EVERY_S)
-            _say(f"{sending.answered} of {plan.scan.lines}, {sending.rate:.0f} events/s")
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console) as bar:
-        task = bar.add_task(plan.recording.path.name, total=plan.scan.lines)
-        try:
-            while True:
-                bar.update(task, completed=sending.answered, description=f"{sending.rate:.0f} events/s")
-                await asyncio.sleep(SHOWN_EVERY_S)
-        finally:
-            bar.update(task, completed=sending.answered)
-
-
-def _reason(error: BaseException) -> str:
-    """What to tell a person: our own errors say what to do; of a group, the first."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    if not isinstance(error, TactusError):
-        raise error
-    return str(error)
-
-
-def _say(line: str) -> None:
-    sys.stderr.write(f"{line}\n")
-    sys.stderr.flush()

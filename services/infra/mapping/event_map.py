@@ -32,6 +32,9 @@ CONTENT: Final = "content"
 ID_CHARS_MAX: Final = 128
 """What an event's id has at most."""
 
+ROWS_MAX: Final = 10_000
+"""Of one line or document of a file, which is not sent as one request."""
+
 _CANONICAL: Final = msgspec.json.Encoder(order="deterministic")
 
 _TOO_MUCH: Final = "makes the map's expressions visit too much: find less at once, or send fewer rows"
@@ -134,6 +137,16 @@ class EventMap:
     when: Condition | None = None
     csv: CsvForm = CsvForm()
 
+    def fields(self) -> set[str]:
+        """The fields that are looked for in every row, by their whole names."""
+        rules = [rule for rules in (*self.types.values(), self.otherwise) for rule in rules]
+        values = [*self.id, self.type, *([] if self.time is None else [self.time.value])]
+        for rule in rules:
+            values += [rule.touchpoint, rule.channel, *rule.rest.values(), *rule.properties.values()]
+            values += [one.value for one in rule.identities]
+            values += [] if rule.rating is None else [rule.rating.value]
+        return {one.name for one in values if one is not None and one.place == "row" and one.path}
+
     def rows(self, whole: Scope, *, rows_max: int) -> list[Scope] | Unreadable:
         """The rows of a body, at most so many."""
         if self.each is None:
@@ -184,14 +197,19 @@ class EventMap:
         except (ValueError, Exhausted, Unfit) as error:
             return Unreadable(_said(error))
 
-    def events(self, row: Scope) -> Iterator[Readable | Unreadable]:
+    def events(self, whole: Scope) -> Iterator[Readable | Unreadable]:
         """A row of a file as its events, none where it is left out, or why it cannot be some."""
-        try:
-            planned = self.chosen(row)
-        except Exhausted as error:
-            yield Unreadable(_said(error))
+        rows = self.rows(replace(whole, work=Work(STEPS_OF_BODY_MAX)), rows_max=ROWS_MAX)
+        if isinstance(rows, Unreadable):
+            yield rows
             return
-        yield from map(self.event, planned)
+        for row in rows:
+            try:
+                planned = self.chosen(replace(row, work=Work(STEPS_OF_EVENT_MAX)))
+            except Exhausted as error:
+                yield Unreadable(_said(error))
+                continue
+            yield from map(self.event, planned)
 
     def occurred_at(self, row: Scope) -> datetime | None:
         """The row's own time; None where it has none. Raises ValueError when it cannot be read."""

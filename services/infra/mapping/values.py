@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
+from services.core.slugs import slug
 from services.infra.mapping.expressions import STEPS_OF_EVENT_MAX, Expression, Work
 
 Scalar = str | int | float | bool
@@ -23,7 +24,6 @@ Place = Literal["row", "body", "headers", "file"]
 """Where a value is looked for: in the row, in the whole body around it, in a request's headers, or in {name, line}."""
 
 _NOTHING: Final[Mapping[str, object]] = {}
-_NOT_SLUG: Final = re.compile(r"[^a-z0-9]+")
 _NUMBER: Final = re.compile(r"[+-]?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]{1,3})?")
 
 
@@ -96,7 +96,7 @@ class Value:
             return number if self.times is None else number * self.times
         if self.slug or self.before:
             text = written(found, name=self.name)
-            return self.before + (_slug(text) if self.slug else text)
+            return self.before + (slug(text) if self.slug else text)
         return found
 
     def _found(self, scope: Scope) -> Scalar | None:
@@ -150,8 +150,3 @@ def numeric(found: Scalar, *, name: str, decimal: str = ".") -> float:
     if isinstance(found, bool) or abs(found) > 10**300 or not math.isfinite(found):
         raise ValueError(f"has no number in {name}")
     return float(found)
-
-
-def _slug(text: str) -> str:
-    """A name of small letters, digits and underscores; `unknown` when nothing of the text can be in one."""
-    return _NOT_SLUG.sub("_", text.lower()).strip("_") or "unknown"

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from schemas.touchpoint import SLUG_CHARS_MAX as TOUCHPOINT_CHARS_MAX
 from schemas.touchpoint import TOUCHPOINT_PATTERN
 from services.core.catalogue import Catalogue
+from services.core.slugs import slug
 from services.ingest.discovery import discovered, names_of
-from services.ingest.names import Names, slug
+from services.ingest.names import Names
 from tests.support.doors import catalogue_file
 from tests.support.senders import PATIENT
 
