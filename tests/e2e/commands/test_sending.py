@@ -21,11 +21,8 @@ import asyncpg
 import httpx
 import pytest
 
-from schemas.topics import EVENT_TOPICS
 from services.client.connection import Connection
-from services.demo.demonstration import read_outcomes
-from services.infra.kafka import log_ends
-from services.infra.settings import KafkaSettings
+from tests.support.settled import settled, stored
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.e2e
@@ -74,28 +71,6 @@ def replay(file: Path, connection: Connection, *options: str) -> subprocess.Comp
 def command(file: Path, connection: Connection, *options: str) -> tuple[str, ...]:
     tactus = Path(sys.executable).with_name("tactus")
     return (str(tactus), "replay", str(file), "--data", str(connection.data), *options)
-
-
-async def settled(connection: Connection) -> int:
-    """The log's length, once every record in it has been dealt with."""
-
-    async def length() -> int | None:
-        ends = await log_ends(KafkaSettings(bootstrap=connection.kafka), EVENT_TOPICS)
-        in_log = sum(end - earliest for earliest, end in ends.values())
-        outcomes = await read_outcomes(connection.metrics["api"][0])
-        return in_log if outcomes.total == in_log else None
-
-    return await eventually(length, what="every record is dealt with")
-
-
-async def stored(connection: Connection, source: str) -> list[asyncpg.Record]:
-    database = await asyncpg.connect(connection.postgres)
-    try:
-        return await database.fetch(
-            "SELECT event_id, identity, touchpoint, occurred_at FROM touchpoint WHERE source = $1", source
-        )
-    finally:
-        await database.close()
 
 
 async def tallies(connection: Connection) -> list[asyncpg.Record]:
