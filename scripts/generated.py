@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from schemas.documents.generate import GENERATED, documents  # noqa: E402 - the checkout's own packages, once they can be found
 from schemas.documents.problem_page import problems_page  # noqa: E402
+from scripts.mapping_page import mapping_page  # noqa: E402
 from services.commands.explain_words import WORDS  # noqa: E402
 from services.core.scoring import BAND_FROM, BANDS, CONFIDENCE_KNOWN  # noqa: E402
 from services.infra import metrics  # noqa: E402
@@ -45,6 +46,7 @@ def generated() -> dict[Path, str]:
         reference / "bands.md": bands_page(),
         reference / "sql.md": views_page(),
         reference / "channels.md": channels_page(),
+        reference / "mapping.md": mapping_page(reference / "maps"),
         **{GENERATED / name: text for name, text in documents().items()},
     }
 
