@@ -112,7 +112,7 @@ def reread(request: Request) -> Listed | Refused:
         msgspec.convert(incoming.event, _Told)
     except msgspec.ValidationError:
         return MALFORMED
-    return Listed(1, [_about(request.source, members(incoming.event))._replace(original=request.body)])
+    return Listed(1, [about(request.source, members(incoming.event))._replace(original=request.body)])
 
 
 def answer(outcome: Outcome) -> Answer:
