@@ -82,7 +82,8 @@ and what is done to what is found, in this order:
 | `slug: true` | makes a name of it: `Łódź Główna` is `lodz_glowna` |
 | `before` | is put in front |
 
-A text of blanks is nothing, as an empty cell has it. A list or an object is no value.
+A text of blanks is nothing, as an empty cell has it. A list or an object is no value. All cells of a CSV file are texts: a property
+that a valence reads needs `number: true`, and the same row out of Parquet or JSON is another body without it.
 
 **Times** are RFC 3339 unless `format` says otherwise: {words}, or the letters of strptime (`%d.%m.%Y %H:%M`), or a list of at most
 {forms}, of which the first that fits counts. `zone: Europe/Warsaw` is for times that name none; of the hour that a clock shows twice

@@ -64,7 +64,14 @@ class Work:
 
     def __init__(self, steps: int) -> None:
         self._left = steps
-        self.interpreter = _Counting(self)
+        self._interpreter: _Counting | None = None
+
+    @property
+    def interpreter(self) -> _Counting:
+        """What visits in its name; most rows need none."""
+        if self._interpreter is None:
+            self._interpreter = _Counting(self)
+        return self._interpreter
 
     def spend(self, steps: int) -> None:
         """Take steps; raises Exhausted when there are none left."""
