@@ -1,6 +1,6 @@
 # Every target does all of its own set-up: Python >= 3.11 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test storms check lint format bench bench-worker embedded dev bench-environment
+.PHONY: help demo up test storms check lint format bench bench-worker bench-ingest embedded dev bench-environment
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -36,7 +36,11 @@ format: dev         ## Format the code
 bench-worker: bench-environment ## Measure one worker against its peers (JSON=FILE keeps the figures)
 	@$(BENCH) bench.worker $(if $(JSON),--json "$(JSON)") $(ARGS)
 
-bench: bench-worker ## Measure everything: worker, ingest, latency, hubs, judging
+bench-ingest: bench-environment ## Measure the doors beside a bridge to Kafka, five minutes (JSON=FILE keeps the figures)
+	@$(BENCH) bench.ingest $(if $(JSON),--json "$(JSON)") $(ARGS)
+
+bench: bench-environment ## Measure everything: worker, ingest, latency, hubs, judging
+	@$(BENCH) bench.worker
 	@$(BENCH) bench.ingest
 	@$(BENCH) bench.latency
 	@$(BENCH) bench.graph

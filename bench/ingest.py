@@ -1,69 +1,144 @@
-"""Events a second through POST /v1/events, acknowledged by the log."""
+"""Processor time of an event at the door in each form, beside a bridge; and how long an answer takes at half load."""
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import time
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-import httpx
+import aiohttp
 import psutil
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
 
-from bench.latency import event
+from bench.camel.bridge import TOPIC, CamelBridge
+from bench.door_figures import Measured, counted, figures, measured, table
+from bench.doors import NATIVE, Door, doors
+from bench.in_log import in_log
 from bench.report import publish, working_directory
-from services.client.connection import Connection
+from bench.senders import TIMEOUT, Paced, Sender, Spent
+from schemas.topics import EVENTS, LATE
 from services.embedded.stack import LocalStack
+from services.infra.settings import KafkaSettings
+
+SIZES: Final = (1, 100)
+"""Events a request: a page's one, and a client's full batch."""
 
 CONNECTIONS: Final = 8
+"""Of the rounds: enough that the door has work while the log acknowledges, few enough that little queues."""
+
+SATURATING: Final = (8, 16, 32)
+"""More connections bring no more when a door is saturated: the best of these counts."""
 
 
-async def measure(connection: Connection, *, batch: int, seconds: float) -> dict[str, object]:
-    """A closed loop of a few connections, each with one batch under way."""
-    headers = {"Authorization": f"Bearer {connection.keys['server']}"}
-    door = psutil.Process(connection.pids["ingest"][0])
-    accepted = [0] * CONNECTIONS
-    async with httpx.AsyncClient(base_url=connection.ingest, headers=headers, timeout=30) as client:
-        began, before = time.monotonic(), door.cpu_times()
+class Times(NamedTuple):
+    """How long everything is done, in seconds, and how often."""
 
-        async def send(number: int) -> None:
-            turn = 0
-            while time.monotonic() - began < seconds:
-                events = [event(f"b-{number}-{turn}-{place}", customer=f"c-{place}") for place in range(batch)]
-                answer = await client.post("/v1/events", json=events)
-                answer.raise_for_status()
-                accepted[number] += len(answer.json()["results"])
-                turn += 1
-
-        await asyncio.gather(*(send(number) for number in range(CONNECTIONS)))
-        took, after = time.monotonic() - began, door.cpu_times()
-    spent = after.user + after.system - before.user - before.system
-    return {
-        "events_per_s": round(sum(accepted) / took),
-        "ingest_cpu_us_per_event": round(spent / sum(accepted) * 1e6, 1),
-        "batch": batch,
-        "rss_mib": round(door.memory_info().rss / 2**20),
-    }
+    warm_up: float
+    rounds: int
+    round: float
+    saturation: float
+    half_load: float
 
 
-async def run(batch: int, seconds: float, *, data: Path) -> dict[str, object]:
-    """A fresh stack without workers: only the door and the log are measured."""
-    async with LocalStack(data, workers=0) as connection:
-        return await measure(connection, batch=batch, seconds=seconds)
+class Cell(NamedTuple):
+    """One door with one size of request."""
+
+    door: Door
+    size: int
 
 
-def main() -> None:
-    """Print and write the figures."""
+def say(text: str) -> None:
+    """Progress and the table go to stderr; stdout is the result."""
+    sys.stderr.write(f"{text}\n")
+
+
+@asynccontextmanager
+async def running(folder: Path) -> AsyncIterator[tuple[str, list[Door]]]:
+    """A fresh stack without workers, and a bridge beside it on the same broker."""
+    async with LocalStack(folder / "data", workers=0) as connection:
+        admin = AdminClient({"bootstrap.servers": connection.kafka})
+        for made in admin.create_topics([NewTopic(TOPIC, KafkaSettings().partitions)]).values():
+            made.result()
+        camel = CamelBridge(folder / "camel", bootstrap=connection.kafka)
+        camel.start()
+        try:
+            yield connection.kafka, doors(connection, camel)
+        finally:
+            camel.stop()
+
+
+async def in_rounds(sender: Sender, cells: Sequence[Cell], times: Times) -> dict[Cell, list[Spent]]:
+    """Every cell once a round, each round beginning with another one."""
+    for cell in cells:
+        await sender.closed_loop(*cell, connections=CONNECTIONS, seconds=times.warm_up)
+    spent: dict[Cell, list[Spent]] = {cell: [] for cell in cells}
+    for number in range(times.rounds):
+        say(f"round {number + 1} of {times.rounds}")
+        turn = number % len(cells)
+        for cell in [*cells[turn:], *cells[:turn]]:
+            spent[cell].append(await sender.closed_loop(*cell, connections=CONNECTIONS, seconds=times.round))
+    return spent
+
+
+async def at_half_load(sender: Sender, cell: Cell, times: Times) -> tuple[float, Paced]:
+    """Find how many events a second a cell bears, and see how it answers at half of that."""
+    tried = [
+        await sender.closed_loop(*cell, connections=connections, seconds=times.saturation) for connections in SATURATING
+    ]
+    saturation = max(one.events / one.seconds for one in tried)
+    requests_per_s = saturation / 2 / cell.size
+    return saturation, await sender.open_loop(*cell, requests_per_s=requests_per_s, seconds=times.half_load)
+
+
+async def measure(sender: Sender, behind: Sequence[Door], times: Times) -> dict[str, dict[int, Measured]]:
+    """Measure every form with every size of request."""
+    cells = [Cell(door, size) for size in SIZES for door in behind]
+    spent = await in_rounds(sender, cells, times)
+    natives = {cell.size: rounds for cell, rounds in spent.items() if cell.door.name == NATIVE}
+    forms: dict[str, dict[int, Measured]] = {door.name: {} for door in behind}
+    for cell, rounds in spent.items():
+        say(f"{cell.door.name} at half load, {cell.size} a request")
+        saturation, paced = await at_half_load(sender, cell, times)
+        forms[cell.door.name][cell.size] = measured(rounds, natives[cell.size], saturation=saturation, paced=paced)
+    return forms
+
+
+async def run(times: Times, *, folder: Path) -> dict[str, object]:
+    """Measure, print the table, and count what the log has."""
+    async with running(folder) as (bootstrap, behind):
+        connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=60)
+        async with aiohttp.ClientSession(connector=connector, timeout=TIMEOUT) as session:
+            sender = Sender(session)
+            forms = await measure(sender, behind, times)
+        rss_mib = {door.name: round(psutil.Process(door.pid).memory_info().rss / 2**20) for door in behind}
+        found = await asyncio.to_thread(in_log, bootstrap, [EVENTS, LATE, TOPIC])
+    say(table(forms))
+    return figures(forms, counted(behind, sender.acknowledged, found), rss_mib=rss_mib)
+
+
+def main() -> int:
+    """0 when the log has every acknowledged event, and each of them once."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--json", type=Path)
-    parser.add_argument("--batch", type=int, default=100)
-    parser.add_argument("--seconds", type=float, default=20)
-    arguments = parser.parse_args()
+    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--warm-up", type=float, default=3, help="seconds of each form and size, once")
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--round", type=float, default=3, help="seconds of each form and size in a round")
+    parser.add_argument(
+        "--saturation", type=float, default=2, help="seconds of each form, size and number of connections"
+    )
+    parser.add_argument("--half-load", type=float, default=10, help="seconds of each form and size")
+    arguments = vars(parser.parse_args())
+    path = arguments.pop("json")
     with working_directory() as folder:
-        measuring = run(arguments.batch, arguments.seconds, data=folder / "data")
-        publish(asyncio.run(measuring), path=arguments.json)
+        result = asyncio.run(run(Times(**arguments), folder=folder))
+    publish(result, path=path)
+    return 0 if result["kept"] else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

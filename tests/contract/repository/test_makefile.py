@@ -25,6 +25,7 @@ def recipe(*arguments: str) -> str:
         (("demo", "SECONDS=20", "KEEP=1"), '.venv/bin/tactus demo --seconds "20" --keep'),
         (("demo", "PICTURE=docs/a b.svg"), '.venv/bin/tactus demo --picture "docs/a b.svg"'),
         (("bench-worker", "JSON=a b"), '.venv-bench/bin/python -m bench.worker --json "a b"'),
+        (("bench-ingest", "JSON=a b"), '.venv-bench/bin/python -m bench.ingest --json "a b"'),
     ],
 )
 def test_arguments_of_make_reach_the_command_whole(arguments: tuple[str, ...], command: str) -> None:
