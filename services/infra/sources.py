@@ -6,6 +6,7 @@ import hashlib
 import tomllib
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Annotated, Final, Literal, TypeVar
@@ -69,6 +70,12 @@ def _region(region: str) -> str:
     if not is_region(region):
         raise ValueError
     return region
+
+
+@lru_cache(maxsize=4096)
+def _matches(globs: tuple[Glob, ...], touchpoint: str) -> bool:
+    """Remembered, for it is asked of every event: a shop has some dozens of touchpoints and of keys."""
+    return any(fnmatchcase(touchpoint, glob) for glob in globs)
 
 
 class _Row(BaseModel):
@@ -137,7 +144,7 @@ class Source(_Row):
         """Tell whether the key's rules let it send this touchpoint."""
         default = BROWSER_TOUCHPOINTS if self.kind == "browser" else ("*",)
         globs = default if self.touchpoints is None else self.touchpoints
-        return any(fnmatchcase(touchpoint, glob) for glob in globs)
+        return _matches(globs, touchpoint)
 
     @property
     def may_set_place(self) -> bool:
