@@ -36,7 +36,7 @@ format: dev         ## Format the code
 bench-worker: bench-environment ## Measure one worker against its peers (JSON=FILE keeps the figures)
 	@$(BENCH) bench.worker $(if $(JSON),--json "$(JSON)") $(ARGS)
 
-bench-ingest: bench-environment ## Measure the doors beside a bridge to Kafka, five minutes (JSON=FILE keeps the figures)
+bench-ingest: bench-environment ## Measure the doors beside a bridge to Kafka, six minutes (JSON=FILE keeps the figures)
 	@$(BENCH) bench.ingest $(if $(JSON),--json "$(JSON)") $(ARGS)
 
 bench: bench-environment ## Measure everything: worker, ingest, latency, hubs, judging

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import median
-from typing import Final
+from typing import Final, NamedTuple
 
 from bench.doors import PEER, Door
 from bench.in_log import Found
@@ -21,11 +21,19 @@ THOUSAND: Final = 1000
 """Of fewer answers, nobody can say what one in so many takes."""
 
 
+class HalfLoad(NamedTuple):
+    """What was seen once: events a second at saturation, and the answers at half of that."""
+
+    saturation: float
+    paced: Paced
+
+
 @dataclass(frozen=True)
 class Latencies:
-    """From the time when a request was due to its answer."""
+    """From the time when a request was due to its answer; of each percentile the median of the rounds."""
 
     requests: int
+    """Of all rounds."""
     p50_ms: float
     p99_ms: float
     p99_9_ms: float | None
@@ -65,7 +73,7 @@ Forms = Mapping[str, Mapping[int, Measured]]
 """By name and size of request."""
 
 
-def measured(rounds: Sequence[Spent], native: Sequence[Spent], *, saturation: float, paced: Paced) -> Measured:
+def measured(rounds: Sequence[Spent], native: Sequence[Spent], halves: Sequence[HalfLoad]) -> Measured:
     """Put together what was seen of one form with one size of request."""
     return Measured(
         cpu_us_per_event=round(median(map(_cpu_us, rounds)), 1),
@@ -73,8 +81,8 @@ def measured(rounds: Sequence[Spent], native: Sequence[Spent], *, saturation: fl
             median(_cpu_us(one) / _cpu_us(other) for one, other in zip(rounds, native, strict=True)), 3
         ),
         rounds_cpu_us=[round(_cpu_us(one), 1) for one in rounds],
-        saturation_events_per_s=round(saturation),
-        half_load=_latencies(paced),
+        saturation_events_per_s=round(median(half.saturation for half in halves)),
+        half_load=_latencies([half.paced for half in halves]),
     )
 
 
@@ -120,18 +128,18 @@ def _cpu_us(spent: Spent) -> float:
     return spent.cpu_s / spent.events * 1e6
 
 
-def _latencies(paced: Paced) -> Latencies:
-    ordered = sorted(paced.latencies)
+def _latencies(rounds: Sequence[Paced]) -> Latencies:
+    answers, late = [sorted(one.latencies) for one in rounds], [sorted(one.late) for one in rounds]
     return Latencies(
-        requests=len(ordered),
-        p50_ms=_percentile(ordered, 0.5),
-        p99_ms=_percentile(ordered, 0.99),
-        p99_9_ms=_percentile(ordered, 0.999) if len(ordered) >= THOUSAND else None,
-        max_ms=round(ordered[-1] * 1e3, 1),
-        generator_late_p99_ms=_percentile(sorted(paced.late), 0.99),
+        requests=sum(map(len, answers)),
+        p50_ms=_percentile(answers, 0.5),
+        p99_ms=_percentile(answers, 0.99),
+        p99_9_ms=_percentile(answers, 0.999) if min(map(len, answers)) >= THOUSAND else None,
+        max_ms=_percentile(answers, 1),
+        generator_late_p99_ms=_percentile(late, 0.99),
     )
 
 
-def _percentile(ordered: Sequence[float], part: float) -> float:
-    """The nearest rank, in milliseconds."""
-    return round(ordered[min(len(ordered) - 1, int(len(ordered) * part))] * 1e3, 1)
+def _percentile(rounds: Sequence[Sequence[float]], part: float) -> float:
+    """The median of the rounds' nearest ranks, in milliseconds."""
+    return round(median(ordered[min(len(ordered) - 1, int(len(ordered) * part))] for ordered in rounds) * 1e3, 1)

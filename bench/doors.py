@@ -39,6 +39,8 @@ class Door:
     topic: str
     source: str
     """Whose records these are in their topic."""
+    compiles: bool = False
+    """Its code is compiled while it runs: what it costs shows only when that is done."""
 
 
 class _Verdicts(msgspec.Struct):
@@ -116,4 +118,5 @@ def _theirs(camel: CamelBridge) -> Door:
         pid=camel.pid,
         topic=TOPIC,
         source="bench",
+        compiles=True,
     )

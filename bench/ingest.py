@@ -16,11 +16,11 @@ from confluent_kafka.admin import AdminClient
 from confluent_kafka.cimpl import NewTopic
 
 from bench.camel.bridge import TOPIC, CamelBridge
-from bench.door_figures import Measured, counted, figures, measured, table
+from bench.door_figures import HalfLoad, Measured, counted, figures, measured, table
 from bench.doors import NATIVE, Door, doors
 from bench.in_log import in_log
 from bench.report import publish, working_directory
-from bench.senders import TIMEOUT, Paced, Sender, Spent
+from bench.senders import TIMEOUT, Sender, Spent
 from schemas.topics import EVENTS, LATE
 from services.embedded.stack import LocalStack
 from services.infra.settings import KafkaSettings
@@ -35,12 +35,17 @@ SATURATING: Final = (8, 16, 32)
 """More connections bring no more when a door is saturated: the best of these counts."""
 
 
+COMPILING: Final = 10
+"""Java's compiler is done with the bridge after some twenty thousand requests, which takes so many times as long."""
+
+
 class Times(NamedTuple):
     """How long everything is done, in seconds, and how often."""
 
     warm_up: float
     rounds: int
     round: float
+    half_loads: int
     saturation: float
     half_load: float
 
@@ -73,39 +78,54 @@ async def running(folder: Path) -> AsyncIterator[tuple[str, list[Door]]]:
 
 
 async def in_rounds(sender: Sender, cells: Sequence[Cell], times: Times) -> dict[Cell, list[Spent]]:
-    """Every cell once a round, each round beginning with another one."""
+    """Let every cell work as fast as it answers, once a round."""
+    say("warming up")
     for cell in cells:
-        await sender.closed_loop(*cell, connections=CONNECTIONS, seconds=times.warm_up)
+        seconds = times.warm_up * (COMPILING if cell.door.compiles else 1)
+        await sender.closed_loop(*cell, connections=CONNECTIONS, seconds=seconds)
     spent: dict[Cell, list[Spent]] = {cell: [] for cell in cells}
     for number in range(times.rounds):
         say(f"round {number + 1} of {times.rounds}")
-        turn = number % len(cells)
-        for cell in [*cells[turn:], *cells[:turn]]:
+        for cell in _from(number, cells):
             spent[cell].append(await sender.closed_loop(*cell, connections=CONNECTIONS, seconds=times.round))
     return spent
 
 
-async def at_half_load(sender: Sender, cell: Cell, times: Times) -> tuple[float, Paced]:
-    """Find how many events a second a cell bears, and see how it answers at half of that."""
-    tried = [
-        await sender.closed_loop(*cell, connections=connections, seconds=times.saturation) for connections in SATURATING
-    ]
-    saturation = max(one.events / one.seconds for one in tried)
-    requests_per_s = saturation / 2 / cell.size
-    return saturation, await sender.open_loop(*cell, requests_per_s=requests_per_s, seconds=times.half_load)
+async def at_half_load(sender: Sender, cells: Sequence[Cell], times: Times) -> dict[Cell, list[HalfLoad]]:
+    """Find how many events a second each cell bears, and at once see how it answers at half of that; in rounds."""
+    seen: dict[Cell, list[HalfLoad]] = {cell: [] for cell in cells}
+    for number in range(times.half_loads):
+        say(f"half load, round {number + 1} of {times.half_loads}")
+        for cell in _from(number, cells):
+            tried = [
+                await sender.closed_loop(*cell, connections=connections, seconds=times.saturation)
+                for connections in SATURATING
+            ]
+            saturation = max(one.events / one.seconds for one in tried)
+            requests_per_s = saturation / 2 / cell.size
+            paced = await sender.open_loop(*cell, requests_per_s=requests_per_s, seconds=times.half_load)
+            seen[cell].append(HalfLoad(saturation, paced))
+    return seen
+
+
+def _from(number: int, cells: Sequence[Cell]) -> list[Cell]:
+    """Begin with another cell, so that no neighbour's minute falls on one alone."""
+    turn = number % len(cells)
+    return [*cells[turn:], *cells[:turn]]
 
 
 async def measure(sender: Sender, behind: Sequence[Door], times: Times) -> dict[str, dict[int, Measured]]:
     """Measure every form with every size of request."""
     cells = [Cell(door, size) for size in SIZES for door in behind]
     spent = await in_rounds(sender, cells, times)
-    natives = {cell.size: rounds for cell, rounds in spent.items() if cell.door.name == NATIVE}
-    forms: dict[str, dict[int, Measured]] = {door.name: {} for door in behind}
-    for cell, rounds in spent.items():
-        say(f"{cell.door.name} at half load, {cell.size} a request")
-        saturation, paced = await at_half_load(sender, cell, times)
-        forms[cell.door.name][cell.size] = measured(rounds, natives[cell.size], saturation=saturation, paced=paced)
-    return forms
+    halves = await at_half_load(sender, cells, times)
+    natives = {cell.size: spent[cell] for cell in cells if cell.door.name == NATIVE}
+    return {
+        door.name: {
+            cell.size: measured(spent[cell], natives[cell.size], halves[cell]) for cell in cells if cell.door is door
+        }
+        for door in behind
+    }
 
 
 async def run(times: Times, *, folder: Path) -> dict[str, object]:
@@ -125,13 +145,14 @@ def main() -> int:
     """0 when the log has every acknowledged event, and each of them once."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
-    parser.add_argument("--warm-up", type=float, default=3, help="seconds of each form and size, once")
+    parser.add_argument("--warm-up", type=float, default=2, help="seconds of each form and size, once")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--round", type=float, default=3, help="seconds of each form and size in a round")
+    parser.add_argument("--round", type=float, default=2, help="seconds of each form and size in a round")
+    parser.add_argument("--half-loads", type=int, default=3, help="rounds at half load")
     parser.add_argument(
-        "--saturation", type=float, default=2, help="seconds of each form, size and number of connections"
+        "--saturation", type=float, default=1, help="seconds of each form, size and number of connections"
     )
-    parser.add_argument("--half-load", type=float, default=10, help="seconds of each form and size")
+    parser.add_argument("--half-load", type=float, default=4, help="seconds of each form and size in a round")
     arguments = vars(parser.parse_args())
     path = arguments.pop("json")
     with working_directory() as folder:

@@ -14,7 +14,20 @@ pytestmark = pytest.mark.e2e
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / ".venv-bench" / "bin" / "python"
-SHORT = ("--warm-up", "0.2", "--rounds", "2", "--round", "0.3", "--saturation", "0.2", "--half-load", "0.5")
+SHORT = [
+    "--warm-up",
+    "0.1",
+    "--rounds",
+    "2",
+    "--round",
+    "0.3",
+    "--half-loads",
+    "2",
+    "--saturation",
+    "0.1",
+    "--half-load",
+    "0.3",
+]
 FORMS = ["native", "segment", "till", "camel"]
 
 
