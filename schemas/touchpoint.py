@@ -346,6 +346,8 @@ class TouchpointRecord(Closed):
     """Absent: the client's own time. arrival: it sent none. clamped: it lay ahead of the arrival."""
     clienttime: RecordInstant | None = None
     """What the client sent, when the time was clamped."""
+    sentat: RecordInstant | None = None
+    """When the client says to have sent it, by its own clock; absent: it does not say."""
     channelorigin: Literal["catalogue"] | None = None
     """catalogue: the client named no channel, and what stands in `data` is the touchpoint's usual one."""
     subject: Annotated[str, StringConstraints(pattern=RECORD_SUBJECT_PATTERN)]

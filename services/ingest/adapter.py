@@ -63,6 +63,8 @@ class Listed(NamedTuple):
 
     length: int
     incoming: Iterable[Incoming]
+    sent: str | None = None
+    """When the client says to have sent the request, RFC 3339 in UTC: what its clock is measured by."""
 
 
 class Outcome(NamedTuple):

@@ -79,9 +79,10 @@ class Batch:
         whole = refusal_of_all(incoming) if self.keeps is Keeping.ALL else None
         if whole is not None:
             return Unfit(body, None, whole.slug, whole.detail)
+        received = self.received._replace(sent=listed.sent)
         verdicts = []
         for each in incoming:
-            verdicts.append(self._verdict(each))
+            verdicts.append(self._verdict(each, received))
             await self.slices.breathe()
         return Judged(incoming, verdicts, await self._records(incoming, verdicts))
 
@@ -106,10 +107,10 @@ class Batch:
                 unfit.append(_unfit(incoming[position], rejected))
         return await self._set_aside(unfit) or judged._replace(durable=kept.durable)
 
-    def _verdict(self, incoming: Incoming) -> Verdict:
+    def _verdict(self, incoming: Incoming, received: Arrival) -> Verdict:
         if isinstance(incoming.event, Rejected):
             return Verdict(None, incoming.event)
-        outcome = self._outcome(incoming)
+        outcome = self._outcome(incoming, received)
         if not isinstance(outcome, Accepted):
             return Verdict(valid_id(incoming.event), outcome)
         wait_s = self.rates.count_identity(self.sender.source, outcome.key)
@@ -118,13 +119,13 @@ class Batch:
             return Verdict(outcome.event_id, Rejected(Reason.TOO_MANY, again, wait_s))
         return Verdict(outcome.event_id, outcome)
 
-    def _outcome(self, incoming: Incoming) -> Accepted | Rejected:
+    def _outcome(self, incoming: Incoming, received: Arrival) -> Accepted | Rejected:
         event, letter = incoming.event, incoming.letter
         if letter is None:
-            return self.judge.judge(event, source=self.sender.source, received=self.received)
+            return self.judge.judge(event, source=self.sender.source, received=received)
         if letter.source is None:
-            return self.judge.judge_record(event, original=incoming.original, received=self.received)
-        return self.judge.judge(event, source=letter.source, received=self.received, came=letter.came)
+            return self.judge.judge_record(event, original=incoming.original, received=received)
+        return self.judge.judge(event, source=letter.source, received=received, came=letter.came)
 
     async def _records(self, incoming: Sequence[Incoming], verdicts: Sequence[Verdict]) -> Mapping[int, LogRecord]:
         records: dict[int, LogRecord] = {}

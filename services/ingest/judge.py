@@ -68,6 +68,8 @@ class Arrival(NamedTuple):
 
     at: datetime
     text: str
+    sent: str | None = None
+    """When their sender says to have sent them, RFC 3339 in UTC; None when it does not."""
 
 
 def arrival(time_us: int) -> Arrival:
@@ -219,6 +221,8 @@ class Judge:
         subject = ":".join(people.named[0])
         data = event.data.model_dump(exclude_none=True, by_alias=True)
         marks = dict(moment.marks)
+        if received.sent is not None:
+            marks["sentat"] = received.sent
         if people.former:
             marks["formerly"] = " ".join(map(":".join, people.former))
         if "channel" not in event.data.model_fields_set:
@@ -290,12 +294,12 @@ def _forbidden(data: TouchpointData, source: Source) -> Rejected | None:
 
 def _moment(time: str | None, received: Arrival) -> _Moment:
     if time is None:
-        return _Moment(*received, {"timeorigin": "arrival"})
+        return _Moment(received.at, received.text, {"timeorigin": "arrival"})
     at = parse_instant(time)
     text = write_instant(at)
     # A time later than arrival counts at arrival: an event of the next hour would be in no score of this one.
     if at > received.at:
-        return _Moment(*received, {"timeorigin": "clamped", "clienttime": text})
+        return _Moment(received.at, received.text, {"timeorigin": "clamped", "clienttime": text})
     return _Moment(at, text, {})
 
 

@@ -12,7 +12,7 @@ import asyncpg
 from schemas.topics import Partition
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import PostgresSettings
-from services.state import housekeeping, progress
+from services.state import housekeeping, progress, source_notes
 from services.state.alerts import AlertTable
 from services.state.dead_letters import DeadLetterTable
 from services.state.events import Caution, EventTable
@@ -27,6 +27,8 @@ from services.state.progress import Position, ProgressTable
 from services.state.renaming import RenamingTable
 from services.state.scores import ScoreTable
 from services.state.sessions import LIMITS, HouseConnection, cut_at
+from services.state.source_health import SourceTables
+from services.state.source_notes import SourceNoteTable
 from services.state.tallies import TallyTable
 
 TEMPORARY: Final = """
@@ -70,6 +72,7 @@ class Transaction(NamedTuple):
     tallies: TallyTable
     scores: ScoreTable
     dead_letters: DeadLetterTable
+    notes: SourceNoteTable
     renaming: RenamingTable
 
 
@@ -82,6 +85,7 @@ class Snapshot(NamedTuple):
     persons: PersonTable
     tallies: TallyTable
     alerts: AlertTable
+    sources: SourceTables
 
 
 class Database:
@@ -133,6 +137,7 @@ class Database:
                     TallyTable(say),
                     ScoreTable(say),
                     DeadLetterTable(say),
+                    SourceNoteTable(say),
                     RenamingTable(say),
                 )
 
@@ -143,6 +148,10 @@ class Database:
     async def keep_house(self) -> Chores:
         """Do the chores; see housekeeping.keep_house."""
         return await housekeeping.keep_house(self._pool)
+
+    async def fold_notes(self) -> bool:
+        """Add what chunks noted of their sources to what is known of them; see source_notes.fold_notes."""
+        return await source_notes.fold_notes(self._pool)
 
 
 class ReadDatabase:
@@ -180,6 +189,7 @@ class ReadDatabase:
                 PersonTable(say),
                 TallyTable(say),
                 AlertTable(say),
+                SourceTables(say),
             )
 
     @asynccontextmanager

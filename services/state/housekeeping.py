@@ -9,6 +9,7 @@ import asyncpg
 
 from services.state.pool import Statements, present
 from services.state.queries import SQL
+from services.state.source_notes import forget_old
 
 LOCK: Final = 7_241_005_513
 """Advisory lock of whoever does the chores; any number that no other program uses."""
@@ -51,7 +52,7 @@ async def chores_left(say: Statements) -> ChoresLeft:
 
 
 async def keep_house(pool: asyncpg.Pool) -> Chores:
-    """Make the coming months and forget old seen ids; safe when several workers do it at once.
+    """Make the coming months, forget old seen ids and what was noted of sources long ago; safe when several workers do it at once.
 
     Raises UnavailableError when the database is away or a month is held by somebody; the next round goes on.
     """
@@ -63,6 +64,7 @@ async def keep_house(pool: asyncpg.Pool) -> Chores:
                 say = Statements(connection)  # type: ignore[arg-type]  # the pool's proxy has its methods
                 months = await say.rows("months")
                 moved = sum([await _make_month(connection, month["first"]) for month in months])
+                await forget_old(say)
                 return Chores([month["name"] for month in months], moved, await _forget(say))
             finally:
                 await connection.execute("SELECT pg_advisory_unlock($1)", LOCK)

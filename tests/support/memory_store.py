@@ -24,6 +24,7 @@ from services.state.models import Weighing
 from services.state.persons import Locked
 from services.state.progress import Mark, Outcomes, PartitionState, Position, Span
 from services.state.scores import Scored
+from services.state.source_notes import SourceNote
 
 DAYS_US = 30 * 24 * 3_600_000_000
 
@@ -55,6 +56,7 @@ class State:
     tallies: dict[tuple[int, int, int], NDArray[np.int64]] = field(default_factory=dict)
     scores: dict[int, tuple[float, int]] = field(default_factory=dict)
     letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict)
+    notes: list[SourceNote] = field(default_factory=list)
 
 
 class MemoryStore:
@@ -79,6 +81,7 @@ class MemoryStore:
         self.tallies = _Tallies(self)
         self.scores = _Scores(self)
         self.dead_letters = _DeadLetters(self)
+        self.notes = _Notes(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MemoryStore]:
@@ -99,6 +102,9 @@ class MemoryStore:
 
     async def keep_house(self) -> Chores:
         return Chores([], 0, 0)
+
+    async def fold_notes(self) -> bool:
+        return False
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -313,6 +319,11 @@ class _DeadLetters(_Table):
         del origin
         for letter in letters:
             self._state.letters.setdefault((*partition, letter.offset), letter)
+
+
+class _Notes(_Table):
+    async def add(self, note: SourceNote) -> None:
+        self._state.notes.append(note)
 
 
 def _merged(known: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.int64]:

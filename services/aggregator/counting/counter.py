@@ -12,6 +12,7 @@ from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.holding import StaleNamesError
 from services.aggregator.counting.linking import Followed, Linker, follow
 from services.aggregator.counting.name_bounds import NameBounds
+from services.aggregator.counting.noting import note_of
 from services.aggregator.counting.numbering import Directory, Numbering
 from services.aggregator.counting.patience import pause
 from services.aggregator.counting.ports import ChunkTransaction, Store
@@ -161,6 +162,9 @@ class Counter:
         if dead:
             letters = [one.letter for one in dead]
             await transaction.dead_letters.add((chunk.topic, chunk.part), letters, origin=origin)
+        note = note_of(chunk, sifted.fresh, dead, declared=self._catalogue.entries)
+        if note is not None:
+            await transaction.notes.add(note)
         counted = Counted(outcomes, dead)
         if not sifted.fresh:
             return counted

@@ -10,6 +10,7 @@ from services.aggregator.counting import observe
 from services.aggregator.counting.batch import Batch, read_chunk, refused_by_ingest, unforeseen
 from services.aggregator.counting.chores import Chores
 from services.aggregator.counting.counter import Counted, Counter
+from services.aggregator.counting.folding import Folding
 from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.ownership import Ownership
 from services.aggregator.counting.pieces import by_days, halves
@@ -49,6 +50,7 @@ class Pipeline:
         self._clock = clock
         self._ownership = Ownership(store, log_)
         self._chores = Chores(store)
+        self._folding = Folding(store)
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -78,10 +80,12 @@ class Pipeline:
         counter = Counter(store, catalogue, model=model, cache_rows_max=cache_rows_max, bounds=bounds)
         pipeline = cls(store, log_, catalogue, counter, clock)
         await pipeline._chores.start()
+        pipeline._folding.start()
         return pipeline
 
     async def close(self) -> None:
         """Stop the chores and close the connections."""
+        await self._folding.stop()
         await self._chores.stop()
         await self._store.close()
 

@@ -21,6 +21,7 @@ from services.state.models import Weighing
 from services.state.persons import Locked
 from services.state.progress import Outcomes, PartitionState, Position, Span
 from services.state.scores import Scored
+from services.state.source_notes import SourceNote
 
 # The statements' contracts stand with their SQL, in services.state; what is promised there is promised here.
 # ruff: noqa: D101
@@ -70,6 +71,10 @@ class DeadLettersPort(Protocol):
     async def add(self, partition: Partition, letters: Sequence[DeadLetter], *, origin: str) -> None: ...
 
 
+class NotesPort(Protocol):
+    async def add(self, note: SourceNote) -> None: ...
+
+
 class ChunkTransaction(Protocol):
     """The tables as one chunk changes them."""
 
@@ -91,6 +96,8 @@ class ChunkTransaction(Protocol):
     def scores(self) -> ScoresPort: ...
     @property
     def dead_letters(self) -> DeadLettersPort: ...
+    @property
+    def notes(self) -> NotesPort: ...
 
 
 class NamesPort(Protocol):
@@ -140,6 +147,9 @@ class Store(Names, Protocol):
 
     async def keep_house(self) -> Chores:
         """Do the chores; raises UnavailableError when somebody is in their way."""
+
+    async def fold_notes(self) -> bool:
+        """Add what chunks noted of their sources to what is known of them; True when there may be more of it."""
 
     async def close(self) -> None:
         """Let go of everything."""

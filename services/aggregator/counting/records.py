@@ -14,7 +14,7 @@ from schemas.touchpoint import RECORD_IDENTITIES_MAX, RECORD_KIND_PATTERN, TYPE
 from services.aggregator.processor import Record
 from services.core import identity as identities
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
-from services.core.instants import HOUR_US
+from services.core.instants import HOUR_US, micros_of
 from services.core.persons import ALIAS_KEY, LEAST_TRUST, TRUST_OF_KEY, is_customer
 from services.core.sameness import body_hash, event_key
 from services.core.tallies import MICRO
@@ -77,6 +77,9 @@ class Envelope(msgspec.Struct, gc=False):
     subject: Annotated[str, Meta(min_length=3, max_length=400)]
     data: msgspec.Raw
     receivedat: Instant | None = None
+    sentat: Instant | None = None
+    timeorigin: str = ""
+    clienttime: Instant | None = None
     channelorigin: str = ""
     keykind: str = ""
     """Of the key that it came in by; ingest writes it, so no client can."""
@@ -108,6 +111,10 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     """How far its key is believed about who is who."""
     alias: str
     """Another customer who is the subject, too; empty for nearly every event."""
+    sent_us: int | None
+    """When its sender says to have sent it, or what it said to be its time when that lay ahead of the arrival."""
+    dated: bool
+    """Whether its time is the sender's own."""
 
     @property
     def body(self) -> bytes:
@@ -204,7 +211,13 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
         overridden,
         TRUST_OF_KEY.get(envelope.keykind, LEAST_TRUST),
         alias,
+        _micros(envelope.sentat or envelope.clienttime),
+        envelope.timeorigin != "arrival",
     )
+
+
+def _micros(at: datetime | None) -> int | None:
+    return None if at is None else micros_of(at)
 
 
 def body_hash_of(value: bytes) -> bytes:

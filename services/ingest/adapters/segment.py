@@ -6,12 +6,13 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, NamedTuple
 
 import msgspec
 
-from schemas.instant import parse_instant
+from schemas.instant import parse_instant, write_instant
 from services.core.identity import CUSTOMER
 from services.core.valence import Scale
 from services.infra.http.answer import Answer
@@ -117,8 +118,11 @@ def read(request: Request) -> Listed | Refused:
     texts = [body] if kind else _texts(body, parts)
     if isinstance(texts, Refused):
         return texts
-    around = Around(request, kind, _ahead_s(_value(parts.get("sentAt")), request))
-    return Listed(len(texts), map(partial(_message, around), texts))
+    sent = instant(_value(parts.get("sentAt")))
+    sent_at = None if sent is None else parse_instant(sent)
+    around = Around(request, kind, _ahead_s(sent_at, request))
+    told = None if sent_at is None else write_instant(sent_at)
+    return Listed(len(texts), map(partial(_message, around), texts), told)
 
 
 def answer(outcome: Outcome) -> Answer:
@@ -169,13 +173,12 @@ def _value(raw: msgspec.Raw | None) -> object:
         return None
 
 
-def _ahead_s(sent_at: object, request: Request) -> float:
+def _ahead_s(sent_at: datetime | None, request: Request) -> float:
     """Tell how far a client's clock must be ahead: it says to have sent what has arrived before that.
 
     A clock that seems late proves nothing: clients keep what they could not send, and send it hours later.
     """
-    sent = instant(sent_at)
-    return 0.0 if sent is None else max(0.0, (parse_instant(sent) - request.received.at).total_seconds())
+    return 0.0 if sent_at is None else max(0.0, (sent_at - request.received.at).total_seconds())
 
 
 def _message(around: Around, text: bytes) -> Incoming:

@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from email.utils import parsedate_to_datetime
 from functools import partial
 from itertools import pairwise
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
 
+from schemas.instant import write_instant
 from schemas.limits import EVENTS_MAX
 from services.infra.http.answer import Answer
 from services.infra.http.problems import Refused, refusal
@@ -30,6 +32,9 @@ NUMBER_MAX: Final = 2**53
 
 GAPS_MAX: Final = 100
 """Of one request: what is missing beyond these shows at the next one."""
+
+DATE_CHARS_MAX: Final = 40
+"""HTTP's dates have 29 or 33."""
 
 RECEIPT: Final = "x-receipt"
 
@@ -127,7 +132,19 @@ def read(request: Request) -> Listed | Refused:
     lines = [line for text in request.body.split(b"\n") if (line := text.strip())]
     if len(lines) > EVENTS_MAX:
         return Refused("body-too-large", f"Send at most {EVENTS_MAX} lines at once.")
-    return Listed(len(lines), map(partial(_event, request.head.named), lines))
+    return Listed(len(lines), map(partial(_event, request.head.named), lines), _sent(request.head))
+
+
+def _sent(head: Head) -> str | None:
+    """Tell when the till sent a request, by its own clock: HTTP's own header says it, where a client has a clock."""
+    date = head.one("date")
+    if date is None or len(date) > DATE_CHARS_MAX:
+        return None
+    try:
+        sent = parsedate_to_datetime(date)
+        return None if sent.tzinfo is None else write_instant(sent)
+    except (ValueError, OverflowError):
+        return None
 
 
 def answer(outcome: Outcome) -> Answer:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -62,7 +63,7 @@ def test_what_parts_of_a_span_bring_adds_up(start: float, lengths: list[float]) 
     rhythm = learnt(shop(HOURS))
     ends = np.cumsum([start, *lengths]) * HOUR_S
 
-    parts = sum(expected(rhythm, from_s=one, until_s=other) for one, other in zip(ends, ends[1:], strict=False))
+    parts = sum(expected(rhythm, from_s=one, until_s=other) for one, other in pairwise(ends))
 
     assert parts == pytest.approx(expected(rhythm, from_s=ends[0], until_s=ends[-1]), abs=1e-6)
 

@@ -400,6 +400,22 @@ async def test_a_time_is_read_however_it_is_written(timestamp: object, sent_at: 
     assert record["time"] == time
 
 
+@pytest.mark.parametrize(
+    ("said", "sent"),
+    [
+        ("2026-03-01T13:00:00+01:00", "2026-03-01T12:00:00Z"),
+        ("2026-03-01T12:00:00.250", "2026-03-01T12:00:00.250000Z"),
+        ("soon", None),
+        (None, None),
+        ({"at": NOON}, None),
+    ],
+)
+async def test_what_the_clients_clock_shows_is_kept_beside_the_time(said: object, sent: str | None) -> None:
+    record = await Site().kept("/v1/page", call(sentAt=said))
+
+    assert record.get("sentat") == sent
+
+
 async def test_a_message_without_an_id_gets_the_same_one_again() -> None:
     site = Site()
 

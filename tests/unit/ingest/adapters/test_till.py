@@ -261,3 +261,26 @@ async def test_the_same_line_again_is_the_same_event() -> None:
 
     first, again = till.records()
     assert (first["source"], first["id"], first["data"]) == (again["source"], again["id"], again["data"])
+
+
+@pytest.mark.parametrize(
+    ("date", "sent"),
+    [
+        ("Sun, 01 Mar 2026 10:45:07 GMT", "2026-03-01T10:45:07Z"),
+        ("Sun, 01 Mar 2026 11:45:07 +0100", "2026-03-01T10:45:07Z"),
+        ("Sun, 01 Mar 2026 11:45:07", None),
+        ("yesterday", None),
+        ("Sun, 99 Mar 2026 10:45:07 GMT", None),
+        ("Sun, 01 Mar 10000 10:45:07 GMT", None),
+        ("Sun, 01 Mar 2026 10:45:07 GMT" + " " * 10_000, None),
+        ("", None),
+    ],
+)
+async def test_a_till_that_dates_its_request_says_what_its_clock_shows(date: str, sent: str | None) -> None:
+    till = Till()
+
+    answer = await till.send({"seq": 1, "time": AT}, date=date)
+
+    assert answer.status_code == 202
+    [record] = till.records()
+    assert record.get("sentat") == sent
