@@ -107,6 +107,8 @@ class CustomerAnswer(Produced):
     windows: Windows
     alerts: Annotated[list[AlertSummary], Field(max_length=ALERTS_MAX)]
     """The newest first, opened or closed."""
+    stale: list[str]
+    """Sources that usually tell of this customer and are silent: what happens there is not in the score. Empty with `at`."""
     model_version: ModelVersion
     version: Version
     at: RecordInstant

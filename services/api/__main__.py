@@ -16,6 +16,7 @@ from services.api.letters import Letters
 from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
 from services.api.replaying import Replayer
+from services.api.source_watch import SourceWatch
 from services.api.watch import Watch
 from services.infra.catalogue.reading import LANGUAGES, labels, load_catalogue
 from services.infra.clock import SystemClock
@@ -61,6 +62,7 @@ async def serve(settings: Settings) -> None:
         strangers=Strangers(monotonic),
     )
     door = open_door(settings.api)
+    source_watch = SourceWatch(database, lambda: sources.current, SystemClock())
     customers = Customers(
         Parts(
             database=database,
@@ -69,6 +71,7 @@ async def serve(settings: Settings) -> None:
             entrance=entrance,
             hash_key=hash_key(settings.hash_key),
             clock=SystemClock(),
+            silent=source_watch.silent,
         )
     )
     listener = bind(host=settings.api.host, port=settings.api.port, backlog=LIMITS.backlog)
@@ -84,6 +87,7 @@ async def serve(settings: Settings) -> None:
     )
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, watch.run()))
+        tasks.create_task(until(stop, source_watch.run()))
         tasks.create_task(until(stop, sources.follow()))
         tasks.create_task(serve_http(app, listener, stop=stop, limits=LIMITS, refused=refusals.note))
     for part in (operations, door, database):

@@ -68,7 +68,13 @@ class Moment(NamedTuple):
 
 
 def customer_answer(
-    person: Person, experience: Experience, alerts: Sequence[Alert], *, catalogue: Catalogue, moment: Moment
+    person: Person,
+    experience: Experience,
+    alerts: Sequence[Alert],
+    *,
+    stale: Sequence[str],
+    catalogue: Catalogue,
+    moment: Moment,
 ) -> CustomerAnswer:
     """Score a person along everything that can be read from its tallies."""
     overall, *windows = _read(experience, catalogue, hour=moment.hour, windows_h=[None, *WINDOWS.values()])
@@ -106,6 +112,7 @@ def customer_answer(
             }
         ),
         alerts=[_alert(alert) for alert in alerts],
+        stale=list(stale),
         model_version=catalogue.model_version,
         version=person.version,
         at=write_instant(moment.at),

@@ -14,6 +14,7 @@ from services.api.entrance import Entrance
 from services.api.experience import experience_of, latest_of, stored_of
 from services.api.large_reads import USUAL_ROWS_MAX, LargeReads
 from services.api.requests import Asked, Named, Question, cursor_of, names_version, question_of
+from services.api.staleness import EVENTS_LOOKED_AT, LOOKED_BACK, mark_of, stale
 from services.core.catalogue import Catalogue
 from services.core.instants import instant_of
 from services.core.scoring import HOURS_KEPT
@@ -47,6 +48,8 @@ class Parts:
     entrance: Entrance
     hash_key: bytes
     clock: Clock
+    silent: Callable[[], frozenset[str]]
+    """Sources that are silent at present."""
 
 
 class Customers:
@@ -100,7 +103,7 @@ class Customers:
             person = await _found(snapshot, question.person)
             if person is None:
                 return refusal(question.person.unknown)
-            tag = _tag(person, question)
+            tag = _tag(person, question, silent=self._silent(question))
             headers = {"ETag": tag, "Content-Language": question.language, "Vary": "Accept-Language"}
             if self._unchanged(question, person, tag=tag):
                 return Answer(304, b"", "", headers)
@@ -115,10 +118,11 @@ class Customers:
         if stored is None:
             return None
         alerts = await snapshot.alerts.of_identities([*person.identities], until=moment.at, limit=ALERTS_MAX)
+        missed = await self._stale(question, snapshot, person)
 
         def work() -> CustomerAnswer:
             experience = experience_of(stored, catalogue=catalogue)
-            return customer_answer(person, experience, alerts, catalogue=catalogue, moment=moment)
+            return customer_answer(person, experience, alerts, stale=missed, catalogue=catalogue, moment=moment)
 
         return await self._large.compute(work, rows=len(stored.tallies.rows))
 
@@ -152,6 +156,19 @@ class Customers:
         labels = self._parts.labels[question.language]
         return journey_answer(person, page, catalogue=self._parts.catalogue, labels=labels, next_cursor=cursor)
 
+    async def _stale(self, question: Question, snapshot: Snapshot, person: Person) -> list[str]:
+        """Name the customer's usual sources that are silent; nobody is asked while none is."""
+        silent = self._silent(question)
+        if not silent:
+            return []
+        since = question.at - LOOKED_BACK
+        brought = await snapshot.sources.of_identities([*person.identities], since=since, newest=EVENTS_LOOKED_AT)
+        return stale(silent, brought)
+
+    def _silent(self, question: Question) -> frozenset[str]:
+        """The sources that are silent; of a past moment nobody knows."""
+        return frozenset() if question.fixed else self._parts.silent()
+
     def _unchanged(self, question: Question, person: Person, *, tag: str) -> bool:
         """Tell whether a copy with the same version is still true.
 
@@ -163,10 +180,11 @@ class Customers:
         return same_model and fixed and names_version(question.if_none_match, tag=tag)
 
 
-def _tag(person: Person, question: Question) -> str:
-    """The version; an answer in another language is another one."""
+def _tag(person: Person, question: Question, *, silent: frozenset[str]) -> str:
+    """The version; an answer in another language is another one, and one while sources are silent may be."""
     language = "" if question.language == LANGUAGES[0] else f"-{question.language}"
-    return f'"{person.version}{language}"'
+    silence = f"-{mark_of(silent)}" if silent else ""
+    return f'"{person.version}{language}{silence}"'
 
 
 async def _found(snapshot: Snapshot, named: Named) -> Person | None:

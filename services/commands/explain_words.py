@@ -51,6 +51,7 @@ class Words:
     faded: str
     significant: str
     usual: str
+    stale: str
     windows: Mapping[str, str]
     stages: str
     points: str
@@ -81,6 +82,7 @@ EN: Final = Words(
     faded="faded",
     significant="significant",
     usual="nothing to speak of",
+    stale="Stale: {} sent nothing for unusually long, so what happened there is not in the score",
     windows=MappingProxyType(
         {"24h": "last 24 hours", "7d": "last 7 days", "30d": "last 30 days", "90d": "last 90 days"}
     ),
@@ -113,6 +115,7 @@ PL: Final = Words(
     faded="wygasłe",
     significant="istotna",
     usual="bez większego znaczenia",
+    stale="Nieaktualny: {} milczy niezwykle długo, więc wynik nie zna tego, co się tam działo",
     windows=MappingProxyType(
         {"24h": "ostatnie 24 godziny", "7d": "ostatnie 7 dni", "30d": "ostatnie 30 dni", "90d": "ostatnie 90 dni"}
     ),

@@ -120,6 +120,8 @@ class Explanation:
         line = Text(f"{words.score} ")
         line.append(f"{self._figure(score.score)} {words.bands[score.band]}", style=STYLES[score.band])
         yield line.append(f", {words.give_or_take} {score.se:.0f}, {words.confidence} {_percent(score.confidence)}")
+        if score.stale:
+            yield Text(words.stale.format(", ".join(score.stale)), style="yellow")
         weight = words.significant if score.change.significant else words.usual
         tenths = add_up([score.change.came, score.change.faded], start=0, total=score.change.points)
         came, faded = (self.signed(part / 10) for part in tenths)

@@ -45,6 +45,30 @@ class Totals(Collector):
         yield family
 
 
+class Levels(Collector):
+    """A gauge whose values are kept elsewhere (Postgres) and only shown here: what is gone there is gone here."""
+
+    def __init__(self, name: str, documentation: str, *, label: str, registry: CollectorRegistry) -> None:
+        self.name = name
+        self.documentation = documentation
+        self.labelnames = (label,)
+        self._levels: Mapping[str, float] = {}
+        registry.register(self)
+
+    def set(self, levels: Mapping[str, float]) -> None:
+        """Show these values from here on, and no others."""
+        self._levels = dict(levels)
+
+    def describe(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(self.name, self.documentation)
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(self.name, self.documentation, labels=self.labelnames)
+        for value, level in sorted(self._levels.items()):
+            family.add_metric([value], level)
+        yield family
+
+
 class Distribution(Collector):
     """A histogram that takes a whole chunk's values in one call, with one label or none.
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 
-from services.infra.collectors import OTHER, Distribution, Means, Totals
+from services.infra.collectors import OTHER, Distribution, Levels, Means, Totals
 
 LABELS: Final = frozenset(
     {
@@ -22,11 +22,16 @@ LABELS: Final = frozenset(
         "dimension",
         "band",
         "severity",
+        "source",
         "state",
         "version",
     }
 )
-"""The only labels a metric may have: never a customer, never a caller's text."""
+"""The only labels a metric may have: never a customer, never a caller's text. A source is a name of the sources file, and
+only the API's gauges show it."""
+
+SOURCES_SHOWN_MAX: Final = 100
+"""Sources that gauges show, in the order of the sources file; `tactus sources list` shows them all."""
 
 SERIES_MAX: Final = 10_000
 """Series one process may show in all; a Prometheus of 2 GiB takes about a million of them."""
@@ -188,6 +193,55 @@ API_REFUSALS: Final = Counter(
     "tactus_api_refusals_total",
     "Requests that the read API refused, by the problem that they were answered.",
     ["reason"],
+)
+SOURCE_LAST_EVENT: Final = Levels(
+    "tactus_source_last_event_timestamp_seconds",
+    "When the last event of a source came; 0 before the first.",
+    label="source",
+    registry=REGISTRY,
+)
+SOURCE_SILENT_SECONDS: Final = Levels(
+    "tactus_source_silent_seconds",
+    "Since when a source has been silent that by its own rhythm would have sent; 0 while it is not.",
+    label="source",
+    registry=REGISTRY,
+)
+SOURCE_DAY_EVENTS: Final = Levels(
+    "tactus_source_day_events",
+    "Events of a source within 24 hours, without those that were older than a day when they came.",
+    label="source",
+    registry=REGISTRY,
+)
+SOURCE_DAY_EXPECTED: Final = Levels(
+    "tactus_source_day_expected_events",
+    "Events that a source usually sends in such 24 hours; absent in its first week.",
+    label="source",
+    registry=REGISTRY,
+)
+SOURCE_DAY_REJECTED: Final = Levels(
+    "tactus_source_day_rejected_events",
+    "Events of a source within 24 hours that were set aside.",
+    label="source",
+    registry=REGISTRY,
+)
+SOURCE_CLOCK_SECONDS: Final = Levels(
+    "tactus_source_clock_error_seconds",
+    "The least that lay between sending and arriving within 24 hours, where a source that is no page says when it sent: "
+    "below zero its clock is ahead.",
+    label="source",
+    registry=REGISTRY,
+)
+TILLS_MISSING: Final = Levels(
+    "tactus_tills_missing_records",
+    "Transaction numbers of a source's tills that never came, in seven business days.",
+    label="source",
+    registry=REGISTRY,
+)
+TILLS_CLOCK_SECONDS: Final = Levels(
+    "tactus_tills_clock_error_seconds",
+    "As tactus_source_clock_error_seconds, of that till of a source whose clock is most wrong on its last business day.",
+    label="source",
+    registry=REGISTRY,
 )
 CHORES_DONE_AT: Final = Gauge(
     "tactus_chores_done_timestamp_seconds",

@@ -192,6 +192,13 @@ class Sources:
         self._by_name = {source.name: source for source in sources}
         self._readers = _by_digest(readers, revoked)
         self._browsers = [source for source in self._sources.values() if source.kind == "browser"]
+        heard = {source.name for source in self._sources.values()} | {name for _, name in self._hooks}
+        self._configured = {source.name: source for source in sources if source.name in heard}
+
+    @property
+    def configured(self) -> Mapping[str, Source]:
+        """By name, in the file's order, the sources from which anything can come: by a key, or by a hook."""
+        return self._configured
 
     def source(self, key: str) -> Source | None:
         """Tell whose write key this is."""

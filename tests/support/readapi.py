@@ -99,7 +99,7 @@ class NoDoor:
         return Refused("unavailable", "Ingest does not answer.", 7)
 
 
-def example_app(store: ReadDatabase, door: Door | None = None) -> Application:
+def example_app(store: ReadDatabase, door: Door | None = None, *, silent: frozenset[str] = frozenset()) -> Application:
     """Build the real application around a store."""
     entrance = Entrance(
         example_sources,
@@ -113,6 +113,7 @@ def example_app(store: ReadDatabase, door: Door | None = None) -> Application:
         entrance=entrance,
         hash_key=HASH_KEY,
         clock=StandingClock(T),
+        silent=lambda: silent,
     )
     refusals, peers = Refusals(time.monotonic), Peers(networks("127.0.0.1"))
     letters = Letters(store, entrance, Replayer(store, door or NoDoor()))
@@ -133,9 +134,11 @@ async def opened_store(dsn: str) -> AsyncIterator[ReadDatabase]:
 
 
 @asynccontextmanager
-async def read_client(dsn: str, door: Door | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def read_client(
+    dsn: str, door: Door | None = None, *, silent: frozenset[str] = frozenset()
+) -> AsyncIterator[httpx.AsyncClient]:
     """Give an HTTP client of the application, with a valid read key."""
     async with opened_store(dsn) as store:
-        transport = httpx.ASGITransport(app=example_app(store, door), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(app=example_app(store, door, silent=silent), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=BEARER) as client:
             yield client

@@ -71,6 +71,7 @@ def explained(
         left_out={},
         windows=Windows(hours_24=CELL, days_7=CELL, days_30=CELL, days_90=CELL),
         alerts=[],
+        stale=[],
         model_version="m1",
         version=7,
         at=AT,
@@ -103,6 +104,18 @@ def test_rounded_points_add_up_to_the_rounded_score(points: list[float]) -> None
 
     assert (500 + sum(tenths)) / 10 == pytest.approx(float(f"{total:.1f}"), abs=1e-9)
     assert all(abs(each - 10 * exact) <= 1.01 for each, exact in zip(tenths, points, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("language", "said"),
+    [("en", "Stale: store, web sent nothing for unusually long"), ("pl", "Nieaktualny: store, web milczy")],
+)
+def test_a_score_that_lacks_what_a_silent_source_would_tell_says_so(language: str, said: str) -> None:
+    known = explained([1.0])
+    missed = known._replace(score=known.score.model_copy(update={"stale": ["store", "web"]}))
+
+    assert any(line.startswith(said) for line in printed(missed, language=language, width=120))
+    assert not any(said.partition(":")[0] in line for line in printed(known, language=language))
 
 
 def test_the_sum_is_written_out() -> None:

@@ -11,7 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.infra import metrics
-from services.infra.collectors import LABEL_VALUES_MAX, Distribution, Means, Totals
+from services.infra.collectors import LABEL_VALUES_MAX, Distribution, Levels, Means, Totals
 
 VALUES_MAX = {
     "channel": 32,  # the catalogue's and `other`
@@ -22,6 +22,7 @@ VALUES_MAX = {
     "partition": 64,
     "touchpoint": LABEL_VALUES_MAX,
     "dimension": 8,
+    "source": metrics.SOURCES_SHOWN_MAX,
     "version": 1,
 }
 BASE_UNITS = ("_seconds", "_bytes", "_records", "_events", "_total", "_info")
@@ -30,7 +31,7 @@ UNITLESS = {"tactus_scores", "tactus_touchpoint_valence"}
 DECLARED = {
     name: metric
     for name, metric in vars(metrics).items()
-    if isinstance(metric, MetricWrapperBase | Totals | Distribution | Means)
+    if isinstance(metric, MetricWrapperBase | Totals | Levels | Distribution | Means)
 }
 
 
@@ -202,6 +203,17 @@ def test_totals_show_the_last_ones_set_and_no_others() -> None:
 
     assert registry.get_sample_value("tactus_t_total", {"outcome": "applied"}) == 5
     assert registry.get_sample_value("tactus_t_total", {"outcome": "dead"}) is None
+
+
+def test_levels_show_the_last_ones_set_and_no_others() -> None:
+    registry = CollectorRegistry()
+    levels = Levels("tactus_l_seconds", "Help.", label="source", registry=registry)
+
+    levels.set({"web": 3, "shop": 1})
+    levels.set({"web": -5})
+
+    assert registry.get_sample_value("tactus_l_seconds", {"source": "web"}) == -5
+    assert registry.get_sample_value("tactus_l_seconds", {"source": "shop"}) is None
 
 
 def test_the_exposition_is_read_back_by_the_librarys_own_parser() -> None:
