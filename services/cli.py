@@ -17,6 +17,7 @@ import typer
 from services.commands.dlq_command import dlq
 from services.commands.import_command import import_file
 from services.commands.map_command import app as map_
+from services.commands.sources_command import sources
 from services.commands.till_command import app as till
 from services.infra.errors import TactusError
 from services.infra.signals import end_on_sigterm
@@ -39,6 +40,7 @@ app.add_typer(dlq, name="dlq")
 app.add_typer(map_, name="map")
 app.command("import")(import_file)
 app.add_typer(till, name="till")
+app.add_typer(sources, name="sources")
 
 
 STAYING: Final = frozenset({"up", "ingest", "aggregator", "api"})

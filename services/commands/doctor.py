@@ -10,13 +10,12 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from services.client.connection import DEFAULT_DATA, FILE, find_connection
-from services.commands.examine import Check, Finding, Level, Stack, disk, doors, log, sources, topics
+from services.commands.examine import Check, Finding, Level, Stack, disk, doors, log, sources, stack_to_examine, topics
 from services.commands.examine_database import chores, clock, database, migrations, progress
 from services.commands.examine_persons import persons
 from services.commands.examine_senders import senders
+from services.commands.examine_sources import hearing
 from services.infra.errors import ConfigurationError, TactusError
-from services.infra.settings import read_settings
 
 CHECKS: Final[Mapping[str, Check]] = {
     "doors": doors,
@@ -31,6 +30,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "chores": chores,
     "senders": senders,
     "persons": persons,
+    "hearing": hearing,
 }
 """In the order in which a person would look."""
 
@@ -58,14 +58,6 @@ def run(data: Path | None) -> int:
             line = f"{finding.level}: {finding.subject}: {finding.fix}"
             console.print(line, style=STYLES[finding.level], markup=False, highlight=False, soft_wrap=True)
     return ILL if any(finding.level is Level.ERROR for finding in findings) else HEALTHY
-
-
-def stack_to_examine(data: Path | None) -> Stack:
-    """Take the stack of a data directory, else the one that the settings name."""
-    settings = read_settings()
-    if data is not None or (DEFAULT_DATA / FILE).exists():
-        return Stack.local(find_connection(data), settings)
-    return Stack.configured(settings)
 
 
 async def examine(stack: Stack) -> list[Finding]:

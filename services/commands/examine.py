@@ -16,11 +16,11 @@ from typing import Final, Self
 import httpx
 
 from services.client.addresses import reached_at
-from services.client.connection import Connection
+from services.client.connection import DEFAULT_DATA, FILE, Connection, find_connection
 from services.client.keys import SOURCES
 from services.infra.errors import ConfigurationError, TactusError
 from services.infra.kafka import check_topics, log_ends
-from services.infra.settings import KafkaSettings, Settings
+from services.infra.settings import KafkaSettings, Settings, read_settings
 from services.infra.sources import load_sources
 
 ANSWER_S: Final = 5.0
@@ -109,6 +109,14 @@ class Stack:
             option="",
             origin="the stack that the settings name",
         )
+
+
+def stack_to_examine(data: Path | None) -> Stack:
+    """Take the stack of a data directory, else the one that the settings name."""
+    settings = read_settings()
+    if data is not None or (DEFAULT_DATA / FILE).exists():
+        return Stack.local(find_connection(data), settings)
+    return Stack.configured(settings)
 
 
 Check = Callable[[Stack], Awaitable[list[Finding]]]

@@ -110,6 +110,10 @@ class SourceTables:
         rows = await self._say.rows("sources_heard", first_hour, day_hour, SOURCES_MAX)
         return [_health(row, now=now, first_hour=first_hour, day_hour=day_hour) for row in rows]
 
+    async def last_events(self) -> Mapping[str, datetime]:
+        """Tell when the last event of each source came of which any did."""
+        return {row["source"]: row["last_at"] for row in await self._say.rows("last_events", SOURCES_MAX)}
+
     async def of_identities(self, identities: Sequence[int], *, since: datetime, newest: int) -> Mapping[str, int]:
         """Tell which sources brought the newest events of these identities, and how many of them each."""
         rows = await self._say.rows("sources_of", list(identities), since, newest)

@@ -10,6 +10,7 @@ from services.infra.kafka.limits import TopicLimits
 from services.infra.kafka.marks import KafkaLog, mark_of, read_marks
 from services.infra.kafka.producer import LogProducer
 from services.infra.kafka.specs import TOPIC_SPECS, TopicSpec
+from services.infra.kafka.tail import TailRecord, tail
 
 __all__ = [
     "FORBIDDEN",
@@ -19,6 +20,7 @@ __all__ = [
     "LogProducer",
     "LogRecord",
     "LogWatch",
+    "TailRecord",
     "TopicLimits",
     "TopicSpec",
     "admitted",
@@ -31,5 +33,6 @@ __all__ = [
     "log_ends",
     "mark_of",
     "read_marks",
+    "tail",
     "topic_bytes_max",
 ]

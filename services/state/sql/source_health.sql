@@ -14,6 +14,9 @@ CROSS JOIN LATERAL (
 ) AS h
 ORDER BY s.source
 
+-- last_events --
+SELECT source, last_at FROM source_seen WHERE last_at IS NOT NULL ORDER BY source LIMIT $1
+
 -- unknown_names --
 SELECT source, touchpoint, events, last_at FROM unknown_name ORDER BY events DESC, source, touchpoint
 
