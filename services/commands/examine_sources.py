@@ -55,7 +55,7 @@ def judge_notes(waiting: int) -> list[Finding]:
         return []
     text = f"{waiting} notes of chunks or more wait to be folded: what is said of sources is old"
     fix = "start a worker; if one runs, its log says why under notes_put_off or notes_not_folded"
-    return [Finding(Level.WARNING, "sources", text, fix)]
+    return [Finding(Level.WARNING, "arrivals", text, fix)]
 
 
 def judge_heard(configured: Mapping[str, Source], heard: Sequence[SourceHealth], *, now: datetime) -> list[Finding]:
@@ -65,7 +65,7 @@ def judge_heard(configured: Mapping[str, Source], heard: Sequence[SourceHealth],
     if findings:
         return findings
     sent = sum(one.health is not Health.NEVER for one in mine)
-    return [Finding(Level.OK, "sources", f"{sent} of {len(configured)} have sent, and none is silent")]
+    return [Finding(Level.OK, "arrivals", f"{sent} of {len(configured)} sources have sent, and none is silent")]
 
 
 def judge_tills(totals: Sequence[TillTotals], troubles: Sequence[TillTrouble]) -> list[Finding]:

@@ -20,6 +20,7 @@ from services.infra.settings import Settings
 from tests.support.clients import page_clicked
 from tests.support.guides import checkout_of
 from tests.support.waiting import wait_until
+from tests.support.watching import watching
 
 pytestmark = pytest.mark.e2e
 
@@ -241,12 +242,17 @@ def test_the_command_line_of_the_readme_is_accepted_and_explained_in_polish(chec
     assert "Ocena zadowolenia" in wait_until(explained, what=f"{explain} has an answer")
 
 
-def test_a_page_that_copies_the_readme_s_snippet_moves_its_visitor_s_score(stack: Connection) -> None:
+def test_a_page_that_copies_the_readme_s_snippet_sees_its_first_event_confirmed_and_its_visitor_s_score_move(
+    stack: Connection,
+) -> None:
     [html] = re.findall(r"```html\n(.*?)```", README, re.DOTALL)
     own = f"http://127.0.0.1:{Settings().ingest.port}/t.js"
     assert own in html
 
-    visitor = page_clicked(html.replace(own, f"{stack.ingest}/t.js").replace("BROWSER_KEY", stack.keys["browser"]))
+    with watching(stack.data, "web") as watch:
+        watch.sees("waiting for the first event of web")
+        visitor = page_clicked(html.replace(own, f"{stack.ingest}/t.js").replace("BROWSER_KEY", stack.keys["browser"]))
+        assert "of a customer known by anonymous: accepted" in watch.sees("first event of web received")
 
     headers = {"Authorization": f"Bearer {stack.keys['read']}"}
 

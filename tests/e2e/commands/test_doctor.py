@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import asyncpg
@@ -166,6 +168,29 @@ def test_touchpoints_that_nobody_declared_and_open_dead_letters_are_told(stack: 
     assert "did you mean survey.csat?" in words
     assert "DeadLettersAppearing" in words
     assert f"tactus dlq list --data {stack.data}" in words
+
+
+def test_a_tills_missing_numbers_and_its_wrong_clock_are_found_until_they_are_mended(stack: Connection) -> None:
+    till = {"Authorization": f"Bearer {stack.keys['till']}"}
+    with httpx.Client(base_url=f"{stack.ingest}/v1/tills/042/3", headers=till) as http:
+
+        def uploads(*numbers: int, clock: datetime) -> None:
+            times = {"day": f"{datetime.now(UTC):%Y-%m-%d}", "time": clock.isoformat()}
+            lines = "\n".join(json.dumps({"seq": number, **times}) for number in numbers)
+            assert http.post("/events", content=lines).status_code == 202
+
+        uploads(1, 2, clock=datetime.now(UTC) + timedelta(minutes=10))
+        uploads(6, clock=datetime.now(UTC))
+
+        def told(*words: str) -> str | None:
+            said = " ".join(doctor(stack.data).stdout.split())
+            return said if all(word in said for word in words) else None
+
+        wait_until(lambda: told("till store/042/3", "3 never came: 3–5", "min ahead"), what="the doctor tells the gap")
+        uploads(3, 4, 5, clock=datetime.now(UTC))
+        mended = wait_until(lambda: told("no number is missing"), what="the doctor tells that it is filled")
+
+    assert "never came" not in mended
 
 
 def test_a_directory_without_a_stack_is_refused_with_the_command(tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ import pytest
 
 from services.client.connection import Connection
 from tests.support.settled import settled, stored
-from tests.support.waiting import eventually
+from tests.support.waiting import eventually, wait_until
+from tests.support.watching import watching
 
 pytestmark = pytest.mark.e2e
 
@@ -254,6 +255,64 @@ def test_a_refused_event_is_told_why(stack: Connection) -> None:
 
     assert done.returncode == 1
     assert re.match(r"rejected \S+: .*rating", done.stdout)
+
+
+def test_a_first_event_is_seen_as_it_comes_and_so_is_what_is_rejected_and_why(stack: Connection) -> None:
+    visitor = {"touchpoint": "web.page_viewed", "identities": [{"kind": "anonymous", "value": "v-of-the-watch"}]}
+    with (
+        watching(stack.data, "web") as watch,
+        httpx.Client(base_url=stack.ingest, headers={"Authorization": f"Bearer {stack.keys['browser']}"}) as page,
+    ):
+        assert watch.sees("waiting for the first event of web")
+
+        page.post("/v1/events", json={"id": "w-1", "data": visitor})
+        first = watch.sees("first event of web received")
+        send(stack, "--touchpoint", "call.answered", "--customer", "c-of-another-source")
+        page.post("/v1/events", json=[{"id": "w-2", "data": {**visitor, "touchpoint": "order.delivered"}}])
+        page.post("/v1/events", json={"id": "w-3", "data": {**visitor, "touchpoint": "web.page_veiwed"}})
+        rejected = watch.sees("rejected")
+        unknown = watch.sees("web.page_veiwed")
+        code = watch.interrupt()
+
+    assert code == 0
+    assert first.rstrip().endswith("web.page_viewed, of a customer known by anonymous: accepted")
+    assert "data.touchpoint: this key may not send it" in rejected
+    assert "did you mean web.page_viewed?" in unknown
+    assert "first event of web received" not in unknown
+    assert "v-of-the-watch" not in watch.said()
+    assert "shop" not in watch.said()
+
+
+async def test_sources_are_listed_also_for_a_stack_that_only_settings_name(stack: Connection, tmp_path: Path) -> None:
+    described = ("--touchpoint", "survey.cast", "--customer", "c-8")
+    assert send(stack, *described).returncode == 0
+    named = {
+        "TACTUS_KAFKA__BOOTSTRAP": stack.kafka,
+        "TACTUS_POSTGRES__DSN": stack.postgres,
+        "TACTUS_SOURCES": str(stack.data / "sources.toml"),
+    }
+
+    def listed(*options: str, **run: Any) -> str | None:  # noqa: ANN401 - what a process takes
+        command = (str(Path(sys.executable).with_name("tactus")), "sources", "list", *options)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, **run)
+        assert done.returncode == 0, done.stderr
+        return done.stdout if "survey.cast came" in done.stdout else None
+
+    def both() -> list[str]:
+        found = listed("--data", str(stack.data)), listed(env=os.environ | named, cwd=tmp_path)
+        return [one for one in found if one is not None] if all(found) else []
+
+    for said in wait_until(both, what="the workers have folded what they noted"):
+        rows = {line.split()[0]: line.split() for line in said.splitlines() if line}
+        assert rows["source"][:6] == ["source", "kind", "state", "first", "last", "24"]
+        assert rows["shop"][1:3] == ["server", "ok"]
+        assert rows["store"][1:3] == ["till", "never"]
+        assert re.search(r"shop: survey.cast came \d+ times: did you mean survey.csat\?", said)
+
+
+def test_a_source_that_nobody_configured_cannot_be_watched(stack: Connection) -> None:
+    with watching(stack.data, "webb") as watch:
+        assert "no source is called webb: did you mean web?" in watch.sees("no source")
 
 
 def maps() -> Path:
