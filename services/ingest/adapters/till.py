@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
 from itertools import pairwise
@@ -32,6 +33,9 @@ NUMBER_MAX: Final = 2**53
 
 GAPS_MAX: Final = 100
 """Of one request: what is missing beyond these shows at the next one."""
+
+CLOCK_ERROR: Final = re.compile(r"-?[0-9]{1,12}")
+"""Whole milliseconds, up to some thirty years."""
 
 DATE_CHARS_MAX: Final = 40
 """HTTP's dates have 29 or 33."""
@@ -132,17 +136,21 @@ def read(request: Request) -> Listed | Refused:
     lines = [line for text in request.body.split(b"\n") if (line := text.strip())]
     if len(lines) > EVENTS_MAX:
         return Refused("body-too-large", f"Send at most {EVENTS_MAX} lines at once.")
-    return Listed(len(lines), map(partial(_event, request.head.named), lines), _sent(request.head))
+    return Listed(len(lines), map(partial(_event, request.head.named), lines), _sent(request))
 
 
-def _sent(head: Head) -> str | None:
-    """Tell when the till sent a request, by its own clock: HTTP's own header says it, where a client has a clock."""
-    date = head.one("date")
-    if date is None or len(date) > DATE_CHARS_MAX:
-        return None
+def _sent(request: Request) -> str | None:
+    """Tell when the till sent a request, by its own clock.
+
+    Our agent measures how far its clock is ahead of ours; other clients may date their requests, as HTTP has it.
+    """
+    ahead_ms = request.head.one("x-till-clock-error-ms") or ""
     try:
-        sent = parsedate_to_datetime(date)
-        return None if sent.tzinfo is None else write_instant(sent)
+        if CLOCK_ERROR.fullmatch(ahead_ms):
+            return write_instant(request.received.at + timedelta(milliseconds=int(ahead_ms)))
+        date = request.head.one("date") or ""
+        sent = parsedate_to_datetime(date) if len(date) <= DATE_CHARS_MAX else None
+        return None if sent is None or sent.tzinfo is None else write_instant(sent)
     except (ValueError, OverflowError):
         return None
 

@@ -284,3 +284,24 @@ async def test_a_till_that_dates_its_request_says_what_its_clock_shows(date: str
     assert answer.status_code == 202
     [record] = till.records()
     assert record.get("sentat") == sent
+
+
+@pytest.mark.parametrize(
+    ("ahead_ms", "sent"),
+    [
+        ("312000", "2026-03-01T12:05:12Z"),
+        ("-1500", "2026-03-01T11:59:58.500000Z"),
+        ("0", "2026-03-01T12:00:00Z"),
+        ("1.5", None),
+        ("9" * 13, None),
+        ("", None),
+    ],
+)
+async def test_the_agents_own_measure_of_its_clock_is_kept(ahead_ms: str, sent: str | None) -> None:
+    till = Till()
+
+    answer = await till.send({"seq": 1, "time": AT}, x_till_clock_error_ms=ahead_ms)
+
+    assert answer.status_code == 202
+    [record] = till.records()
+    assert record.get("sentat") == sent
