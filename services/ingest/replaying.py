@@ -72,7 +72,8 @@ class Reading:
             if isinstance(source, Rejected):
                 yield Incoming(sent.original, source, letter=letter)
                 continue
-            again = request._replace(body=sent.original, source=source, received=came)
+            hook = self._sources().hook_of(source)
+            again = request._replace(body=sent.original, source=source, received=came, hook=hook)
             for incoming in self._read_by(sent, again, masked=told.masked):
                 yield incoming._replace(letter=letter)
 

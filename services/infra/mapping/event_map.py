@@ -139,13 +139,24 @@ class EventMap:
 
     def fields(self) -> set[str]:
         """The fields that are looked for in every row, by their whole names."""
-        rules = [rule for rules in (*self.types.values(), self.otherwise) for rule in rules]
-        values = [*self.id, self.type, *([] if self.time is None else [self.time.value])]
-        for rule in rules:
+        return {one.name for one in self._values() if one.place == "row" and one.path}
+
+    def looks_around(self) -> bool:
+        """Tell whether a row alone is not enough: what is said of it stands in a header, or in the body around it."""
+        conditions = [self.when, *(rule.when for rule in self._all_rules())]
+        places = {one.place for one in (*self._values(), *conditions) if one is not None}
+        return "headers" in places or (self.each is not None and "body" in places)
+
+    def _all_rules(self) -> list[Rule]:
+        return [rule for rules in (*self.types.values(), self.otherwise) for rule in rules]
+
+    def _values(self) -> list[Value]:
+        values = [*self.id, self.type, None if self.time is None else self.time.value]
+        for rule in self._all_rules():
             values += [rule.touchpoint, rule.channel, *rule.rest.values(), *rule.properties.values()]
             values += [one.value for one in rule.identities]
             values += [] if rule.rating is None else [rule.rating.value]
-        return {one.name for one in values if one is not None and one.place == "row" and one.path}
+        return [one for one in values if one is not None]
 
     def rows(self, whole: Scope, *, rows_max: int) -> list[Scope] | Unreadable:
         """The rows of a body, at most so many."""

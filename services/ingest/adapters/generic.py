@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import timedelta
 from functools import lru_cache, partial
 from typing import Final
@@ -26,6 +27,7 @@ from services.ingest.adapter import UNAUTHORIZED, Adapter, Example, Listed, Pack
 from services.ingest.decode import MALFORMED, Incoming, read_text
 from services.ingest.head import Head
 from services.ingest.hooks import UNKNOWN, about, answer
+from services.ingest.hooks import reread as reread_event
 from services.ingest.judge import Arrival
 from services.ingest.rejection import Reason, Rejected
 from services.ingest.signatures import Scheme
@@ -33,6 +35,8 @@ from services.ingest.signatures import Scheme
 FORM: Final = "application/x-www-form-urlencoded"
 FORM_FIELDS_MAX: Final = 1_000
 """The widest form seen among vendors has 90."""
+
+SEND_AGAIN: Final = "its map reads more than it holds, a header or the body around it: have its sender send it again"
 
 SECRET_HEADERS: Final = frozenset({"authorization", "cookie", "proxy-authorization"})
 """What no map may copy into an event; neither may it the header of the signature."""
@@ -100,6 +104,25 @@ def read(request: Request) -> Listed | Refused:
     return Listed(len(planned), map(partial(_incoming, request.source, hook.map), planned))
 
 
+def reread(request: Request) -> Listed | Refused:
+    """Find the events of a letter, which holds an event already, a row that the map could not read, or a whole body."""
+    hook = request.hook
+    told = reread_event(request)
+    if isinstance(told, Listed) or hook is None or hook.map is None:
+        return told
+    body = _body(request)
+    if isinstance(body, Refused):
+        return body
+    if hook.map.looks_around():
+        return Refused("invalid-event", SEND_AGAIN)
+    for event_map in (hook.map, replace(hook.map, each=None)):
+        planned = event_map.plan(body, headers={}, rows_max=EVENTS_MAX)
+        if planned and not isinstance(planned, Unreadable):
+            events = (_incoming(request.source, hook.map, one)._replace(original=request.body) for one in planned)
+            return Listed(len(planned), events)
+    return Listed(0, ())
+
+
 def _body(request: Request) -> object | Refused:
     if (request.head.one("content-type") or "").partition(";")[0].strip().lower() == FORM:
         return _form(request.body)
@@ -155,6 +178,7 @@ ADAPTER: Final = Adapter(
     identify_by_body=identify_by_body,
     packing=Packing.NEVER,
     read=read,
+    reread=reread,
     answer=answer,
     examples=(
         Example(

@@ -13,9 +13,14 @@ import pytest
 from schemas.limits import EVENTS_MAX
 from schemas.topics import DLQ
 from services.infra.hook_rows import Hook, HookRow, SignatureRow
+from services.infra.http.problems import Refused
 from services.infra.mapping.map_file import load_map
 from services.infra.sources import Source, Sources, digest
-from services.ingest.adapters.generic import scheme_of
+from services.ingest.adapter import Listed, Request
+from services.ingest.adapters.generic import ADAPTER, reread, scheme_of
+from services.ingest.discovery import names_of
+from services.ingest.head import Head
+from services.ingest.judge import arrival
 from tests.support.doors import catalogue_file, memory_client
 from tests.support.hooks import KEYED, hook_sources, signed
 from tests.support.memory_log import MemoryLog
@@ -213,3 +218,45 @@ async def test_the_same_body_signed_again_is_the_same_events() -> None:
     ]
 
     assert [one["id"] for one in first[1]] == [one["id"] for one in again[1]] == ["P-1/BROKEN", "P-2/BROKEN"]
+
+
+def read_again(text: str, folder: Path, letter: object) -> Listed | Refused:
+    """What a dead letter holds by this map."""
+    sources = sources_of(text, folder)
+    found = sources.hook("generic", "ours")
+    assert found is not None
+    head = Head([("content-type", "application/json")], named={"source": "ours"})
+    body, file = json.dumps(letter).encode(), catalogue_file()
+    names = names_of(ADAPTER, file)
+    return reread(Request(head, body, found[0], arrival(1_772_366_400_000_000), names, file.catalogue, found[1]))
+
+
+@pytest.mark.parametrize(
+    ("each", "letter", "ids"),
+    [
+        ("", {"id": "1", "who": "c1"}, ["1"]),
+        ("each: rows\n", {"id": "1", "who": "c1"}, ["1"]),
+        ("each: rows\n", {"rows": [{"id": "1", "who": "c1"}, {"id": "2", "who": "c2"}]}, ["1", "2"]),
+        ("", {"id": "7", "data": {"touchpoint": "x.a", "identities": [{"kind": "customer", "value": "c"}]}}, ["7"]),
+    ],
+    ids=["a body", "a row of one", "a body of rows", "an event"],
+)
+def test_a_letter_is_read_again_by_the_map_that_holds_by_then(
+    tmp_path: Path, each: str, letter: object, ids: list[str]
+) -> None:
+    listed = read_again(each + PLAIN, tmp_path, letter)
+
+    assert isinstance(listed, Listed)
+    incoming = list(listed.incoming)
+    assert len(incoming) == listed.length
+    assert [one.event["id"] for one in incoming if isinstance(one.event, dict)] == ids
+
+
+def test_a_letter_of_a_row_that_told_not_all_is_sent_again_by_its_sender(tmp_path: Path) -> None:
+    around = "each: rows\n" + PLAIN.replace("{field: what}", "{field: what, of: body}")
+    by_header = PLAIN.replace("{field: what}", "{header: x-topic}")
+
+    for text in (around, by_header):
+        told = read_again(text, tmp_path, {"id": "1", "who": "c1"})
+        assert isinstance(told, Refused)
+        assert "have its sender send it again" in told.detail
