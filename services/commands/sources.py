@@ -118,7 +118,8 @@ def remarks(facts: Facts, *, declared: Collection[str], now: datetime) -> Iterat
         elif one.health is Health.QUIET:
             yield f"{one.source}: sends much less than it usually does: see docs/runbooks/SourceSilent.md"
     for name in facts.names[:NAMES_TOLD]:
-        yield f"{name.source}: {name.touchpoint} came {name.events:,} times{meant(name.touchpoint, declared)}"
+        times = "once" if name.events == 1 else f"{name.events:,} times"
+        yield f"{name.source}: {name.touchpoint} came {times}{meant(name.touchpoint, declared)}"
     if len(facts.names) > NAMES_TOLD:
         yield f"and {len(facts.names) - NAMES_TOLD} more names are not in the catalogue"
 

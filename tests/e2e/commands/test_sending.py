@@ -307,7 +307,7 @@ async def test_sources_are_listed_also_for_a_stack_that_only_settings_name(stack
         assert rows["source"][:6] == ["source", "kind", "state", "first", "last", "24"]
         assert rows["shop"][1:3] == ["server", "ok"]
         assert rows["store"][1:3] == ["till", "never"]
-        assert re.search(r"shop: survey.cast came \d+ times: did you mean survey.csat\?", said)
+        assert re.search(r"shop: survey.cast came (once|\d+ times): did you mean survey.csat\?", said)
 
 
 def test_a_source_that_nobody_configured_cannot_be_watched(stack: Connection) -> None:

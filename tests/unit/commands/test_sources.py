@@ -65,7 +65,7 @@ def test_what_is_wrong_is_followed_by_what_to_do() -> None:
         "former: is in the sources file no more",
         "web: x.ordr_completed came 1,200 times: did you mean order.completed?",
     ]
-    assert lines[4] == "web: x.zzz came 1 times"
+    assert lines[4] == "web: x.zzz came once"
     assert lines[-1] == "and 5 more names are not in the catalogue"
 
 
