@@ -64,6 +64,8 @@ KIND_PATTERN: Final = r"^(customer|loyalty|email|phone|anonymous|device|x-[a-z0-
 RECORD_KIND_PATTERN: Final = r"^(customer|loyalty|email_hash|phone_hash|anonymous|device|x-[a-z0-9][a-z0-9_-]{0,29})$"
 RECORD_SUBJECT_PATTERN: Final = RECORD_KIND_PATTERN.removesuffix("$") + rf":{PRINTABLE}{{1,{IDENTITY_CHARS_MAX}}}$"
 FORMERLY_PATTERN: Final = r"^(email|phone)_hash:[0-9a-f]{32}( (email|phone)_hash:[0-9a-f]{32})*$"
+AGENT_PATTERN: Final = r"^[ -~]{1,256}$"
+RANGES_PATTERN: Final = r"^[a-z0-9_-]{1,32}( [a-z0-9_-]{1,32}){0,33}$"
 RECORD_TIME_PATTERN: Final = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z$"
 ANY: Final = "any"
 """The channel of what may happen anywhere; the door puts the catalogue's in its place."""
@@ -84,6 +86,8 @@ MEANING: Final[Mapping[str, str]] = {
     RECORD_KIND_PATTERN: "must be customer, loyalty, email_hash, phone_hash, anonymous, device, or x- and a name",
     RECORD_SUBJECT_PATTERN: "must be kind:value of the strongest identity",
     FORMERLY_PATTERN: "must be hashes as kind:value, parted by blanks",
+    AGENT_PATTERN: "must be 1 to 256 printable ASCII characters",
+    RANGES_PATTERN: "must be names of ranges, parted by blanks",
     RECORD_TIME_PATTERN: "must be an RFC 3339 time in UTC that ends in Z, to the microsecond at most",
     INSTANT_PATTERN: "must be an RFC 3339 time with an offset, such as 2026-03-01T12:00:00Z",
     JSON_TYPE_PATTERN: "must be application/json",
@@ -360,6 +364,12 @@ class TouchpointRecord(Closed):
     """The kind of key it came by, which says how far its word on who is who is trusted; absent: not at all."""
     formerly: Annotated[str, StringConstraints(pattern=FORMERLY_PATTERN)] | None = None
     """Hashes under which an earlier version kept who is named, kind:value, parted by blanks; they are linked."""
+    agent: Annotated[str, StringConstraints(pattern=AGENT_PATTERN)] | None = None
+    """What the program of a page's visitor calls itself, reduced: no ids, versions to their second part."""
+    ranges: Annotated[str, StringConstraints(pattern=RANGES_PATTERN)] | None = None
+    """Names of the ranges in which the visitor's address lies, parted by blanks; the address itself is kept nowhere."""
+    classed: Literal[EventClass, "none"] | None = None
+    """The class that the rules give it, before the one in `data`; none: it scores whatever `data` says."""
     data: RecordData
     """What happened and to whom."""
 

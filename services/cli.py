@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
+from services.commands.classes_command import app as classes
 from services.commands.dlq_command import dlq
 from services.commands.import_command import import_file
 from services.commands.map_command import app as map_
@@ -41,6 +42,7 @@ app.add_typer(map_, name="map")
 app.command("import")(import_file)
 app.add_typer(till, name="till")
 app.add_typer(sources, name="sources")
+app.add_typer(classes, name="classes")
 
 
 STAYING: Final = frozenset({"up", "ingest", "aggregator", "api"})

@@ -30,7 +30,7 @@ from services.infra.logs import get_logger
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings
 from services.infra.sources import load_sources
-from services.infra.sources_file import SourcesFile
+from services.infra.sources_file import follow_sources
 from services.state.database import ReadDatabase
 
 log = get_logger(__name__)
@@ -51,7 +51,7 @@ again, and everybody waits up to a tenth of a second for it. With these the long
 
 async def serve(settings: Settings) -> None:
     """Serve until a signal says stop."""
-    sources = SourcesFile(settings.sources, load=load_sources)
+    sources = follow_sources(settings.sources, load=load_sources)
     stop = asyncio.Event()
     on_signals(stop=stop.set, reload=sources.reload)
     database = ReadDatabase(settings.postgres, application="tactus-api")

@@ -1,4 +1,4 @@
-"""What `tactus doctor` looks at of senders: open dead letters, and touchpoints that nobody declared."""
+"""What `tactus doctor` looks at of senders: open dead letters, undeclared touchpoints, and what no customer did."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from services.commands.examine import Finding, Level, Stack
 from services.commands.examine_database import NAME
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.catalogue.undeclared import remedy, told
+from services.state.classed import ClassedCounts, classed_counts
 from services.state.migrations import pending
 from services.state.pool import connected
 from services.state.sender_mistakes import OpenLetters, open_letters, undeclared
 
 TOLD_MAX: Final = 10
 """Names and reasons told one by one; whoever has more of them mends a sender, not a name."""
+
+DAY_S: Final = 24 * 60 * 60.0
 
 
 async def senders(stack: Stack) -> list[Finding]:
@@ -25,7 +28,9 @@ async def senders(stack: Stack) -> list[Finding]:
     async with connected(stack.postgres, application=NAME) as statements:
         letters = await open_letters(statements)
         names = await undeclared(statements, declared=declared)
-    return [*judge_letters(letters, option=stack.option), *judge_names(names, declared=declared)]
+        classed = await classed_counts(statements, seconds=DAY_S)
+    mistakes = [*judge_letters(letters, option=stack.option), *judge_names(names, declared=declared)]
+    return [*mistakes, judge_classes(classed)]
 
 
 def judge_letters(letters: Sequence[OpenLetters], *, option: str) -> list[Finding]:
@@ -55,3 +60,10 @@ def judge_names(names: Sequence[str], *, declared: Collection[str]) -> list[Find
     if len(names) > TOLD_MAX:
         findings.append(Finding(Level.WARNING, "touchpoints", f"and {len(names) - TOLD_MAX} more are not"))
     return findings
+
+
+def judge_classes(classed: ClassedCounts) -> Finding:
+    """Tell how much of the last day no customer did; a shop that only crawlers visit is nobody's fault."""
+    told = ", ".join(f"{name} {events}" for name, events in classed.by_class.items()) or "none"
+    of = f"{classed.events} events of the last day" if classed.are_all else f"the newest {classed.events} events"
+    return Finding(Level.OK, "not scored", f"of {of}: {told}")

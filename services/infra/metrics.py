@@ -14,6 +14,7 @@ LABELS: Final = frozenset(
     {
         "channel",
         "adapter",
+        "class",
         "topic",
         "partition",
         "outcome",
@@ -98,6 +99,11 @@ INGEST_REQUEST_SECONDS: Final = Histogram(
 )
 INGEST_EVENTS: Final = Counter(
     "tactus_ingest_events_total", "Events judged at the door, by channel and outcome.", ["channel", "outcome"]
+)
+INGEST_CLASSED: Final = Counter(
+    "tactus_ingest_classed_events_total",
+    "Events accepted that do not score, by who or what made them: bot, monitor, staff, test, training, void.",
+    ["class"],
 )
 INGEST_LIMITED: Final = Counter(
     "tactus_ingest_limited_total",

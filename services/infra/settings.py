@@ -258,6 +258,10 @@ class Settings(BaseSettings):
     api: ApiSettings = ApiSettings()
     sources: Path | None = Field(default=None, description="TOML file of sources, readers and their keys.")
     catalogue: Path | None = Field(default=None, description="YAML file that overrides parts of the catalogue.")
+    classes: Path | None = Field(
+        default=None,
+        description="YAML file of rules on who is no customer, beside those that are shipped; docs/how-to/bots-staff-and-tests.md.",
+    )
     hash_key: SecretStr | None = Field(
         default=None, description="Secret of at least 32 characters that turns e-mail and phone into hashes."
     )

@@ -47,6 +47,8 @@ _FIXES: Final[Mapping[str, str]] = {
     "the vendor signs the address that it was given",
     "signature": 'write how the sender signs: signature = {header = "x-signature", algorithm = "hmac-sha256", encoding = "hex"}, '
     "and prefix, signed, timestamp_header, fields and tolerance_s where it has them",
+    "staff": 'write a table: staff = {identities = ["email:ann@shop.example"], addresses = ["203.0.113.0/24"]}, whose ranges '
+    "end in bits that are 0 and are, of IPv6, a /64 or larger",
     "origins": 'write a list of origins without a path: ["https://shop.example"], or ["*"]',
     "scopes": 'write a list of scopes: ["scores:read"], and "dead-letters:read" or "dead-letters:write" for an operator',
     "source": "write each source under a line [[source]]",
@@ -96,10 +98,13 @@ def fault_of(error: ValidationError) -> Fault:
     """Return the first fault that validation found; nothing of what stands in the file is repeated."""
     found = error.errors(include_input=False, include_url=False)[0]
     place, field = found["loc"], next((str(part) for part in reversed(found["loc"]) if isinstance(part, str)), "")
-    fix = _FIXES["signature" if "signature" in place else "hook"] if "hook" in place else _FIXES.get(field, "")
+    within = next((table for table in ("signature", "hook", "staff") if table in place), field)
+    fix = _FIXES.get(within, "")
     match found["type"]:
         case "missing":
             return Fault(place, f"is missing: {fix}")
+        case "extra_forbidden" if within != field:
+            return Fault(place, f"is not known: {fix}")
         case "extra_forbidden":
             return Fault(place, f"is not known: take it out, or write one of {', '.join(_FIXES)}")
         case "value_error" if str(found["ctx"]["error"]):

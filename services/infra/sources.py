@@ -17,6 +17,7 @@ from services.infra.errors import ConfigurationError
 from services.infra.hook_rows import Hook, HookRow, hook_of
 from services.infra.source_faults import MAKE_A_KEY, Fault, fault_of, last_line_with, said, toml_fault, trivial_digests
 from services.infra.spelling import calling_code, is_region
+from services.infra.staff import StaffRow
 
 FILE_BYTES_MAX: Final = 4 * 1024 * 1024
 """Some ten thousand sources; a larger file is a mistake in the setting's path."""
@@ -110,6 +111,7 @@ class Source(_Row):
     identity_events_per_s_max: Rate | None = None
     day_bytes_max: Annotated[int, Field(ge=1)] | None = None
     hook: HookRow | None = None
+    staff: StaffRow | None = None
 
     @property
     def believes_claims(self) -> bool:
@@ -191,6 +193,7 @@ class Sources:
         self._sources = _by_digest(sources, revoked)
         self._by_name = {source.name: source for source in sources}
         self._readers = _by_digest(readers, revoked)
+        self.with_staff = [source for source in sources if source.staff is not None]
         self._browsers = [source for source in self._sources.values() if source.kind == "browser"]
         heard = {source.name for source in self._sources.values()} | {name for _, name in self._hooks}
         self._configured = {source.name: source for source in sources if source.name in heard}
@@ -279,6 +282,7 @@ def _read(path: Path) -> tuple[_File, str]:
     _refuse_claims_of_any_page(path, text, parsed.source)
     _refuse_replays_by_others(path, text, parsed.source)
     _refuse_former_spellings_of_two_countries(path, text, parsed.source)
+    _refuse_staff_that_is_nobody(path, text, parsed.source)
     _refuse_equal_and_trivial_keys(path, text, [*parsed.source, *parsed.reader])
     return parsed, text
 
@@ -326,6 +330,19 @@ def _refuse_replays_by_others(path: Path, text: str, sources: Sequence[Source]) 
             fault = Fault(
                 ("source", position, "replay"),
                 'lets it send in the name of any source: make a row of its own for the operator, kind = "server"',
+            )
+            raise ConfigurationError(f"{path}, {said(fault, text)}")
+
+
+def _refuse_staff_that_is_nobody(path: Path, text: str, sources: Sequence[Source]) -> None:
+    """What no event could name would let its staff score as customers, and say nothing."""
+    for position, source in enumerate(sources):
+        place = None if source.staff is None else source.staff.nobody(region=source.region)
+        if place is not None:
+            fault = Fault(
+                ("source", position, "staff", "identities", place),
+                "names nobody: write kind:value as events do, such as email:ann@shop.example, and numbers with their "
+                "country code or the source's region",
             )
             raise ConfigurationError(f"{path}, {said(fault, text)}")
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import gc
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from functools import partial
 from time import monotonic
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 
 from schemas.topics import DLQ, EVENT_TOPICS
 from services.infra.catalogue.reading import CatalogueFile, load_file
+from services.infra.classes.reading import ClassFile, read_classes
 from services.infra.clock import SystemClock
+from services.infra.followed_file import FollowedFile
 from services.infra.http.answer import Application
 from services.infra.http.health import Readiness
 from services.infra.http.listening import bind
@@ -26,10 +28,11 @@ from services.infra.lifecycle import on_signals, run, until
 from services.infra.metrics import KAFKA_ACK_SECONDS, SPOOL_AGE_SECONDS, SPOOL_BYTES, SPOOL_DAMAGED
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import IngestSettings, KafkaSettings, Settings
-from services.infra.sources import load_sources_with_secrets
-from services.infra.sources_file import SourcesFile
+from services.infra.sources import Sources, load_sources_with_secrets
+from services.infra.sources_file import follow_sources
 from services.ingest.adapter import Adapter
 from services.ingest.app import build_app, open_to_pages
+from services.ingest.classing import Classing
 from services.ingest.cors import with_cors
 from services.ingest.discovery import discovered, names_of
 from services.ingest.door import Door
@@ -52,6 +55,20 @@ KiB, takes half a minute over the slowest line. Requests end within three times 
 YOUNG_OBJECTS_MAX: Final = 25_000
 """A batch of 500 events is some ten thousand objects that die with its answer: collecting in the middle of it is waste
 (measured: a quarter of a verdict's time with Python's own 700)."""
+
+
+class _Files(NamedTuple):
+    """What an operator changes while the door is open."""
+
+    sources: FollowedFile[Sources]
+    classes: FollowedFile[ClassFile]
+
+    def reload(self) -> None:
+        for file in self:
+            file.reload()
+
+    def follow(self) -> Sequence[Coroutine[None, None, None]]:
+        return [file.follow() for file in self]
 
 
 def _producer(settings: Settings) -> LogProducer:
@@ -83,24 +100,31 @@ def _keeper(settings: IngestSettings, producer: LogProducer) -> Keeper:
     return Keeper(producer, spool)
 
 
-def _sources(settings: Settings, file: CatalogueFile) -> SourcesFile:
-    return SourcesFile(settings.sources, load=partial(load_sources_with_secrets, touchpoints=file.catalogue.entries))
+def _files(settings: Settings, file: CatalogueFile) -> _Files:
+    load = partial(load_sources_with_secrets, touchpoints=file.catalogue.entries)
+    return _Files(
+        follow_sources(settings.sources, load=load),
+        FollowedFile(settings.classes, load=lambda: read_classes(settings.classes), name="classes"),
+    )
 
 
-def _adapters(file: CatalogueFile, sources: SourcesFile) -> Sequence[Adapter]:
+def _adapters(file: CatalogueFile, files: _Files) -> Sequence[Adapter]:
     """Return the channels, and the doors by which their dead letters come again."""
     channels = discovered()
     names = {channel.name: names_of(channel, file) for channel in channels}
-    return [*channels, *replaying(channels, names=names, sources=lambda: sources.current)]
+    return [*channels, *replaying(channels, names=names, sources=lambda: files.sources.current)]
 
 
 def _door(
-    settings: Settings, adapters: Sequence[Adapter], file: CatalogueFile, *, keeper: Keeper, sources: SourcesFile
+    settings: Settings, adapters: Sequence[Adapter], file: CatalogueFile, *, keeper: Keeper, files: _Files
 ) -> Door:
+    secret = hash_key(settings.hash_key)
+    classing = Classing(lambda: files.classes.current, lambda: files.sources.current, hash_key=secret)
     return Door(
         keeper=keeper,
-        judge=Judge(catalogue=file.catalogue, hash_key=hash_key(settings.hash_key)),
-        sources=lambda: sources.current,
+        judge=Judge(catalogue=file.catalogue, hash_key=secret),
+        sources=lambda: files.sources.current,
+        classing=classing,
         clock=SystemClock(),
         overload=Overload(in_flight_bytes_max=settings.ingest.in_flight_bytes_max, wait_s=settings.ingest.deadline_s),
         rates=Rates(settings.ingest, now_s=monotonic),
@@ -119,9 +143,9 @@ def _application(door: Door, adapters: Sequence[Adapter], *, peers: Peers, unrea
 
 
 async def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; SIGHUP reads the sources file again."""
+    """Serve until SIGTERM or SIGINT; SIGHUP reads the files of sources and of classes again."""
     catalogue = load_file(settings.catalogue)
-    sources = _sources(settings, catalogue)
+    files = _files(settings, catalogue)
     producer = _producer(settings)
     keeper = _keeper(settings.ingest, producer)
     stopping = asyncio.Event()
@@ -133,10 +157,10 @@ async def serve(settings: Settings) -> None:
         log.info("ingest_stopping")
         stopping.set()
 
-    adapters = _adapters(catalogue, sources)
-    door = _door(settings, adapters, catalogue, keeper=keeper, sources=sources)
+    adapters = _adapters(catalogue, files)
+    door = _door(settings, adapters, catalogue, keeper=keeper, files=files)
     app = _application(door, adapters, peers=Peers(networks(settings.ingest.trusted_proxies)), unready=unready)
-    on_signals(stop=stop, reload=sources.reload)
+    on_signals(stop=stop, reload=files.reload)
     listener = bind(host=settings.ingest.host, port=settings.ingest.port, backlog=LIMITS.backlog)
     operations = await serve_operations(host=settings.ingest.host, port=settings.ingest.metrics_port, ready=unready)
     producer.open()
@@ -147,7 +171,7 @@ async def serve(settings: Settings) -> None:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(serve_http(app, listener, stop=stopping, limits=LIMITS))
             # A wrong password would else be refused for ever, and nobody be told but by /readyz.
-            for work in (admitted(settings.kafka), sources.follow(), keeper.drain()):
+            for work in (admitted(settings.kafka), *files.follow(), keeper.drain()):
                 tasks.create_task(until(stopping, work))
     finally:
         lag.cancel()

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple
 
 import structlog
 
 from schemas.topics import DLQ
+from services.core.classes import Seen
 from services.infra.errors import UnavailableError
 from services.infra.http.problems import Refused
 from services.infra.kafka import LogRecord
 from services.ingest.adapter import Keeping, Listed
 from services.ingest.admission import Ticket
 from services.ingest.answers import Verdict, valid_id
+from services.ingest.classing import Classes
 from services.ingest.dead_letters import DeadLetters, Unfit
 from services.ingest.decode import Incoming, refusal_of_all
+from services.ingest.head import Head
 from services.ingest.judge import Accepted, Arrival, Judge
 from services.ingest.keeping import Durable, Keeper, Kept
 from services.ingest.overload import REQUEST_US, cost_us
@@ -53,12 +57,12 @@ class Batch:
 
     keeper: Keeper
     judge: Judge
+    classes: Classes
     rates: Rates
     sender: Sender
     keeps: Keeping
+    head: Head
     channel: str
-    path: str
-    origin: str
     received: Arrival
     ticket: Ticket
     slices: Slices
@@ -107,6 +111,10 @@ class Batch:
                 unfit.append(_unfit(incoming[position], rejected))
         return await self._set_aside(unfit) or judged._replace(durable=kept.durable)
 
+    @cached_property
+    def _of_page(self) -> Seen | None:
+        return self.classes.of_page(self.sender.source, self.head)
+
     def _verdict(self, incoming: Incoming, received: Arrival) -> Verdict:
         if isinstance(incoming.event, Rejected):
             return Verdict(None, incoming.event)
@@ -120,12 +128,18 @@ class Batch:
         return Verdict(outcome.event_id, outcome)
 
     def _outcome(self, incoming: Incoming, received: Arrival) -> Accepted | Rejected:
-        event, letter = incoming.event, incoming.letter
-        if letter is None:
-            return self.judge.judge(event, source=self.sender.source, received=received)
-        if letter.source is None:
-            return self.judge.judge_record(event, original=incoming.original, received=received)
-        return self.judge.judge(event, source=letter.source, received=received, came=letter.came)
+        event, letter, rules = incoming.event, incoming.letter, self.classes.rules
+        if letter is not None:
+            if letter.source is None:
+                return self.judge.judge_record(event, original=incoming.original, received=received, rules=rules)
+            # Of the page that sent it nobody knows more than the letter tells.
+            told = self.classes.of_message(letter.source, incoming)
+            return self.judge.judge(
+                event, source=letter.source, received=received, came=letter.came, seen=told, rules=rules
+            )
+        source = self.sender.source
+        seen = self._of_page or self.classes.of_message(source, incoming)
+        return self.judge.judge(event, source=source, received=received, seen=seen, rules=rules)
 
     async def _records(self, incoming: Sequence[Incoming], verdicts: Sequence[Verdict]) -> Mapping[int, LogRecord]:
         records: dict[int, LogRecord] = {}
@@ -152,8 +166,8 @@ class Batch:
             source=self.sender.source,
             received_at=self.received.text,
             channel=self.channel,
-            path=self.path,
-            origin=self.origin,
+            path=self.head.path,
+            origin=self.head.one("origin") or "",
         )
         return dead.letter(unfit, bytes_max=self.keeper.bytes_max(DLQ))
 

@@ -37,6 +37,10 @@ class Incoming(NamedTuple):
     """Ways to know the person that its key may not use, and that its channel leaves out for that."""
     letter: Letter | None = None
     """Of an event that was set aside before."""
+    agent: str = ""
+    """The User-Agent of whoever a server speaks of, where that tells it."""
+    address: str = ""
+    """The same of the address."""
 
 
 MALFORMED: Final = Refused("malformed-json")

@@ -19,6 +19,7 @@ from services.infra.sources import Source, Sources
 from services.ingest.adapter import UNAUTHORIZED, Adapter, Keeping, Outcome, Packing, Request
 from services.ingest.admission import FullError, Ticket
 from services.ingest.batch import AWAY, Batch, Judged
+from services.ingest.classing import Classing
 from services.ingest.head import Head
 from services.ingest.hints import Hints
 from services.ingest.judge import Arrival, Judge, arrival
@@ -50,6 +51,7 @@ class Door:
     keeper: Keeper
     judge: Judge
     sources: Callable[[], Sources]
+    classing: Classing
     clock: Clock
     overload: Overload
     rates: Rates
@@ -175,12 +177,12 @@ class _Passage:
         return Batch(
             keeper=self.door.keeper,
             judge=self.door.judge,
+            classes=self.door.classing.current,
             rates=self.door.rates,
             sender=Sender(source, self.head.address),
             keeps=self.adapter.keeps,
+            head=self.head,
             channel=self.adapter.name,
-            path=self.head.path,
-            origin=self.head.one("origin") or "",
             received=received,
             ticket=ticket,
             slices=slices,

@@ -26,6 +26,7 @@ from schemas.touchpoint import (
     without_extensions,
 )
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
+from services.core.classes import NO_RULES, NOTHING_SEEN, Rules, Seen, class_of_record, reclass
 from services.core.identity import CUSTOMER, WEAK, strength
 from services.core.persons import ALIAS_KEY
 from services.infra.errors import InvalidEventError
@@ -61,6 +62,8 @@ class Accepted(NamedTuple):
     channel: str
     touchpoint: str
     known: bool
+    event_class: str
+    """Why it does not score, or empty."""
 
 
 class Arrival(NamedTuple):
@@ -103,9 +106,16 @@ class Judge:
     hash_key: bytes
 
     def judge(
-        self, event: object, *, source: Source, received: Arrival, came: Arrival | None = None
+        self,
+        event: object,
+        *,
+        source: Source,
+        received: Arrival,
+        came: Arrival | None = None,
+        seen: Seen = NOTHING_SEEN,
+        rules: Rules = NO_RULES,
     ) -> Accepted | Rejected:
-        """Return the record of a good event, or why it is rejected.
+        """Return the record of a good event, or why it is rejected. Without rules it is of the class that it says.
 
         One that was set aside before has come earlier than it is received: its times are judged by when it came, so that
         it becomes the same however often and however late it is sent again.
@@ -129,7 +139,8 @@ class Judge:
         refused = self._refused_valence(parsed.data, moment.at)
         if refused is not None:
             return Rejected(Reason.INVALID, f"data.{refused.field}: {refused.reason}")
-        return self._accepted(parsed, people, moment, received, source)
+        record = self._record(parsed, people, moment, received, source) | _marks_of(seen)
+        return self._accepted(reclass(record, rules), parsed, topic=_topic(moment.at, received))
 
     def _people(self, event: TouchpointEvent, source: Source) -> _People | Rejected:
         """Return who the event is about, and which other customer that is."""
@@ -139,7 +150,9 @@ class Judge:
         people = self._identities(event, source)
         return people if alias is None or isinstance(people, Rejected) else self._also(alias, people, source)
 
-    def judge_record(self, record: object, *, original: bytes, received: Arrival) -> Accepted | Rejected:
+    def judge_record(
+        self, record: object, *, original: bytes, received: Arrival, rules: Rules = NO_RULES
+    ) -> Accepted | Rejected:
         """Return anew a record that the log had before and that could not be counted, or why it never can be.
 
         The bytes of its data stay as they are: by them it is known as the same event.
@@ -153,7 +166,11 @@ class Judge:
         refused = self._refused_valence(parsed.data, at)
         if refused is not None:
             return Rejected(Reason.INVALID, f"data.{refused.field}: {refused.reason}")
+        classed = reclass(parsed.model_dump(exclude_none=True, by_alias=True), rules)
         whole: dict[str, object] = {**_MEMBERS.decode(original), "receivedat": received.text}
+        whole.pop("classed", None)
+        if "classed" in classed:
+            whole["classed"] = classed["classed"]
         return Accepted(
             event_id=parsed.id,
             topic=_topic(at, received),
@@ -162,6 +179,7 @@ class Judge:
             channel=parsed.data.channel,
             touchpoint=parsed.data.touchpoint,
             known=parsed.data.touchpoint in self.catalogue.entries,
+            event_class=class_of_record(classed),
         )
 
     def _identities(self, event: TouchpointEvent, source: Source) -> _People | Rejected:
@@ -210,15 +228,14 @@ class Judge:
         judged = self.catalogue.impression(data.touchpoint, _arguments(data, at))
         return judged if isinstance(judged, Refusal) else None
 
-    def _accepted(
+    def _record(
         self,
         event: TouchpointEvent,
         people: _People,
         moment: _Moment,
         received: Arrival,
         source: Source,
-    ) -> Accepted:
-        subject = ":".join(people.named[0])
+    ) -> dict[str, Any]:
         data = event.data.model_dump(exclude_none=True, by_alias=True)
         marks = dict(moment.marks)
         if received.sent is not None:
@@ -231,27 +248,30 @@ class Judge:
         data["identities"] = [{"kind": kind, "value": value} for kind, value in people.named]
         if people.alias is not None:
             data["alias"] = people.alias._asdict()
-        record = {
+        return {
             "specversion": "1.0",
             "id": event.id,
             "source": source.name if event.source is None else f"{source.name}/{event.source}",
             "type": TYPE,
             "time": moment.text,
-            "subject": subject,
+            "subject": ":".join(people.named[0]),
             "datacontenttype": "application/json",
             "receivedat": received.text,
             "keykind": source.kind,
             **marks,
             "data": data,
         }
+
+    def _accepted(self, record: Mapping[str, Any], event: TouchpointEvent, *, topic: str) -> Accepted:
         return Accepted(
             event_id=event.id,
-            topic=_topic(moment.at, received),
-            key=subject.encode(),
+            topic=topic,
+            key=record["subject"].encode(),
             value=_ENCODER.encode(record),
-            channel=data["channel"],
+            channel=record["data"]["channel"],
             touchpoint=event.data.touchpoint,
             known=event.data.touchpoint in self.catalogue.entries,
+            event_class=class_of_record(record),
         )
 
 
@@ -290,6 +310,13 @@ def _forbidden(data: TouchpointData, source: Source) -> Rejected | None:
         field = "stake" if data.valence is None else "valence"
         return Rejected(Reason.NOT_ALLOWED, f"data.{field}: this key may not send it: the catalogue says it")
     return None
+
+
+def _marks_of(seen: Seen) -> dict[str, str]:
+    if seen is NOTHING_SEEN:
+        return {}
+    marks = {"agent": seen.agent, "ranges": " ".join(seen.ranges)}
+    return {name: mark for name, mark in marks.items() if mark}
 
 
 def _moment(time: str | None, received: Arrival) -> _Moment:

@@ -8,6 +8,7 @@ from schemas.problem import PROBLEMS
 from services.infra.http.problems import Refused
 from services.infra.metrics import (
     CLAIMS_LEFT_OUT,
+    INGEST_CLASSED,
     INGEST_EVENTS,
     INGEST_REQUEST_SECONDS,
     INGEST_REQUESTS,
@@ -46,6 +47,8 @@ class Meter:
             if isinstance(verdict.outcome, Accepted):
                 channel = label_of(verdict.outcome.channel, known=self._channels)
                 outcome = "accepted"
+                if verdict.outcome.event_class:
+                    INGEST_CLASSED.labels(verdict.outcome.event_class).inc()
                 if not verdict.outcome.known:
                     UNKNOWN_TOUCHPOINTS.inc()
             counts[channel, outcome] = counts.get((channel, outcome), 0) + 1

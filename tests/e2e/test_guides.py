@@ -17,7 +17,16 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
 
 
 @pytest.mark.parametrize(
-    "guide", ["website", "till", "shop-system", "mail-and-support", "watch-sources", "anything-else"]
+    "guide",
+    [
+        "website",
+        "till",
+        "shop-system",
+        "mail-and-support",
+        "anything-else",
+        "watch-sources",
+        "bots-staff-and-tests",
+    ],
 )
 def test_a_guide_leads_to_the_score_that_moved(guide: str, stack: Connection, tmp_path: Path) -> None:
     missing = [tool for tool in TOOLS if shutil.which(tool) is None]

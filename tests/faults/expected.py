@@ -45,6 +45,8 @@ class Event(NamedTuple):
     said_us: int | None
     body: str
     data: Mapping[str, Any]
+    classed: str
+    """What the door's rules say it is, before what it says itself."""
     text: str
 
 
@@ -118,6 +120,7 @@ def read_event(envelope: Mapping[str, Any], text: str) -> Event:
         said_us=said_us,
         body=json.dumps(data, sort_keys=True),
         data=data,
+        classed=envelope.get("classed", ""),
         text=text,
     )
 
@@ -159,7 +162,7 @@ def _apply(found: Expected, record: LogRecord, catalogue: Mapping[str, Entry]) -
         found.dead.add(place)
         return "dead"
     try:
-        v, q = impression(catalogue, event.data, event.occurred_us)
+        v, q = impression(catalogue, event.data, event.occurred_us, classed=event.classed)
     except Refused:
         found.dead.add(place)
         return "dead"

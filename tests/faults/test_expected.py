@@ -62,6 +62,8 @@ def test_machine_made_and_unjudgeable_events_have_no_stake() -> None:
 
     assert impression(CATALOGUE, scanned, 0)[1] == 0
     assert impression(CATALOGUE, rehearsed, 0)[1] == 0
+    assert impression(CATALOGUE, rehearsed, 0, classed="none")[1] > 0
+    assert impression(CATALOGUE, {"touchpoint": "email.opened"}, 0, classed="bot")[1] == 0
     assert impression(CATALOGUE, {"touchpoint": "survey.nps"}, 0) == (0, 0)
     assert impression(CATALOGUE, {"touchpoint": "x.thing"}, 0) == (0, 0)
 

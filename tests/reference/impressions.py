@@ -47,8 +47,10 @@ def read_catalogue(path: Path) -> dict[str, Entry]:
     return {name: entry["valence"] for name, entry in yaml.safe_load(path.read_text())["touchpoints"].items()}
 
 
-def impression(catalogue: Mapping[str, Entry], data: Mapping[str, Any], occurred_us: int) -> tuple[int, int]:
-    """Valence and stake of an event in micro-units; raises Refused."""
+def impression(
+    catalogue: Mapping[str, Entry], data: Mapping[str, Any], occurred_us: int, *, classed: str = ""
+) -> tuple[int, int]:
+    """Valence and stake of an event in micro-units; raises Refused. `classed` is what the door's rules said of it."""
     properties = data.get("properties", {})
     stake = _number(data.get("stake", 1.0))
     if not 0 <= stake <= 2:
@@ -64,7 +66,8 @@ def impression(catalogue: Mapping[str, Entry], data: Mapping[str, Any], occurred
     if felt is None:
         return 0, 0
     v = round(max(-1.0, min(1.0, felt[0])) * MICRO)
-    return v, 0 if properties.get("machine_made") is True or data.get("class") else round(stake * felt[1] * MICRO)
+    unscored = (classed or data.get("class") or "none") != "none"
+    return v, 0 if properties.get("machine_made") is True or unscored else round(stake * felt[1] * MICRO)
 
 
 def _feel(spec: Entry, data: Mapping[str, Any], properties: Mapping[str, Any], occurred_us: int) -> Felt | None:

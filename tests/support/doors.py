@@ -8,6 +8,7 @@ from functools import cache
 import httpx
 
 from services.infra.catalogue.reading import CatalogueFile, load_file
+from services.infra.classes.reading import ClassFile, read_classes
 from services.infra.clock import Clock
 from services.infra.http.answer import Answer
 from services.infra.http.peers import Peers
@@ -16,6 +17,7 @@ from services.infra.settings import IngestSettings
 from services.infra.sources import Sources
 from services.ingest.adapter import Adapter
 from services.ingest.app import build_app, open_to_pages
+from services.ingest.classing import Classing
 from services.ingest.cors import with_cors
 from services.ingest.discovery import discovered, names_of
 from services.ingest.door import Door
@@ -28,12 +30,12 @@ from services.ingest.rates import Rates
 from services.ingest.replaying import replaying
 from tests.support.clocks import StandingClock, StandingSeconds
 from tests.support.memory_log import MemoryLog
-from tests.support.senders import SOURCES, judge_of_test
+from tests.support.senders import HASH_KEY, SOURCES, judge_of_test
 
 IN_FLIGHT_BYTES = 8 * 1024 * 1024
 
 
-def memory_door(
+def memory_door(  # noqa: PLR0913 - each is a part that some test has otherwise
     log: MemoryLog,
     *,
     sources: Callable[[], Sources] = lambda: SOURCES,
@@ -41,6 +43,7 @@ def memory_door(
     seconds: StandingSeconds | None = None,
     overload: Overload | None = None,
     keeper: Keeper | None = None,
+    classes: Callable[[], ClassFile] | None = None,
 ) -> Door:
     """Build the real door on a log in memory."""
     seconds = seconds or StandingSeconds()
@@ -48,6 +51,7 @@ def memory_door(
         keeper=keeper or Keeper(log),
         judge=judge_of_test(),
         sources=sources,
+        classing=Classing(classes or shipped_classes, sources, hash_key=HASH_KEY.encode()),
         clock=clock or StandingClock(),
         overload=overload or Overload(in_flight_bytes_max=IN_FLIGHT_BYTES, wait_s=5),
         rates=Rates(IngestSettings(), now_s=seconds),
@@ -67,6 +71,12 @@ def replay_doors(sources: Callable[[], Sources] = lambda: SOURCES) -> Sequence[A
 def names_of_channels() -> Mapping[str, Names]:
     """What the names of each channel mean."""
     return {channel.name: names_of(channel, catalogue_file()) for channel in discovered()}
+
+
+@cache
+def shipped_classes() -> ClassFile:
+    """Load the product's own rules, once."""
+    return read_classes()
 
 
 @cache

@@ -14,6 +14,7 @@ from schemas.touchpoint import RECORD_IDENTITIES_MAX, RECORD_KIND_PATTERN, TYPE
 from services.aggregator.processor import Record
 from services.core import identity as identities
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
+from services.core.classes import NONE
 from services.core.instants import HOUR_US, micros_of
 from services.core.persons import ALIAS_KEY, LEAST_TRUST, TRUST_OF_KEY, is_customer
 from services.core.sameness import body_hash, event_key
@@ -83,6 +84,8 @@ class Envelope(msgspec.Struct, gc=False):
     channelorigin: str = ""
     keykind: str = ""
     """Of the key that it came in by; ingest writes it, so no client can."""
+    classed: str = ""
+    """What ingest's rules say it is, before what it says itself: its class, or none for an event that scores."""
     formerly: str = ""
     """Hashes under which an earlier version of ingest knew who is named. Not in `data`, whose hash is the client's."""
 
@@ -188,7 +191,7 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
         return _poison(envelope, *why)
     if alias and (why := _vet_alias(alias, subject, envelope.keykind)):
         return _poison(envelope, *why)
-    judged = _impression(data, occurred_us, catalogue)
+    judged = _impression(data, occurred_us, catalogue, unscored=(envelope.classed or data.class_ or NONE) != NONE)
     if isinstance(judged, Refusal):
         detail = f"{judged.field}: {judged.reason}"[:200]
         return _poison(envelope, "invalid_argument", detail)
@@ -257,10 +260,12 @@ def _names(identity: NamedIdentity, subject: str) -> bool:
     return f"{identity.kind}:{identity.value}" == subject
 
 
-def _impression(data: Data, occurred_us: int, catalogue: Catalogue) -> tuple[int, int, bool] | Refusal:
+def _impression(
+    data: Data, occurred_us: int, catalogue: Catalogue, *, unscored: bool
+) -> tuple[int, int, bool] | Refusal:
     properties = bytes(data.properties)
     # Of nearly every event the properties stay undecoded.
-    constant = catalogue.constant(data, may_be_unscored=bool(data.class_) or _MACHINE_MADE in properties)
+    constant = catalogue.constant(data, may_be_unscored=unscored or _MACHINE_MADE in properties)
     if constant is not None:
         return constant, MICRO, False
     rating = data.rating
@@ -273,7 +278,7 @@ def _impression(data: Data, occurred_us: int, catalogue: Catalogue) -> tuple[int
             rating_value=rating.value if rating else None,
             valence=data.valence,
             stake=data.stake,
-            unscored=bool(data.class_),
+            unscored=unscored,
             properties=_properties.decode(properties) if properties else {},
         ),
     )

@@ -124,6 +124,13 @@ class Field:
             return least
         return float(value)
 
+    def flag(self) -> bool:
+        """Read true or false."""
+        value = self._scalar()
+        if not isinstance(value, bool):
+            self.wrong("must be true or false")
+        return value is True
+
     def word(self) -> str | None:
         """Read plain text; None when the node is anything else."""
         value = self._scalar()

@@ -21,6 +21,17 @@ def networks(text: str) -> tuple[Network, ...]:
     return tuple(ip_network(part.strip()) for part in text.split(",") if part.strip())
 
 
+def address_range(text: str) -> Network:
+    """Read a range of addresses that a client's may lie in; raises ValueError that says what it must be."""
+    try:
+        found = ip_network(text)
+    except ValueError as error:
+        raise ValueError("must be a range such as 203.0.113.0/24 or 2001:db8::/48, whose last bits are 0") from error
+    if isinstance(found, IPv6Network) and found.prefixlen > SITE_BITS:
+        raise ValueError(f"must be a /{SITE_BITS} or larger: one customer chooses from so many addresses")
+    return found
+
+
 class Peers:
     """Knows which addresses are proxies of the operator's own."""
 

@@ -199,7 +199,9 @@ def _message(around: Around, text: bytes) -> Incoming:
     if not whom.identities:
         return Incoming(text, _nobody(whom), whom.left_out)
     event = {"id": _id(message, text), **_time(message, around), "data": {**data, "identities": whom.identities}}
-    return Incoming(text, event, whom.left_out)
+    context = members(message.get("context"))
+    agent, address = word(context.get("userAgent")) or "", word(context.get("ip")) or ""
+    return Incoming(text, event, whom.left_out, agent=agent, address=address)
 
 
 def _nobody(whom: Whom) -> Rejected:

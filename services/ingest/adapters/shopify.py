@@ -73,7 +73,8 @@ def happened(delivery: Delivery) -> Iterator[Happened]:
         thing = word(said.get(telling.thing))
         identities = _identities(topic, said, event_id(said.get(telling.order)), names_order=telling is _ORDERED)
         if thing is not None and identities and _holds(telling, said):
-            yield _event(telling, said, thing, identities)
+            is_test = said.get("test") is True or delivery.topic("x-shopify-test") == "true"
+            yield _event(telling, said, thing, identities, is_test=is_test)
 
 
 def _holds(telling: Telling, said: Mapping[str, Any]) -> bool:
@@ -92,11 +93,14 @@ def _identities(topic: str, said: Mapping[str, Any], order: str | None, *, names
     return known + named((ORDER, order)) if names_order or not known else known
 
 
-def _event(telling: Telling, said: Mapping[str, Any], thing: str, identities: list[dict[str, str]]) -> Happened:
+def _event(
+    telling: Telling, said: Mapping[str, Any], thing: str, identities: list[dict[str, str]], *, is_test: bool
+) -> Happened:
+    """Write the event; a test is an order of Shopify's test gateway, or a notification that somebody sends to try it."""
     data = {
         "identities": identities,
         "order": event_id(said.get(telling.order)),
-        "class": "test" if said.get("test") is True else None,
+        "class": "test" if is_test else None,
     }
     return event_of(telling.touchpoint, thing, at=said.get(telling.at), data=data)
 

@@ -90,7 +90,13 @@ def happened(delivery: Delivery) -> Iterator[Happened]:
         said = members(inside(envelope, f"data.object.{telling.told_of}"))
         thing, identities = event_id(said.get("id")), _identities(telling, said)
         if thing is not None and identities and _holds(telling, said):
-            yield _event(telling, said, thing, identities, told_at=envelope.get("created_at"))
+            event = _event(telling, said, thing, identities, told_at=envelope.get("created_at"))
+            yield {**event, "data": {**members(event["data"]), "class": "test"}} if _is_sandbox(delivery) else event
+
+
+def _is_sandbox(delivery: Delivery) -> bool:
+    """Tell whether Square's sandbox sends it; a body of either looks the same."""
+    return delivery.topic("square-environment").casefold() == "sandbox"
 
 
 def _identities(telling: Telling, said: Mapping[str, Any]) -> list[dict[str, str]]:

@@ -61,6 +61,9 @@ def test_what_a_page_does_is_kept_once_and_nothing_before_consent(ingest: Ingest
     assert seen["beforeConsent"] == [[], seen["beforeConsent"][1], 0]
     assert seen["refused"] == 0
     assert seen["cookie"] == ["tactus"]
+    assert {event.get("classed") for events in pages.values() for event in events} == {"bot"}, (
+        "a driven browser is a bot's"
+    )
     visitors = {event["subject"] for event in pages["offline"]}
     assert len(visitors) == 1, "a reload is another visitor"
     (slow,) = [event for event in pages["slow"] if event["data"]["touchpoint"] == "web.page_slow"]

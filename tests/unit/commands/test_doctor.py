@@ -18,9 +18,10 @@ from services.commands.examine_database import (
     judge_standing,
 )
 from services.commands.examine_persons import judge_crowds
-from services.commands.examine_senders import TOLD_MAX, judge_letters, judge_names
+from services.commands.examine_senders import TOLD_MAX, judge_classes, judge_letters, judge_names
 from services.infra.errors import UnavailableError
 from services.infra.settings import KafkaSettings, PostgresSettings, Settings
+from services.state.classed import EVENTS_MAX, ClassedCounts
 from services.state.housekeeping import ChoresLeft
 from services.state.links import Crowded
 from services.state.progress import Outcomes, PartitionState
@@ -186,3 +187,11 @@ def test_identities_with_too_many_links_are_told_with_where_to_read_on() -> None
     assert aliased.text == "33 customers would be one person with more than 32 by aliases: those do not count"
     assert "shared-identities.md" in crowds.fix
     assert judge_crowds(Crowded(0, 0, 0))[0].level is Level.OK
+
+
+def test_what_does_not_score_is_told_by_its_class() -> None:
+    some = judge_classes(ClassedCounts(1000, {"bot": 40, "staff": 2}))
+    many = judge_classes(ClassedCounts(EVENTS_MAX, {}))
+
+    assert (some.level, some.text) == (Level.OK, "of 1000 events of the last day: bot 40, staff 2")
+    assert many.text == f"of the newest {EVENTS_MAX} events: none"

@@ -16,6 +16,7 @@ from services.infra.collectors import LABEL_VALUES_MAX, Distribution, Levels, Me
 VALUES_MAX = {
     "channel": 32,  # the catalogue's and `other`
     "adapter": 32,
+    "class": 6,
     "outcome": 8,
     "reason": 48,
     "topic": 5,

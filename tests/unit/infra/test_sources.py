@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 import structlog
 
-from services.infra import sources_file
+from services.infra import followed_file
 from services.infra.errors import ConfigurationError
+from services.infra.pseudonyms import pseudonym
 from services.infra.sources import load_sources, load_sources_with_secrets
-from services.infra.sources_file import SourcesFile
+from services.infra.sources_file import follow_sources
 from tests.support.senders import (
     BACKFILL_KEY,
     BROWSER_KEY,
@@ -177,11 +178,11 @@ def test_a_key_that_is_revoked_in_one_row_is_nobodys(tmp_path: Path) -> None:
 def test_a_missing_file_is_refused_with_the_setting_to_change(tmp_path: Path) -> None:
     for missing in (tmp_path / "none.toml", None):
         with pytest.raises(ConfigurationError, match="TACTUS_SOURCES"):
-            SourcesFile(missing, load=load_sources)
+            follow_sources(missing, load=load_sources)
 
 
 def test_a_reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad(path: Path) -> None:
-    sources = SourcesFile(path, load=load_sources)
+    sources = follow_sources(path, load=load_sources)
     write_sources(path, revoked=(SPARE_KEY,))
     sources.reload()
     assert sources.current.source(SPARE_KEY) is None
@@ -194,8 +195,8 @@ def test_a_reload_takes_a_good_file_and_keeps_the_old_one_over_a_bad(path: Path)
 
 
 async def test_a_file_that_has_changed_is_taken_without_a_signal(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources_file, "LOOK_S", 0.01)
-    sources = SourcesFile(path, load=load_sources)
+    monkeypatch.setattr(followed_file, "LOOK_S", 0.01)
+    sources = follow_sources(path, load=load_sources)
     following = asyncio.create_task(sources.follow())
 
     async def withdrawn() -> bool:
@@ -248,7 +249,7 @@ def test_who_checks_no_signature_needs_no_secret(tmp_path: Path) -> None:
     file = tmp_path / "sources.toml"
     file.write_text(HOOK)
 
-    sources = SourcesFile(file, load=load_sources).current
+    sources = follow_sources(file, load=load_sources).current
 
     assert sources.hook("shopify", "web-shop") is None
 
@@ -259,7 +260,7 @@ def test_a_secret_that_is_gone_is_told_at_the_reload_and_the_former_ones_go_on(t
         (tmp_path / "secrets" / name).write_text(name)
     file = tmp_path / "sources.toml"
     file.write_text(HOOK)
-    sources = SourcesFile(file, load=load_sources_with_secrets)
+    sources = follow_sources(file, load=load_sources_with_secrets)
 
     (tmp_path / "secrets" / "new").unlink()
     with structlog.testing.capture_logs() as lines:
@@ -369,3 +370,44 @@ def test_a_map_that_cannot_be_used_keeps_a_sources_file_out_and_names_both_lines
     (tmp_path / "map.yaml").unlink()
     with pytest.raises(ConfigurationError, match=r"line 6.*map\.yaml: cannot be read"):
         load_sources_with_secrets(file)
+
+
+def test_staff_are_known_by_who_they_are_and_by_where(tmp_path: Path) -> None:
+    file = tmp_path / "sources.toml"
+    who = 'staff = {identities = ["email:Ann@Shop.example", "phone:600100200"], addresses = ["203.0.113.0/24"]}\n'
+    file.write_text(ROW + 'region = "PL"\n' + who)
+
+    (source,) = load_sources(file).with_staff
+
+    assert source.staff is not None
+    stored = source.staff.stored(b"k" * 32, region=source.region)
+    assert stored == {
+        f"email_hash:{pseudonym(b'k' * 32, 'email', 'ann@shop.example')}",
+        f"phone_hash:{pseudonym(b'k' * 32, 'phone', '+48600100200')}",
+    }
+    assert [str(one) for one in source.staff.ranges] == ["203.0.113.0/24"]
+
+
+@pytest.mark.parametrize(
+    "staff",
+    [
+        '{identities = ["ann@shop.example"]}',
+        '{identities = ["email:ann"]}',
+        '{identities = ["email_hash:0123"]}',
+        '{identities = ["customer:null"]}',
+        '{identities = ["phone:600100200"]}',
+        '{addresses = ["203.0.113.7/24"]}',
+        '{addresses = ["the office"]}',
+        '{addresses = ["2001:db8::1"]}',
+        "{people = []}",
+        '["email:ann@shop.example"]',
+    ],
+)
+def test_staff_that_no_event_could_name_is_refused_with_its_line_and_fix(tmp_path: Path, staff: str) -> None:
+    file = tmp_path / "sources.toml"
+    file.write_text(ROW + f"staff = {staff}\n")
+
+    with pytest.raises(ConfigurationError, match=r"line \d+: source\[0\]\.staff.*email:ann@shop\.example") as refused:
+        load_sources(file)
+    line = ROW.rstrip("\n").count("\n") + 2
+    assert f"line {line}:" in str(refused.value)

@@ -114,3 +114,9 @@ def test_nothing_that_is_said_fails(topic: str, said: object) -> None:
     events = list(happened(Delivery(Head([("x-shopify-topic", topic)]), said)))
 
     assert all(event["data"] for event in events)
+
+
+async def test_a_notification_that_somebody_sends_to_try_it_is_kept_and_never_scored() -> None:
+    (record,) = await delivered("shopify", ORDER, headers={**of("orders/create"), "x-shopify-test": "true"})
+
+    assert record["data"]["class"] == "test"

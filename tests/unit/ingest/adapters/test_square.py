@@ -158,3 +158,14 @@ def test_of_an_odd_object_it_makes_nothing(kind: str, said: object) -> None:
     for telling in TYPES[kind]:
         body = told(kind, telling.told_of, said)
         assert list(happened(Delivery(Head([]), body))) == []
+
+
+@pytest.mark.parametrize(
+    ("environment", "event_class"), [("Sandbox", "test"), ("sandbox", "test"), ("Production", None), ("", None)]
+)
+async def test_what_the_sandbox_sends_is_kept_and_never_scored(environment: str, event_class: str | None) -> None:
+    told_of = told("payment.created", "payment", PAYMENT)
+
+    (record,) = await delivered("square", told_of, headers={"square-environment": environment})
+
+    assert record["data"].get("class") == event_class

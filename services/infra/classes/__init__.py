@@ -1,0 +1,1 @@
+"""The rules that say what an event is: where they stand, what they know, and for whom."""
