@@ -256,6 +256,16 @@ async def test_where_only_what_does_not_count_was_removed_an_operator_may_send_i
     assert [one["status"] for one in told] == ["accepted", "rejected", "accepted", "rejected", "accepted"]
 
 
+async def test_what_was_removed_where_the_score_reads_a_number_is_rejected_all_the_same() -> None:
+    log = MemoryLog()
+    waited = data(touchpoint="pos.queue_waited", channel="pos", properties={"wait_seconds": "[removed]"})
+
+    (told,) = results(await replayed(log, [a_letter(event("a") | {"data": waited})], masked=True))
+
+    assert (told["reason"], log.records) == ("invalid-event", [])
+    assert "wait_seconds" in told["detail"]
+
+
 async def test_a_record_of_the_log_comes_again_with_the_bytes_of_its_data() -> None:
     log = MemoryLog()
     before = {

@@ -190,7 +190,7 @@ async def test_persons_tallies_and_scores_do_not_depend_on_order_or_workers(
     raced = (await persons(database), await stored(database), await tallies(database))
     assert raced[1] == await recomputed(database)
     await database.execute(
-        "TRUNCATE partition_progress, identity, person, leaf, touchpoint_row, seen_event, tally_row, link, dead_letter"
+        "TRUNCATE partition_progress, identity, person, leaf, touchpoint_row, seen_event, tally_row, link, dead_letter, dead_letter_change"
     )
     alone = await open_pipeline()
     await alone.process(chunk(values, at_ms=NOW_MS))
