@@ -125,7 +125,26 @@ SIGNED_INSIDE = {"mailgun": mailgun_signed}
 """How the vendors sign that do it in the body."""
 
 
-def with_signature(provider: str, headers: Mapping[str, str], body: bytes) -> tuple[dict[str, str], bytes]:
+def with_signature(
+    provider: str, headers: Mapping[str, str], body: bytes, *, timestamp: str = NOW
+) -> tuple[dict[str, str], bytes]:
     """The headers and the body of a delivery, with the signature in the one or the other."""
     sign = SIGNED_INSIDE.get(provider)
-    return {**headers, **signed(provider, body)}, body if sign is None else sign(body)
+    inside = body if sign is None else sign(body, timestamp=timestamp)
+    return {**headers, **signed(provider, body, timestamp=timestamp)}, inside
+
+
+def write_hooks(sources: Path) -> None:
+    """Add the sources above to a file of sources, with their secrets beside it."""
+    lines = []
+    for provider in providers():
+        name = f"our-{provider}"
+        found = hook_sources().hook(provider, name)
+        assert found is not None
+        hook = found[1]
+        files = [f"{name}.{number}" for number in range(len(hook.secrets))]
+        for file, secret in zip(files, hook.secrets, strict=True):
+            (sources.parent / file).write_bytes(secret)
+        row = f'{{provider = "{provider}", secret_files = {files}, url = "{hook.url}"}}'
+        lines += ["[[source]]", f'name = "{name}"', 'kind = "server"', "keys_sha256 = []", f"hook = {row}"]
+    sources.write_text(sources.read_text() + "\n".join(lines) + "\n")

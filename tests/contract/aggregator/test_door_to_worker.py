@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import NamedTuple
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,6 +13,7 @@ from services.aggregator.counting.records import Event, read_record
 from services.core.catalogue import Catalogue
 from services.infra.catalogue.reading import load_catalogue
 from services.ingest.judge import Accepted, Judge, arrival
+from tests.support.records import Record
 from tests.support.senders import BACKFILL, PATIENT, judge_of_test
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -39,14 +39,6 @@ def counted(judge: Judge, sent: Mapping[str, object]) -> Event:
     read = read_record(record, catalogue=CATALOGUE, known={})
     assert isinstance(read, Event)
     return read
-
-
-class Record(NamedTuple):
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: tuple[tuple[str, bytes], ...] = ()
 
 
 KINDS = st.sampled_from(["customer", "loyalty", "email", "phone", "anonymous", "device", "x-till", "x-a_b-9"])
