@@ -101,9 +101,12 @@ class Persistent:
 
     def _send(self, http: httpx.Client, ids: Sequence[str]) -> Sent:
         body, attempts, slowest_s = self.channel.write(ids), 0, 0.0
+        give_up_at = None
         while True:
             attempts += 1
             began = time.monotonic()
+            give_up_at = give_up_at or (began + PATIENCE_S if self.stop.is_set() else None)
+            assert give_up_at is None or began < give_up_at, "nobody takes the last of it"
             try:
                 answer = http.post(self.channel.path, content=body)
             except httpx.TransportError:
@@ -158,7 +161,7 @@ def persistent_clients(url: str, *, first: int) -> Iterator[Acknowledged]:
         finally:
             stop.set()
             for client, one in zip(clients, running, strict=True):
-                acknowledged.of_channels[client.channel.name] = one.result(PATIENCE_S)
+                acknowledged.of_channels[client.channel.name] = one.result(2 * PATIENCE_S)
 
 
 def copies_in_log(bootstrap: str) -> Counter[str]:
