@@ -1,6 +1,6 @@
 # Every target does all of its own set-up: Python >= 3.11 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test storms check lint format bench bench-worker bench-ingest embedded dev bench-environment
+.PHONY: help demo up test storms faults check lint format bench bench-worker bench-ingest embedded dev bench-environment
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -23,6 +23,9 @@ test: dev bench-environment ## Run all tests, some files at once (ARGS="-k words
 
 storms: dev         ## Kill everything for hours on a loaded machine (COUNT=40, LOAD=3, SEED=1, LOGS=folder)
 	@$(BIN)/python -m tests.faults.storms $(if $(COUNT),--count $(COUNT)) $(if $(LOAD),--load $(LOAD)) $(if $(SEED),--seed $(SEED)) $(if $(LOGS),--logs $(LOGS))
+
+faults: dev         ## Try what ingest promises in full counts: bad input, spoilt ways, kills, full disks, crowds (SCALE=5, SEED=1)
+	@FAULT_SCALE=$(or $(SCALE),5) $(if $(SEED),FAULT_SEED=$(SEED)) $(BIN)/python -m pytest -s $(addprefix tests/faults/test_,bad_input.py spoilt_ways.py spooling.py planted.py)
 
 lint: dev           ## Check style, types, imports, configuration, generated files and requirements
 	@scripts/check.sh

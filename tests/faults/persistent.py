@@ -16,9 +16,9 @@ import httpx
 
 from schemas.topics import EVENTS
 from services.aggregator.counting.records import Event, read_record
+from tests.support.chunks import LogRecord
 from tests.support.doors import catalogue_file
 from tests.support.independent_log import read_log
-from tests.support.records import Record
 from tests.support.senders import SERVER_KEY
 from tests.support.waiting import PATIENCE_S
 
@@ -169,7 +169,7 @@ def copies_in_log(bootstrap: str) -> Counter[str]:
     hashes: defaultdict[tuple[bytes, str], set[bytes]] = defaultdict(set)
     copies: Counter[str] = Counter()
     for one in read_log(bootstrap, EVENTS):
-        record = Record(one.offset, one.append_time_ms, one.key, one.value)
+        record = LogRecord(one.offset, one.append_time_ms, one.key, one.value)
         event = read_record(record, catalogue=catalogue_file().catalogue, known={})
         assert isinstance(event, Event), event
         hashes[event.key, event.event_id].add(event.body_hash)

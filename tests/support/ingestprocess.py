@@ -17,6 +17,9 @@ import httpx
 from tests.support.senders import HASH_KEY, SERVER_KEY, write_sources
 from tests.support.waiting import wait_until
 
+program: tuple[str, ...] = ("-m", "services.ingest")
+"""What runs; to show that a test would notice, a mutant."""
+
 
 @dataclass(frozen=True)
 class IngestProcess:
@@ -80,7 +83,7 @@ def ingest_process(
         **(settings or {}),
     }
     with log.open("wb") as stream:
-        process = subprocess.Popen([sys.executable, "-m", "services.ingest"], stderr=stream, env=environment)
+        process = subprocess.Popen([sys.executable, *program], stderr=stream, env=environment)
     try:
         port = _announced_port(log, "ingest_listening", process)
         metrics_port = _announced_port(log, "operations_listening", process)

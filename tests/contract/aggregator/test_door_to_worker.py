@@ -13,7 +13,7 @@ from services.aggregator.counting.records import Event, read_record
 from services.core.catalogue import Catalogue
 from services.infra.catalogue.reading import load_catalogue
 from services.ingest.judge import Accepted, Judge, arrival
-from tests.support.records import Record
+from tests.support.chunks import LogRecord
 from tests.support.senders import BACKFILL, PATIENT, judge_of_test
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -35,7 +35,7 @@ def sent_of(fields: dict[str, object]) -> dict[str, object]:
 def counted(judge: Judge, sent: Mapping[str, object]) -> Event:
     judged = judge.judge(sent, source=BACKFILL, received=arrival(NOW_US))
     assert isinstance(judged, Accepted)
-    record = Record(0, NOW_US // 1000, judged.key, judged.value)
+    record = LogRecord(0, NOW_US // 1000, judged.key, judged.value)
     read = read_record(record, catalogue=CATALOGUE, known={})
     assert isinstance(read, Event)
     return read
@@ -88,7 +88,7 @@ def test_what_the_door_accepts_the_worker_can_count(sent: dict[str, object]) -> 
     judged = JUDGE.judge(sent, source=BACKFILL, received=arrival(NOW_US))
 
     if isinstance(judged, Accepted):
-        read = read_record(Record(0, NOW_US // 1000, judged.key, judged.value), catalogue=CATALOGUE, known={})
+        read = read_record(LogRecord(0, NOW_US // 1000, judged.key, judged.value), catalogue=CATALOGUE, known={})
         assert isinstance(read, Event), read
         assert read.subject.encode() == judged.key
 

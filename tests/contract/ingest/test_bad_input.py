@@ -19,10 +19,10 @@ from services.ingest.app import build_app, open_to_pages
 from services.ingest.cors import with_cors
 from services.ingest.discovery import discovered
 from tests.support.attempts import CANARY, Attempt, as_client, bad_bodies, changed_requests, sources_of
+from tests.support.chunks import LogRecord
 from tests.support.clocks import NOON
 from tests.support.doors import catalogue_file, memory_door
 from tests.support.memory_log import MemoryLog
-from tests.support.records import Record
 from tests.support.senders import PATIENT
 
 CHANNELS = discovered()
@@ -67,7 +67,7 @@ class Stranger:
         for record in self.log.records:
             if record.topic != DLQ:
                 read = read_record(
-                    Record(0, int(NOON.timestamp()) * 1000, record.key, record.value),
+                    LogRecord(0, int(NOON.timestamp()) * 1000, record.key, record.value),
                     catalogue=catalogue_file().catalogue,
                     known={},
                 )
@@ -129,7 +129,7 @@ async def test_whatever_a_body_holds_it_is_answered_and_what_is_kept_can_be_coun
 
 
 @EACH
-@settings(parent=PATIENT, max_examples=20)
+@settings(parent=PATIENT, max_examples=10)
 @given(data=st.data())
 async def test_random_bytes_from_somebody_who_may_send_are_answered(channel: Adapter, data: st.DataObject) -> None:
     stranger = Stranger(channel)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -74,6 +74,34 @@ async def test_what_a_log_does_not_acknowledge_is_spooled(tmp_path: Path) -> Non
         kept = await keeper.append([record(1, size=500)])
 
     assert kept.durable == "spool"
+
+
+async def test_what_the_log_does_not_take_stays_in_the_spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(keeping, "LOOK_S", 0.01)
+    log, tries = MemoryLog(), 0
+    log.leave()
+    async with keeper_on(log, tmp_path) as keeper:
+        await keeper.append([record(1)])
+        log.come_back()
+        append = log.append
+
+        async def too_late_at_first(records: Sequence[LogRecord]) -> Collection[int]:
+            nonlocal tries
+            tries += 1
+            if tries < 3:
+                raise UnavailableError("no acknowledgement within the deadline")
+            return await append(records)
+
+        monkeypatch.setattr(log, "append", too_late_at_first)
+        draining = asyncio.create_task(keeper.drain())
+
+        async def drained() -> bool:
+            return not files(tmp_path)
+
+        await eventually(drained, what="the spool is drained")
+        draining.cancel()
+
+    assert (tries, log.records) == (3, [record(1)])
 
 
 async def test_without_a_spool_an_absent_log_is_unavailable() -> None:

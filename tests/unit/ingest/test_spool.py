@@ -191,6 +191,26 @@ def test_a_disk_that_failed_is_trusted_no_more(tmp_path: Path, monkeypatch: pyte
     assert spool.refusal() is not None
 
 
+def test_what_is_acknowledged_is_on_the_disk_and_not_only_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_disk: dict[int, int] = {}
+    sync = os.fdatasync
+
+    def synced(file: int) -> None:
+        sync(file)
+        on_disk[os.fstat(file).st_ino] = os.fstat(file).st_size
+
+    monkeypatch.setattr(os, "fdatasync", synced)
+    spool = opened(tmp_path)
+    for number in range(3):
+        spool.append([record(number)])
+
+        # A power cut at this moment leaves of a file what was synced.
+        (file,) = segments(tmp_path)
+        assert on_disk.get(file.stat().st_ino) == file.stat().st_size
+
+
 def test_two_processes_cannot_have_one_folder(tmp_path: Path) -> None:
     first = opened(tmp_path)
 

@@ -219,6 +219,19 @@ async def test_a_worker_that_lost_its_partition_is_fenced_and_changes_nothing(
     assert await counted(database) == 2
 
 
+async def test_what_a_fenced_worker_set_aside_is_not_set_aside(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection
+) -> None:
+    zombie = await open_pipeline()
+    await open_pipeline()
+
+    with pytest.raises(FencedError):
+        await zombie.process(chunk([b"junk", event("e-1", time=NOON)], at_ms=NOON_MS))
+
+    assert await database.fetchval("SELECT count(*) FROM dead_letter") == 0
+    assert (await totals(database))["dead"] == 0
+
+
 async def test_a_chunk_that_starts_elsewhere_than_the_stored_position_is_refused(open_pipeline: OpenPipeline) -> None:
     worker = await open_pipeline()
     await worker.process(chunk([event("e-1", time=NOON)], at_ms=NOON_MS))
