@@ -6,6 +6,7 @@ import base64
 import json
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -17,8 +18,9 @@ from hypothesis import strategies as st
 from schemas.replay import LETTERS_MAX, REPLAY, TRIAL, Letter, Letters
 from schemas.topics import DLQ, EVENTS, LATE
 from services.core.instants import micros_of
+from services.infra.hook_rows import HookRow, hook_of
 from services.infra.kafka import LogRecord
-from services.infra.sources import Source, Sources
+from services.infra.sources import Source, Sources, digest
 from services.ingest.adapter import Adapter, Example, Request
 from services.ingest.discovery import discovered
 from services.ingest.head import Head
@@ -391,3 +393,34 @@ def test_random_bytes_in_a_letter_never_crash_its_channel(original: bytes, chann
     listed = reading.letters(request_of(encoded))
 
     assert all(one.letter is not None for one in listed.incoming)  # type: ignore[union-attr]  # it is no refusal
+
+
+BEFORE = """\
+id: {field: id}
+identities: [{kind: customer, value: {field: who}}]
+time: {field: at}
+event: {touchpoint: x.visit}
+"""
+MENDED = BEFORE.replace("{field: at}", "{field: at, format: '%d %b %Y', zone: Europe/Warsaw}")
+
+
+async def test_a_row_that_no_map_could_read_comes_again_by_the_one_that_was_mended(tmp_path: Path) -> None:
+    hook = HookRow(provider="generic", map="map.yaml")
+    visits = Source(name="visits", kind="server", keys_sha256=(digest("key-of-visits"),), hook=hook)
+
+    def by(text: str) -> Sources:
+        (tmp_path / "map.yaml").write_text(text, encoding="utf-8")
+        read = hook_of(hook, tmp_path, touchpoints=None)
+        return Sources(sources=[visits, OPERATOR], hooks={"visits": read})
+
+    log, row = MemoryLog(), {"id": "v1", "who": "c1", "at": "01 Mar 2026"}
+    async with memory_client(log, sources=by(BEFORE), Authorization="Bearer key-of-visits") as client:
+        await client.post("/hooks/generic/visits", json=row)
+    letters = [letter_of(record) for record in log.of_topic(DLQ)]
+
+    unmended = results(await replayed(log, letters, sources=by(BEFORE)))
+    mended = results(await replayed(log, letters, sources=by(MENDED)))
+
+    assert [(one["status"], one.get("reason")) for one in unmended] == [("rejected", "invalid-event")]
+    assert [one["status"] for one in mended] == ["accepted"]
+    assert list(events_in(log)) == [("visits", "v1")]
