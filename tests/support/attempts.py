@@ -221,6 +221,15 @@ def _crowded(channel: Adapter, good: Attempt) -> Attempt:
     return as_client(channel, example, crowded, signed_at=good.signed_at)
 
 
+def _of_another_vendor(channel: Adapter, good: Attempt) -> Attempt:
+    """What the next vendor sends; of one that signs inside of an object, an object."""
+    hooks = [one for one in discovered() if is_hook(one)]
+    at = next(place for place, one in enumerate(hooks) if one.name == channel.name)
+    others = [one.examples[0].body for one in (*hooks[at + 1 :], *hooks[:at])]
+    other = next(body for body in others if body[:1] == b"{")
+    return as_client(channel, channel.examples[0], other, signed_at=good.signed_at)
+
+
 def _of_size(size: int, *, in_chunks: bool) -> Change:
     return lambda _, good: good._replace(body=good.body.ljust(size), in_chunks=in_chunks)
 
@@ -231,6 +240,7 @@ CHANGES: Final[Mapping[str, Change]] = {
     "by a revoked key": lambda channel, _: as_client(channel, channel.examples[0], key=REVOKED_KEY),
     "signed long ago": _long_ago,
     "the key twice": _twice,
+    "another vendor's body": _of_another_vendor,
     "to nobody": _at(lambda path: path.rpartition("/")[0] + "/nobody"),
     "by GET": lambda _, good: good._replace(method="GET", body=b""),
     "by PUT": lambda _, good: good._replace(method="PUT"),

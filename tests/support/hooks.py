@@ -135,16 +135,26 @@ def with_signature(
 
 
 def write_hooks(sources: Path) -> None:
-    """Add the sources above to a file of sources, with their secrets beside it."""
+    """Add the sources above, but the one without a signature, to a file of sources, with their secrets and maps beside it."""
     lines = []
     for provider in providers():
         name = f"our-{provider}"
         found = hook_sources().hook(provider, name)
         assert found is not None
-        hook = found[1]
+        source, hook = found
+        assert source.hook is not None
         files = [f"{name}.{number}" for number in range(len(hook.secrets))]
         for file, secret in zip(files, hook.secrets, strict=True):
             (sources.parent / file).write_bytes(secret)
-        row = f'{{provider = "{provider}", secret_files = {files}, url = "{hook.url}"}}'
-        lines += ["[[source]]", f'name = "{name}"', 'kind = "server"', "keys_sha256 = []", f"hook = {row}"]
+        if source.hook.map:
+            (sources.parent / source.hook.map).write_bytes(LOCKERS.read_bytes())
+        row = source.hook.model_dump(mode="json", exclude_defaults=True) | {"secret_files": files}
+        lines += ["[[source]]", f'name = "{name}"', 'kind = "server"', "keys_sha256 = []", f"hook = {_inline(row)}"]
     sources.write_text(sources.read_text() + "\n".join(lines) + "\n")
+
+
+def _inline(value: object) -> str:
+    """Write a value as TOML; texts, numbers and lists are what they are in JSON."""
+    if not isinstance(value, dict):
+        return json.dumps(value)
+    return "{" + ", ".join(f"{name} = {_inline(one)}" for name, one in value.items()) + "}"
