@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Print the path of toxiproxy-server, which the tests put before Kafka; built into .venv from modules pinned by go.sum.
+# Print the path of toxiproxy-server, which the tests put before Kafka; built beside its go.sum, which pins its modules.
+# Not into .venv, which is made anew when the requirements change.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-built=$PWD/.venv/toxiproxy/toxiproxy-server
+built=$PWD/tests/toxiproxy/bin/toxiproxy-server
 if [[ ! -x $built || tests/toxiproxy/go.sum -nt $built ]]; then
     if ! command -v go >/dev/null; then
         echo "Go is missing: install Go 1.23 or later, then run this again" >&2

@@ -15,7 +15,7 @@ from services.embedded.free_ports import LOOPBACK, free_port
 from tests.support.missing import lacks
 from tests.support.waiting import wait_until
 
-PROGRAM: Final = Path(__file__).parents[2] / ".venv" / "toxiproxy" / "toxiproxy-server"
+PROGRAM: Final = Path(__file__).parents[1] / "toxiproxy" / "bin" / "toxiproxy-server"
 
 
 class Toxic(NamedTuple):
