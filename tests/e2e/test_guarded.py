@@ -19,13 +19,13 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its public 
 from schemas.topics import EVENTS, GROUP
 from services.embedded.free_ports import free_port
 from services.state.migrations import migrate
-from tests.support.apiprocess import api_process, write_sources
+from tests.support.apiprocess import api_process
 from tests.support.guarded_kafka import BOTH, WORKER, GuardedKafka
 from tests.support.guarded_postgres import CERTIFIED, TlsPostgres
 from tests.support.ingestprocess import ingest_process
 from tests.support.places import data_directory
 from tests.support.readapi import BEARER, HASH_KEY
-from tests.support.senders import event
+from tests.support.senders import event, write_sources
 from tests.support.stacks import running_stack
 from tests.support.waiting import wait_until
 
