@@ -26,8 +26,10 @@ def recipe(*arguments: str) -> str:
         (("demo", "PICTURE=docs/a b.svg"), '.venv/bin/tactus demo --picture "docs/a b.svg"'),
         (
             ("faults", "SCALE=2", "SEED=7"),
-            "FAULT_SCALE=2 FAULT_SEED=7 .venv/bin/python -m pytest -s tests/faults/test_bad_input.py "
-            "tests/faults/test_spoilt_ways.py tests/faults/test_spooling.py tests/faults/test_planted.py",
+            (
+                "FAULT_SCALE=2 FAULT_SEED=7 .venv/bin/python -m pytest -s tests/faults/test_bad_input.py "
+                "tests/faults/test_spoilt_ways.py tests/faults/test_spooling.py tests/faults/test_planted.py"
+            ),
         ),
         (("bench-worker", "JSON=a b"), '.venv-bench/bin/python -m bench.worker --json "a b"'),
         (("bench-ingest", "JSON=a b"), '.venv-bench/bin/python -m bench.ingest --json "a b"'),
