@@ -120,7 +120,8 @@ def surprise(rhythm: Rhythm, *, came: float, due: float) -> float:
     if few >= many:
         return 0.0
     known = min(rhythm.weeks * many, rhythm.events / rhythm.bunch)
-    fewer = few * math.log(few / many) if few else 0.0
+    # The logarithms apart: the quotient of the smallest numbers is 0, and has none.
+    fewer = few * (math.log(few) - math.log(many)) if few else 0.0
     return fewer - (few + known) * math.log((few + known) / (many + known))
 
 

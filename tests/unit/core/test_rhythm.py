@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.core.rhythm import DAY_HOURS, HOUR_S, WEEK_HOURS, Health, Rhythm, expected, judge, rhythm_of, surprise
@@ -136,6 +136,7 @@ def test_a_source_that_sends_a_tenth_is_quiet() -> None:
     assert health_after(rhythm, last_h=END_H, silent_h=0, came=5_000) is Health.OK
 
 
+@example(due=2.0, came=5e-324, more=0.0)
 @given(due=st.floats(0.01, 1e6), came=st.floats(0, 1e6), more=st.floats(0, 1e5))
 def test_the_fewer_came_and_the_more_were_due_the_greater_the_surprise(due: float, came: float, more: float) -> None:
     rhythm = learnt(np.full(len(HOURS), 7))
