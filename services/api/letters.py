@@ -69,12 +69,7 @@ class Letters:
         return answer.with_headers(NO_STORE)
 
     async def _list(self, asked: Asked, _: Reader) -> LettersAnswer | Refused:
-        meant = meant_of(
-            asked.query,
-            named=(*SELECTING, *PAGING),
-            limit_default=lettersapi.LETTERS_PAGE_DEFAULT,
-            limit_max=lettersapi.LETTERS_PAGE_MAX,
-        )
+        meant = _meant_here(asked)
         if isinstance(meant, Refused):
             return meant
         page, through = await self._page(meant)
@@ -111,12 +106,7 @@ class Letters:
         return _outcomes(handled, page, meant, through)
 
     async def _discard(self, asked: Asked, reader: Reader) -> OutcomesAnswer | Refused:
-        meant = meant_of(
-            asked.query,
-            named=(*SELECTING, *PAGING),
-            limit_default=lettersapi.LETTERS_PAGE_DEFAULT,
-            limit_max=lettersapi.LETTERS_PAGE_MAX,
-        )
+        meant = _meant_here(asked)
         if isinstance(meant, Refused):
             return meant
         if not meant.selects:
@@ -138,6 +128,15 @@ async def _page(table: DeadLetterTable, meant: Meant) -> tuple[Sequence[StoredLe
     """Return the letters that are meant and one more, if there is one; and through which this goes on."""
     through = await table.newest() if meant.through is None else meant.through
     return await table.found(meant.selection, Span(meant.after, through, meant.limit + 1)), through
+
+
+def _meant_here(asked: Asked) -> Meant | Refused:
+    return meant_of(
+        asked.query,
+        named=(*SELECTING, *PAGING),
+        limit_default=lettersapi.LETTERS_PAGE_DEFAULT,
+        limit_max=lettersapi.LETTERS_PAGE_MAX,
+    )
 
 
 def _meant_to_go(asked: Asked) -> Meant | Refused:

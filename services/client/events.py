@@ -143,6 +143,10 @@ class EventsClient:
         half = len(events) // 2
         return [*await self.send(events[:half]), *await self.send(events[half:])]
 
+    async def send_all(self, events: Iterable[Outgoing]) -> list[Reply]:
+        """Send events in as many batches as they need, one after the other; raises as `send` does."""
+        return [reply for batch in batches(events) for reply in await self.send(batch)]
+
     def _request(self, events: Sequence[Outgoing]) -> tuple[bytes, dict[str, str]]:
         body = b"[" + b",".join(event.encoded for event in events) + b"]"
         headers = {"Content-Type": self.content_type}

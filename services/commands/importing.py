@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from services.client.endpoints import Endpoint, find_ingest
-from services.client.events import EventsClient, Outgoing, Reply, batches, open_client
+from services.client.events import Outgoing, Reply, open_client
 from services.client.sending import Sending
 from services.commands.bundled_maps import stem
 from services.commands.import_progress import Progress, Reached, Rejects
@@ -149,7 +149,7 @@ async def _import(plan: Plan, sending: Sending) -> None:
             made = [one for row in read for one in _made(plan, row)]
             events = [one.event for one in made if one.event is not None]
             sending.sent += len(events)
-            under_way.append((group.create_task(_sent(client, events)), made, len(read)))
+            under_way.append((group.create_task(client.send_all(events)), made, len(read)))
             if len(under_way) == REQUESTS_AT_ONCE:
                 await _settle(plan, sending, *under_way.popleft())
         while under_way:
@@ -174,10 +174,6 @@ def _made(plan: Plan, row: Row | BadRow) -> Iterator[Made]:
             )
     if is_empty:
         yield Made(row)
-
-
-async def _sent(client: EventsClient, events: Sequence[Outgoing]) -> list[Reply]:
-    return [reply for batch in batches(events) for reply in await client.send(batch)]
 
 
 async def _settle(

@@ -15,7 +15,7 @@ import msgspec
 from schemas.instant import write_instant
 from schemas.touchpoint import TYPE, identity_of_subject
 from services.client.endpoints import Endpoint, find_ingest
-from services.client.events import Outgoing, Reply, batches, open_client
+from services.client.events import Outgoing, Reply, open_client
 from services.commands.recording import UNREADABLE
 from services.core.instants import instant_of
 from services.infra.catalogue.reading import load_catalogue
@@ -111,7 +111,7 @@ def _touchpoint(event: Outgoing) -> str:
 
 async def _send(events: Sequence[Outgoing], endpoint: Endpoint) -> list[Reply]:
     async with open_client(url=endpoint.url, key=endpoint.key, connections=1) as client:
-        return [reply for batch in batches(events) for reply in await client.send(batch)]
+        return await client.send_all(events)
 
 
 def _told(reply: Reply) -> str:

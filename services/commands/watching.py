@@ -20,7 +20,7 @@ from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError, TactusError
 from services.infra.kafka import TailRecord, tail
-from services.infra.near import nearest
+from services.infra.near import hint
 from services.infra.sources import Source
 from services.state.pool import connected
 from services.state.source_health import SourceTables
@@ -80,9 +80,8 @@ def chosen(configured: Mapping[str, Source], name: str | None) -> list[str]:
     if name is None:
         return [*configured]
     if name not in configured:
-        near = nearest(name, configured)
-        hint = f"did you mean {near}?" if near is not None else f"make it with `tactus keys add {name}`"
-        raise ConfigurationError(f"no source is called {name}: {hint}")
+        instead = hint(name, configured, otherwise=f"make it with `tactus keys add {name}`")
+        raise ConfigurationError(f"no source is called {name}: {instead}")
     return [name]
 
 

@@ -9,7 +9,7 @@ from typing import Self
 
 from services.client.connection import Connection
 from services.client.events import EventsClient, Reply, open_client
-from services.demo.senders import Carrier, open_carrier, open_page, page_event, send, server_event
+from services.demo.senders import Carrier, open_carrier, open_page, page_event, server_event
 from services.demo.shop_sources import CARRIER, ORIGIN, ShopKeys
 from services.demo.tills import TillCounts, Tills, open_tills
 from services.demo.traffic import Message, Way
@@ -45,8 +45,8 @@ class Doors:
         """Send each through its door; replies to all but the tills', in no order. Raises UnavailableError."""
         await self.tills.ring(_by(Way.TILL, messages))
         return [
-            *await send(self.server, [server_event(one) for one in _by(Way.SERVER, messages)]),
-            *await send(self.page, [page_event(one) for one in _by(Way.PAGE, messages)]),
+            *await self.server.send_all(map(server_event, _by(Way.SERVER, messages))),
+            *await self.page.send_all(map(page_event, _by(Way.PAGE, messages))),
             *await self.carrier.send(_by(Way.CARRIER, messages)),
         ]
 

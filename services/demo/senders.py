@@ -15,19 +15,13 @@ from urllib.parse import quote
 import msgspec
 
 from schemas.instant import write_instant
-from services.client.events import EventsClient, Outgoing, Reply, batches
+from services.client.events import EventsClient, Outgoing, Reply
 from services.client.posting import Poster, open_poster, problem_of
 from services.demo.shop import SOURCE
-from services.demo.traffic import Message
+from services.demo.traffic import CARRIED, Message
 
 BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 """What visitors of the simulated shop have."""
-
-TAGS: Final[Mapping[str, str]] = {
-    "delivery.dispatched": "InTransit",
-    "delivery.attempt_failed": "AttemptFail",
-    "delivery.delivered": "Delivered",
-}
 
 _JSON: Final = msgspec.json.Encoder()
 
@@ -52,7 +46,7 @@ def carrier_news(message: Message) -> bytes:
         "id": message.id,
         "tracking_number": message.id,
         "slug": str(place).removeprefix("carrier/"),
-        "tag": TAGS[str(body["touchpoint"])],
+        "tag": CARRIED[str(body["touchpoint"])],
         "emails": [happening.customer.email],
         "order_id": body.get("order"),
     }
@@ -67,11 +61,6 @@ def open_page(*, url: str, key: str, origin: str) -> EventsClient:
     poster = open_poster(url=url, headers={"Origin": origin, "User-Agent": BROWSER}, connections=1)
     path = f"/v1/beacon?key={quote(key)}"
     return EventsClient(poster=poster, compress=False, path=path, content_type="text/plain;charset=UTF-8")
-
-
-async def send(client: EventsClient, events: Sequence[Outgoing]) -> list[Reply]:
-    """Send events in as many requests as they need."""
-    return [reply for batch in batches(events) for reply in await client.send(batch)]
 
 
 @dataclass(slots=True, kw_only=True)

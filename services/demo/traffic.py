@@ -22,8 +22,12 @@ REJECTED_EVERY: Final = 450
 FIRST_ODD: Final = 30
 """The odd ones start here, so that a run of seconds has each of them."""
 
-CARRIED: Final = frozenset({"delivery.dispatched", "delivery.attempt_failed", "delivery.delivered"})
-"""What the carrier's own news tell; that a promise was missed is the shop's to know."""
+CARRIED: Final[Mapping[str, str]] = {
+    "delivery.dispatched": "InTransit",
+    "delivery.attempt_failed": "AttemptFail",
+    "delivery.delivered": "Delivered",
+}
+"""What the carrier's own news tell, and what it calls it; that a promise was missed is the shop's to know."""
 
 SEEN_BY_PAGE: Final = ("web.", "promo.")
 UNCHANGED: Final[Mapping[str, object]] = MappingProxyType({})

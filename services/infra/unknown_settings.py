@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import BaseModel
 
 from services.infra.errors import ConfigurationError
-from services.infra.near import nearest
+from services.infra.near import hint
 
 PREFIX: Final = "TACTUS_"
 
@@ -24,9 +24,8 @@ def refuse_unknown(variables: Iterable[str], *, settings: type[BaseModel]) -> No
     for name in ours:
         if name in known or name in sections or (told and name.startswith(told)):
             continue
-        near = nearest(name, known)
-        hint = f"did you mean {near}?" if near else "docs/reference/settings.md has them all;"
-        raise ConfigurationError(f"{name} is no setting: {hint} correct it or unset it")
+        instead = hint(name, known, otherwise="docs/reference/settings.md has them all;")
+        raise ConfigurationError(f"{name} is no setting: {instead} correct it or unset it")
 
 
 def _names(model: type[BaseModel], *, prefix: str) -> Iterator[str]:

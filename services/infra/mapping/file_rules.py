@@ -15,11 +15,12 @@ from schemas.touchpoint import (
     EventClass,
     Scale,
 )
+from services.infra.catalogue.undeclared import is_undeclared
 from services.infra.catalogue.yaml_nodes import Field
 from services.infra.mapping.event_map import IdentityRule, RatingRule, Rule
 from services.infra.mapping.file_values import ITEMS_MAX, STAND_IN, condition_of, items_of, value_from_row, value_of
 from services.infra.mapping.values import Scalar, Value
-from services.infra.near import nearest
+from services.infra.near import hint, nearest
 
 REST: Final = ("place", "case", "order", "account", "stake", "valence", "text", "class")
 COMMON: Final = ("channel", *REST, "rating", "properties")
@@ -72,7 +73,7 @@ class RuleReader:
     def _check_name(self, name: str, field: Field) -> None:
         if not re.fullmatch(TOUCHPOINT_PATTERN, name):
             field.wrong(f"{name!r} is no name of a touchpoint; write one such as case.opened")
-        elif self._touchpoints is not None and name not in self._touchpoints and not name.startswith("x."):
+        elif self._touchpoints is not None and is_undeclared(name, self._touchpoints):
             near = nearest(name, self._touchpoints)
             hint = f"did you mean {near}? " if near else ""
             field.wrong(f"the catalogue has no {name!r}; {hint}a name of your own starts with x.")
@@ -97,9 +98,8 @@ def _rest(name: str, field: Field) -> Value:
     if name == "class":
         for one in _said(value):
             if one not in _CLASSES:
-                near = nearest(str(one), _CLASSES)
-                hint = f"did you mean {near}?" if near else f"write one of {', '.join(_CLASSES)}"
-                field.wrong(f"{one!r} is no class; {hint}")
+                instead = hint(str(one), _CLASSES, otherwise=f"write one of {', '.join(_CLASSES)}")
+                field.wrong(f"{one!r} is no class; {instead}")
     return value
 
 

@@ -14,7 +14,7 @@ from services.infra.mapping.event_map import Condition, CsvForm, TimeRule
 from services.infra.mapping.expressions import Expression, Faulty
 from services.infra.mapping.times import FORMS_MAX, RFC_3339, WORDS, TimeForms
 from services.infra.mapping.values import Place, Scalar, Value
-from services.infra.near import nearest
+from services.infra.near import hint, nearest
 
 ITEMS_MAX: Final = 8
 """Events of one row, parts of an id: a checkout with an answer, a delivery and a survey has three."""
@@ -172,8 +172,7 @@ def _zone(field: Field) -> ZoneInfo:
     name = field.text()
     known = available_timezones()
     if name not in known:
-        near = nearest(name, known)
-        field.wrong(f"{name!r} is no zone; {f'did you mean {near}?' if near else 'write one such as Europe/Warsaw'}")
+        field.wrong(f"{name!r} is no zone; {hint(name, known, otherwise='write one such as Europe/Warsaw')}")
         return ZoneInfo("UTC")
     return ZoneInfo(name)
 

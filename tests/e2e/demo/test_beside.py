@@ -20,7 +20,6 @@ import pytest
 
 from services.client.connection import Connection
 from tests.support.demos import RunningDemo, counts_of
-from tests.support.places import data_directory
 from tests.support.waiting import PATIENCE_S, wait_until
 
 YEAR = Path(__file__).parents[4] / "shared" / "data" / "retail_uci_events.ndjson.gz"
@@ -34,12 +33,6 @@ SOURCE = "shop/replay/retail_uci_events"
 
 AWAY_S = 60.0 * float(os.environ.get("FAULT_SCALE") or 1)
 """Longer than a request waits for the log, so that the spool takes over, and than a consumer's session."""
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with data_directory() as made:
-        yield made
 
 
 def of_the_file() -> Mapping[str, Counter[str]]:

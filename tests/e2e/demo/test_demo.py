@@ -6,24 +6,16 @@ import random
 import re
 import shlex
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.demos import RunningDemo, counts_of
-from tests.support.places import data_directory
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
 REACHED = re.compile(r"The (outage|recovery) reached (\d+) customers: ([+-][\d.]+) points on average")
-
-
-@pytest.fixture
-def folder() -> Iterator[Path]:
-    with data_directory() as made:
-        yield made
 
 
 def test_a_demo_of_twenty_seconds_tells_its_story_and_its_counts_add_up(folder: Path) -> None:

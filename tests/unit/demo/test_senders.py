@@ -16,7 +16,7 @@ from schemas.topics import DLQ
 from services.client.events import EventsClient
 from services.client.keys import ensure_keys
 from services.client.posting import Poster
-from services.demo.senders import BROWSER, Carrier, page_event, send, server_event
+from services.demo.senders import BROWSER, Carrier, page_event, server_event
 from services.demo.shop import Happening, Phase, open_shop
 from services.demo.shop_sources import CARRIER, KEPT_IN, ORIGIN, PAGE, ShopKeys, open_shop_sources
 from services.demo.tills import TILL, till_line
@@ -97,7 +97,7 @@ async def test_what_the_shop_s_own_system_says_is_kept_whole(shop: Shop) -> None
     messages = NOW[Way.SERVER]
     client = EventsClient(poster=shop.poster(authorization=f"Bearer {shop.generated['server']}"), compress=False)
 
-    replies = await send(client, [server_event(message) for message in messages])
+    replies = await client.send_all(map(server_event, messages))
 
     assert all(reply.accepted for reply in replies)
     assert [kept_of(event) for event in shop.kept()] == [said_of(message.happening) for message in messages]
@@ -109,7 +109,7 @@ async def test_a_page_names_who_has_logged_in_and_speaks_without_a_preflight(sho
     path = f"/v1/beacon?key={shop.keys.page}"
     client = EventsClient(poster=poster, compress=False, path=path, content_type="text/plain;charset=UTF-8")
 
-    replies = await send(client, [page_event(message) for message in messages])
+    replies = await client.send_all(map(page_event, messages))
 
     kept = shop.kept()
     assert all(reply.accepted for reply in replies)
