@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import signal
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
@@ -16,6 +17,12 @@ from tests.support.databases import Databases
 from tests.support.guarded_kafka import GuardedKafka
 from tests.support.places import data_directory
 from tests.support.stacks import running_stack
+
+
+def pytest_configure() -> None:
+    """Let Ctrl-C reach the programs of the tests, also when a shell that runs the suite in its background ignores it."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
