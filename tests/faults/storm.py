@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import random
 import signal
 import subprocess
@@ -21,6 +20,7 @@ from tests.faults.cluster import Cluster
 from tests.faults.ledger import read_ledger
 from tests.faults.nemesis import ROLES, WORKERS, Fault, Nemesis, schedule
 from tests.faults.watch import Watch, percentiles
+from tests.support.counts import chosen_scale, chosen_seed
 from tests.support.places import data_directory
 from tests.support.waiting import eventually
 
@@ -185,16 +185,6 @@ def summary(report: dict[str, Any]) -> str:
         f"95 % bound on a failure per kill {report['bound_95']} (rule of three); "
         f"recovery { {str(kind): found for kind, found in report['recovery_s'].items()} }"
     )
-
-
-def chosen_seed() -> int:
-    """The seed that was asked for, or a new one."""
-    return int(os.environ.get("FAULT_SEED") or random.SystemRandom().randrange(1_000_000))
-
-
-def chosen_scale() -> float:
-    """How many times the usual counts."""
-    return float(os.environ.get("FAULT_SCALE") or 1)
 
 
 async def _main(data: Path) -> int:

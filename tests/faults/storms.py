@@ -16,8 +16,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tests.faults.load import loops
-from tests.faults.storm import QUIET_S, ROOT, chosen_seed
+from tests.faults.storm import QUIET_S, ROOT
 from tests.faults.watch import percentiles
+from tests.support.counts import chosen_seed
 
 STORM_MAX_S: Final = 900.0
 """A storm takes two to three minutes on a machine that has three times too much to do."""

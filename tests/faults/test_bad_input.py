@@ -18,8 +18,8 @@ import pytest
 from services.infra.kafka import apply_topics
 from services.infra.settings import KafkaSettings
 from services.ingest.discovery import discovered
-from tests.faults.storm import chosen_scale, chosen_seed
 from tests.support.attempts import Attempt, as_client, bad_bodies, changed_requests
+from tests.support.counts import chosen_scale, chosen_seed
 from tests.support.hooks import write_hooks
 from tests.support.ingestprocess import IngestProcess, ingest_process
 from tests.support.senders import write_sources

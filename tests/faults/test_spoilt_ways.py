@@ -15,6 +15,7 @@ import pytest
 from services.infra.kafka import apply_topics
 from services.infra.settings import KafkaSettings
 from tests.faults.persistent import copies_in_log, lost, persistent_clients
+from tests.support.counts import chosen_scale
 from tests.support.ingestprocess import ingest_process
 from tests.support.places import data_directory
 from tests.support.proxied_kafka import ProxiedKafka
@@ -24,7 +25,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = [pytest.mark.faults, pytest.mark.e2e]
 
-SCALE: Final = float(os.environ.get("FAULT_SCALE") or 1)
+SCALE: Final = chosen_scale()
 SEED: Final = int(os.environ.get("FAULT_SEED") or 41)
 
 SPOILT_S: Final = 8.0 * SCALE

@@ -24,7 +24,7 @@ from services.infra.kafka import apply_topics
 from services.infra.settings import KafkaSettings
 from tests.faults.overload import RETRY_S, Sender
 from tests.faults.persistent import copies_in_log, lost, native, persistent_clients
-from tests.faults.storm import chosen_scale, chosen_seed
+from tests.support.counts import chosen_scale, chosen_seed
 from tests.support.ingestprocess import IngestProcess, ingest_process
 from tests.support.missing import lacks
 from tests.support.places import data_directory

@@ -13,8 +13,9 @@ import pytest
 from tests.faults.cluster import Cluster
 from tests.faults.ledger import Ledger, read_ledger
 from tests.faults.nemesis import COUNTS, WORKERS, Fault, schedule
-from tests.faults.storm import QUIET_S, chosen_scale, chosen_seed, complaints, storm, summary
+from tests.faults.storm import QUIET_S, complaints, storm, summary
 from tests.faults.workload import Workload
+from tests.support.counts import chosen_scale, chosen_seed
 from tests.support.places import data_directory
 
 

@@ -22,6 +22,7 @@ import httpx
 import pytest
 
 from services.client.connection import Connection
+from tests.support.counts import chosen_scale
 from tests.support.settled import settled, stored
 from tests.support.waiting import eventually, wait_until
 from tests.support.watching import watching
@@ -94,10 +95,19 @@ def test_counts_end_the_output(stack: Connection, tmp_path: Path) -> None:
     assert re.fullmatch(r"sent 40, accepted 40, rejected 0, \d+ events/s", done.stdout.splitlines()[-1])
 
 
-async def test_every_event_of_a_service_desk_is_stored_once_under_its_caller(stack: Connection, tmp_path: Path) -> None:
-    file = REAL if REAL.exists() else written(tmp_path / REAL.name, tickets(5000, customers=300))
-    with gzip.open(file) as lines:
+def service_desk(path: Path) -> tuple[Path, list[dict[str, Any]]]:
+    """A real service desk's events where they are, as many of them as the counts ask for; else made up ones."""
+    if not REAL.exists():
+        events = [*tickets(5000, customers=300)]
+        return written(path, events), events
+    with gzip.open(REAL) as lines:
         events = [json.loads(line) for line in lines]
+    part = events[: round(len(events) * chosen_scale())]
+    return written(path, part), part
+
+
+async def test_every_event_of_a_service_desk_is_stored_once_under_its_caller(stack: Connection, tmp_path: Path) -> None:
+    file, events = service_desk(tmp_path / REAL.name)
 
     first = replay(file, stack, "--speed", "max", "--source", "desk")
     in_log = await settled(stack)

@@ -19,6 +19,7 @@ import asyncpg
 import pytest
 
 from services.client.connection import Connection
+from tests.support.counts import chosen_scale
 from tests.support.demos import RunningDemo, counts_of
 from tests.support.waiting import PATIENCE_S, wait_until
 
@@ -31,7 +32,7 @@ pytestmark = [
 
 SOURCE = "shop/replay/retail_uci_events"
 
-AWAY_S = 60.0 * float(os.environ.get("FAULT_SCALE") or 1)
+AWAY_S = 60.0 * chosen_scale()
 """Longer than a request waits for the log, so that the spool takes over, and than a consumer's session."""
 
 
