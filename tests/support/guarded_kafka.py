@@ -49,6 +49,9 @@ INGEST: Final[Rights] = {
 }
 """The least that ingest needs."""
 
+WATCH: Final[Rights] = {(ResourceType.TOPIC, topic): (AclOperation.READ,) for topic in TOPICS}
+"""The least that `tactus sources watch` needs: it reads without a group."""
+
 BOTH: Final[Rights] = {
     **{(ResourceType.TOPIC, topic): (AclOperation.READ, AclOperation.WRITE) for topic in TOPICS},
     (ResourceType.GROUP, GROUP): (AclOperation.READ,),

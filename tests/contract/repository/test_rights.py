@@ -10,7 +10,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its public 
     ResourceType,
 )
 
-from tests.support.guarded_kafka import INGEST, WORKER
+from tests.support.guarded_kafka import INGEST, WATCH, WORKER
 
 PAGE = Path(__file__).parents[3] / "docs" / "how-to" / "secure.md"
 
@@ -27,3 +27,4 @@ def rights_of(who: str) -> dict[tuple[ResourceType, str], tuple[AclOperation, ..
 def test_the_least_rights_are_written_down() -> None:
     assert rights_of("ingest") == INGEST
     assert rights_of("aggregator") == WORKER
+    assert rights_of("`tactus sources watch`") == WATCH

@@ -31,14 +31,15 @@ from services.infra.kafka import (
     check_topics,
     group_offsets,
     log_ends,
+    tail,
     topic_bytes_max,
 )
 from services.infra.settings import KafkaSettings, Settings
 from tests.support.certificates import Authority
 from tests.support.fenced_ledger import FencedLedger, opened
-from tests.support.guarded_kafka import BOTH, INGEST, TOPICS, WORKER, GuardedKafka
+from tests.support.guarded_kafka import BOTH, INGEST, TOPICS, WATCH, WORKER, GuardedKafka
 from tests.support.places import data_directory
-from tests.support.waiting import eventually
+from tests.support.waiting import PATIENCE_S, eventually
 
 pytestmark = pytest.mark.integration
 
@@ -114,6 +115,21 @@ async def test_the_least_rights_are_enough(guarded_kafka: GuardedKafka) -> None:
     assert len(await watch.ends(TOPICS)) == 3 * settings.partitions
     await watch.offsets(GROUP)
     await watch.close()
+
+
+async def test_who_may_only_read_can_watch(guarded_kafka: GuardedKafka) -> None:
+    guarded_kafka.allow(WATCH)
+    writer = producer(KafkaSettings(bootstrap=guarded_kafka.bootstrap))
+    writer.open()
+    await eventually(_ready(writer), what="the open door's producer is let in")
+
+    async with tail(guarded_kafka.settings("SASL_SSL"), TOPICS) as records:
+        await writer.append([LogRecord(EVENTS, b"customer:c", b"seen by whoever watches")])
+        async with asyncio.timeout(PATIENCE_S):
+            seen = await anext(records)
+    await writer.close()
+
+    assert (seen.topic, seen.value) == (EVENTS, b"seen by whoever watches")
 
 
 async def test_the_rights_of_the_commands_are_enough(guarded_kafka: GuardedKafka) -> None:
