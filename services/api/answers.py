@@ -28,9 +28,9 @@ from schemas.score import Cell, Windows, parts_as_told
 from services.api.experience import Experience
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaf
+from services.core.facts import NO_FACTS
 from services.core.identity import strength
 from services.core.scoring import (
-    HOURS_KEPT,
     WINDOWS,
     Reading,
     Receipt,
@@ -40,7 +40,7 @@ from services.core.scoring import (
     read_dimensions,
     receipt,
 )
-from services.core.tallies import MICRO
+from services.core.tallies import HOURS_KEPT, MICRO
 from services.infra.catalogue.reading import Labels
 from services.state.alerts import Alert
 from services.state.events import JourneyEvent
@@ -80,6 +80,7 @@ def customer_answer(
     overall, *windows = _read(experience, catalogue, hour=moment.hour, windows_h=[None, *WINDOWS.values()])
     change = read_change(
         experience.tallies,
+        facts=NO_FACTS,
         leaves=experience.leaves,
         at_hour=moment.hour,
         hours=WEEK_HOURS,
@@ -87,6 +88,7 @@ def customer_answer(
     )
     dimensions = read_dimensions(
         experience.tallies,
+        facts=NO_FACTS,
         leaves=experience.leaves,
         at_hour=moment.hour,
         parameters=catalogue.parameters,
@@ -131,6 +133,7 @@ def reasons_of(experience: Experience, *, catalogue: Catalogue, moment: Moment) 
     """Find the leaves that moved a score most."""
     explained = receipt(
         experience.tallies,
+        facts=NO_FACTS,
         leaves=experience.leaves,
         at_hour=moment.hour,
         parameters=catalogue.parameters,
@@ -203,6 +206,7 @@ def _read(
 ) -> list[Reading[float]]:
     readings = read(
         experience.tallies,
+        facts=NO_FACTS,
         owners=1,
         leaves=experience.leaves,
         at_hour=hour,

@@ -17,7 +17,7 @@ from services.api.requests import Asked, Named, Question, cursor_of, names_versi
 from services.api.staleness import EVENTS_LOOKED_AT, LOOKED_BACK, mark_of, stale
 from services.core.catalogue import Catalogue
 from services.core.instants import instant_of
-from services.core.scoring import HOURS_KEPT
+from services.core.tallies import HOURS_KEPT
 from services.infra.catalogue.reading import LANGUAGES, Labels
 from services.infra.clock import Clock
 from services.infra.errors import UnavailableError

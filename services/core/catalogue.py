@@ -7,8 +7,20 @@ from dataclasses import astuple, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from services.core.promise_kinds import NO_PROMISES, PromiseKinds
 from services.core.tallies import MICRO
-from services.core.valence import Arguments, Const, Felt, NoValence, Refusal, ScalePoints, Valence, finite, rated
+from services.core.valence import (
+    Arguments,
+    Const,
+    Felt,
+    NoValence,
+    Refusal,
+    ScalePoints,
+    Valence,
+    due_of,
+    finite,
+    rated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -88,6 +100,8 @@ class Entry:
     driver: str
     weight: float
     valence: Valence
+    once: str = ""
+    """Of what it counts once, whoever tells it: order or case; empty where each event counts."""
 
 
 class Impression(NamedTuple):
@@ -113,10 +127,11 @@ class Said(Protocol):
 
 @dataclass(frozen=True)
 class Catalogue:
-    """All known touchpoints and the parameters of the score."""
+    """All known touchpoints, the promises between them, and the parameters of the score."""
 
     entries: Mapping[str, Entry]
     parameters: Parameters
+    promises: PromiseKinds = NO_PROMISES
 
     def entry(self, touchpoint: str) -> Entry:
         """Give the touchpoint's entry, or the default one of a touchpoint that is not in the catalogue."""
@@ -137,17 +152,22 @@ class Catalogue:
     def impression(self, touchpoint: str, arguments: Arguments) -> Impression | Refusal:
         """Judge one event. A missing argument keeps the event with a stake of zero; a wrong one refuses it."""
         entry = self.entries.get(touchpoint)
-        refusal = _refusal(arguments)
+        refusal = _refusal(arguments) or self._refused_due(touchpoint, arguments)
         if refusal is not None:
             return refusal
         felt = _own_valence(arguments) if entry is None else entry.valence.felt(arguments)
         if isinstance(felt, Refusal):
             return felt
         overridden = entry is not None and arguments.valence is not None
-        if felt is None or arguments.unscored or arguments.properties.get(MACHINE_MADE):
+        if felt is None or self.unscored(arguments):
             return Impression(v=_micro(felt), q=0, overridden=overridden)
         stake = 1.0 if arguments.stake is None else arguments.stake
         return Impression(v=_micro(felt), q=round(stake * felt.confidence * MICRO), overridden=overridden)
+
+    @staticmethod
+    def unscored(arguments: Arguments) -> bool:
+        """Tell whether an event says nothing of a customer's experience: its class does, or no person did it."""
+        return arguments.unscored or bool(arguments.properties.get(MACHINE_MADE))
 
     def constant(self, said: Said, *, may_be_unscored: bool) -> int | None:
         """Give the valence, in micro-units and with a stake of 1, of an event that needs no judging.
@@ -171,15 +191,30 @@ class Catalogue:
         return {
             name: _micro(Felt(entry.valence.v))
             for name, entry in self.entries.items()
-            if isinstance(entry.valence, Const)
+            if isinstance(entry.valence, Const) and name not in self.leaves_facts
         }
+
+    @cached_property
+    def leaves_facts(self) -> frozenset[str]:
+        """The touchpoints of which more may be kept than their tallies; of any other it is, at most, a case's harm."""
+        return frozenset(self.promises.touched) | {name for name, entry in self.entries.items() if entry.once}
 
     @cached_property
     def model_version(self) -> str:
         """Name this model: equal versions score equal histories equally."""
         entries = sorted((name, repr(entry)) for name, entry in self.entries.items())
-        text = repr((ALGORITHM, astuple(self.parameters), entries))
+        text = repr((ALGORITHM, astuple(self.parameters), entries, *map(repr, self.promises.kinds.values())))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+    def _refused_due(self, touchpoint: str, arguments: Arguments) -> Refusal | None:
+        """Check the instants that a touchpoint may state a promise with."""
+        touched = self.promises.touched.get(touchpoint)
+        for kind in touched.states if touched else ():
+            if kind.due and arguments.properties.get(kind.due) is not None:
+                due_us = due_of(arguments, kind.due)
+                if isinstance(due_us, Refusal):
+                    return due_us
+        return None
 
 
 def _refusal(arguments: Arguments) -> Refusal | None:

@@ -58,6 +58,7 @@ class Leaves:
         self._rank: NDArray[np.int64] | None = None
         self._ranked: bool | None = None
         self._dimensions: dict[str, tuple[NDArray[np.int64], tuple[str, ...]]] = {}
+        self._numbers: dict[Leaf, int] = {}
 
     @classmethod
     def of(cls, catalogue: Catalogue, triples: Iterable[tuple[str, str, str]]) -> Leaves:
@@ -88,6 +89,21 @@ class Leaves:
         self._order = np.insert(self._order, places, numbers)
         self._rank = self._ranked = None
         self._dimensions.clear()
+
+    @property
+    def catalogue(self) -> Catalogue:
+        """What the leaves are weighed by."""
+        return self._catalogue
+
+    def number(self, leaf: Leaf) -> int:
+        """Give a leaf's number, remembered for the next time; raises LookupError when it has none."""
+        known = self._numbers.get(leaf)
+        if known is None:
+            place = bisect_left(self._order, leaf, key=self._leaf_of)
+            if place == len(self._order) or self._triples[self._order[place]] != leaf:
+                raise LookupError(f"{leaf} has no number here; number the leaves that Facts.leaves gives as well")
+            known = self._numbers[leaf] = int(self._order[place])
+        return known
 
     @property
     def triples(self) -> Sequence[Leaf]:

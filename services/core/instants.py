@@ -9,6 +9,7 @@ from typing import Final
 
 EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND: Final = timedelta(microseconds=1)
+SECOND_US: Final = 1_000_000
 HOUR_US: Final = 3_600_000_000
 
 INSTANT_PATTERN: Final = (
@@ -21,6 +22,8 @@ _PARTS: Final = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[Tt ]([0-9]{2}):([0-9]{2}):([0-9]{2})"
     r"(?:\.([0-9]{1,9}))?(?:[Zz]|([+-])([0-9]{2}):([0-9]{2}))"
 )
+_DAY: Final = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})(Z|[+-][0-9]{2}:[0-9]{2})?")
+"""A day as promises have it, with the offset of its zone; without one it is a day of UTC."""
 _LEAP_SECOND: Final = 60
 _MINUTES_MAX: Final = 59
 
@@ -47,6 +50,23 @@ def parse_instant(text: str) -> datetime:
         return (moment + timedelta(seconds=leap)).astimezone(UTC)
     except (ValueError, OverflowError) as error:
         raise ValueError("must be an instant that exists: check the date, the time and the offset") from error
+
+
+def parse_due(text: str) -> datetime:
+    """Return the instant by which something was promised: an instant, or a day, which ends with itself in its zone.
+
+    Raises ValueError, with what to send, when it is neither.
+    """
+    day = _DAY.fullmatch(text)
+    if day is None:
+        try:
+            return parse_instant(text)
+        except ValueError as error:
+            raise ValueError(f"{error}, or a day with its offset, such as 2026-03-01+01:00") from error
+    try:
+        return parse_instant(f"{day[1]}T00:00:00{day[2] or 'Z'}") + timedelta(days=1)
+    except OverflowError as error:
+        raise ValueError("must be a day that exists") from error
 
 
 def write_instant(moment: datetime) -> str:

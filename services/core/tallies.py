@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 MICRO: Final = 1_000_000
 """Valence and stake are kept in millionths, so that sums are exact and any order gives the same state."""
 
+HOURS_KEPT: Final = 9600
+"""400 days: older hours do not count, in the read itself, so retention never changes a score."""
+
 LEAF: Final = 0
 HOUR: Final = 1
 N: Final = 2

@@ -7,10 +7,13 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from services.core.instants import HOUR_US, micros_of, parse_instant
+from services.core.instants import HOUR_US, SECOND_US, micros_of, parse_due
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+WAITED_US: Final = (1 << 20) * HOUR_US
+"""From 1970 to the year 2089, between which all times lie."""
 
 ScalePoints = tuple[float, float, float]
 """Lowest, neutral and highest value of a scale."""
@@ -35,6 +38,9 @@ PROMPT: Final = 0.3
 
 LATE_SCALE_HOURS: Final = 48.0
 """Hours of delay that cost 1 − 1/e of all there is to lose."""
+
+MADE_UP: Final = 0.8
+"""How much of what a broken promise costs is made up for by keeping it after all, and by resolving a case well."""
 
 
 class Refusal(NamedTuple):
@@ -128,8 +134,12 @@ class Resolved:
 
     def felt(self, arguments: Arguments) -> Felt | Refusal | None:
         """Return the wait's valence plus the bonus."""
-        waited = self.wait.felt(arguments)
-        return Felt(min(1.0, waited.v + self.bonus)) if isinstance(waited, Felt) else waited
+        waited = _amount(arguments, "wait_seconds")
+        return Felt(self.at(waited)) if isinstance(waited, float) else waited
+
+    def at(self, seconds: float) -> float:
+        """Give the valence of a wait."""
+        return min(1.0, self.wait.at(seconds) + self.bonus)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,12 +150,16 @@ class Late:
 
     def felt(self, arguments: Arguments) -> Felt | Refusal | None:
         """Return a little for early, and toward −1 for late."""
+        hours = self.hours(arguments)
+        return Felt(self.at(hours)) if isinstance(hours, float) else hours
+
+    def hours(self, arguments: Arguments) -> float | Refusal | None:
+        """Tell how many hours after its promise an event happened; None when it does not say."""
         hours = _number(arguments, "hours_late")
-        if hours is None and self.promise is not None:
-            hours = self._hours_after_promise(self.promise, arguments)
-        if not isinstance(hours, float):
-            return hours
-        return Felt(self.at(hours))
+        if hours is None and self.promise is not None and arguments.properties.get(self.promise) is not None:
+            due_us = due_of(arguments, self.promise)
+            return due_us if isinstance(due_us, Refusal) else (arguments.occurred_at_us - due_us) / HOUR_US
+        return hours
 
     @staticmethod
     def at(hours: float) -> float:
@@ -154,16 +168,34 @@ class Late:
             return PROMPT * (1 - math.exp(hours / LATE_SCALE_HOURS))
         return -(1 - math.exp(-hours / LATE_SCALE_HOURS))
 
-    @staticmethod
-    def _hours_after_promise(promise: str, arguments: Arguments) -> float | Refusal | None:
-        promised = arguments.properties.get(promise)
-        if promised is None:
-            return None
-        try:
-            promised_at = parse_instant(promised if isinstance(promised, str) else "")
-        except ValueError as error:
-            return Refusal(f"properties.{promise}", str(error))
-        return (arguments.occurred_at_us - micros_of(promised_at)) / HOUR_US
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An event that keeps a promise, read by itself when it does not say which: late is better than never."""
+
+    felt_when_kept: Wait | Resolved | Late
+
+    def felt(self, arguments: Arguments) -> Felt | Refusal | None:
+        """Return what the wait or the delay feels like, most of its bad part made up for."""
+        felt = self.felt_when_kept.felt(arguments)
+        return Felt(made_up(felt.v)) if isinstance(felt, Felt) else felt
+
+    def due_us(self, arguments: Arguments) -> int | None:
+        """Tell from what instant on the event itself counts the wait; None when it does not say."""
+        if isinstance(self.felt_when_kept, Late):
+            hours = self.felt_when_kept.hours(arguments)
+            waited = hours * HOUR_US if isinstance(hours, float) else None
+        else:
+            seconds = _amount(arguments, "wait_seconds")
+            waited = seconds * SECOND_US if isinstance(seconds, float) else None
+        # Nobody waits longer than there are times.
+        return None if waited is None else arguments.occurred_at_us - round(max(-WAITED_US, min(WAITED_US, waited)))
+
+    def at(self, waited_us: int) -> float:
+        """Give the valence of having kept it so long after its due, in microseconds, before anything is made up for."""
+        if isinstance(self.felt_when_kept, Late):
+            return self.felt_when_kept.at(waited_us / HOUR_US)
+        return self.felt_when_kept.at(max(0, waited_us) / SECOND_US)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,8 +250,22 @@ class Conditional:
         return Felt(self.then if amount == self.equals else self.otherwise)
 
 
-Valence = Const | NoValence | Scale | Wait | Resolved | Late | Per | Sentiment | Conditional
+Valence = Const | NoValence | Scale | Wait | Resolved | Late | Kept | Per | Sentiment | Conditional
 """What the catalogue may say of a touchpoint."""
+
+
+def made_up(v: float) -> float:
+    """Give what is left of a valence once a promise was kept."""
+    return v if v >= 0 else (1 - MADE_UP) * v
+
+
+def due_of(arguments: Arguments, name: str) -> int | Refusal:
+    """Read a property that must be there as the instant that was promised, in microseconds since 1970."""
+    promised = arguments.properties.get(name)
+    try:
+        return micros_of(parse_due(promised if isinstance(promised, str) else ""))
+    except ValueError as error:
+        return Refusal(f"properties.{name}", str(error))
 
 
 def rated(scale: str | ScalePoints, value: float) -> Felt | Refusal:

@@ -16,6 +16,7 @@ from services.aggregator.counting.ports import ChunkTransaction
 from services.core import scoring
 from services.core.catalogue import Parameters
 from services.core.dimensions import Leaves
+from services.core.facts import NO_FACTS
 from services.core.tallies import HOUR, LEAF, Tallies, fold, merge, sort_key
 from services.core.tallies import N as COUNT
 from services.state.persons import Locked
@@ -88,6 +89,7 @@ async def _scored(
     """Read everybody's tallies and store the scores."""
     readings = scoring.read(
         whole,
+        facts=NO_FACTS,
         owners=len(persons),
         leaves=await model.cover(whole.rows[:, LEAF]),
         at_hour=at_hour,

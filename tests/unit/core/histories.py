@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.dimensions import Leaves
+from services.core.facts import NO_FACTS
 from services.core.scoring import Cell, Change, Reading, Receipt, read, read_change, read_dimensions, receipt
 from services.core.tallies import Tallies, fold
 from services.core.valence import NoValence
@@ -111,6 +112,7 @@ class Person:
     def read(self, window_h: int | None = None) -> Reading[float]:
         readings = read(
             tallied(self.history),
+            facts=NO_FACTS,
             owners=1,
             leaves=LEAVES_OF[id(self.model)],
             at_hour=self.at,
@@ -122,6 +124,7 @@ class Person:
     def dimensions(self, window_h: int | None = None) -> dict[str, dict[str, Cell]]:
         return read_dimensions(
             tallied(self.history),
+            facts=NO_FACTS,
             leaves=LEAVES_OF[id(self.model)],
             at_hour=self.at,
             parameters=parameters_of(self.model),
@@ -131,6 +134,7 @@ class Person:
     def receipt(self, leaves_max: int | None = None) -> Receipt:
         return receipt(
             tallied(self.history),
+            facts=NO_FACTS,
             leaves=LEAVES_OF[id(self.model)],
             at_hour=self.at,
             parameters=parameters_of(self.model),
@@ -140,6 +144,7 @@ class Person:
     def change(self, hours: int = WEEK) -> Change:
         return read_change(
             tallied(self.history),
+            facts=NO_FACTS,
             leaves=LEAVES_OF[id(self.model)],
             at_hour=self.at,
             hours=hours,

@@ -11,6 +11,7 @@ import pytest
 
 from services.core.catalogue import Arguments, Catalogue, Entry, Impression, Parameters
 from services.core.dimensions import Leaves
+from services.core.facts import NO_FACTS
 from services.core.scoring import Reading, read, receipt
 from services.core.tallies import Tallies, fold, merge
 from services.core.valence import Const, Late, Scale, Valence, Wait
@@ -108,6 +109,7 @@ class Story:
     def read_tallies(self, tallies: Tallies, window_h: int | None = None) -> Reading[float]:
         (reading,) = read(
             tallies,
+            facts=NO_FACTS,
             owners=1,
             leaves=Leaves.of(self.catalogue, self.leaf_names()),
             at_hour=NOW,
@@ -172,7 +174,11 @@ def test_an_orders_points_say_what_moved_it() -> None:
     story = Story(ORDER)
 
     lines = receipt(
-        story.tallies(), leaves=Leaves.of(story.catalogue, story.leaf_names()), at_hour=NOW, parameters=story.parameters
+        story.tallies(),
+        facts=NO_FACTS,
+        leaves=Leaves.of(story.catalogue, story.leaf_names()),
+        at_hour=NOW,
+        parameters=story.parameters,
     )
 
     points = {ORDER[line.leaf].touchpoint: line.points for line in lines.leaves}

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.dimensions import Leaves
+from services.core.facts import NO_FACTS
 from services.core.scoring import read
 from services.core.tallies import Tallies, merge
 from tests.reference.scoring import Event, Leaf, score, state
@@ -72,6 +73,7 @@ def test_any_order_of_events_and_any_numbering_of_leaves_gives_the_same_bits(
 
     read_other = read(
         tallied(shuffled, numbering=numbering),
+        facts=NO_FACTS,
         owners=1,
         leaves=Leaves.of(catalogue_of(model), numbering),
         at_hour=NOW,
@@ -89,6 +91,7 @@ def test_the_score_equals_an_independent_reading_bit_for_bit(family: Family) -> 
 
     readings = read(
         tallies_of_all,
+        facts=NO_FACTS,
         owners=len(several),
         leaves=Leaves.of(catalogue_of(model), UNSORTED),
         at_hour=NOW,

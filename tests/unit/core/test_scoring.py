@@ -12,20 +12,20 @@ import pytest
 from schemas.readapi import CustomerAnswer
 from services.core.catalogue import Arguments, Catalogue, Impression, Parameters
 from services.core.dimensions import DIMENSIONS, Leaves
+from services.core.evidence import decay_table
+from services.core.facts import NO_FACTS
 from services.core.scoring import (
     BAND_FROM,
     BANDS,
     CONFIDENCE_KNOWN,
-    HOURS_KEPT,
     WINDOWS,
     Dimensions,
     band,
     bands,
-    decay_table,
     read,
     read_dimensions,
 )
-from services.core.tallies import fold
+from services.core.tallies import HOURS_KEPT, fold
 from services.core.valence import ScalePoints
 from tests.reference.scoring import MICRO, Event
 from tests.unit.core.histories import LEAVES, MODELS, NOW, Person, catalogue_of, tallied
@@ -100,7 +100,7 @@ def test_of_many_values_those_are_told_that_most_was_seen_of() -> None:
     def told(values_max: int | None) -> Dimensions:
         leaves = Leaves.of(catalogue, triples)
         return read_dimensions(
-            tallies, leaves=leaves, at_hour=NOW, parameters=catalogue.parameters, values_max=values_max
+            tallies, facts=NO_FACTS, leaves=leaves, at_hour=NOW, parameters=catalogue.parameters, values_max=values_max
         )
 
     whole = told(None)
@@ -126,6 +126,7 @@ def test_an_owner_without_tallies_is_read_as_unknown() -> None:
 
     overall, day = read(
         tallied([Event(LEAVES[20], NOW, MICRO)], owner=1),
+        facts=NO_FACTS,
         owners=3,
         leaves=Leaves.of(catalogue_of(model), LEAVES),
         at_hour=NOW,

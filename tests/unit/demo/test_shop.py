@@ -14,6 +14,7 @@ import pytest
 
 from services.core.catalogue import Arguments, Catalogue, Impression
 from services.core.dimensions import Leaves
+from services.core.facts import NO_FACTS
 from services.core.scoring import read
 from services.core.tallies import fold
 from services.demo.personas import PERSONAS
@@ -72,6 +73,7 @@ def scores(happenings: Iterable[Happening], *, catalogue: Catalogue, now: dateti
     owner, leaf, hour, v, q = (np.array(column, dtype=np.int64) for column in zip(*columns, strict=True))
     reading = read(
         fold(owner=owner, leaf=leaf, hour=hour, v=v, q=q),
+        facts=NO_FACTS,
         owners=len(owners),
         leaves=Leaves.of(catalogue, list(leaves)),
         at_hour=int(now.timestamp()) // 3600,

@@ -17,6 +17,7 @@ from services.aggregator.processor import Bounds
 from services.core import scoring
 from services.core import tallies as columns
 from services.core.dimensions import Leaves
+from services.core.facts import NO_FACTS
 from services.core.tallies import Tallies
 from services.infra.catalogue.reading import load_catalogue
 from tests.integration.aggregator.counting.conftest import OpenPipeline
@@ -67,6 +68,7 @@ async def recomputed(database: asyncpg.Connection) -> dict[str, tuple[float, flo
         )
         whole, week = scoring.read(
             columns.merge([Tallies(np.zeros(len(matrix), dtype=np.int64), matrix)]),
+            facts=NO_FACTS,
             owners=1,
             leaves=Leaves.of(catalogue, triples),
             at_hour=int(mine[0]["at_hour"]),
