@@ -114,7 +114,7 @@ def _fold(one: PersonFacts, *, catalogue: Catalogue, at_hour: int) -> Folded:
     told = tellings(one, at_hour=at_hour)
     number = {key: place for place, key in enumerate(dict.fromkeys(one.key for one in fold.felt))}
     columns = np.array(
-        [(one.hour, one.v, one.q, number[one.key], one.recovers and one.v > 0) for one in fold.felt], dtype=np.int64
+        [(one.hour, _stretched(one, catalogue), one.q, number[one.key], one.recovers and one.v > 0) for one in fold.felt], dtype=np.int64
     ).reshape(-1, FELT_WIDTH)
     good_cases = {one.key[1]: number[one.key] for one in fold.felt if one.recovers and one.v > 0}
     return Folded(
@@ -129,6 +129,14 @@ def _fold(one: PersonFacts, *, catalogue: Catalogue, at_hour: int) -> Folded:
         told=np.array([_amounts(one.fact) for one in told], dtype=np.int64).reshape(-1, len(TOLD_COLUMNS)),
         harms=[*_harms(one, told, good_cases, at_hour=at_hour)] if good_cases else (),
     )
+
+
+def _stretched(one: Felt, catalogue: Catalogue) -> int:
+    """Give an impression's valence as the model scales it: here each stands by itself."""
+    stretch = catalogue.stretches.get(one.leaf.touchpoint)
+    if stretch is None:
+        return one.v
+    return max(-MICRO, min(MICRO, round(one.v * (stretch.good if one.v > 0 else stretch.bad))))
 
 
 def _other_facts_from(facts: Iterable[Fact], *, at_hour: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
@@ -21,6 +21,7 @@ from services.core.valence import (
     finite,
     rated,
 )
+from services.core.weighing import Calibration, Stretch, Weighing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -132,6 +133,35 @@ class Catalogue:
     entries: Mapping[str, Entry]
     parameters: Parameters
     promises: PromiseKinds = NO_PROMISES
+    stretches: Mapping[str, Stretch] = field(default_factory=dict)
+    """By what the valence of some touchpoints is multiplied in the read."""
+    calibration: Calibration | None = None
+    version: str | None = None
+    """The name of the model that weighs here; None: that of all this."""
+
+    @property
+    def weighing(self) -> Weighing:
+        """What weighs here."""
+        return Weighing(
+            version=self.model_version,
+            parameters=self.parameters,
+            weights={name: entry.weight for name, entry in self.entries.items()},
+            stretches=self.stretches,
+            calibration=self.calibration,
+        )
+
+    def weighed_by(self, weighing: Weighing) -> Catalogue:
+        """Let a model weigh; touchpoints that it knows and that are not declared here weigh as it says, too."""
+        weights = weighing.weights
+        known = dict.fromkeys((*self.entries, *weights))
+        return replace(
+            self,
+            entries={name: replace(self.entry(name), weight=weights.get(name, UNKNOWN_WEIGHT)) for name in known},
+            parameters=weighing.parameters,
+            stretches=weighing.stretches,
+            calibration=weighing.calibration,
+            version=weighing.version,
+        )
 
     def entry(self, touchpoint: str) -> Entry:
         """Give the touchpoint's entry, or the default one of a touchpoint that is not in the catalogue."""
@@ -202,8 +232,12 @@ class Catalogue:
     @cached_property
     def model_version(self) -> str:
         """Name this model: equal versions score equal histories equally."""
+        if self.version is not None:
+            return self.version
         entries = sorted((name, repr(entry)) for name, entry in self.entries.items())
-        text = repr((ALGORITHM, astuple(self.parameters), entries, *map(repr, self.promises.kinds.values())))
+        beside = [part for part in (sorted(self.stretches.items()), self.calibration) if part]
+        kinds = map(repr, self.promises.kinds.values())
+        text = repr((ALGORITHM, astuple(self.parameters), entries, *kinds, *beside))
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 
     def _refused_due(self, touchpoint: str, arguments: Arguments) -> Refusal | None:
@@ -219,9 +253,9 @@ class Catalogue:
 
 def _refusal(arguments: Arguments) -> Refusal | None:
     """Check what is checked whatever the touchpoint is."""
-    for field, value in (("stake", arguments.stake), ("valence", arguments.valence)):
+    for name, value in (("stake", arguments.stake), ("valence", arguments.valence)):
         if value is not None and finite(value) is None:
-            return Refusal(field, "must be a finite number")
+            return Refusal(name, "must be a finite number")
     if arguments.stake is not None and not 0 <= arguments.stake <= STAKE_MAX:
         return Refusal("stake", f"must be between 0 and {STAKE_MAX:g}")
     if not isinstance(arguments.properties.get(MACHINE_MADE, False), bool | None):

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from services.core.weighing import UNSTRETCHED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
@@ -54,6 +56,7 @@ class Leaves:
         self._entries: list[Entry] = []
         self._undeclared = catalogue.entry("")
         self._weight = np.empty(0, dtype=np.float64)
+        self._stretch = np.empty((2, 0), dtype=np.float64) if catalogue.stretches else None
         self._order = np.empty(0, dtype=np.int64)
         self._rank: NDArray[np.int64] | None = None
         self._ranked: bool | None = None
@@ -84,6 +87,9 @@ class Leaves:
             # One entry for all that nobody declared: there may be any number of them.
             self._entries[number] = declared.get(leaf.touchpoint, undeclared)
         self._weight[numbers] = [self._entries[number].weight for number in numbers]
+        if self._stretch is not None:
+            stretches = self._catalogue.stretches
+            self._stretch[:, numbers] = np.transpose([stretches.get(leaf.touchpoint, UNSTRETCHED) for leaf, _ in fresh])
         known = len(self._order)
         places = [bisect_left(self._order, leaf, key=self._leaf_of) for leaf, _ in fresh] if known else 0
         self._order = np.insert(self._order, places, numbers)
@@ -119,6 +125,11 @@ class Leaves:
     def weight(self) -> NDArray[np.float64]:
         """Each leaf's weight, by number."""
         return self._weight[: len(self._triples)]
+
+    @property
+    def stretch(self) -> NDArray[np.float64] | None:
+        """By what each leaf's good (row 0) and bad valence (row 1) is multiplied, by number; None when none is."""
+        return None if self._stretch is None else self._stretch[:, : len(self._triples)]
 
     @property
     def rank(self) -> NDArray[np.int64]:
@@ -163,7 +174,10 @@ class Leaves:
         self._entries.extend([self._undeclared] * missing)
         if size > len(self._weight):
             # Twice as much as is needed: so each number is moved once or twice in all, however many follow.
-            self._weight = np.concatenate([self._weight, np.zeros(2 * size - len(self._weight))])
+            more = 2 * size - len(self._weight)
+            self._weight = np.concatenate([self._weight, np.zeros(more)])
+            if self._stretch is not None:
+                self._stretch = np.concatenate([self._stretch, np.ones((2, more))], axis=1)
 
     def _leaf_of(self, number: np.int64) -> Leaf:
         return self._triples[number]

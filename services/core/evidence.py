@@ -86,6 +86,10 @@ class Groups(NamedTuple):
 NO_HARM: Final = Harmed(np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), np.empty(0))
 NOTHING: Final = np.empty(0, dtype=np.int64)
 
+GOOD: Final = 0
+BAD: Final = 1
+"""The sides of a stretch."""
+
 
 @lru_cache(maxsize=16)
 def decay_table(half_life_days: float) -> Floats:
@@ -204,7 +208,6 @@ def _in_order(tallies: Tallies, leaves: Leaves) -> Tallies:
 
 def _evidence(tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Parameters) -> Evidence:
     owner, rows = tallies
-    beta, cap = parameters.beta, parameters.cap
     # Read as unsigned, hours that do not exist yet are as far out of range as those that are too old.
     age = np.minimum((at_hour - rows[:, HOUR]).view(np.uint64), np.uint64(HOURS_KEPT)).view(np.int64)
     leaf = rows[:, LEAF]
@@ -212,9 +215,9 @@ def _evidence(tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Par
         owner=owner,
         age=age,
         weight=leaves.weight[leaf],
-        good=np.minimum((1 - beta) * (rows[:, POS] / MICRO) + beta * (rows[:, POS2] / MICRO), cap),
-        bad=_bad(rows[:, NEG], rows[:, NEG2], parameters),
-        seen=np.minimum(rows[:, Q] / MICRO, cap),
+        good=_felt(rows[:, POS], rows[:, POS2], _stretch(leaves, GOOD, leaf), parameters),
+        bad=_felt(rows[:, NEG], rows[:, NEG2], _stretch(leaves, BAD, leaf), parameters),
+        seen=np.minimum(rows[:, Q] / MICRO, parameters.cap),
         leaf=leaf,
         n=rows[:, N],
         at_hour=at_hour,
@@ -223,9 +226,17 @@ def _evidence(tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Par
     )
 
 
-def _bad(neg: Integers, neg2: Integers, parameters: Parameters) -> Floats:
-    beta = parameters.beta
-    return np.minimum((1 - beta) * (neg / MICRO) + beta * (neg2 / MICRO), parameters.cap)
+def _felt(sums: Integers, squares: Integers, stretch: Floats | None, parameters: Parameters) -> Floats:
+    """Tell how intense it was, with emphasis on what was most intense, as the model scales it, and capped."""
+    linear, square, beta = sums / MICRO, squares / MICRO, parameters.beta
+    if stretch is not None:
+        linear, square = linear * stretch, square * (stretch * stretch)
+    return np.minimum((1 - beta) * linear + beta * square, parameters.cap)
+
+
+def _stretch(leaves: Leaves, side: int, leaf: Integers) -> Floats | None:
+    """Give by what the valence of each of these leaves is multiplied; None when the model scales none."""
+    return None if leaves.stretch is None else leaves.stretch[side][leaf]
 
 
 def _with_rows(tallies: Tallies, several: list[Told]) -> Tallies:
@@ -263,9 +274,10 @@ def _harmed(tallies: Tallies, evidence: Evidence, harms: Told, leaves: Leaves, p
     np.add.at(amounts, member.reshape(-1), harms.amounts)
     key, row = pairs
     by_column = dict(zip(TOLD_COLUMNS, amounts.T, strict=True))
-    without = _bad(
+    without = _felt(
         np.maximum(tallies.rows[row, NEG] - by_column[NEG], 0),
         np.maximum(tallies.rows[row, NEG2] - by_column[NEG2], 0),
+        _stretch(leaves, BAD, tallies.rows[row, LEAF]),
         parameters,
     )
     return Harmed(key, row, np.maximum(evidence.bad[row] - without, 0.0))

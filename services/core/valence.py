@@ -268,6 +268,27 @@ def due_of(arguments: Arguments, name: str) -> int | Refusal:
         return Refusal(f"properties.{name}", str(error))
 
 
+def reach(valence: Valence) -> tuple[float, float]:
+    """Tell how good and how bad a valence can be at the most, both not negative."""
+    match valence:
+        case Const(v):
+            ends = (v, v)
+        case Conditional(otherwise, _, _, then):
+            ends = (max(otherwise, then), min(otherwise, then))
+        case Wait() | Late():
+            ends = (PROMPT, -1.0)
+        case Resolved(_, bonus):
+            ends = (min(1.0, PROMPT + bonus), -1.0)
+        case Per(_, each, floor):
+            ends = (1.0, 0.0) if each > 0 else (0.0, floor)
+        case Kept(felt):
+            good, bad = reach(felt)
+            ends = (good, made_up(-bad))
+        case _:
+            ends = (1.0, -1.0)
+    return max(ends[0], 0.0), max(-ends[1], 0.0)
+
+
 def rated(scale: str | ScalePoints, value: float) -> Felt | Refusal:
     """Place a value on a scale: −1 at its lowest, 0 in the middle, 1 at its highest."""
     points = (0.0, 7.0, 10.0) if scale == NPS else SCALES.get(scale) if isinstance(scale, str) else scale

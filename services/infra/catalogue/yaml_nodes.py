@@ -10,6 +10,7 @@ from typing import Final
 
 import yaml
 
+from services.core.instants import parse_instant
 from services.infra.errors import ConfigurationError
 from services.infra.near import nearest
 
@@ -112,6 +113,22 @@ class Field:
         for word in {word for word in words if words.count(word) > 1}:
             self.wrong(f"{word!r} stands twice; remove one of the two")
         return words
+
+    def items(self) -> list[Field]:
+        """Read a list."""
+        if not isinstance(self.node, yaml.SequenceNode):
+            self.wrong("must be a list: [one, another]")
+            return []
+        return [Field(self.file, node, self.path, node.start_mark.line + 1) for node in self.node.value]
+
+    def instant(self) -> str:
+        """Read a time, as it is written."""
+        text = self.node.value if isinstance(self.node, yaml.ScalarNode) else ""
+        try:
+            parse_instant(text)
+        except ValueError as error:
+            self.wrong(str(error))
+        return text
 
     def number(self, *, least: float, most: float) -> float:
         """Read a number within bounds, both included."""
