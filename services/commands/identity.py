@@ -42,8 +42,7 @@ async def renormalise(settings: Settings) -> Mended:
         )
     store = await Database.open(settings.postgres, lanes=1, application=NAME)
     try:
-        model = await store.models.use(catalogue.model_version)
-        renamer = Renamer(store, catalogue, model=model, respell=functools.partial(names_of, key))
+        renamer = Renamer(store, catalogue, respell=functools.partial(names_of, key))
         return await renamer.mend()
     finally:
         await store.close()

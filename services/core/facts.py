@@ -13,7 +13,7 @@ from services.core.tallies import MICRO
 from services.core.valence import Kept, due_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from services.core.catalogue import Arguments, Catalogue, Entry, Impression
     from services.core.promise_kinds import PromiseKind, Touched
@@ -225,6 +225,10 @@ class PersonFacts:
         self.folded: object = None
         """What the last reading made of them, for the next one (`beside.folded`)."""
 
+    def moved(self, hours: int) -> PersonFacts:
+        """Give the same facts so many hours later."""
+        return PersonFacts(self.identities, [_moved(fact, hours) for fact in self.facts])
+
 
 class Facts:
     """The facts of several owners, numbered as in the tallies beside which they are read."""
@@ -244,6 +248,10 @@ class Facts:
             }
         )
 
+    def moved(self, hours: Sequence[int]) -> Facts:
+        """Give the same facts later by so many hours of each owner: with the hour of a reading they read the same."""
+        return Facts({owner: one.moved(hours[owner]) for owner, one in self.people.items()})
+
     def leaves(self, catalogue: Catalogue) -> set[Leaf]:
         """Give every leaf that a reading of these facts may book on: dimensions and receipts need them numbered."""
         kinds, entries = catalogue.promises.kinds, catalogue.entries
@@ -255,6 +263,14 @@ class Facts:
                 names = {kind.missed} if fact.role == STATES else {kind.slow, kind.part_missing}
                 found |= {booked(entries[name], fact) for name in names & entries.keys()}
         return found
+
+
+def _moved(fact: Fact, hours: int) -> Fact:
+    return fact._replace(
+        occurred_us=fact.occurred_us + hours * HOUR_US,
+        received_hour=fact.received_hour + hours,
+        due_us=None if fact.due_us is None else fact.due_us + hours * HOUR_US,
+    )
 
 
 NO_FACTS: Final = Facts(MappingProxyType({}))

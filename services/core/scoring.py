@@ -10,6 +10,7 @@ import numpy as np
 
 from services.core.dimensions import DIMENSIONS
 from services.core.evidence import as_one, balance, by_code, by_owner, events_of, evidence_of
+from services.core.tallies import HOUR, Tallies
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from services.core.dimensions import Leaves
     from services.core.evidence import Balance, Evidence
     from services.core.facts import Facts
-    from services.core.tallies import Tallies
 
     Floats = NDArray[np.float64]
     Integers = NDArray[np.int64]
@@ -151,6 +151,32 @@ def read(  # noqa: PLR0913 -- what is read, when, and under what model
         _reading(balance(evidence, each, capped_in=each, window_h=window_h, parameters=parameters), parameters)
         for window_h in windows_h
     ]
+
+
+def read_each(  # noqa: PLR0913 -- what is read, when, and under what model
+    tallies: Tallies,
+    *,
+    facts: Facts,
+    leaves: Leaves,
+    at_hours: Integers,
+    parameters: Parameters,
+    windows_h: Sequence[int | None],
+) -> list[Reading[Floats]]:
+    """Score every owner at an hour of its own, as `read` does to the last bit: a score depends on ages alone."""
+    latest = int(at_hours.max(initial=0))
+    later = latest - at_hours
+    rows = tallies.rows.copy()
+    # Hours that do not exist yet stay so, and within what a sort key holds.
+    rows[:, HOUR] = np.minimum(rows[:, HOUR] + later[tallies.owner], latest + 1)
+    return read(
+        Tallies(tallies.owner, rows),
+        facts=facts.moved(later.tolist()) if facts.people else facts,
+        owners=len(at_hours),
+        leaves=leaves,
+        at_hour=latest,
+        parameters=parameters,
+        windows_h=windows_h,
+    )
 
 
 def read_dimensions(  # noqa: PLR0913 -- what is read, when, and under what model

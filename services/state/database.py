@@ -13,6 +13,7 @@ from schemas.topics import Partition
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import PostgresSettings
 from services.state import housekeeping, progress, source_notes
+from services.state.activation import ActivationTable
 from services.state.alerts import AlertTable
 from services.state.dead_letters import DeadLetterTable
 from services.state.events import Caution, EventTable
@@ -74,6 +75,7 @@ class Transaction(NamedTuple):
     dead_letters: DeadLetterTable
     notes: SourceNoteTable
     renaming: RenamingTable
+    activations: ActivationTable
 
 
 class Snapshot(NamedTuple):
@@ -86,6 +88,8 @@ class Snapshot(NamedTuple):
     tallies: TallyTable
     alerts: AlertTable
     sources: SourceTables
+    models: ModelTable
+    activations: ActivationTable
 
 
 class Database:
@@ -100,10 +104,11 @@ class Database:
         self.models = ModelTable(say)
         self.progress = ProgressTable(say)
         self.renaming = RenamingTable(say)
+        self.activations = ActivationTable(say)
 
     @classmethod
     async def open(cls, settings: PostgresSettings, *, lanes: int, application: str = WORKER_APPLICATION) -> Self:
-        """Open a pool with a connection for each lane and one for names.
+        """Open a pool with a connection for each lane, one for names and one for a model that takes over.
 
         Raises UnavailableError while the server is away, ConfigurationError when it is there and refuses us.
         """
@@ -112,7 +117,7 @@ class Database:
             await connection.execute(TEMPORARY)
             await connection.learn_generation()
 
-        return cls(await open_pool(settings, application=application, max_size=lanes + 1, prepare=prepare))
+        return cls(await open_pool(settings, application=application, max_size=lanes + 2, prepare=prepare))
 
     async def close(self) -> None:
         """Close the connections at once, whatever they are doing."""
@@ -139,6 +144,7 @@ class Database:
                     DeadLetterTable(say),
                     SourceNoteTable(say),
                     RenamingTable(say),
+                    ActivationTable(say),
                 )
 
     async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:
@@ -190,6 +196,8 @@ class ReadDatabase:
                 TallyTable(say),
                 AlertTable(say),
                 SourceTables(say),
+                ModelTable(say),
+                ActivationTable(say),
             )
 
     @asynccontextmanager

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.core.scoring import Reading, bands
 from services.state.copying import fixed_copy
+from services.state.models import Generation, InUse
 from services.state.pool import Statements
 
 Floats = NDArray[np.float64]
+
+WRITE: Final = ("write_scores_a", "write_scores_b")
+"""By the set that is written."""
 
 
 class Scored(NamedTuple):
@@ -21,8 +25,16 @@ class Scored(NamedTuple):
     persons: Sequence[int]
     readings: Sequence[Reading[Floats]]
     version: int
-    model: int
-    at_hour: int
+    generation: Generation
+    at_hour: int | NDArray[np.int64]
+    """At which they were read, all of them or each."""
+
+
+class Turn(NamedTuple):
+    """A version for scores to be written, and which model weighs them; None before anybody said so."""
+
+    version: int
+    in_use: InUse | None
 
 
 class ScoreTable:
@@ -31,14 +43,30 @@ class ScoreTable:
     def __init__(self, statements: Statements) -> None:
         self._say = statements
 
-    async def next_version(self) -> int:
-        """The next version of a score; taken under the persons' locks, so it grows for each of them."""
-        return int(await self._say.value("next_version"))
+    async def turn(self) -> Turn:
+        """The next version of scores, and by what they are weighed.
 
-    async def write(self, scored: Scored) -> None:
-        """Store the scores of locked persons."""
-        await self._say.copy_in("incoming_score", score_copy(scored))
-        await self._say.run("write_scores")
+        Taken under the persons' locks, so the version grows for each of them, and whoever writes the scores of a model
+        that takes over waits for these persons or is known here.
+        """
+        [row] = await self._say.rows("turn")
+        version, active, slot, filling = row
+        return Turn(version, None if active is None else InUse(active, slot, filling))
+
+    async def write(self, generations: Sequence[Scored]) -> None:
+        """Store the scores of locked persons whose state is another one since, in each generation."""
+        await self._write(generations, changed=True)
+
+    async def fill(self, scored: Scored) -> None:
+        """Store the scores of locked persons whose state is what it was."""
+        await self._write([scored], changed=False)
+
+    async def _write(self, generations: Sequence[Scored], *, changed: bool) -> None:
+        for place, scored in enumerate(generations):
+            if place:
+                await self._say.run("forget_incoming_scores")
+            await self._say.copy_in("incoming_score", score_copy(scored))
+            await self._say.run(WRITE[scored.generation.slot], changed)
 
 
 def score_copy(scored: Scored) -> bytes:
@@ -48,7 +76,7 @@ def score_copy(scored: Scored) -> bytes:
     columns: list[tuple[str, NDArray[np.int64] | Floats]] = [
         ("bigint", np.array(scored.persons, dtype=np.int64)),
         ("bigint", np.full(count, scored.version)),
-        ("smallint", np.full(count, scored.model)),
+        ("smallint", np.full(count, scored.generation.model)),
         ("smallint", bands(whole.score, whole.confidence)),
         ("integer", np.full(count, scored.at_hour)),
         ("double", whole.score),

@@ -14,16 +14,18 @@ from numpy.typing import NDArray
 from schemas.topics import Partition
 from services.core.persons import NO_CROWD
 from services.core.tallies import BEST, LEAF, WIDTH, WORST, N, Tallies
+from services.core.weighing import Weighing
+from services.state.activation import Held
 from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, Storable, signed
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityRow
 from services.state.leaves import LEAVES_MAX, Brought, LeafRow, Triple
 from services.state.links import LinkRow, Node
-from services.state.models import Weighing
+from services.state.models import InUse
 from services.state.persons import Locked
 from services.state.progress import Mark, Outcomes, PartitionState, Position, Span
-from services.state.scores import Scored
+from services.state.scores import Scored, Turn
 from services.state.source_notes import SourceNote
 
 DAYS_US = 30 * 24 * 3_600_000_000
@@ -55,6 +57,10 @@ class State:
     persons: dict[int, list[int | None]] = field(default_factory=dict)
     tallies: dict[tuple[int, int, int], NDArray[np.int64]] = field(default_factory=dict)
     scores: dict[int, tuple[float, int]] = field(default_factory=dict)
+    sets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    """Of a person and a slot: the model and the version of the scores there."""
+    in_use: InUse | None = None
+    activation: Held | None = None
     letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict)
     notes: list[SourceNote] = field(default_factory=list)
 
@@ -68,7 +74,8 @@ class MemoryStore:
         self._names: dict[str, int] = {}
         self._leaves: dict[Triple, int] = {}
         self._brought: dict[str, int] = {}
-        self._models: dict[str, int] = {}
+        self._models: dict[str, Weighing] = {}
+
         self._version = 0
         self._one_at_a_time = asyncio.Lock()
         self.identities = _Identities(self)
@@ -82,6 +89,7 @@ class MemoryStore:
         self.scores = _Scores(self)
         self.dead_letters = _DeadLetters(self)
         self.notes = _Notes(self)
+        self.activations = _Activations(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MemoryStore]:
@@ -169,11 +177,59 @@ class _Leaves(_Table):
 
 
 class _Models(_Table):
-    async def use(self, version: str) -> int:
-        return self._store._models.setdefault(version, len(self._store._models) + 1)
+    async def keep(self, weighing: Weighing) -> int:
+        self._store._models.setdefault(weighing.version, weighing)
+        return 1 + list(self._store._models).index(weighing.version)
 
-    async def note(self, number: int, weighing: Weighing) -> None:
-        """Nobody asks this store in SQL."""
+    async def claim(self, number: int) -> int:
+        if self._state.in_use is None:
+            self._state.in_use = InUse(number, 0)
+        return self._state.in_use.active
+
+    async def weighing(self, number: int) -> Weighing:
+        return list(self._store._models.values())[number - 1]
+
+
+class _Activations(_Table):
+    async def under_way(self) -> bool:
+        return self._state.activation is not None
+
+    async def begin(self, model: int) -> InUse | None:
+        before = self._state.in_use
+        if before is None:
+            self._state.in_use = InUse(model, 0)
+        elif before.active != model != before.filling:
+            self._state.in_use = before._replace(filling=model)
+            self._state.activation = Held(1, model, before.slot, None, None, 0)
+        return before
+
+    async def held(self) -> Held | None:
+        return self._state.activation
+
+    async def set_horizon(self, held: Held) -> None:
+        self._state.activation = held._replace(horizon="now")
+
+    async def past_horizon(self, held: Held) -> bool:
+        return held.horizon is not None  # transactions come one after another here
+
+    async def set_out(self, held: Held) -> None:
+        self._state.activation = held._replace(last=max(self._state.persons, default=0))
+
+    async def persons(self, held: Held, *, limit: int) -> list[int]:
+        return sorted(one for one in self._state.persons if held.cursor < one <= (held.last or 0))[:limit]
+
+    async def behind(self, held: Held, *, limit: int) -> list[int]:
+        sets = self._state.sets
+        wanted = {one: row[0] or 0 for one, row in self._state.persons.items()}
+        filled = {one: sets.get((one, 1 - held.slot), (0, -1)) for one in wanted}
+        return sorted(one for one in wanted if filled[one][0] != held.model or filled[one][1] < wanted[one])[:limit]
+
+    async def move(self, held: Held, written: Sequence[int]) -> None:
+        self._state.activation = held._replace(cursor=max(held.cursor, *written))
+
+    async def flip(self, held: Held) -> None:
+        self._state.in_use = InUse(held.model, 1 - held.slot)
+        self._state.activation = None
 
 
 class _Progress(_Table):
@@ -291,7 +347,8 @@ class _Tallies(_Table):
                 raise AssertionError(f"{key} was said to be fresh")
             self._state.tallies[key] = row.copy() if known is None else _merged(known, row)
 
-    async def of_persons(self, persons: Sequence[int]) -> Tallies:
+    async def of_persons(self, persons: Sequence[int], *, rows_max: int | None = None) -> Tallies:
+        del rows_max
         wanted = set(persons)
         found = [
             (self._state.person_of[number], row)
@@ -303,15 +360,22 @@ class _Tallies(_Table):
 
 
 class _Scores(_Table):
-    async def next_version(self) -> int:
+    async def turn(self) -> Turn:
         self._store._version += 1
-        return self._store._version
+        return Turn(self._store._version, self._state.in_use)
 
-    async def write(self, scored: Scored) -> None:
-        for place, person in enumerate(scored.persons):
+    async def write(self, generations: Sequence[Scored]) -> None:
+        for scored in generations:
+            await self.fill(scored)
+        for place, person in enumerate(generations[0].persons):
+            scored = generations[0]
             self._state.persons[person][0] = scored.version
-            self._state.persons[person][2] = scored.at_hour
+            self._state.persons[person][2] = int(np.broadcast_to(scored.at_hour, len(scored.persons))[place])
             self._state.scores[person] = (float(scored.readings[0].score[place]), scored.version)
+
+    async def fill(self, scored: Scored) -> None:
+        for person in scored.persons:
+            self._state.sets[person, scored.generation.slot] = (scored.generation.model, scored.version)
 
 
 class _DeadLetters(_Table):

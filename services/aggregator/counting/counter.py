@@ -11,12 +11,13 @@ from services.aggregator.counting.dedup import Sifted, store_new
 from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.holding import StaleNamesError
 from services.aggregator.counting.linking import Followed, Linker, follow
+from services.aggregator.counting.models import Models
 from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.noting import note_of
 from services.aggregator.counting.numbering import Directory, Numbering
 from services.aggregator.counting.patience import pause
 from services.aggregator.counting.ports import ChunkTransaction, Store
-from services.aggregator.counting.scorekeeping import Kept, Model, keep_scores
+from services.aggregator.counting.scorekeeping import Kept, keep_scores
 from services.aggregator.processor import Chunk
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
@@ -48,12 +49,9 @@ class Counted(NamedTuple):
 class Counter:
     """Counts chunks, and remembers of the database what makes the next ones cheap."""
 
-    def __init__(
-        self, store: Store, catalogue: Catalogue, *, model: int, cache_rows_max: int, bounds: NameBounds
-    ) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue, *, cache_rows_max: int, bounds: NameBounds) -> None:
         self._store = store
         self._catalogue = catalogue
-        self._model = model
         self._rows_max = cache_rows_max
         self._bounds = bounds
         self._generation: str | None = None
@@ -83,6 +81,7 @@ class Counter:
         self._persons = PersonCache(rows_max=self._rows_max)
         self._names = NameCache()
         self._numbering = Numbering(self._store, self._catalogue, self._names, self._bounds)
+        self._models = Models(self._store.models, self._catalogue, self._numbering)
         self._linker = Linker()
 
     async def _commit(self, span: Span, chunk: Chunk, batch: Batch, *, origin: str, epoch: int) -> Counted:
@@ -180,7 +179,7 @@ class Counter:
             sifted.columns,
             followed=followed,
             cache=self._persons,
-            model=Model(self._numbering.cover, self._catalogue.parameters, self._model),
+            models=self._models,
             at_hour=max(record.timestamp for record in chunk.records) // HOUR_MS,
         )
 

@@ -10,13 +10,15 @@ from services.aggregator.counting import observe
 from services.aggregator.counting.batch import Batch, read_chunk, refused_by_ingest, unforeseen
 from services.aggregator.counting.chores import Chores
 from services.aggregator.counting.counter import Counted, Counter
+from services.aggregator.counting.filling import Filling
 from services.aggregator.counting.folding import Folding
+from services.aggregator.counting.models import claim
 from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.ownership import Ownership
 from services.aggregator.counting.pieces import by_days, halves
 from services.aggregator.counting.ports import Log, Store
 from services.aggregator.processor import Bounds, Chunk
-from services.core.catalogue import UNKNOWN_WEIGHT, Catalogue
+from services.core.catalogue import Catalogue
 from services.infra import metrics
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import Clock, SystemClock
@@ -25,7 +27,6 @@ from services.infra.kafka import KafkaLog
 from services.infra.logs import get_logger
 from services.infra.settings import AggregatorSettings, Settings
 from services.state.database import Database
-from services.state.models import Weighing
 
 log = get_logger(__name__)
 
@@ -51,10 +52,11 @@ class Pipeline:
         self._ownership = Ownership(store, log_)
         self._chores = Chores(store)
         self._folding = Folding(store)
+        self._filling = Filling(store, catalogue)
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
-        """Connect, number the model, start the chores; raises UnavailableError."""
+        """Connect, see to it that a model weighs, start the chores; raises UnavailableError."""
         store = await Database.open(settings.postgres, lanes=settings.aggregator.lanes)
         kafka = KafkaLog(settings.kafka, (*EVENT_TOPICS, DLQ))
         catalogue, rows_max = load_catalogue(settings.catalogue), settings.aggregator.cache_rows_max
@@ -72,19 +74,19 @@ class Pipeline:
         clock: Clock,
         bounds: NameBounds | None = None,
     ) -> Self:
-        """Number the model and start the chores on an open store; bounds are those of the settings' defaults."""
-        model = await store.models.use(catalogue.model_version)
-        weights = {name: entry.weight for name, entry in catalogue.entries.items()}
-        await store.models.note(model, Weighing(catalogue.parameters, weights, UNKNOWN_WEIGHT))
+        """Let the catalogue's model weigh if none does, and start the chores on an open store; bounds are those of the settings' defaults."""
+        await claim(store.models, catalogue)
         bounds = bounds or NameBounds.of(AggregatorSettings())
-        counter = Counter(store, catalogue, model=model, cache_rows_max=cache_rows_max, bounds=bounds)
+        counter = Counter(store, catalogue, cache_rows_max=cache_rows_max, bounds=bounds)
         pipeline = cls(store, log_, catalogue, counter, clock)
         await pipeline._chores.start()
         pipeline._folding.start()
+        pipeline._filling.start()
         return pipeline
 
     async def close(self) -> None:
         """Stop the chores and close the connections."""
+        await self._filling.stop()
         await self._folding.stop()
         await self._chores.stop()
         await self._store.close()

@@ -15,11 +15,12 @@ from services.aggregator.counting.cache import NameCache, PersonCache
 from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.holding import StaleNamesError, hold
 from services.aggregator.counting.linking import Followed, Move, follow
+from services.aggregator.counting.models import Models
 from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.numbering import Numbering
 from services.aggregator.counting.records import body_hash_of
 from services.aggregator.counting.rewriting import Names, read_names, rewritten, words_of
-from services.aggregator.counting.scorekeeping import Model, keep_scores
+from services.aggregator.counting.scorekeeping import keep_scores
 from services.core.catalogue import Catalogue
 from services.core.persons import is_customer, level_of
 from services.state.database import Database, Transaction
@@ -62,15 +63,13 @@ class Mended(NamedTuple):
 class Renamer:
     """Renames identities in a database that no worker counts into meanwhile."""
 
-    def __init__(
-        self, store: Database, catalogue: Catalogue, *, model: int, respell: Respelling, portion: int = PORTION
-    ) -> None:
+    def __init__(self, store: Database, catalogue: Catalogue, *, respell: Respelling, portion: int = PORTION) -> None:
         self._store = store
         self._respell = respell
         self._portion_max = portion
         # What is stored has its leaves: none is brought here.
         numbering = Numbering(store, catalogue, NameCache(), NameBounds(trusted=0, public=0))
-        self._model = Model(numbering.cover, catalogue.parameters, model)
+        self._models = Models(store.models, catalogue, numbering)
 
     async def mend(self) -> Mended:
         """Go through all identities; raises UnavailableError when the database goes away, and may be run again."""
@@ -90,7 +89,7 @@ class Renamer:
             try:
                 async with self._store.transaction() as transaction:
                     await transaction.renaming.begin()
-                    return await _Portion(transaction, self._model, self._names(wanted)).mend(held)
+                    return await _Portion(transaction, self._models, self._names(wanted)).mend(held)
             except StaleNamesError as error:
                 held |= error.persons
         raise RuntimeError("links reach further than their bounds")
@@ -102,10 +101,10 @@ class Renamer:
 class _Portion:
     """One transaction's work."""
 
-    def __init__(self, transaction: Transaction, model: Model, names: Names) -> None:
+    def __init__(self, transaction: Transaction, models: Models, names: Names) -> None:
         self._transaction = transaction
         self._say = transaction.renaming
-        self._model = model
+        self._models = models
         self._names = names
 
     async def mend(self, held: frozenset[int]) -> Mended:
@@ -192,7 +191,7 @@ class _Portion:
             EventColumns(nothing, nothing, nothing, nothing, nothing, nothing),
             followed=Followed(locked, moves),
             cache=cache,
-            model=self._model,
+            models=self._models,
             at_hour=0,
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -12,10 +12,9 @@ from services.aggregator.counting.cache import CachedPerson, PersonCache
 from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.holding import StaleNamesError, hold
 from services.aggregator.counting.linking import Followed, Move
+from services.aggregator.counting.models import Models
 from services.aggregator.counting.ports import ChunkTransaction
 from services.core import scoring
-from services.core.catalogue import Parameters
-from services.core.dimensions import Leaves
 from services.core.facts import NO_FACTS
 from services.core.tallies import HOUR, LEAF, Tallies, fold, merge, sort_key
 from services.core.tallies import N as COUNT
@@ -37,22 +36,13 @@ class Kept(NamedTuple):
     overall: scoring.Reading[Floats]
 
 
-class Model(NamedTuple):
-    """What turns tallies into scores, and its number in the database."""
-
-    cover: Callable[[Integers], Awaitable[Leaves]]
-    """Gives the leaves, among them those numbered so."""
-    parameters: Parameters
-    number: int
-
-
 async def keep_scores(
     transaction: ChunkTransaction,
     events: EventColumns,
     *,
     followed: Followed,
     cache: PersonCache,
-    model: Model,
+    models: Models,
     at_hour: int,
 ) -> Kept:
     """Add the events to the tallies and score every person that they touch or whom the links have changed.
@@ -79,27 +69,30 @@ async def keep_scores(
     read = await _read(transaction, held.unknown, person_of=person_of)
     whole = _whole(remembered, read.tallies, place_of)
     # A chunk that lagged behind, or came by the late topic, must not take a score back to before a neighbour's events.
-    scored = await _scored(transaction, persons, whole, model=model, at_hour=max(at_hour, held.as_of))
+    scored = await _scored(transaction, persons, whole, models=models, at_hour=max(at_hour, held.as_of))
     return Kept(_states(persons, whole, held, read.members, version=scored.version), scored.readings[0])
 
 
 async def _scored(
-    transaction: ChunkTransaction, persons: list[int], whole: Tallies, *, model: Model, at_hour: int
+    transaction: ChunkTransaction, persons: list[int], whole: Tallies, *, models: Models, at_hour: int
 ) -> Scored:
-    """Read everybody's tallies and store the scores."""
-    readings = scoring.read(
-        whole,
-        facts=NO_FACTS,
-        owners=len(persons),
-        leaves=await model.cover(whole.rows[:, LEAF]),
-        at_hour=at_hour,
-        parameters=model.parameters,
-        windows_h=WINDOWS_H,
-    )
-    version = await transaction.scores.next_version()
-    scored = Scored(persons, readings, version, model.number, at_hour)
-    await transaction.scores.write(scored)
-    return scored
+    """Read everybody's tallies and store the scores; returns those that are read by the active model."""
+    turn = await transaction.scores.turn()
+    generations = []
+    for generation in (await models.in_use(turn)).generations:
+        weigher = await models.weigher(generation.model, whole.rows[:, LEAF])
+        readings = scoring.read(
+            whole,
+            facts=NO_FACTS,
+            owners=len(persons),
+            leaves=weigher.leaves,
+            at_hour=at_hour,
+            parameters=weigher.parameters,
+            windows_h=WINDOWS_H,
+        )
+        generations.append(Scored(persons, readings, turn.version, generation, at_hour))
+    await transaction.scores.write(generations)
+    return generations[0]
 
 
 class _Held(NamedTuple):

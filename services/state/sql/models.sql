@@ -7,10 +7,46 @@ WITH known AS (SELECT id FROM model WHERE version = $1), made AS (
 SELECT id FROM known UNION ALL SELECT id FROM made
 
 -- note_model --
-UPDATE model SET lambda = $2, beta = $3, kappa = $4, prior = $5, cap = $6, weight_undeclared = $7, used_at = now()
+UPDATE model SET lambda = $2, beta = $3, kappa = $4, prior = $5, cap = $6, half_life_days = $7, weight_undeclared = $8,
+    calibration_scores = $9, calibration_risks = $10, used_at = now()
 WHERE id = $1
 
 -- note_weights --
 -- The version is a hash of all weights, so those that are there are right.
-INSERT INTO model_weight (model, touchpoint, weight)
-SELECT $1, * FROM unnest($2::text[], $3::float8[]) ON CONFLICT DO NOTHING
+INSERT INTO model_weight (model, touchpoint, weight, good_scale, bad_scale)
+SELECT $1, * FROM unnest($2::text[], $3::float8[], $4::float8[], $5::float8[]) ON CONFLICT DO NOTHING
+
+-- name_model --
+UPDATE model SET name = $2, document = $3 WHERE id = $1
+
+-- claim_model --
+-- Whoever comes first to a database says which model weighs. Scores that an earlier release wrote by another model are
+-- written anew, into the second set.
+WITH claimed AS (
+    INSERT INTO model_in_use (active, slot, filling)
+    SELECT $1, 0, CASE WHEN EXISTS (SELECT FROM person WHERE version > 0 AND model <> $1) THEN $1::smallint END
+    ON CONFLICT DO NOTHING
+    RETURNING active, filling
+), begun AS (
+    INSERT INTO activation (model) SELECT filling FROM claimed WHERE filling IS NOT NULL
+)
+SELECT active FROM claimed UNION ALL SELECT active FROM model_in_use
+
+-- model_in_use --
+SELECT active, slot, filling FROM model_in_use
+
+-- weighing --
+SELECT version, lambda AS lambda_, beta, kappa, prior, cap, half_life_days, calibration_scores, calibration_risks
+FROM model WHERE id = $1
+
+-- weights --
+SELECT touchpoint, weight, good_scale, bad_scale FROM model_weight WHERE model = $1
+
+-- models --
+SELECT m.id, m.version, m.name, m.first_used_at, (
+        SELECT max(a.ended_at) FROM activation AS a WHERE a.model = m.id AND a.outcome = 'active'
+    ) AS activated_at, u.active IS NOT NULL AS active, m.document, m.half_life_days IS NOT NULL AS whole
+FROM model AS m
+LEFT JOIN model_in_use AS u ON u.active = m.id
+ORDER BY m.id DESC
+LIMIT $1

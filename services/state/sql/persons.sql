@@ -3,7 +3,7 @@ INSERT INTO person (id) SELECT id FROM unnest($1::bigint[]) AS id ORDER BY id
 ON CONFLICT (id) DO NOTHING
 
 -- lock_persons --
-SELECT id, version, merged_into, as_of FROM person WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
+SELECT id, version, merged_into, GREATEST(as_of, as_of_b) AS as_of FROM person WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
 
 -- point_persons --
 -- A person whose naming identity belongs to another person is merged; one that names itself again is not.
@@ -15,10 +15,10 @@ WHERE i.id = p.id AND p.id = ANY($1::bigint[]) AND p.merged_into IS DISTINCT FRO
 -- A person is known once its first chunk committed; before that there is no version.
 SELECT p.id, name.value AS customer, p.version, p.as_of, m.version AS model_version
 FROM identity AS i
-JOIN person AS p ON p.id = i.person
+JOIN person_score AS p ON p.id = i.person
 JOIN identity AS name ON name.id = p.id
 LEFT JOIN model AS m ON m.id = p.model
-WHERE i.value = $1 AND p.version > 0
+WHERE i.value = $1
 
 -- identities_of_person --
 SELECT id, value FROM identity WHERE person = $1

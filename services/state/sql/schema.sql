@@ -33,7 +33,8 @@ CREATE TABLE identity (
 CREATE INDEX identity_person ON identity (person);
 CREATE INDEX identity_crowd ON identity (crowd) WHERE crowd < 9;
 
--- One row a person, keyed by the identity that names it: the lock, the merge pointer and the materialised score.
+-- One row a person, keyed by the identity that names it: the lock, the merge pointer and the materialised score, of
+-- which there are two sets: model_in_use says which one is read.
 CREATE SEQUENCE score_version;
 CREATE TABLE person (
     id bigint PRIMARY KEY,
@@ -52,28 +53,77 @@ CREATE TABLE person (
     score_30d double precision NOT NULL DEFAULT 50,
     confidence_30d double precision NOT NULL DEFAULT 0,
     score_90d double precision NOT NULL DEFAULT 50,
-    confidence_90d double precision NOT NULL DEFAULT 0
+    confidence_90d double precision NOT NULL DEFAULT 0,
+    version_a bigint,                            -- of the first set of scores; null: that of the row
+    version_b bigint,                            -- from here on the second set: all null until a second model is written
+    model_b smallint,
+    band_b smallint,
+    as_of_b integer,
+    score_b double precision,
+    confidence_b double precision,
+    se_b double precision,
+    score_24h_b double precision,
+    confidence_24h_b double precision,
+    score_7d_b double precision,
+    confidence_7d_b double precision,
+    score_30d_b double precision,
+    confidence_30d_b double precision,
+    score_90d_b double precision,
+    confidence_90d_b double precision
 ) WITH (fillfactor = 70);
 
 CREATE TABLE model (
     id smallint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     version text NOT NULL UNIQUE,
     first_used_at timestamptz NOT NULL DEFAULT now(),
-    lambda double precision,                     -- what the model weighs by, as the last worker that began said
+    lambda double precision,                     -- what the model weighs by
     beta double precision,
     kappa double precision,
     prior double precision,
     cap double precision,
     weight_undeclared double precision,
-    used_at timestamptz
+    used_at timestamptz,
+    half_life_days double precision,
+    name text,                                   -- as its file calls it; null: a catalogue's own
+    document text,                               -- the file, whole
+    calibration_scores double precision[],       -- knots from a score to the probability of a bad outcome
+    calibration_risks double precision[]
 );
 
 CREATE TABLE model_weight (
     model smallint NOT NULL REFERENCES model (id),
     touchpoint text COLLATE "C" NOT NULL,
     weight double precision NOT NULL,
+    good_scale double precision NOT NULL DEFAULT 1,  -- by what its valence is multiplied, on either side
+    bad_scale double precision NOT NULL DEFAULT 1,
     PRIMARY KEY (model, touchpoint)
 );
+
+-- One row, which everybody who scores reads in the same transaction. A model that takes over is written into the other
+-- set of person's scores, by `activation`; live work writes both sets meanwhile.
+CREATE TABLE model_in_use (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    active smallint NOT NULL REFERENCES model (id),
+    slot smallint NOT NULL CHECK (slot IN (0, 1)),  -- in which set its scores stand
+    filling smallint REFERENCES model (id)       -- whose scores are being written into the other one
+);
+
+-- Each time that a model took over or was to; at most one is under way.
+CREATE TABLE activation (
+    id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    model smallint NOT NULL REFERENCES model (id),
+    begun_at timestamptz NOT NULL DEFAULT now(),
+    horizon xid8,                                -- transactions before it may not know of this yet
+    last bigint,                                 -- the last person who was there once they all ended
+    cursor bigint NOT NULL DEFAULT 0,            -- persons up to this one are written
+    done bigint NOT NULL DEFAULT 0,
+    total bigint,
+    moved_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz,
+    outcome text CHECK (outcome IN ('active', 'replaced')),
+    CHECK ((ended_at IS NULL) = (outcome IS NULL))
+);
+CREATE UNIQUE INDEX activation_under_way ON activation ((true)) WHERE ended_at IS NULL;
 
 CREATE TABLE leaf (
     id integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
@@ -340,16 +390,29 @@ FROM tally_row AS t
 JOIN identity AS i ON i.id = t.identity
 JOIN leaf AS l ON l.id = t.leaf;
 
+-- One of the two sets: the planner asks once where the pointer points, and passes over the other branch.
+CREATE VIEW person_score AS
+SELECT id, merged_into, coalesce(version_a, version) AS version, model, band, as_of, score, confidence, se,
+    score_24h, confidence_24h, score_7d, confidence_7d, score_30d, confidence_30d, score_90d, confidence_90d
+FROM person
+WHERE version > 0 AND coalesce((SELECT slot FROM model_in_use), 0) = 0
+UNION ALL
+SELECT id, merged_into, version_b, model_b, band_b, as_of_b, score_b, confidence_b, se_b,
+    score_24h_b, confidence_24h_b, score_7d_b, confidence_7d_b,
+    score_30d_b, confidence_30d_b, score_90d_b, confidence_90d_b
+FROM person
+WHERE version > 0 AND coalesce((SELECT slot FROM model_in_use), 0) = 1;
+
 CREATE VIEW customer_score AS
 SELECT i.value AS person_id, p.score, p.confidence, p.se,
     (ARRAY['unknown', 'critical', 'low', 'fair', 'good', 'great'])[p.band + 1] AS band,
     p.version, m.version AS model_version, to_timestamp(p.as_of * 3600::double precision) AS as_of,
     p.score_24h, p.confidence_24h, p.score_7d, p.confidence_7d,
     p.score_30d, p.confidence_30d, p.score_90d, p.confidence_90d
-FROM person AS p
+FROM person_score AS p
 JOIN identity AS i ON i.id = p.id
 LEFT JOIN model AS m ON m.id = p.model
-WHERE p.merged_into IS NULL AND p.version > 0;
+WHERE p.merged_into IS NULL;
 
 CREATE VIEW crm_customer_scores AS
 SELECT person_id AS customer, score, confidence, band, score_24h, score_7d, score_30d, score_90d, as_of, version
@@ -358,7 +421,7 @@ FROM customer_score;
 -- The window of 30 days, read for every person as the score reads it, and then added up by touchpoint.
 CREATE VIEW touchpoint_ranking AS
 WITH model AS (
-    SELECT * FROM model WHERE used_at IS NOT NULL ORDER BY used_at DESC, id DESC LIMIT 1
+    SELECT m.* FROM model_in_use AS u JOIN model AS m ON m.id = u.active
 ), lived AS (
     -- Identities of one person are added before the cap.
     SELECT i.person, t.leaf, t.hour, sum(t.n) AS n,
@@ -369,17 +432,22 @@ WITH model AS (
     WHERE t.hour > floor(extract(epoch FROM now()) / 3600)::integer - 720
         AND t.hour <= floor(extract(epoch FROM now()) / 3600)::integer
     GROUP BY i.person, t.leaf, t.hour
-), felt AS (
-    SELECT v.person, l.touchpoint, l.channel, sum(v.n) AS n,
-        sum(coalesce(w.weight, m.weight_undeclared) * least((1 - m.beta) * v.pos + m.beta * v.pos2, m.cap)) AS good,
-        m.lambda
-            * sum(coalesce(w.weight, m.weight_undeclared) * least((1 - m.beta) * v.neg + m.beta * v.neg2, m.cap)) AS bad,
-        m.kappa, m.prior
-    FROM lived AS v
-    JOIN leaf AS l ON l.id = v.leaf
+), weights AS (
+    SELECT l.id AS leaf, l.touchpoint, l.channel, coalesce(w.weight, m.weight_undeclared) AS weight,
+        coalesce(w.good_scale, 1) AS good_scale, coalesce(w.bad_scale, 1) AS bad_scale,
+        m.lambda, m.beta, m.kappa, m.prior, m.cap
+    FROM leaf AS l
     CROSS JOIN model AS m
     LEFT JOIN model_weight AS w ON w.model = m.id AND w.touchpoint = l.touchpoint
-    GROUP BY v.person, l.touchpoint, l.channel, m.lambda, m.kappa, m.prior
+), felt AS (
+    SELECT v.person, w.touchpoint, w.channel, sum(v.n) AS n,
+        sum(w.weight * least((1 - w.beta) * v.pos * w.good_scale + w.beta * v.pos2 * w.good_scale ^ 2, w.cap)) AS good,
+        w.lambda
+            * sum(w.weight * least((1 - w.beta) * v.neg * w.bad_scale + w.beta * v.neg2 * w.bad_scale ^ 2, w.cap)) AS bad,
+        w.kappa, w.prior
+    FROM lived AS v
+    JOIN weights AS w ON w.leaf = v.leaf
+    GROUP BY v.person, w.touchpoint, w.channel, w.lambda, w.kappa, w.prior
 ), shares AS (
     SELECT touchpoint, channel, n, good, bad, prior,
         kappa + sum(good) OVER person + sum(bad) OVER person AS evidence
@@ -399,7 +467,7 @@ COMMENT ON COLUMN touchpoint_ranking.touchpoint IS 'Name, as in the catalogue.';
 COMMENT ON COLUMN touchpoint_ranking.channel IS 'Where it happened.';
 COMMENT ON COLUMN touchpoint_ranking.events IS 'How many events of it there were, neutral ones included.';
 COMMENT ON COLUMN touchpoint_ranking.customers IS 'How many customers had one.';
-COMMENT ON COLUMN touchpoint_ranking.points_lost IS 'What it took from the scores of all of them, in points of their 30-day window: bad evidence alone, weighed by the model that a worker started with last.';
+COMMENT ON COLUMN touchpoint_ranking.points_lost IS 'What it took from the scores of all of them, in points of their 30-day window: bad evidence alone, weighed by the model that is in use.';
 COMMENT ON COLUMN touchpoint_ranking.points_won IS 'What it gave, counted the same way.';
 COMMENT ON COLUMN touchpoint_ranking.points_lost_each IS 'points_lost a customer.';
 COMMENT ON VIEW crm_customer_scores IS 'One row a customer, for CRM systems; a stored score is of as_of, and the API reads it at the present.';

@@ -1,13 +1,32 @@
--- next_version --
-SELECT nextval('score_version')
+-- turn --
+-- Read under the locks of the persons to be scored: whoever locked them before an activation began is waited for by
+-- whoever fills, and whoever locks them later reads here that both sets must be written.
+SELECT nextval('score_version') AS version, u.active, u.slot, u.filling
+FROM (SELECT) AS one LEFT JOIN model_in_use AS u ON true
 
--- write_scores --
+-- forget_incoming_scores --
+DELETE FROM incoming_score
+
+-- write_scores_a --
 UPDATE person AS p
-SET version = n.version, model = n.model, band = n.band, as_of = n.as_of,
+SET version = CASE WHEN $1 THEN n.version ELSE p.version END, version_a = n.version,
+    model = n.model, band = n.band, as_of = n.as_of,
     score = n.score, confidence = n.confidence, se = n.se,
     score_24h = n.score_24h, confidence_24h = n.confidence_24h,
     score_7d = n.score_7d, confidence_7d = n.confidence_7d,
     score_30d = n.score_30d, confidence_30d = n.confidence_30d,
     score_90d = n.score_90d, confidence_90d = n.confidence_90d
+FROM incoming_score AS n
+WHERE p.id = n.id
+
+-- write_scores_b --
+UPDATE person AS p
+SET version = CASE WHEN $1 THEN n.version ELSE p.version END, version_b = n.version,
+    model_b = n.model, band_b = n.band, as_of_b = n.as_of,
+    score_b = n.score, confidence_b = n.confidence, se_b = n.se,
+    score_24h_b = n.score_24h, confidence_24h_b = n.confidence_24h,
+    score_7d_b = n.score_7d, confidence_7d_b = n.confidence_7d,
+    score_30d_b = n.score_30d, confidence_30d_b = n.confidence_30d,
+    score_90d_b = n.score_90d, confidence_90d_b = n.confidence_90d
 FROM incoming_score AS n
 WHERE p.id = n.id

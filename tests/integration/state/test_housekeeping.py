@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
@@ -10,6 +11,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from services.infra.catalogue.reading import load_catalogue
 from services.infra.errors import UnavailableError
 from services.infra.settings import PostgresSettings
 from services.state.database import Database
@@ -92,10 +94,11 @@ async def test_ids_are_forgotten_once_the_log_cannot_bring_them_back(
 
 
 async def test_a_start_uses_up_no_number_of_a_model(store: Database) -> None:
-    numbers = {await store.models.use("m-1") for _ in range(5)}
+    weighing = load_catalogue().weighing
+    numbers = {await store.models.keep(weighing) for _ in range(5)}
 
     assert len(numbers) == 1
-    assert await store.models.use("m-2") == numbers.pop() + 1
+    assert await store.models.keep(replace(weighing, version="m-2")) == numbers.pop() + 1
 
 
 async def test_numbers_of_our_own_outlast_a_century_of_restarts(other: asyncpg.Connection) -> None:

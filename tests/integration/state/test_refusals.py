@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from services.infra.catalogue.reading import load_catalogue
 from services.infra.errors import ConfigurationError, TactusError, UnavailableError
 from services.infra.settings import PostgresSettings
 from services.state.database import Database, ReadDatabase
@@ -250,7 +251,7 @@ async def test_a_right_on_the_tables_that_is_missing_is_named(guarded: GuardedPo
     await reader.close()
     worker = await Database.open(PostgresSettings(dsn=SecretStr(poor)), lanes=1)
     with pytest.raises(ConfigurationError, match=r"permission denied for .*one role"):
-        await worker.models.use("m1")
+        await worker.models.keep(load_catalogue().weighing)
     await worker.close()
 
 

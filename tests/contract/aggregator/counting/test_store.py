@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import NamedTuple
@@ -17,12 +18,15 @@ from services.aggregator.counting.ports import Store
 from services.core.persons import NO_CROWD
 from services.core.scoring import WINDOWS, Reading
 from services.core.tallies import Tallies, fold, merge
+from services.core.weighing import Calibration, Stretch
+from services.infra.catalogue.reading import load_catalogue
 from services.infra.settings import PostgresSettings
 from services.state.database import Database
 from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, signed
 from services.state.leaves import Brought, Triple
 from services.state.links import LinkRow
+from services.state.models import Generation, InUse
 from services.state.progress import Mark, Outcomes, Span
 from services.state.roles import WORKER
 from services.state.scores import Scored
@@ -33,6 +37,7 @@ DAY_US = 24 * 3_600_000_000
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
 NOON_US = int(NOON.timestamp()) * 1_000_000
 TOPIC_PART = (EVENTS, 0)
+MODEL = load_catalogue()
 
 
 class Stored(NamedTuple):
@@ -189,7 +194,31 @@ async def test_identities_are_numbered_once(store: Store) -> None:
 
     assert found.keys() == {"customer:a", "customer:b"}
     assert all(row.person == row.number for row in found.values())
-    assert await store.models.use("m1") == await store.models.use("m1") != await store.models.use("m2")
+
+
+async def test_a_model_is_numbered_once_and_says_what_it_weighs_by(store: Store) -> None:
+    other = MODEL.weighed_by(replace(MODEL.weighing, version="m2", calibration=Calibration((0.0, 50.0), (0.9, 0.1))))
+    stretched = replace(other.weighing, stretches={"order.completed": Stretch(0.5, 2.0)})
+
+    number = await store.models.keep(MODEL.weighing)
+
+    assert number == await store.models.keep(MODEL.weighing) != await store.models.keep(stretched)
+    assert await store.models.weighing(number) == MODEL.weighing
+    assert await store.models.weighing(await store.models.keep(stretched)) == stretched
+
+
+async def test_the_first_model_that_is_claimed_weighs(store: Store) -> None:
+    numbers = [await store.models.keep(replace(MODEL.weighing, version=version)) for version in ("m1", "m2")]
+    async with store.transaction() as transaction:
+        nobody = (await transaction.scores.turn()).in_use
+
+    claimed = [await store.models.claim(number) for number in numbers]
+
+    async with store.transaction() as transaction:
+        turn = await transaction.scores.turn()
+    assert nobody is None
+    assert claimed == [numbers[0]] * 2
+    assert turn.in_use == InUse(numbers[0], 0)
 
 
 async def test_leaves_are_numbered_once(store: Store) -> None:
@@ -336,17 +365,17 @@ async def test_tallies_add_up_and_are_read_by_person(store: Store) -> None:
 async def test_a_written_score_carries_its_version_and_hour(store: Store) -> None:
     await store.identities.add(["customer:c"])
     (row,) = await store.identities.find(["customer:c"])
-    model = await store.models.use("m1")
+    model = await store.models.keep(MODEL.weighing)
     reading = Reading(np.array([61.0]), np.array([0.5]), np.array([9.0]))
 
     async with store.transaction() as transaction:
         await transaction.persons.add([row.person])
-        version = await transaction.scores.next_version()
-        scored = Scored([row.person], [reading] * (1 + len(WINDOWS)), version, model, 99)
-        await transaction.scores.write(scored)
+        version = (await transaction.scores.turn()).version
+        scored = Scored([row.person], [reading] * (1 + len(WINDOWS)), version, Generation(model, 0), 99)
+        await transaction.scores.write([scored])
     async with store.transaction() as transaction:
         locked = await transaction.persons.lock([row.person])
-        later = await transaction.scores.next_version()
+        later = (await transaction.scores.turn()).version
 
     assert (locked[row.person].version, locked[row.person].as_of) == (version, 99)
     assert later > version

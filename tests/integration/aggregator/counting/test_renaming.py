@@ -253,10 +253,9 @@ async def test_renaming_that_was_interrupted_is_finished_by_the_next(postgres_ds
         return names_of(KEY, identity)
 
     store = await Database.open(settings_of(postgres_dsn).postgres, lanes=1, application="t")
-    model = await store.models.use(load_catalogue().model_version)
     try:
         with pytest.raises(EndedError):
-            await Renamer(store, load_catalogue(), model=model, respell=respell, portion=1).mend()
+            await Renamer(store, load_catalogue(), respell=respell, portion=1).mend()
     finally:
         await store.close()
     half = await dumped(postgres_dsn)
@@ -367,11 +366,8 @@ async def test_a_worker_that_starts_meanwhile_is_fenced_out(postgres_dsn: str) -
     async with worker_on(postgres_dsn) as worker:
         await worker.process(chunk([first], at_ms=AT_MS))
         store = await Database.open(settings_of(postgres_dsn).postgres, lanes=1, application="t")
-        model = await store.models.use(load_catalogue().model_version)
 
-        done = await Renamer(
-            store, load_catalogue(), model=model, respell=lambda identity: names_of(KEY, identity)
-        ).mend()
+        done = await Renamer(store, load_catalogue(), respell=lambda identity: names_of(KEY, identity)).mend()
 
         await store.close()
         with pytest.raises(FencedError):

@@ -1,0 +1,156 @@
+"""Write the scores of a model that takes over, portion after portion and beside the work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Final
+
+import numpy as np
+
+from services.aggregator.counting.cache import NameCache
+from services.aggregator.counting.models import Models
+from services.aggregator.counting.name_bounds import NameBounds
+from services.aggregator.counting.numbering import Numbering
+from services.aggregator.counting.ports import ChunkTransaction, Store
+from services.aggregator.counting.scorekeeping import WINDOWS_H
+from services.core import scoring
+from services.core.catalogue import Catalogue
+from services.core.facts import NO_FACTS
+from services.core.tallies import LEAF, Tallies, merge
+from services.infra.errors import UnavailableError
+from services.infra.logs import get_logger
+from services.state.activation import Held
+from services.state.models import Generation
+from services.state.scores import Scored
+
+log = get_logger(__name__)
+
+EVERY_S: Final = 2.0
+"""How soon an activation is taken up, and how often its wait for older transactions looks again."""
+
+AGAIN_S: Final = 10.0
+"""After a round that failed."""
+
+PERSONS: Final = 500
+"""In one portion: their rows are locked for some hundredths of a second, and a chunk that touches one waits so long."""
+
+ROWS_MAX: Final = 200_000
+"""Tallies of one portion: 16 MiB. Persons with more of them together are written in smaller portions."""
+
+
+class Step(Enum):
+    """What a step has come to."""
+
+    IDLE = auto()
+    """Nothing is under way, or another worker does it."""
+    WAITING = auto()
+    """Transactions that began before the activation have not ended yet."""
+    MOVED = auto()
+    """There is more to do."""
+    DONE = auto()
+    """The model is active."""
+
+
+class Filling:
+    """The task that lets a model take over, for as long as the worker lives; the next one goes on where it stopped."""
+
+    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._task: asyncio.Task[None] | None = None
+        self._models: Models | None = None
+        self._generation = ""
+
+    def start(self) -> None:
+        """Go on in the background."""
+        self._task = asyncio.create_task(self._keep_on(), name="filling")
+
+    async def stop(self) -> None:
+        """Leave off; what is written stays, and another worker or start goes on."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def step(self) -> Step:
+        """Write one portion, or do what stands before or after all of them; raises UnavailableError."""
+        if not await self._store.activations.under_way():
+            self._models = None  # a weight for every leaf is nothing to keep for the next time
+            return Step.IDLE
+        async with self._store.transaction() as transaction:
+            held = await transaction.activations.held()
+            return Step.IDLE if held is None else await self._go_on(transaction, held)
+
+    async def _keep_on(self) -> None:
+        pause_s = EVERY_S
+        while True:
+            await asyncio.sleep(pause_s)
+            pause_s = await self._round()
+
+    async def _round(self) -> float:
+        """One step; how long to pause after it."""
+        began_s = asyncio.get_running_loop().time()
+        try:
+            step = await self.step()
+        except UnavailableError as error:
+            log.warning("model_activation_put_off", because=str(error), again_in_s=AGAIN_S)
+            return AGAIN_S
+        except Exception:
+            # Whatever it is, counting goes on, and so does the model that was active.
+            log.exception("model_activation_failed", again_in_s=AGAIN_S)
+            return AGAIN_S
+        # As long as it took: the other half of the time belongs to events.
+        return asyncio.get_running_loop().time() - began_s if step is Step.MOVED else EVERY_S
+
+    async def _go_on(self, transaction: ChunkTransaction, held: Held) -> Step:
+        activations = transaction.activations
+        if held.horizon is None:
+            await activations.set_horizon(held)
+            return Step.MOVED
+        if held.last is None:
+            if not await activations.past_horizon(held):
+                return Step.WAITING
+            await activations.set_out(held)
+            return Step.MOVED
+        persons = await activations.persons(held, limit=PERSONS) or await activations.behind(held, limit=PERSONS)
+        if persons:
+            await activations.move(held, await self._fill(transaction, held, persons))
+            return Step.MOVED
+        await activations.flip(held)
+        log.info("model_activated", model=held.model)
+        return Step.DONE
+
+    async def _fill(self, transaction: ChunkTransaction, held: Held, persons: Sequence[int]) -> Sequence[int]:
+        """Write the first of these persons, as many as there is room for; returns them."""
+        locked = await transaction.persons.lock(persons)
+        persons = sorted(locked)
+        # Read in a statement that began after the lock: nobody adds to them from here on.
+        rows_max = None if len(persons) == 1 else ROWS_MAX + 1
+        stored = await transaction.tallies.of_persons(persons, rows_max=rows_max)
+        if rows_max is not None and len(stored.rows) > ROWS_MAX:
+            return await self._fill(transaction, held, persons[: len(persons) // 2])
+        tallies = merge([Tallies(np.searchsorted(persons, stored.owner), stored.rows)])
+        weigher = await self._models_of(transaction).weigher(held.model, tallies.rows[:, LEAF])
+        at_hours = np.array([locked[person].as_of for person in persons], dtype=np.int64)
+        readings = scoring.read_each(
+            tallies,
+            facts=NO_FACTS,
+            leaves=weigher.leaves,
+            at_hours=at_hours,
+            parameters=weigher.parameters,
+            windows_h=WINDOWS_H,
+        )
+        turn = await transaction.scores.turn()
+        generation = Generation(held.model, 1 - held.slot)
+        await transaction.scores.fill(Scored(persons, readings, turn.version, generation, at_hours))
+        return persons
+
+    def _models_of(self, transaction: ChunkTransaction) -> Models:
+        """Models of our own, for as long as it takes; numbers that were read of another database mean nothing."""
+        if self._models is None or transaction.generation != self._generation:
+            self._generation = transaction.generation
+            # What is stored has its leaves: none is brought here.
+            numbering = Numbering(self._store, self._catalogue, NameCache(), NameBounds(trusted=0, public=0))
+            self._models = Models(self._store.models, self._catalogue, numbering)
+        return self._models

@@ -1,0 +1,112 @@
+"""A model that takes over: its scores are written into the second set, person after person, and then it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from services.state.models import InUse
+from services.state.pool import Statements
+
+
+class Held(NamedTuple):
+    """The activation under way, held for the length of a transaction."""
+
+    number: int
+    model: int
+    slot: int
+    """The set that is read; the other one is written."""
+    horizon: str | None
+    """The number of a transaction: earlier ones may not know of the activation. None before it was looked up."""
+    last: int | None
+    """The last person to be written in turn; None before anybody may begin."""
+    cursor: int
+
+
+class Status(NamedTuple):
+    """How far an activation is."""
+
+    version: str
+    name: str | None
+    begun_at: datetime
+    moved_at: datetime
+    ended_at: datetime | None
+    outcome: str | None
+    """active, replaced by another one, or None while it is under way."""
+    done: int
+    total: int | None
+    known: bool
+    """Whether a worker has taken it up."""
+    begun: bool
+    """Whether everybody who did not know of it has ended, so that writing could begin."""
+
+
+class ActivationTable:
+    """The statements of `activation`; within a transaction but for `under_way` and `status`."""
+
+    def __init__(self, statements: Statements) -> None:
+        self._say = statements
+
+    async def under_way(self) -> bool:
+        """Whether a model is taking over."""
+        return any(one.outcome is None for one in await self.status(limit=1))
+
+    async def status(self, *, limit: int) -> list[Status]:
+        """The last activations, the newest first."""
+        return [Status(*row) for row in await self._say.rows("activation_status", limit)]
+
+    async def begin(self, model: int) -> InUse | None:
+        """Let a model take over; returns what was in use, None when no model was and this one is at once.
+
+        Another activation under way is replaced, by none when the model is active already.
+        """
+        await self._say.rows("wait_for_activation")
+        row = await self._say.row("hold_pointer")
+        if row is None:
+            await self._say.value("claim_model", model)
+            return None
+        before = InUse(*row)
+        wanted = None if model == before.active else model
+        if wanted != before.filling:
+            await self._say.run("end_activation", "replaced")
+            await self._say.run("point_at_filling", wanted)
+            if wanted is not None:
+                await self._say.run("begin_activation", wanted)
+        return before
+
+    async def held(self) -> Held | None:
+        """Hold the activation under way; None when there is none, or another worker holds it."""
+        row = await self._say.row("hold_activation")
+        return None if row is None else Held(*row)
+
+    async def set_horizon(self, held: Held) -> None:
+        """Note which transactions may not know of the activation."""
+        await self._say.run("set_horizon", held.number)
+
+    async def past_horizon(self, held: Held) -> bool:
+        """Whether all of those have ended."""
+        return bool(await self._say.value("past_horizon", held.horizon))
+
+    async def set_out(self, held: Held) -> None:
+        """Count who is to be written; whoever comes later is written by whoever counts their events."""
+        await self._say.run("set_out", held.number)
+
+    async def persons(self, held: Held, *, limit: int) -> list[int]:
+        """The next persons in turn."""
+        return [row["id"] for row in await self._say.rows("persons_to_fill", held.cursor, held.last, limit)]
+
+    async def behind(self, held: Held, *, limit: int) -> list[int]:
+        """Persons of whom the set that is written does not hold the latest state; reads every person's row."""
+        query = "persons_behind_b" if held.slot == 0 else "persons_behind_a"
+        return [row["id"] for row in await self._say.rows(query, held.model, limit)]
+
+    async def move(self, held: Held, written: Sequence[int]) -> None:
+        """Note that these persons are written."""
+        cursor = max((one for one in written if one <= (held.last or 0)), default=0)
+        await self._say.run("move_cursor", held.number, cursor, len(written))
+
+    async def flip(self, held: Held) -> None:
+        """Let everybody read what was written."""
+        await self._say.run("flip", held.model)
+        await self._say.run("end_activation", "active")
