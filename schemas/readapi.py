@@ -98,6 +98,8 @@ class CustomerAnswer(Produced):
     score: Score
     confidence: Confidence
     se: StandardError
+    p_bad: Annotated[float, Field(ge=0, le=1)] | None
+    """How likely a bad outcome is at this score, as the model was calibrated on outcomes; null when it was not."""
     band: Band
     change: Change
     dimensions: dict[str, dict[str, Cell]]

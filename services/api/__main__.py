@@ -14,6 +14,7 @@ from services.api.entrance import Entrance
 from services.api.ingest_door import open_door
 from services.api.letters import Letters
 from services.api.reader_rates import ReaderRates
+from services.api.models import Models
 from services.api.refusals import Refusals
 from services.api.replaying import Replayer
 from services.api.source_watch import SourceWatch
@@ -66,7 +67,7 @@ async def serve(settings: Settings) -> None:
     customers = Customers(
         Parts(
             database=database,
-            catalogue=load_catalogue(settings.catalogue),
+            models=Models(load_catalogue(settings.catalogue)),
             labels={language: labels(language, override=settings.catalogue) for language in LANGUAGES},
             entrance=entrance,
             hash_key=hash_key(settings.hash_key),

@@ -100,6 +100,7 @@ def customer_answer(
         score=overall.score,
         confidence=overall.confidence,
         se=overall.se,
+        p_bad=None if catalogue.calibration is None else catalogue.calibration.at(overall.score),
         band=band(overall.score, overall.confidence),
         change=Change(points=change.points, came=change.came, faded=change.faded, significant=change.significant),
         dimensions={

@@ -13,9 +13,9 @@ from services.api.answers import Moment, Reasons, customer_answer, journey_answe
 from services.api.entrance import Entrance
 from services.api.experience import experience_of, latest_of, stored_of
 from services.api.large_reads import USUAL_ROWS_MAX, LargeReads
+from services.api.models import Models
 from services.api.requests import Asked, Named, Question, cursor_of, names_version, question_of
 from services.api.staleness import EVENTS_LOOKED_AT, LOOKED_BACK, mark_of, stale
-from services.core.catalogue import Catalogue
 from services.core.instants import instant_of
 from services.core.tallies import HOURS_KEPT
 from services.infra.catalogue.reading import LANGUAGES, Labels
@@ -42,7 +42,7 @@ class Parts:
     """What the answers are made from; built in __main__."""
 
     database: ReadDatabase
-    catalogue: Catalogue
+    models: Models
     labels: Mapping[str, Labels]
     """By language."""
     entrance: Entrance
@@ -105,7 +105,8 @@ class Customers:
                 return refusal(question.person.unknown)
             tag = _tag(person, question, silent=self._silent(question))
             headers = {"ETag": tag, "Content-Language": question.language, "Vary": "Accept-Language"}
-            if self._unchanged(question, person, tag=tag):
+            catalogue = await self._parts.models.of_person(snapshot, person)
+            if self._unchanged(question, person, tag=tag, model_version=catalogue.model_version):
                 return Answer(304, b"", "", headers)
             body = await answerer(question, snapshot, person, rows_max)
         return None if body is None else Answer(200, body.model_dump_json().encode(), headers=headers)
@@ -113,7 +114,7 @@ class Customers:
     async def _score(
         self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
     ) -> CustomerAnswer | None:
-        moment, catalogue = Moment(question.at), self._parts.catalogue
+        moment, catalogue = Moment(question.at), await self._parts.models.of_person(snapshot, person)
         stored = await stored_of(snapshot, person, **moment.hours, rows_max=rows_max)
         if stored is None:
             return None
@@ -129,7 +130,7 @@ class Customers:
     async def _receipt(
         self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
     ) -> ReceiptAnswer | None:
-        moment, catalogue = Moment(question.at), self._parts.catalogue
+        moment, catalogue = Moment(question.at), await self._parts.models.of_person(snapshot, person)
         stored = await stored_of(snapshot, person, **moment.hours, rows_max=rows_max)
         if stored is None:
             return None
@@ -153,8 +154,8 @@ class Customers:
         events = await snapshot.events.journey([*person.identities], before=question.before, limit=question.limit + 1)
         page, more = events[: question.limit], len(events) > question.limit
         cursor = cursor_of(Place(page[-1].occurred_at, page[-1].key)) if more else None
-        labels = self._parts.labels[question.language]
-        return journey_answer(person, page, catalogue=self._parts.catalogue, labels=labels, next_cursor=cursor)
+        labels, catalogue = self._parts.labels[question.language], await self._parts.models.of_person(snapshot, person)
+        return journey_answer(person, page, catalogue=catalogue, labels=labels, next_cursor=cursor)
 
     async def _stale(self, question: Question, snapshot: Snapshot, person: Person) -> list[str]:
         """Name the customer's usual sources that are silent; nobody is asked while none is."""
@@ -169,13 +170,14 @@ class Customers:
         """The sources that are silent; of a past moment nobody knows."""
         return frozenset() if question.fixed else self._parts.silent()
 
-    def _unchanged(self, question: Question, person: Person, *, tag: str) -> bool:
+    @staticmethod
+    def _unchanged(question: Question, person: Person, *, tag: str, model_version: str) -> bool:
         """Tell whether a copy with the same version is still true.
 
         A score ages: without `at`, only a copy of the hour of the last change is sure to hold what a new answer
         would. Under another model it may not hold at all.
         """
-        same_model = person.model_version == self._parts.catalogue.model_version
+        same_model = person.model_version == model_version
         fixed = question.fixed or person.as_of == Moment(question.at).hour
         return same_model and fixed and names_version(question.if_none_match, tag=tag)
 

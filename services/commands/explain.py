@@ -57,7 +57,7 @@ def ask(endpoint: Endpoint, identity: str, *, at: str | None) -> Explained:
         for _ in range(TRIES_MAX):
             score = _get(client, path, CustomerAnswer, at=at)
             receipt = _get(client, f"{path}/receipt", ReceiptAnswer, at=score.at)
-            if score.version == receipt.version:
+            if (score.version, score.model_version) == (receipt.version, receipt.model_version):
                 return Explained(score, receipt)
     raise UnavailableError("events of this customer come faster than the score can be read: ask for a moment with --at")
 

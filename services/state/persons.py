@@ -25,6 +25,9 @@ class Person(NamedTuple):
     version: int
     as_of: int
     model_version: str | None
+    """Of the model that its stored score was read by."""
+    active_model: int | None
+    """The number of the model that is in use."""
     identities: Mapping[int, str]
 
 
@@ -53,6 +56,4 @@ class PersonTable:
         if row is None:
             return None
         members = await self._say.rows("identities_of_person", row["id"])
-        number, customer, version, as_of, model_version = row
-        identities = {member["id"]: member["value"] for member in members}
-        return Person(number, customer, version, as_of, model_version, identities)
+        return Person(*row, {member["id"]: member["value"] for member in members})

@@ -15,6 +15,7 @@ from services.api.app import create_app
 from services.api.customers import Customers, Parts
 from services.api.entrance import Entrance
 from services.api.letters import Letters
+from services.api.models import Models
 from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
 from services.api.replaying import Door, Replayer
@@ -108,7 +109,7 @@ def example_app(store: ReadDatabase, door: Door | None = None, *, silent: frozen
     )
     parts = Parts(
         database=store,
-        catalogue=example_catalogue(),
+        models=Models(example_catalogue()),
         labels={"en": labels_of("en"), "pl": labels_of("pl")},
         entrance=entrance,
         hash_key=HASH_KEY,

@@ -13,7 +13,8 @@ WHERE i.id = p.id AND p.id = ANY($1::bigint[]) AND p.merged_into IS DISTINCT FRO
 
 -- person_of_identity --
 -- A person is known once its first chunk committed; before that there is no version.
-SELECT p.id, name.value AS customer, p.version, p.as_of, m.version AS model_version
+SELECT p.id, name.value AS customer, p.version, p.as_of, m.version AS model_version,
+    (SELECT active FROM model_in_use) AS active_model
 FROM identity AS i
 JOIN person_score AS p ON p.id = i.person
 JOIN identity AS name ON name.id = p.id

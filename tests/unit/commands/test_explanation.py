@@ -65,6 +65,7 @@ def explained(
         score=total,
         confidence=0.5,
         se=12.5,
+        p_bad=None,
         band="fair",
         change=Change(points=-3.25, came=-3.5, faded=0.25, significant=True),
         dimensions={"stage": STAGES, "channel": {}},
