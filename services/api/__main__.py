@@ -13,8 +13,8 @@ from services.api.customers import Customers, Parts
 from services.api.entrance import Entrance
 from services.api.ingest_door import open_door
 from services.api.letters import Letters
-from services.api.reader_rates import ReaderRates
 from services.api.models import Models
+from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
 from services.api.replaying import Replayer
 from services.api.source_watch import SourceWatch

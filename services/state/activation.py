@@ -110,3 +110,9 @@ class ActivationTable:
         """Let everybody read what was written."""
         await self._say.run("flip", held.model)
         await self._say.run("end_activation", "active")
+
+
+async def take_over(statements: Statements, model: int) -> InUse | None:
+    """Begin, in a transaction of its own; see ActivationTable.begin."""
+    async with statements.transaction() as transaction:
+        return await ActivationTable(transaction).begin(model)

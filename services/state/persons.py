@@ -56,4 +56,6 @@ class PersonTable:
         if row is None:
             return None
         members = await self._say.rows("identities_of_person", row["id"])
-        return Person(*row, {member["id"]: member["value"] for member in members})
+        number, customer, version, as_of, model_version, active_model = row
+        identities = {member["id"]: member["value"] for member in members}
+        return Person(number, customer, version, as_of, model_version, active_model, identities)

@@ -124,6 +124,12 @@ class Statements:
             await session.copy_to_table(table, source=in_pieces(rows), format="binary", columns=columns)
 
     @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[Statements]:
+        """Say several statements in one transaction, which rolls back on any exception."""
+        async with self._speaking() as session, session.transaction():
+            yield Statements(session)
+
+    @asynccontextmanager
     async def _speaking(self) -> AsyncIterator[asyncpg.Connection]:
         with present():
             if isinstance(self.session, asyncpg.Pool):

@@ -56,9 +56,10 @@ class Step(Enum):
 class Filling:
     """The task that lets a model take over, for as long as the worker lives; the next one goes on where it stopped."""
 
-    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue, *, portion: int = PERSONS) -> None:
         self._store = store
         self._catalogue = catalogue
+        self._portion = portion
         self._task: asyncio.Task[None] | None = None
         self._models: Models | None = None
         self._generation = ""
@@ -113,7 +114,8 @@ class Filling:
                 return Step.WAITING
             await activations.set_out(held)
             return Step.MOVED
-        persons = await activations.persons(held, limit=PERSONS) or await activations.behind(held, limit=PERSONS)
+        limit = self._portion
+        persons = await activations.persons(held, limit=limit) or await activations.behind(held, limit=limit)
         if persons:
             await activations.move(held, await self._fill(transaction, held, persons))
             return Step.MOVED

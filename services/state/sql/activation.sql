@@ -59,3 +59,11 @@ FROM activation AS a
 JOIN model AS m ON m.id = a.model
 ORDER BY a.id DESC
 LIMIT $1
+
+-- oldest_writer --
+-- Whom an activation waits for that has not begun to write.
+SELECT pid, application_name, xact_start
+FROM pg_stat_activity
+WHERE backend_xid IS NOT NULL AND pid <> pg_backend_pid()
+ORDER BY xact_start
+LIMIT 1
