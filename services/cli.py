@@ -18,6 +18,7 @@ from services.commands.classes_command import app as classes
 from services.commands.dlq_command import dlq
 from services.commands.import_command import import_file
 from services.commands.map_command import app as map_
+from services.commands.model_command import app as model
 from services.commands.sources_command import sources
 from services.commands.till_command import app as till
 from services.infra.errors import TactusError
@@ -43,6 +44,7 @@ app.command("import")(import_file)
 app.add_typer(till, name="till")
 app.add_typer(sources, name="sources")
 app.add_typer(classes, name="classes")
+app.add_typer(model, name="model")
 
 
 STAYING: Final = frozenset({"up", "ingest", "aggregator", "api"})

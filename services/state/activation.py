@@ -42,6 +42,14 @@ class Status(NamedTuple):
     """Whether everybody who did not know of it has ended, so that writing could begin."""
 
 
+class Writer(NamedTuple):
+    """A session of the server that has changed something and has not ended its transaction."""
+
+    pid: int
+    application: str
+    since: datetime
+
+
 class ActivationTable:
     """The statements of `activation`; within a transaction but for `under_way` and `status`."""
 
@@ -55,6 +63,11 @@ class ActivationTable:
     async def status(self, *, limit: int) -> list[Status]:
         """The last activations, the newest first."""
         return [Status(*row) for row in await self._say.rows("activation_status", limit)]
+
+    async def oldest_writer(self) -> Writer | None:
+        """Whose transaction is the oldest; of other roles' sessions only their superior sees."""
+        row = await self._say.row("oldest_writer")
+        return None if row is None else Writer(*row)
 
     async def begin(self, model: int) -> InUse | None:
         """Let a model take over; returns what was in use, None when no model was and this one is at once.

@@ -48,5 +48,5 @@ SELECT m.id, m.version, m.name, m.first_used_at, (
     ) AS activated_at, u.active IS NOT NULL AS active, m.document, m.half_life_days IS NOT NULL AS whole
 FROM model AS m
 LEFT JOIN model_in_use AS u ON u.active = m.id
-ORDER BY m.id DESC
+ORDER BY u.active IS NULL, m.id DESC
 LIMIT $1
