@@ -115,6 +115,18 @@ PROBLEMS: Final = _table(
         "Check the kind and the value; a customer appears with the first event that names it.",
     ),
     (
+        "unknown-event",
+        404,
+        "The customer has no such event",
+        "Name events by source and id as the journey shows them; those older than 400 days count no more.",
+    ),
+    (
+        "unknown-touchpoint",
+        404,
+        "There is no such touchpoint",
+        "Name touchpoints as the catalogue does, or as the customer's receipt shows them.",
+    ),
+    (
         "unknown-dead-letter",
         404,
         "There is no dead letter of this id",
@@ -150,6 +162,12 @@ PROBLEMS: Final = _table(
         422,
         "The event does not fit its schema",
         "Mend the named fields and send the event again under the same id.",
+    ),
+    (
+        "invalid-question",
+        422,
+        "The question does not fit its schema",
+        "Mend the named fields.",
     ),
     (
         "invalid-identity",

@@ -8,9 +8,11 @@ from pydantic import BaseModel
 
 from schemas.documents.openapi import LICENSE, OWN_PATHS, VERSION, Json, json_answer, problem_answers, schemas_of
 from schemas.documents.openapi_letters import LETTER_ANSWERS, LETTERS_KEY, letter_paths
+from schemas.documents.openapi_whatif import whatif_paths
 from schemas.problem import Problem
 from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
 from schemas.touchpoint import IDENTITY_CHARS_MAX, PRINTABLE
+from schemas.whatifapi import WhatIfAnswer, WhatIfQuestion
 
 _REFUSALS: Final = (
     "bad-parameter",
@@ -124,7 +126,7 @@ def openapi_read() -> Json:
         "info": _INFO,
         "servers": [{"url": "http://127.0.0.1:8081"}],
         "security": [{name: []} for name in _KEYS],
-        "paths": {**_customer_paths(), **letter_paths(), **OWN_PATHS},
+        "paths": {**_customer_paths(), **_whatif(), **letter_paths(), **OWN_PATHS},
         "components": {
             "securitySchemes": {**_KEYS, **LETTERS_KEY},
             "schemas": schemas_of(
@@ -132,12 +134,18 @@ def openapi_read() -> Json:
                     (CustomerAnswer, "serialization"),
                     (ReceiptAnswer, "serialization"),
                     (JourneyAnswer, "serialization"),
+                    (WhatIfQuestion, "validation"),
+                    (WhatIfAnswer, "serialization"),
                     *((answer, "serialization") for answer in LETTER_ANSWERS),
                     (Problem, "serialization"),
                 ]
             ),
         },
     }
+
+
+def _whatif() -> Json:
+    return whatif_paths(customer=_IDENTITY["schema"], accept_language=_ACCEPT_LANGUAGE)
 
 
 def _customer_paths() -> Json:

@@ -12,11 +12,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from schemas.whatifapi import BODY_BYTES_MAX
+from services.api.bodies import read_body
 from services.api.customers import NO_STORE, Customers
 from services.api.letters import Letters
 from services.api.page import HEADERS, LINKS, page
 from services.api.refusals import Refusals
 from services.api.requests import Asked
+from services.api.whatif import WhatIfs
 from services.infra.http.answer import Answer, Application, Receive, Scope, Send
 from services.infra.http.health import Readiness, livez, readyz
 from services.infra.http.peers import Peers
@@ -64,6 +67,7 @@ def create_app(
             Route("/v1/customers/{identity}", answering(customers.score)),
             Route("/v1/customers/{identity}/receipt", answering(customers.receipt)),
             Route("/v1/customers/{identity}/journey", answering(customers.journey)),
+            Route("/v1/whatif", _answering_body(refusals, peers, WhatIfs(customers)), methods=["POST"]),
             Route("/v1/dead-letters", answering(letters.list)),
             Route("/v1/dead-letters/replay", trying_or_replaying, methods=["GET", "POST"]),
             Route("/v1/dead-letters/discard", answering(letters.discard), methods=["POST"]),
@@ -87,6 +91,15 @@ def _on_encoded_paths(app: Application) -> Application:
 def _answering(refusals: Refusals, peers: Peers, answer: Callable[[Asked], Awaitable[Answer]]) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         answered = await answer(_asked(request, peers))
+        refusals.note(answered)
+        return _response(answered)
+
+    return endpoint
+
+
+def _answering_body(refusals: Refusals, peers: Peers, whatifs: WhatIfs) -> Endpoint:
+    async def endpoint(request: Request) -> Response:
+        answered = await whatifs.ask(_asked(request, peers), partial(read_body, request, bytes_max=BODY_BYTES_MAX))
         refusals.note(answered)
         return _response(answered)
 

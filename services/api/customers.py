@@ -56,8 +56,8 @@ class Customers:
     """Answers about customers, to whoever has a key with the scope."""
 
     def __init__(self, parts: Parts) -> None:
-        self._parts = parts
-        self._large = LargeReads()
+        self.parts = parts
+        self.large = LargeReads()
 
     async def score(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}`."""
@@ -84,28 +84,28 @@ class Customers:
         return answer.with_headers(NO_STORE)
 
     def _question(self, asked: Asked, *, named: tuple[str, ...], languages: Sequence[str]) -> Question | Refused:
-        reader = self._parts.entrance.reader(asked, SCOPE)
+        reader = self.parts.entrance.reader(asked, SCOPE)
         if isinstance(reader, Refused):
             return reader
-        now = instant_of(self._parts.clock.now_us())
-        return question_of(asked, named=named, languages=languages, now=now, hash_key=self._parts.hash_key)
+        now = instant_of(self.parts.clock.now_us())
+        return question_of(asked, named=named, languages=languages, now=now, hash_key=self.parts.hash_key)
 
     async def _answered(self, question: Question, answerer: Answerer) -> Answer:
         answer = await self._attempt(question, answerer, rows_max=USUAL_ROWS_MAX)
         if answer is None:
-            async with self._large.turn():
+            async with self.large.turn():
                 answer = await self._attempt(question, answerer, rows_max=TALLIES_MAX)
         return answer or refusal(Refused("history-too-large"))
 
     async def _attempt(self, question: Question, answerer: Answerer, *, rows_max: int) -> Answer | None:
         """Answer from at most so many tallies; None when the person has more."""
-        async with self._parts.database.snapshot() as snapshot:
-            person = await _found(snapshot, question.person)
+        async with self.parts.database.snapshot() as snapshot:
+            person = await found_person(snapshot, question.person)
             if person is None:
                 return refusal(question.person.unknown)
             tag = _tag(person, question, silent=self._silent(question))
             headers = {"ETag": tag, "Content-Language": question.language, "Vary": "Accept-Language"}
-            catalogue = await self._parts.models.of_person(snapshot, person)
+            catalogue = await self.parts.models.of_person(snapshot, person)
             if self._unchanged(question, person, tag=tag, model_version=catalogue.model_version):
                 return Answer(304, b"", "", headers)
             body = await answerer(question, snapshot, person, rows_max)
@@ -114,7 +114,7 @@ class Customers:
     async def _score(
         self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
     ) -> CustomerAnswer | None:
-        moment, catalogue = Moment(question.at), await self._parts.models.of_person(snapshot, person)
+        moment, catalogue = Moment(question.at), await self.parts.models.of_person(snapshot, person)
         stored = await stored_of(snapshot, person, **moment.hours, rows_max=rows_max)
         if stored is None:
             return None
@@ -125,12 +125,12 @@ class Customers:
             experience = experience_of(stored, catalogue=catalogue)
             return customer_answer(person, experience, alerts, stale=missed, catalogue=catalogue, moment=moment)
 
-        return await self._large.compute(work, rows=len(stored.tallies.rows))
+        return await self.large.compute(work, rows=len(stored.tallies.rows))
 
     async def _receipt(
         self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
     ) -> ReceiptAnswer | None:
-        moment, catalogue = Moment(question.at), await self._parts.models.of_person(snapshot, person)
+        moment, catalogue = Moment(question.at), await self.parts.models.of_person(snapshot, person)
         stored = await stored_of(snapshot, person, **moment.hours, rows_max=rows_max)
         if stored is None:
             return None
@@ -138,7 +138,7 @@ class Customers:
         def work() -> Reasons:
             return reasons_of(experience_of(stored, catalogue=catalogue), catalogue=catalogue, moment=moment)
 
-        reasons = await self._large.compute(work, rows=len(stored.tallies.rows))
+        reasons = await self.large.compute(work, rows=len(stored.tallies.rows))
         latest = await latest_of(
             snapshot,
             person,
@@ -147,14 +147,14 @@ class Customers:
             until_hour=moment.hour,
             each=LATEST_MAX,
         )
-        labels = self._parts.labels[question.language]
+        labels = self.parts.labels[question.language]
         return receipt_answer(person, reasons, latest, catalogue=catalogue, labels=labels, moment=moment)
 
     async def _journey(self, question: Question, snapshot: Snapshot, person: Person, _rows_max: int) -> JourneyAnswer:
         events = await snapshot.events.journey([*person.identities], before=question.before, limit=question.limit + 1)
         page, more = events[: question.limit], len(events) > question.limit
         cursor = cursor_of(Place(page[-1].occurred_at, page[-1].key)) if more else None
-        labels, catalogue = self._parts.labels[question.language], await self._parts.models.of_person(snapshot, person)
+        labels, catalogue = self.parts.labels[question.language], await self.parts.models.of_person(snapshot, person)
         return journey_answer(person, page, catalogue=catalogue, labels=labels, next_cursor=cursor)
 
     async def _stale(self, question: Question, snapshot: Snapshot, person: Person) -> list[str]:
@@ -168,7 +168,7 @@ class Customers:
 
     def _silent(self, question: Question) -> frozenset[str]:
         """The sources that are silent; of a past moment nobody knows."""
-        return frozenset() if question.fixed else self._parts.silent()
+        return frozenset() if question.fixed else self.parts.silent()
 
     @staticmethod
     def _unchanged(question: Question, person: Person, *, tag: str, model_version: str) -> bool:
@@ -189,7 +189,8 @@ def _tag(person: Person, question: Question, *, silent: frozenset[str]) -> str:
     return f'"{person.version}{language}{silence}"'
 
 
-async def _found(snapshot: Snapshot, named: Named) -> Person | None:
+async def found_person(snapshot: Snapshot, named: Named) -> Person | None:
+    """Find somebody under any of the names that a request may mean."""
     for identity in named.identities:
         person = await snapshot.persons.find(identity)
         if person is not None:

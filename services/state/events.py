@@ -114,6 +114,16 @@ class JourneyEvent(NamedTuple):
     text: str | None
 
 
+class FoundEvent(NamedTuple):
+    """An event that was asked for by its source and id; v and q in micro-units."""
+
+    key: UUID
+    leaf: int
+    occurred_at: datetime
+    v: int
+    q: int
+
+
 class LatestEvent(NamedTuple):
     """One event behind a leaf; v and q in micro-units."""
 
@@ -195,6 +205,21 @@ class EventTable:
             "journey_before", list(identities), before.occurred_at, before.key, limit, TEXT_CHARS_READ
         )
         return [JourneyEvent(*row) for row in rows]
+
+    async def named(
+        self, identities: Sequence[int], keys: Sequence[UUID], *, since: datetime, until: datetime
+    ) -> list[FoundEvent]:
+        """The events of these identities with these keys, which are hashes of source and id."""
+        rows = await self._say.rows("events_named", list(identities), since, until, list(keys))
+        return [FoundEvent(*row) for row in rows]
+
+    async def extremes(
+        self, identities: Sequence[int], hours: Sequence[tuple[int, datetime]], *, but: Sequence[UUID]
+    ) -> Mapping[tuple[int, datetime], tuple[int, int]]:
+        """The best and worst, in micro-units, of leaves within the hours that begin then, but for some events."""
+        leaves, since = [leaf for leaf, _ in hours], [begin for _, begin in hours]
+        rows = await self._say.rows("extremes", list(identities), leaves, since, list(but))
+        return {(row["leaf"], row["since"]): (row["best"], row["worst"]) for row in rows}
 
     async def latest(
         self, identities: Sequence[int], *, leaves: Sequence[int], since: datetime, until: datetime, each: int

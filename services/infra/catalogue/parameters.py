@@ -2,25 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from types import MappingProxyType
-from typing import Final
 
+from schemas.weighing import PARAMETER_BOUNDS
 from services.core.catalogue import Parameters
 from services.infra.catalogue.yaml_nodes import Field
-
-PARAMETER_BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
-    {
-        "lambda": (0.1, 10.0),
-        "beta": (0.0, 1.0),
-        "kappa": (0.01, 100.0),
-        "prior": (0.01, 0.99),
-        "cap": (0.01, 100.0),
-        "half_life_days": (0.1, 4000.0),
-    }
-)
-"""Inside them the score keeps its guarantees: it stays between 0 and 100 and good never lowers it."""
 
 
 def read_parameters(field: Field, defaults: Parameters) -> Parameters:

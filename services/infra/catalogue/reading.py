@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import Final, NamedTuple
 
 import schemas
+from schemas.weighing import PARAMETER_BOUNDS
 from services.core.catalogue import CATEGORIES, CONTROLS, DRIVERS, STAGES, UNKNOWN, Catalogue, Parameters
 from services.infra.catalogue import deployment
-from services.infra.catalogue.parameters import PARAMETER_BOUNDS, read_parameters
+from services.infra.catalogue.parameters import read_parameters
 from services.infra.catalogue.touchpoints import (
     LANGUAGES,
     NEEDED,

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
+from schemas.weighing import WEIGHT_MAX
 from services.core.catalogue import CATEGORIES, CONTROLS, DRIVERS, STAGES, UNKNOWN, Entry
 from services.core.valence import NoValence
 from services.infra.catalogue.valence_syntax import read_valence
@@ -16,9 +17,6 @@ LANGUAGES: Final = ("en", "pl")
 
 TOUCHPOINT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 CHANNEL_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
-
-WEIGHT_MAX: Final = 10.0
-"""Three times the heaviest default; one event must not outweigh all others of a person."""
 
 ANY_CHANNEL: Final = "any"
 

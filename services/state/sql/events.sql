@@ -70,3 +70,17 @@ LIMIT $4
 -- rows_by_source --
 -- Every row once: for a look at a small log, not for every day.
 SELECT source, count(*) AS rows FROM touchpoint_row GROUP BY source
+
+-- events_named --
+-- Of one person, by the keys of their sources and ids; two may have one key when more than 30 days lie between them.
+SELECT key, leaf, occurred_at, v, q FROM touchpoint_row
+WHERE identity = ANY($1::bigint[]) AND occurred_at >= $2 AND occurred_at < $3 AND key = ANY($4::uuid[])
+
+-- extremes --
+-- The best and the worst that the other events of these leaves and hours hold.
+SELECT n.leaf, n.since, max(GREATEST(r.v, 0)) AS best, max(GREATEST(-r.v, 0)) AS worst
+FROM unnest($2::integer[], $3::timestamptz[]) AS n (leaf, since)
+JOIN touchpoint_row AS r ON r.identity = ANY($1::bigint[]) AND r.leaf = n.leaf
+    AND r.occurred_at >= n.since AND r.occurred_at < n.since + interval '1 hour'
+WHERE r.q > 0 AND r.key <> ALL($4::uuid[])
+GROUP BY n.leaf, n.since
