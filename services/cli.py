@@ -21,6 +21,7 @@ from services.commands.map_command import app as map_
 from services.commands.model_command import app as model
 from services.commands.sources_command import sources
 from services.commands.till_command import app as till
+from services.commands.whatif_command import whatif
 from services.infra.errors import TactusError
 from services.infra.signals import end_on_sigterm
 
@@ -45,6 +46,7 @@ app.add_typer(till, name="till")
 app.add_typer(sources, name="sources")
 app.add_typer(classes, name="classes")
 app.add_typer(model, name="model")
+app.command("whatif")(whatif)
 
 
 STAYING: Final = frozenset({"up", "ingest", "aggregator", "api"})
