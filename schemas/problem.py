@@ -140,6 +140,12 @@ PROBLEMS: Final = _table(
         "The request names no letters",
         "Name letters by their ids, or all of a reason, a source, a channel, an origin or a time.",
     ),
+    (
+        "event-named-twice",
+        409,
+        "The question names an event twice",
+        "Name each event once, in without or in changed.",
+    ),
     ("timeout", 408, "The request took too long to arrive", "Send the request again, at once and whole."),
     (
         "body-too-large",

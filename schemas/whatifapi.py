@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final, Self
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, Field
 
 from schemas.readapi import LEAVES_MAX, Place
 from schemas.score import Band, Confidence, Customer, ModelVersion, Points, Produced, Score, StandardError, Version
@@ -77,20 +76,14 @@ class WhatIfQuestion(Asking):
     """The moment to read at; now when left out."""
     parameters: Annotated[OtherParameters | None, Field(default=None)]
     weights: Annotated[
-        dict[Touchpoint, Annotated[float, Field(ge=0, le=WEIGHT_MAX)]], Field(default={}, max_length=WEIGHTS_MAX)
+        dict[Touchpoint, Annotated[float, Field(ge=0, le=WEIGHT_MAX)]],
+        Field(default={}, max_length=WEIGHTS_MAX, json_schema_extra={"additionalProperties": False}),
     ]
     """Other weights, by touchpoint."""
     without: Annotated[list[NamedEvent], Field(default=[], max_length=EVENTS_MAX)]
     """Events that are not to have happened."""
     changed: Annotated[list[ChangedEvent], Field(default=[], max_length=EVENTS_MAX)]
     """Events that are to have felt otherwise."""
-
-    @model_validator(mode="after")
-    def _each_event_once(self) -> Self:
-        named = [(event.source, event.id) for event in (*self.without, *self.changed)]
-        if len(set(named)) < len(named):
-            raise PydanticCustomError("event_twice", "names an event twice: name each once, in without or in changed")
-        return self
 
 
 class WhatIfReading(Produced):

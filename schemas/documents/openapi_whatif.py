@@ -16,6 +16,7 @@ _REFUSALS: Final = (
     "unknown-touchpoint",
     "method-not-allowed",
     "not-acceptable",
+    "event-named-twice",
     "timeout",
     "body-too-large",
     "unsupported-media-type",

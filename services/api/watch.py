@@ -1,4 +1,4 @@
-"""Watch the database: whether it answers, and what became of all records."""
+"""Watch the database: whether it answers, what became of all records, and which model weighs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ from typing import Final
 from schemas.topics import EVENT_TOPICS
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
-from services.infra.metrics import CONSERVATION_GAP, EVENTS
+from services.infra.metrics import (
+    ACTIVATION_PERSONS,
+    ACTIVATION_STILL_SECONDS,
+    ACTIVE_MODEL,
+    CONSERVATION_GAP,
+    EVENTS,
+)
+from services.state.activation import Status
 from services.state.database import ReadDatabase
 
 EVERY_S: Final = 2.0
@@ -18,7 +25,7 @@ log = get_logger(__name__)
 
 
 class Watch:
-    """Knows why the process is not ready, and shows the counts of the conservation law."""
+    """Knows why the process is not ready, and shows the counts of the conservation law and the models."""
 
     def __init__(self, database: ReadDatabase) -> None:
         self._database = database
@@ -40,6 +47,8 @@ class Watch:
             await self._database.open()
             async with self._database.snapshot() as snapshot:
                 passed = await snapshot.progress.passed(EVENT_TOPICS)
+                active = await snapshot.models.active()
+                activations = await snapshot.activations.status(limit=1)
         except UnavailableError as error:
             if self._reason != str(error):
                 log.warning("postgres_away", reason=str(error))
@@ -50,3 +59,15 @@ class Watch:
         self._reason = None
         EVENTS.set(passed.outcomes._asdict())
         CONSERVATION_GAP.set(passed.gap)
+        ACTIVE_MODEL.set({} if active is None else {active.version: 1})
+        show_activation(next((one for one in activations if one.under_way), None))
+
+
+def show_activation(status: Status | None) -> None:
+    """Show how far a model is that takes over."""
+    if status is None:
+        ACTIVATION_PERSONS.set({})
+        ACTIVATION_STILL_SECONDS.set(0)
+        return
+    ACTIVATION_PERSONS.set({"done": status.done, "left": max((status.total or 0) - status.done, 0)})
+    ACTIVATION_STILL_SECONDS.set(status.still_s)

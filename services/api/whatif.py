@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,6 +16,7 @@ from schemas.faults import WHOLE as EVENT
 from schemas.faults import faults_of
 from schemas.instant import parse_instant
 from schemas.readapi import LEAVES_MAX, TALLIES_MAX
+from schemas.touchpoint import TOUCHPOINT_PATTERN
 from schemas.whatifapi import ChangedEvent, NamedEvent, WhatIfQuestion
 from services.api.answers import Moment
 from services.api.customers import NO_STORE, SCOPE, Customers, found_person
@@ -40,6 +42,11 @@ from services.state.events import FoundEvent
 from services.state.persons import Person
 
 WHOLE: Final = "question"
+
+FAULTS_MAX: Final = 20
+"""A first screen of mistakes."""
+
+_TOUCHPOINT: Final = re.compile(TOUCHPOINT_PATTERN)
 
 Body = Callable[[], Awaitable[bytes | Refused]]
 """Reads the rest of a request, or says why not."""
@@ -150,6 +157,11 @@ async def _past(snapshot: Snapshot, person: Person, question: WhatIfQuestion, *,
     if not named:
         return Past((), (), {})
     identities, keys = [*person.identities], [one.key for one in named]
+    again = [one.field for place, one in enumerate(named) if one.key in keys[:place]]
+    if again:
+        return _refusal(
+            "event-named-twice", [{"field": field, "reason": "is named before; name it once"} for field in again]
+        )
     hours = moment.hour - HOURS_KEPT + 1, moment.hour + 1
     since, until = (EPOCH + timedelta(hours=hour) for hour in hours)
     found = await snapshot.events.named(identities, keys, since=since, until=until)
@@ -233,9 +245,17 @@ def _hour(at: datetime) -> int:
 def _unreadable(error: ValidationError) -> Answer:
     if error.errors(include_url=False)[0]["type"] == "json_invalid":
         return refusal(Refused("malformed-json"))
-    found = faults_of(error)
-    faults = [{"field": WHOLE if one.field == EVENT else one.field, "reason": one.reason} for one in found]
-    return _refusal("invalid-question", faults)
+    faults = {_place(fault.field): fault.reason for fault in faults_of(error)}
+    told = [{"field": field, "reason": reason} for field, reason in faults.items()]
+    return _refusal("invalid-question", told[:FAULTS_MAX])
+
+
+def _place(field: str) -> str:
+    """Name a field of the question, and of the touchpoints only such as could be ones: no input is repeated."""
+    if field == EVENT:
+        return WHOLE
+    name = field.removeprefix("weights.")
+    return "weights" if name != field and not _TOUCHPOINT.fullmatch(name) else field
 
 
 def _refusal(slug: str, faults: Sequence[Fault]) -> Answer:

@@ -38,7 +38,7 @@ def ask_whatif(endpoint: Endpoint, question: WhatIfQuestion, *, language: str) -
             raise ConfigurationError(
                 "the API does not take the read key: restart `tactus up`, or set TACTUS_READ_KEY to a valid one"
             )
-        case HTTPStatus.NOT_FOUND | HTTPStatus.UNPROCESSABLE_ENTITY:
+        case HTTPStatus.NOT_FOUND | HTTPStatus.CONFLICT | HTTPStatus.UNPROCESSABLE_ENTITY:
             problem = Problem.model_validate_json(response.content)
             faults = [f"{fault.field}: {fault.reason}" for fault in problem.faults or ()]
             raise InvalidEventError("; ".join(faults) or f"{problem.title}: {problem.detail}")

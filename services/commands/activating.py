@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from services.commands.models import NAME, Chosen, choose
+from services.commands.models import CATALOGUE, NAME, Chosen, choose
 from services.commands.stack_settings import stack_settings
 from services.commands.telling import INTERRUPTED, say
 from services.infra.catalogue.reading import load_catalogue
@@ -66,11 +66,9 @@ def told(standing: Standing) -> list[str]:
     """Say how it stands, a line for each thing."""
     lines = [f"active: {standing.active} ({standing.name})"]
     last = standing.status
-    if last is None or last.outcome is not None:
+    if last is None or not last.under_way:
         return lines
-    lines.append(
-        f"takes over: {last.version} ({last.name or 'catalogue'}), since {last.begun_at:%Y-%m-%d %H:%M:%S} UTC"
-    )
+    lines.append(f"takes over: {last.version} ({last.name or CATALOGUE}), since {last.begun_at:%Y-%m-%d %H:%M:%S} UTC")
     if not standing.workers:
         lines.append("no worker is connected: it goes on when one runs (`tactus aggregator`)")
     elif not last.known:
@@ -123,7 +121,7 @@ async def _follow(statements: Statements, version: str) -> int:
             sys.stdout.write(f"active: {version} ({standing.name})\n")
             return 0
         last = standing.status
-        if last is None or last.version != version or last.outcome is not None:
+        if last is None or last.version != version or not last.under_way:
             raise ConfigurationError("another model was activated meanwhile; `tactus model list` shows which")
         if since_s % LINE_EVERY_S == 0:
             say(told(standing)[-1])
@@ -137,15 +135,15 @@ async def _standing_of(settings: Settings) -> Standing:
 
 
 async def _standing(statements: Statements) -> Standing:
-    known = [one for one in await ModelTable(statements).known(limit=1000) if one.active]
-    if not known:
+    active = await ModelTable(statements).active()
+    if active is None:
         raise ConfigurationError("no model is active: nothing has been scored yet; start a worker")
     activations = ActivationTable(statements)
     last = next(iter(await activations.status(limit=1)), None)
-    waiting = last is not None and last.outcome is None and not last.begun
+    waiting = last is not None and last.under_way and not last.begun
     return Standing(
-        known[0].version,
-        known[0].name or "catalogue",
+        active.version,
+        active.name or CATALOGUE,
         last,
         await workers_connected(statements, application=WORKER_APPLICATION),
         await activations.oldest_writer() if waiting else None,

@@ -253,6 +253,22 @@ CHORES_DONE_AT: Final = Gauge(
     "tactus_chores_done_timestamp_seconds",
     "When this worker last did the database's chores: coming months, and ids that may be forgotten.",
 )
+ACTIVE_MODEL: Final = Levels(
+    "tactus_active_model_info",
+    "1 for the version of the model that scores are read by.",
+    label="version",
+    registry=REGISTRY,
+)
+ACTIVATION_PERSONS: Final = Levels(
+    "tactus_model_activation_persons",
+    "Persons whose scores a model that takes over has written (done) and has not (left); absent while none takes over.",
+    label="state",
+    registry=REGISTRY,
+)
+ACTIVATION_STILL_SECONDS: Final = Gauge(
+    "tactus_model_activation_still_seconds",
+    "Since when a model that takes over has not moved on; 0 while none takes over.",
+)
 BUILD_INFO: Final = Info("tactus_build", "The version that runs.")
 
 

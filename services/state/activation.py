@@ -40,6 +40,13 @@ class Status(NamedTuple):
     """Whether a worker has taken it up."""
     begun: bool
     """Whether everybody who did not know of it has ended, so that writing could begin."""
+    still_s: float
+    """Since when it has not moved."""
+
+    @property
+    def under_way(self) -> bool:
+        """Whether it goes on."""
+        return self.outcome is None
 
 
 class Writer(NamedTuple):
@@ -58,7 +65,7 @@ class ActivationTable:
 
     async def under_way(self) -> bool:
         """Whether a model is taking over."""
-        return any(one.outcome is None for one in await self.status(limit=1))
+        return any(one.under_way for one in await self.status(limit=1))
 
     async def status(self, *, limit: int) -> list[Status]:
         """The last activations, the newest first."""

@@ -34,6 +34,14 @@ class Generation(NamedTuple):
     slot: int
 
 
+class ActiveModel(NamedTuple):
+    """What the model in use is called."""
+
+    version: str
+    name: str | None
+    """As its file calls it; None when it is a catalogue's own."""
+
+
 class KnownModel(NamedTuple):
     """A model as the database lists it."""
 
@@ -81,6 +89,11 @@ class ModelTable:
         """Which model weighs; None before anybody has scored."""
         row = await self._say.row("model_in_use")
         return None if row is None else InUse(*row)
+
+    async def active(self) -> ActiveModel | None:
+        """The model that weighs; None before anybody has scored."""
+        row = await self._say.row("active_version")
+        return None if row is None else ActiveModel(*row)
 
     async def weighing(self, number: int) -> Weighing:
         """What a model weighs by; raises ConfigurationError for one of which that is not known."""

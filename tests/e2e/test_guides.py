@@ -26,6 +26,7 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
         "anything-else",
         "watch-sources",
         "bots-staff-and-tests",
+        "tune-the-score",
     ],
 )
 def test_a_guide_leads_to_the_score_that_moved(guide: str, stack: Connection, tmp_path: Path) -> None:

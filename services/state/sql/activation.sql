@@ -54,7 +54,7 @@ UPDATE model_in_use SET active = filling, slot = 1 - slot, filling = NULL WHERE 
 
 -- activation_status --
 SELECT m.version, m.name, a.begun_at, a.moved_at, a.ended_at, a.outcome, a.done, a.total, a.horizon IS NOT NULL AS known,
-    a.last IS NOT NULL AS begun
+    a.last IS NOT NULL AS begun, extract(epoch FROM clock_timestamp() - a.moved_at)::float8 AS still_s
 FROM activation AS a
 JOIN model AS m ON m.id = a.model
 ORDER BY a.id DESC

@@ -50,3 +50,6 @@ FROM model AS m
 LEFT JOIN model_in_use AS u ON u.active = m.id
 ORDER BY u.active IS NULL, m.id DESC
 LIMIT $1
+
+-- active_version --
+SELECT m.version, m.name FROM model_in_use AS u JOIN model AS m ON m.id = u.active

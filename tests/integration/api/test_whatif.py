@@ -173,7 +173,12 @@ BAD: dict[str, tuple[object, int, str, str]] = {
         "invalid-question",
         "changed[0].stake",
     ),
-    "twice": ({"customer": WHO, "without": [{"source": "s", "id": "i"}] * 2}, 422, "invalid-question", "question"),
+    "twice": (
+        {"customer": WHO, "without": [{"source": "s", "id": "i"}], "changed": [{"source": "s", "id": "i"}]},
+        409,
+        "event-named-twice",
+        "changed[0]",
+    ),
     "unknown touchpoint": (
         {"customer": WHO, "weights": {"call.takn": 1}},
         404,
