@@ -8,7 +8,7 @@ from importlib import resources
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
@@ -99,11 +99,18 @@ def _answering(refusals: Refusals, peers: Peers, answer: Callable[[Asked], Await
 
 def _answering_body(refusals: Refusals, peers: Peers, whatifs: WhatIfs) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        answered = await whatifs.ask(_asked(request, peers), partial(read_body, request, bytes_max=BODY_BYTES_MAX))
+        answered = await whatifs.ask(_asked(request, peers), partial(_body, request))
         refusals.note(answered)
         return _response(answered)
 
     return endpoint
+
+
+async def _body(request: Request) -> bytes | Refused:
+    try:
+        return await read_body(request.headers, request.stream(), bytes_max=BODY_BYTES_MAX)
+    except ClientDisconnect:
+        return Refused("timeout")  # nobody reads it
 
 
 def _handlers(refusals: Refusals) -> Mapping[type[Exception], Handler]:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterable, Mapping
 from typing import Final
-
-from starlette.requests import ClientDisconnect, Request
 
 from schemas.limits import kib
 from schemas.touchpoint import JSON_TYPE_PATTERN
@@ -18,19 +17,19 @@ BODY_S: Final = 10.0
 _JSON: Final = re.compile(JSON_TYPE_PATTERN)
 
 
-async def read_body(request: Request, *, bytes_max: int) -> bytes | Refused:
-    """Return a body in JSON, or why it is not read."""
-    if not _JSON.fullmatch(request.headers.get("content-type", "application/json")):
+async def read_body(headers: Mapping[str, str], pieces: AsyncIterable[bytes], *, bytes_max: int) -> bytes | Refused:
+    """Return a body in JSON, or why it is not read; whatever the pieces raise is raised."""
+    if not _JSON.fullmatch(headers.get("content-type", "application/json")):
         return Refused("unsupported-media-type", "Send application/json.")
-    if "content-encoding" in request.headers:
+    if "content-encoding" in headers:
         return Refused("unsupported-media-type", "Send application/json without Content-Encoding.")
     body = bytearray()
     try:
         async with asyncio.timeout(BODY_S):
-            async for piece in request.stream():
+            async for piece in pieces:
                 body += piece
                 if len(body) > bytes_max:
                     return Refused("body-too-large", f"Send at most {kib(bytes_max)}.")
-    except (TimeoutError, ClientDisconnect):
+    except TimeoutError:
         return Refused("timeout")
     return bytes(body)

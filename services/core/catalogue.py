@@ -21,7 +21,7 @@ from services.core.valence import (
     finite,
     rated,
 )
-from services.core.weighing import Calibration, Stretch, Weighing
+from services.core.weighing import Calibration, Parameters, Stretch, Weighing
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -75,18 +75,6 @@ MACHINE_MADE: Final = "machine_made"
 
 ALGORITHM: Final = "beta-1"
 """Part of the model version; changes when equal tallies and parameters would read differently."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parameters:
-    """The numbers of the score's formula; SCORING's section 3 gives each its source."""
-
-    lambda_: float = 2.0
-    beta: float = 0.5
-    kappa: float = 3.0
-    prior: float = 0.5
-    cap: float = 2.0
-    half_life_days: float = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

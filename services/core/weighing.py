@@ -11,8 +11,19 @@ from services.core.valence import reach
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from services.core.catalogue import Parameters
     from services.core.valence import Valence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parameters:
+    """The numbers of the score's formula; SCORING's section 3 gives each its source."""
+
+    lambda_: float = 2.0
+    beta: float = 0.5
+    kappa: float = 3.0
+    prior: float = 0.5
+    cap: float = 2.0
+    half_life_days: float = 30.0
 
 
 class Stretch(NamedTuple):
