@@ -26,10 +26,11 @@ from services.api.requests import Asked, Named, named_of_path
 from services.api.whatif_answers import Worked, whatif_answer
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
+from services.core.facts import NO_FACTS
 from services.core.instants import EPOCH, instant_of
 from services.core.sameness import event_key
-from services.core.scoring import HOURS_KEPT, receipt
-from services.core.tallies import MICRO
+from services.core.scoring import receipt
+from services.core.tallies import HOURS_KEPT, MICRO
 from services.core.whatif import Extremes, Felt, altered
 from services.infra.catalogue.reading import LANGUAGES
 from services.infra.errors import UnavailableError
@@ -223,7 +224,13 @@ def _weighed(question: WhatIfQuestion, catalogue: Catalogue, *, known: Collectio
 def _worked(stored: Stored, past: Past, *, catalogue: Catalogue, other: Catalogue, moment: Moment) -> Worked | None:
     """Read both receipts; None when the tallies do not hold the events that are to be taken out."""
     experience = experience_of(stored, catalogue=catalogue)
-    before = receipt(experience.tallies, leaves=experience.leaves, at_hour=moment.hour, parameters=catalogue.parameters)
+    before = receipt(
+        experience.tallies,
+        facts=NO_FACTS,
+        leaves=experience.leaves,
+        at_hour=moment.hour,
+        parameters=catalogue.parameters,
+    )
     place_of = {number: place for place, number in enumerate(experience.stored_leaves)}
     extremes = {(place_of[leaf], _hour(at)): Extremes(*both) for (leaf, at), both in past.extremes.items()}
     taken, put = (
@@ -234,7 +241,7 @@ def _worked(stored: Stored, past: Past, *, catalogue: Catalogue, other: Catalogu
     if tallies is None:
         return None
     leaves = Leaves.of(other, experience.leaves.triples)
-    after = receipt(tallies, leaves=leaves, at_hour=moment.hour, parameters=other.parameters)
+    after = receipt(tallies, facts=NO_FACTS, leaves=leaves, at_hour=moment.hour, parameters=other.parameters)
     return Worked(before, after, experience.leaves.triples, LEAVES_MAX)
 
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from services.core import scoring
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
+from services.core.facts import NO_FACTS
 from services.core.tallies import HOUR, LEAF, Tallies, merge
 from services.state.leaves import LeafTable
 from services.state.pool import Statements
@@ -58,6 +59,7 @@ class PeopleReader:
         for catalogue in self._catalogues:
             [reading] = scoring.read_each(
                 whole,
+                facts=NO_FACTS,
                 leaves=Leaves.of(catalogue, (row.triple for row in rows)),
                 at_hours=np.array(at_hours, dtype=np.int64),
                 parameters=catalogue.parameters,

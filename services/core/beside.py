@@ -114,7 +114,11 @@ def _fold(one: PersonFacts, *, catalogue: Catalogue, at_hour: int) -> Folded:
     told = tellings(one, at_hour=at_hour)
     number = {key: place for place, key in enumerate(dict.fromkeys(one.key for one in fold.felt))}
     columns = np.array(
-        [(one.hour, _stretched(one, catalogue), one.q, number[one.key], one.recovers and one.v > 0) for one in fold.felt], dtype=np.int64
+        [
+            (one.hour, _stretched(one, catalogue), one.q, number[one.key], one.recovers and one.v > 0)
+            for one in fold.felt
+        ],
+        dtype=np.int64,
     ).reshape(-1, FELT_WIDTH)
     good_cases = {one.key[1]: number[one.key] for one in fold.felt if one.recovers and one.v > 0}
     return Folded(

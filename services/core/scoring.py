@@ -153,7 +153,7 @@ def read(  # noqa: PLR0913 -- what is read, when, and under what model
     ]
 
 
-def read_each(  # noqa: PLR0913 -- what is read, when, and under what model
+def read_each(
     tallies: Tallies,
     *,
     facts: Facts,

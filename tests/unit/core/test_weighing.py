@@ -10,10 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.catalogue import Catalogue
-from services.core.dimensions import Leaves
+from services.core.dimensions import Leaf, Leaves
+from services.core.facts import NO_FACTS, STATES, Fact, Facts, PersonFacts
+from services.core.instants import HOUR_US
+from services.core.promise_kinds import PromiseKind, PromiseKinds
 from services.core.scoring import read, read_each
 from services.core.tallies import MICRO, Tallies, fold, merge
-from services.core.valence import NPS, Conditional, Const, Late, NoValence, Per, Resolved, Scale, Sentiment, Wait, reach
+from services.core.valence import (
+    NPS,
+    Conditional,
+    Const,
+    Kept,
+    Late,
+    NoValence,
+    Per,
+    Resolved,
+    Scale,
+    Sentiment,
+    Wait,
+    reach,
+)
 from services.core.weighing import Calibration, Stretch, stretch
 from services.infra.catalogue.reading import load_catalogue
 
@@ -39,6 +55,7 @@ def tallied(events: list[tuple[int, int, int, int]], owner: int = 0) -> Tallies:
 def score(tallies: Tallies, catalogue: Catalogue, at_hour: int = NOW) -> tuple[float, float]:
     [reading] = read(
         tallies,
+        facts=NO_FACTS,
         owners=1,
         leaves=Leaves.of(catalogue, TRIPLES),
         at_hour=at_hour,
@@ -94,6 +111,7 @@ def test_a_scale_is_as_if_the_event_had_felt_so(scale: float, v: int) -> None:
         (Conditional(0.05, "results", 0.0, -0.4), (0.05, 0.4)),
         (Wait(1, 2), (0.3, 1)),
         (Late(None), (0.3, 1)),
+        (Kept(Late("promised_at")), (0.3, 0.2)),
         (Resolved(Wait(1, 2), 0.3), (0.6, 1)),
         (Per("hops", -0.3, -0.9), (0, 0.9)),
         (Per("hops", 0.3, 0.0), (1, 0)),
@@ -115,6 +133,7 @@ def test_everybody_at_an_hour_of_their_own_is_read_as_alone(
 
     [reading] = read_each(
         together,
+        facts=NO_FACTS,
         leaves=Leaves.of(OURS, TRIPLES),
         at_hours=np.array(hours, dtype=np.int64),
         parameters=OURS.parameters,
@@ -151,3 +170,80 @@ def test_a_model_weighs_the_same_on_every_catalogue() -> None:
         weights = {name: weighed.entry(name).weight for name in ("order.completed", "workshop.attended", "survey.csat")}
         assert weights == {"order.completed": 2.0, "workshop.attended": 5.0, "survey.csat": 0.1}
         assert weighed.model_version == OURS.model_version
+
+
+def overdue(hours: int) -> PersonFacts:
+    """An order whose pickup should have been ready so many hours ago."""
+    stated = Fact(
+        identity=1,
+        kind="pickup",
+        key="order/1",
+        part="",
+        role=STATES,
+        source="shop",
+        event_id="e",
+        occurred_us=(NOW - hours - 9) * HOUR_US,
+        received_hour=NOW - hours - 9,
+        due_us=(NOW - hours) * HOUR_US,
+        v=0,
+        q=MICRO,
+        leaf=Leaf("order.completed", "web", ""),
+    )
+    return PersonFacts([1], [stated])
+
+
+PROMISING = replace(
+    OURS,
+    promises=PromiseKinds(
+        {
+            "pickup": PromiseKind(
+                name="pickup",
+                shares="pickup",
+                key="order",
+                due="promised_at",
+                states=("order.completed",),
+                keeps=("pos.pickup_ready",),
+                missed="survey.csat",
+                felt=Late(None),
+            )
+        }
+    ),
+)
+"""A catalogue with one promise; what it is missed by stands for any touchpoint."""
+
+FACT_TRIPLES = [*TRIPLES, ("survey.csat", "web", "")]
+
+
+def promised(people: dict[int, PersonFacts], at_hours: list[int], catalogue: Catalogue) -> list[float]:
+    [reading] = read_each(
+        merge([tallied([(1, NOW - 30, 400_000, MICRO)], owner) for owner in range(len(at_hours))]),
+        facts=Facts(people),
+        leaves=Leaves.of(catalogue, sorted(FACT_TRIPLES)),
+        at_hours=np.array(at_hours, dtype=np.int64),
+        parameters=catalogue.parameters,
+        windows_h=[None],
+    )
+    scores: list[float] = reading.score.tolist()
+    return scores
+
+
+def test_what_a_promise_makes_felt_is_scaled_as_its_touchpoint_is() -> None:
+    by_scale = [
+        promised({0: overdue(40)}, [NOW], replace(PROMISING, stretches={"survey.csat": Stretch(1.0, bad)}))[0]
+        for bad in (0.1, 0.5, 1.0, 1.5, 5.0, 9.0)
+    ]
+
+    assert by_scale[2] == promised({0: overdue(40)}, [NOW], PROMISING)[0]
+    assert by_scale == sorted(by_scale, reverse=True)
+    assert by_scale[0] > by_scale[2] > by_scale[3] > by_scale[4]
+    assert by_scale[4] == by_scale[5], "each is felt whole by now"
+
+
+@given(st.lists(st.tuples(st.integers(1, 300), st.integers(0, 200)), min_size=1, max_size=4))
+def test_promises_at_an_hour_of_their_own_are_read_as_alone(people: list[tuple[int, int]]) -> None:
+    facts = {owner: overdue(hours) for owner, (hours, _) in enumerate(people)}
+    hours = [NOW - before for _, before in people]
+
+    together = promised(facts, hours, PROMISING)
+
+    assert together == [promised({0: facts[owner]}, [hours[owner]], PROMISING)[0] for owner in facts]

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.core.dimensions import Leaves
+from services.core.facts import NO_FACTS
 from services.core.scoring import receipt
 from services.core.tallies import MICRO, Tallies, fold
 from services.core.whatif import Extremes, Felt, altered, side_by_side
@@ -67,7 +68,8 @@ def test_what_is_not_there_cannot_be_taken_out(rest: list[Felt], stranger: Felt)
 def test_two_receipts_side_by_side_add_up(before: list[Felt], after: list[Felt]) -> None:
     leaves = Leaves.of(OURS, TRIPLES)
     one, other = (
-        receipt(tallied(events), leaves=leaves, at_hour=NOW, parameters=OURS.parameters) for events in (before, after)
+        receipt(tallied(events), facts=NO_FACTS, leaves=leaves, at_hour=NOW, parameters=OURS.parameters)
+        for events in (before, after)
     )
 
     differences = side_by_side(one, other)
