@@ -108,17 +108,21 @@ def customer_answer(
             for name, cells in dimensions.cells.items()
         },
         left_out=dimensions.left_out,
-        windows=Windows.model_validate(
-            {
-                name: Cell(score=window.score, confidence=window.confidence)
-                for name, window in zip(WINDOWS, windows, strict=True)
-            }
-        ),
+        windows=_windows(windows),
         alerts=[_alert(alert) for alert in alerts],
         stale=list(stale),
         model_version=catalogue.model_version,
         version=person.version,
         at=write_instant(moment.at),
+    )
+
+
+def _windows(readings: Sequence[Reading[float]]) -> Windows:
+    return Windows.model_validate(
+        {
+            name: Cell(score=window.score, confidence=window.confidence)
+            for name, window in zip(WINDOWS, readings, strict=True)
+        }
     )
 
 

@@ -25,8 +25,9 @@ VALUES_MAX = {
     "dimension": 8,
     "source": metrics.SOURCES_SHOWN_MAX,
     "version": 1,
+    "state": 6,
 }
-BASE_UNITS = ("_seconds", "_bytes", "_records", "_events", "_total", "_info")
+BASE_UNITS = ("_seconds", "_bytes", "_records", "_events", "_persons", "_total", "_info")
 UNITLESS = {"tactus_scores", "tactus_touchpoint_valence"}
 
 DECLARED = {
