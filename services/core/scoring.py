@@ -240,7 +240,10 @@ def receipt(
     shown, rest = order[:leaves_max], order[len(order[:leaves_max]) :]
     columns = (column[shown].tolist() for column in (used, points, counts, parts.good, parts.bad))
     about, again = _names_by_leaf(evidence, leaves)
-    lines = [LeafPoints(*line, about.get(line[0], ()), again.get(line[0], ())) for line in zip(*columns, strict=True)]
+    lines = [
+        LeafPoints(*line)._replace(about=about.get(line[0], ()), told_again=again.get(line[0], ()))
+        for line in zip(*columns, strict=True)
+    ]
     score, confidence, se = (float(column[0]) for column in _reading(whole, parameters))
     others = Others(len(rest), math.fsum(points[rest].tolist()), int(counts[rest].sum())) if len(rest) else NO_OTHERS
     return Receipt(score, confidence, se, 100 * prior, lines, others)
