@@ -39,13 +39,13 @@ class Asking(BaseModel):
 
 def _between(name: str) -> object:
     least, most = PARAMETER_BOUNDS[name]
-    return Field(default=None, ge=least, le=most)
+    return Field(default=None, alias=name, ge=least, le=most)
 
 
 class OtherParameters(Asking):
     """Parameters of the score that are to be other ones; those left out stay."""
 
-    lambda_: Annotated[float | None, Field(default=None, alias="lambda", ge=0.1, le=10.0)]
+    lambda_: Annotated[float | None, _between("lambda")]
     beta: Annotated[float | None, _between("beta")]
     kappa: Annotated[float | None, _between("kappa")]
     prior: Annotated[float | None, _between("prior")]

@@ -30,6 +30,7 @@ from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaf
 from services.core.facts import NO_FACTS
 from services.core.identity import strength
+from services.core.instants import hour_of
 from services.core.scoring import (
     WINDOWS,
     Reading,
@@ -59,7 +60,7 @@ class Moment(NamedTuple):
     @property
     def hour(self) -> int:
         """Hours since 1970; the whole hour that the moment falls in counts."""
-        return int(self.at.timestamp() // 3600)
+        return hour_of(self.at)
 
     @property
     def hours(self) -> dict[str, int]:

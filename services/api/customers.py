@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from pydantic import BaseModel
@@ -12,7 +13,7 @@ from schemas.readapi import ALERTS_MAX, LATEST_MAX, TALLIES_MAX, CustomerAnswer,
 from services.api.answers import Moment, Reasons, customer_answer, journey_answer, reasons_of, receipt_answer
 from services.api.entrance import Entrance
 from services.api.experience import experience_of, latest_of, stored_of
-from services.api.large_reads import USUAL_ROWS_MAX, LargeReads
+from services.api.large_reads import LargeReads
 from services.api.models import Models
 from services.api.requests import Asked, Named, Question, cursor_of, names_version, question_of
 from services.api.staleness import EVENTS_LOOKED_AT, LOOKED_BACK, mark_of, stale
@@ -91,13 +92,10 @@ class Customers:
         return question_of(asked, named=named, languages=languages, now=now, hash_key=self.parts.hash_key)
 
     async def _answered(self, question: Question, answerer: Answerer) -> Answer:
-        answer = await self._attempt(question, answerer, rows_max=USUAL_ROWS_MAX)
-        if answer is None:
-            async with self.large.turn():
-                answer = await self._attempt(question, answerer, rows_max=TALLIES_MAX)
+        answer = await self.large.attempts(partial(self._attempt, question, answerer), rows_max=TALLIES_MAX)
         return answer or refusal(Refused("history-too-large"))
 
-    async def _attempt(self, question: Question, answerer: Answerer, *, rows_max: int) -> Answer | None:
+    async def _attempt(self, question: Question, answerer: Answerer, rows_max: int) -> Answer | None:
         """Answer from at most so many tallies; None when the person has more."""
         async with self.parts.database.snapshot() as snapshot:
             person = await found_person(snapshot, question.person)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from typing import Final, TypeVar
@@ -40,6 +40,14 @@ class LargeReads:
         if rows <= INLINE_ROWS_MAX:
             return work()
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    async def attempts(self, attempt: Callable[[int], Awaitable[T | None]], *, rows_max: int) -> T | None:
+        """Attempt it from as many tallies as is usual, and in its turn from `rows_max`; None when these were too few."""
+        answer = await attempt(USUAL_ROWS_MAX)
+        if answer is None:
+            async with self.turn():
+                answer = await attempt(rows_max)
+        return answer
 
     @asynccontextmanager
     async def turn(self) -> AsyncIterator[None]:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import quote
 from uuid import UUID
@@ -21,13 +22,12 @@ from schemas.whatifapi import ChangedEvent, NamedEvent, WhatIfQuestion
 from services.api.answers import Moment
 from services.api.customers import NO_STORE, SCOPE, Customers, found_person
 from services.api.experience import Stored, experience_of, stored_of
-from services.api.large_reads import USUAL_ROWS_MAX
 from services.api.requests import Asked, Named, named_of_path
 from services.api.whatif_answers import Worked, whatif_answer
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
 from services.core.facts import NO_FACTS
-from services.core.instants import EPOCH, instant_of
+from services.core.instants import EPOCH, hour_of, instant_of
 from services.core.sameness import event_key
 from services.core.scoring import receipt
 from services.core.tallies import HOURS_KEPT, MICRO
@@ -115,13 +115,10 @@ class WhatIfs:
         return Understood(question, named, moment, language_of(asked.accept_language, LANGUAGES))
 
     async def _answered(self, understood: Understood) -> Answer:
-        answer = await self._attempt(understood, rows_max=USUAL_ROWS_MAX)
-        if answer is None:
-            async with self._large.turn():
-                answer = await self._attempt(understood, rows_max=TALLIES_MAX)
+        answer = await self._large.attempts(partial(self._attempt, understood), rows_max=TALLIES_MAX)
         return answer or refusal(Refused("history-too-large"))
 
-    async def _attempt(self, understood: Understood, *, rows_max: int) -> Answer | None:
+    async def _attempt(self, understood: Understood, rows_max: int) -> Answer | None:
         """Answer from at most so many tallies; None when the person has more."""
         question, named, moment, language = understood
         async with self._parts.database.snapshot() as snapshot:
@@ -232,9 +229,9 @@ def _worked(stored: Stored, past: Past, *, catalogue: Catalogue, other: Catalogu
         parameters=catalogue.parameters,
     )
     place_of = {number: place for place, number in enumerate(experience.stored_leaves)}
-    extremes = {(place_of[leaf], _hour(at)): Extremes(*both) for (leaf, at), both in past.extremes.items()}
+    extremes = {(place_of[leaf], hour_of(at)): Extremes(*both) for (leaf, at), both in past.extremes.items()}
     taken, put = (
-        [Felt(place_of[event.leaf], _hour(event.occurred_at), event.v, event.q) for event in events]
+        [Felt(place_of[event.leaf], hour_of(event.occurred_at), event.v, event.q) for event in events]
         for events in (past.taken, past.put)
     )
     tallies = altered(experience.tallies, taken=taken, put=put, extremes=extremes)
@@ -243,10 +240,6 @@ def _worked(stored: Stored, past: Past, *, catalogue: Catalogue, other: Catalogu
     leaves = Leaves.of(other, experience.leaves.triples)
     after = receipt(tallies, facts=NO_FACTS, leaves=leaves, at_hour=moment.hour, parameters=other.parameters)
     return Worked(before, after, experience.leaves.triples, LEAVES_MAX)
-
-
-def _hour(at: datetime) -> int:
-    return int(at.timestamp() // 3600)
 
 
 def _unreadable(error: ValidationError) -> Answer:

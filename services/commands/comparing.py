@@ -20,6 +20,7 @@ from services.commands.reading_people import PeopleReader
 from services.commands.stack_settings import stack_settings
 from services.commands.telling import INTERRUPTED, say
 from services.core.comparison import Comparison
+from services.core.instants import HOUR_US
 from services.core.scoring import BANDS
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
@@ -33,8 +34,6 @@ PORTION: Final = 500
 
 LINE_EVERY_S: Final = 2.0
 """How often a line tells the progress."""
-
-HOUR_US: Final = 3_600_000_000
 
 
 class Compared(NamedTuple):

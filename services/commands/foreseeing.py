@@ -13,7 +13,7 @@ from services.commands.outcomes import Outcome
 from services.commands.reading_people import PeopleReader
 from services.commands.telling import say
 from services.core.comparison import area_under_curve
-from services.core.instants import EPOCH
+from services.core.instants import EPOCH, hour_of
 from services.core.tallies import N, fold, merge
 from services.infra.errors import ConfigurationError, InvalidEventError
 from services.infra.pseudonyms import hash_key, known_identities
@@ -94,7 +94,7 @@ async def _scores(
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Rows: the score by each model, and how many events are behind it."""
     persons = [person for person, _ in known]
-    hours = [int(outcome.at.timestamp() // 3600) for _, outcome in known]
+    hours = [hour_of(outcome.at) for _, outcome in known]
     whole = await reader.before(persons, hours=hours)
     if whole is None:
         half = len(known) // 2

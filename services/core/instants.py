@@ -82,3 +82,8 @@ def instant_of(since_1970_us: int) -> datetime:
 def micros_of(at: datetime) -> int:
     """Give a time as microseconds since 1970, exact."""
     return (at - EPOCH) // MICROSECOND
+
+
+def hour_of(at: datetime) -> int:
+    """Give the whole hour that a time falls in, since 1970."""
+    return micros_of(at) // HOUR_US

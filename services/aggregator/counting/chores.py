@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
+from services.aggregator.counting.background import Background
 from services.aggregator.counting.ports import Store
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
@@ -24,23 +24,15 @@ class Chores:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("chores", self._round)
 
     async def start(self) -> None:
         """Do one round, so that a new database has its months, and go on in the background."""
-        pause_s = await self._round()
-        self._task = asyncio.create_task(self._keep_on(pause_s), name="chores")
+        self._background.start(pause_s=await self._round())
 
     async def stop(self) -> None:
         """Leave off."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _keep_on(self, pause_s: float) -> None:
-        while True:
-            await asyncio.sleep(pause_s)
-            pause_s = await self._round()
+        await self._background.stop()
 
     async def _round(self) -> float:
         """One round; how long to wait for the next."""

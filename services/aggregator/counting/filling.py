@@ -9,10 +9,8 @@ from typing import Final
 
 import numpy as np
 
-from services.aggregator.counting.cache import NameCache
+from services.aggregator.counting.background import Background
 from services.aggregator.counting.models import Models
-from services.aggregator.counting.name_bounds import NameBounds
-from services.aggregator.counting.numbering import Numbering
 from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.aggregator.counting.scorekeeping import WINDOWS_H
 from services.core import scoring
@@ -60,19 +58,17 @@ class Filling:
         self._store = store
         self._catalogue = catalogue
         self._portion = portion
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("filling", self._round)
         self._models: Models | None = None
         self._generation = ""
 
     def start(self) -> None:
         """Go on in the background."""
-        self._task = asyncio.create_task(self._keep_on(), name="filling")
+        self._background.start(pause_s=EVERY_S)
 
     async def stop(self) -> None:
         """Leave off; what is written stays, and another worker or start goes on."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._background.stop()
 
     async def step(self) -> Step:
         """Write one portion, or do what stands before or after all of them; raises UnavailableError."""
@@ -82,12 +78,6 @@ class Filling:
         async with self._store.transaction() as transaction:
             held = await transaction.activations.held()
             return Step.IDLE if held is None else await self._go_on(transaction, held)
-
-    async def _keep_on(self) -> None:
-        pause_s = EVERY_S
-        while True:
-            await asyncio.sleep(pause_s)
-            pause_s = await self._round()
 
     async def _round(self) -> float:
         """One step; how long to pause after it."""
@@ -152,7 +142,5 @@ class Filling:
         """Models of our own, for as long as it takes; numbers that were read of another database mean nothing."""
         if self._models is None or transaction.generation != self._generation:
             self._generation = transaction.generation
-            # What is stored has its leaves: none is brought here.
-            numbering = Numbering(self._store, self._catalogue, NameCache(), NameBounds(trusted=0, public=0))
-            self._models = Models(self._store.models, self._catalogue, numbering)
+            self._models = Models.of_stored(self._store, self._catalogue)
         return self._models

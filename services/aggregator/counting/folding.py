@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Final
 
+from services.aggregator.counting.background import Background
 from services.aggregator.counting.ports import Store
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
@@ -23,23 +23,15 @@ class Folding:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._task: asyncio.Task[None] | None = None
+        self._background = Background("folding", self._round)
 
     def start(self) -> None:
         """Go on in the background."""
-        self._task = asyncio.create_task(self._keep_on(), name="folding")
+        self._background.start(pause_s=EVERY_S)
 
     async def stop(self) -> None:
         """Leave off; what is not folded is noted, and another worker or start will."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-
-    async def _keep_on(self) -> None:
-        pause_s = EVERY_S
-        while True:
-            await asyncio.sleep(pause_s)
-            pause_s = await self._round()
+        await self._background.stop()
 
     async def _round(self) -> float:
         """One round; how long to wait for the next."""

@@ -7,8 +7,10 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from services.aggregator.counting.cache import NameCache
+from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.numbering import Numbering
-from services.aggregator.counting.ports import ModelsPort
+from services.aggregator.counting.ports import ModelsPort, Store
 from services.core.catalogue import Catalogue, Parameters
 from services.core.dimensions import NOWHERE, Leaves
 from services.infra.logs import get_logger
@@ -36,6 +38,12 @@ class Models:
         self._catalogue = catalogue
         self._numbering = numbering
         self._weighers: dict[int, Weigher] = {}
+
+    @classmethod
+    def of_stored(cls, store: Store, catalogue: Catalogue) -> Models:
+        """Models for what is stored already: it has its leaves, and none is brought here."""
+        numbering = Numbering(store, catalogue, NameCache(), NameBounds(trusted=0, public=0))
+        return cls(store.models, catalogue, numbering)
 
     async def in_use(self, turn: Turn) -> InUse:
         """Which models score in this turn; of a database in which none does yet, our own catalogue's."""

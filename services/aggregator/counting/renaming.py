@@ -11,13 +11,11 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from services.aggregator.counting.cache import NameCache, PersonCache
+from services.aggregator.counting.cache import PersonCache
 from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.holding import StaleNamesError, hold
 from services.aggregator.counting.linking import Followed, Move, follow
 from services.aggregator.counting.models import Models
-from services.aggregator.counting.name_bounds import NameBounds
-from services.aggregator.counting.numbering import Numbering
 from services.aggregator.counting.records import body_hash_of
 from services.aggregator.counting.rewriting import Names, read_names, rewritten, words_of
 from services.aggregator.counting.scorekeeping import keep_scores
@@ -67,9 +65,7 @@ class Renamer:
         self._store = store
         self._respell = respell
         self._portion_max = portion
-        # What is stored has its leaves: none is brought here.
-        numbering = Numbering(store, catalogue, NameCache(), NameBounds(trusted=0, public=0))
-        self._models = Models(store.models, catalogue, numbering)
+        self._models = Models.of_stored(store, catalogue)
 
     async def mend(self) -> Mended:
         """Go through all identities; raises UnavailableError when the database goes away, and may be run again."""

@@ -63,7 +63,8 @@ def read_model(path: Path, *, catalogue: Catalogue) -> ModelFile:
         one: replace(entry, weight=weights[one]) if one in weights else entry
         for one, entry in catalogue.entries.items()
     }
-    weighed = Catalogue(
+    weighed = replace(
+        catalogue,
         entries=MappingProxyType(entries),
         parameters=parameters,
         stretches={one: stretch(scale, entries[one].valence) for one, scale in scales.items() if scale != 1},
