@@ -98,7 +98,7 @@ async def test_a_large_history_is_read_to_the_same_bits(postgres_dsn: str, monke
         usual = [answer.json() for answer in await answers(client)]
         monkeypatch.setattr(large_reads, "INLINE_ROWS_MAX", 0)
         beside_the_loop = [answer.json() for answer in await answers(client)]
-        monkeypatch.setattr(customers, "USUAL_ROWS_MAX", 59)
+        monkeypatch.setattr(large_reads, "USUAL_ROWS_MAX", 59)
         in_its_turn = [answer.json() for answer in await answers(client)]
 
     assert usual == beside_the_loop == in_its_turn
