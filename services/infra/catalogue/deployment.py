@@ -1,4 +1,4 @@
-"""A deployment's own file: parameters, weights, valences and labels of its own, and touchpoints that it adds."""
+"""A deployment's own file: what it changes of parameters, touchpoints and promises, and those that it adds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from services.core.catalogue import Parameters
+from services.core.promise_kinds import PromiseKind
 from services.infra.catalogue.parameters import read_parameters
+from services.infra.catalogue.promises import check_told, read_promises
 from services.infra.catalogue.touchpoints import (
     NEEDED,
     Touchpoint,
     check_labels,
     read_labels,
+    read_once,
     read_touchpoint,
     read_weight,
     turned,
@@ -22,7 +25,7 @@ from services.infra.catalogue.valence_syntax import read_valence
 from services.infra.catalogue.yaml_nodes import Field, open_yaml
 from services.infra.near import nearest
 
-CHANGEABLE: Final = ("weight", "valence", "labels")
+CHANGEABLE: Final = ("weight", "valence", "once", "labels")
 """Of a touchpoint that the catalogue has: where it stands in the journey is the same for everybody."""
 
 
@@ -32,20 +35,28 @@ class Overridden(NamedTuple):
     touchpoints: dict[str, Touchpoint]
     parameters: Parameters
     aliases: Mapping[str, Mapping[str, str]]
+    promises: Mapping[str, PromiseKind]
 
 
 def override(
-    path: Path, touchpoints: Mapping[str, Touchpoint], parameters: Parameters, *, sources: Iterable[str]
+    path: Path,
+    touchpoints: Mapping[str, Touchpoint],
+    parameters: Parameters,
+    promises: Mapping[str, PromiseKind],
+    *,
+    sources: Iterable[str],
 ) -> Overridden:
     """Apply a deployment's file; raises ConfigurationError that names each wrong line and its fix."""
     file, root = open_yaml(path, fix="set TACTUS_CATALOGUE to a YAML file, or unset it")
     result = dict(touchpoints)
     own: dict[str, Field] = {}
+    promised: dict[str, Field] = {}
     if root is not None:
-        fields = root.record(required=(), optional=("parameters", "touchpoints"))
+        fields = root.record(required=(), optional=("parameters", "touchpoints", "promises"))
         if "parameters" in fields:
             parameters = read_parameters(fields["parameters"], parameters)
         own = fields["touchpoints"].mapping() if "touchpoints" in fields else {}
+        promised = fields["promises"].mapping() if "promises" in fields else {}
     for name, field in own.items():
         if name in touchpoints:
             result[name] = _changed(touchpoints[name], field)
@@ -55,8 +66,12 @@ def override(
             field.wrong(f"is not in the catalogue; {_instead(name, touchpoints)}")
     check_labels(own, result)
     aliases = turned(own, result)
+    entries = {name: one.entry for name, one in result.items()}
+    kinds = read_promises(promised, before=promises, entries=entries)
+    if root is not None:
+        check_told(kinds.values(), entries, root)
     file.check()
-    return Overridden(result, parameters, aliases)
+    return Overridden(result, parameters, aliases, kinds)
 
 
 def _changed(touchpoint: Touchpoint, field: Field) -> Touchpoint:
@@ -66,6 +81,8 @@ def _changed(touchpoint: Touchpoint, field: Field) -> Touchpoint:
         entry = replace(entry, weight=read_weight(changes["weight"]))
     if "valence" in changes:
         entry = replace(entry, valence=read_valence(changes["valence"]))
+    if "once" in changes:
+        entry = replace(entry, once=read_once(changes["once"]))
     labels = read_labels(changes["labels"]) if "labels" in changes else touchpoint.labels
     return touchpoint._replace(entry=entry, labels=labels)
 

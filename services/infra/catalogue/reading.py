@@ -11,8 +11,10 @@ from typing import Final, NamedTuple
 import schemas
 from schemas.weighing import PARAMETER_BOUNDS
 from services.core.catalogue import CATEGORIES, CONTROLS, DRIVERS, STAGES, UNKNOWN, Catalogue, Parameters
+from services.core.promise_kinds import PromiseKind, PromiseKinds
 from services.infra.catalogue import deployment
 from services.infra.catalogue.parameters import read_parameters
+from services.infra.catalogue.promises import check_told, read_promises
 from services.infra.catalogue.touchpoints import (
     LANGUAGES,
     NEEDED,
@@ -76,7 +78,7 @@ def read_catalogue(path: Path, *, override: Path | None) -> CatalogueFile:
     if root is None:
         raise ConfigurationError(f"{path}:1: is empty; install the package again")
     groups = tuple(key for key, _ in WORDS)
-    fields = root.record(required=("parameters", "sources", *groups, "unknown", "touchpoints"), optional=())
+    fields = root.record(required=("parameters", "sources", *groups, "unknown", "touchpoints"), optional=("promises",))
     file.check()
     parameters = read_parameters(fields["parameters"], Parameters())
     same_keys(fields["parameters"].mapping(), PARAMETER_BOUNDS, owner=fields["parameters"])
@@ -89,11 +91,17 @@ def read_catalogue(path: Path, *, override: Path | None) -> CatalogueFile:
     check_labels(own, touchpoints)
     aliases: Mapping[str, Mapping[str, str]] = turned(own, touchpoints)
     words = _words(fields)
+    entries = {name: one.entry for name, one in touchpoints.items()}
+    promised = fields["promises"].mapping() if "promises" in fields else {}
+    promises: Mapping[str, PromiseKind] = read_promises(promised, before={}, entries=entries)
+    check_told(promises.values(), entries, fields["touchpoints"])
     file.check()
     if override is not None:
-        touchpoints, parameters, aliases = deployment.override(override, touchpoints, parameters, sources=sources)
+        overridden = deployment.override(override, touchpoints, parameters, promises, sources=sources)
+        touchpoints, parameters, aliases, promises = overridden
+        entries = {name: one.entry for name, one in touchpoints.items()}
     return CatalogueFile(
-        catalogue=Catalogue(MappingProxyType({name: one.entry for name, one in touchpoints.items()}), parameters),
+        catalogue=Catalogue(MappingProxyType(entries), parameters, PromiseKinds(MappingProxyType(dict(promises)))),
         labels=_by_language(touchpoints, words),
         aliases=aliases,
         notes={name: one.note for name, one in touchpoints.items() if one.note},

@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 
 from schemas.weighing import WEIGHT_MAX
 from services.core.catalogue import CATEGORIES, CONTROLS, DRIVERS, STAGES, UNKNOWN, Entry
+from services.core.promise_kinds import CASE, ORDER
 from services.core.valence import NoValence
 from services.infra.catalogue.valence_syntax import read_valence
 from services.infra.catalogue.yaml_nodes import Field
@@ -19,6 +20,10 @@ TOUCHPOINT_NAME: Final = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)+")
 CHANNEL_NAME: Final = re.compile(r"[a-z][a-z0-9_]*")
 
 ANY_CHANNEL: Final = "any"
+
+EACH: Final = "each"
+ONCE: Final = (ORDER, CASE, EACH)
+"""Of what a touchpoint may count once, whoever tells it; `each`: every event counts."""
 
 NEEDED: Final = ("stage", "category", "control", "driver", "weight", "valence", "labels")
 """What every touchpoint must say; the channel, too, in the catalogue itself."""
@@ -37,7 +42,7 @@ def read_touchpoint(name: str, field: Field, *, required: Iterable[str], sources
     """Read a whole touchpoint; where its channel may be left out it is any."""
     if not TOUCHPOINT_NAME.fullmatch(name):
         field.wrong("is not a touchpoint's name; write it like area.what_happened, in small letters")
-    fields = field.record(required=tuple(required), optional=("channel", "aliases", "note"))
+    fields = field.record(required=tuple(required), optional=("channel", "once", "aliases", "note"))
     aliases = fields["aliases"].record(required=(), optional=tuple(sources)) if "aliases" in fields else {}
 
     def word(key: str, options: tuple[str, ...]) -> str:
@@ -52,6 +57,7 @@ def read_touchpoint(name: str, field: Field, *, required: Iterable[str], sources
         driver=word("driver", DRIVERS),
         weight=read_weight(fields["weight"]) if "weight" in fields else 0.0,
         valence=read_valence(fields["valence"]) if "valence" in fields else NoValence(),
+        once=read_once(fields["once"]) if "once" in fields else "",
     )
     return Touchpoint(
         entry=entry,
@@ -64,6 +70,12 @@ def read_touchpoint(name: str, field: Field, *, required: Iterable[str], sources
 def read_weight(field: Field) -> float:
     """Read a weight."""
     return field.number(least=0, most=WEIGHT_MAX)
+
+
+def read_once(field: Field) -> str:
+    """Read of what a touchpoint counts once; empty where each event counts."""
+    word = field.choice(ONCE)
+    return "" if word == EACH else word
 
 
 def read_labels(field: Field) -> dict[str, str]:

@@ -11,6 +11,7 @@ from services.core.valence import (
     SCALES,
     Conditional,
     Const,
+    Kept,
     Late,
     NoValence,
     Per,
@@ -52,7 +53,8 @@ def _scale(field: Field) -> Scale:
     return Scale(field.choice((NPS, *SCALES)))
 
 
-def _wait(field: Field) -> Wait:
+def read_wait(field: Field) -> Wait:
+    """Read what people desire and what they find adequate, in seconds."""
     return _waiting(field, field.record(required=("desired_seconds", "adequate_seconds"), optional=()))
 
 
@@ -77,6 +79,15 @@ def _late(field: Field) -> Late:
     return Late(None if promise == "hours_late" else promise)
 
 
+def _kept(field: Field) -> Kept:
+    functions = field.record(required=(), optional=KEPT)
+    if len(functions) != 1:
+        field.wrong("must name one function of a wait or a delay, such as {kept: {late: promised_at}}")
+        return Kept(Late(None))
+    ((name, arguments),) = functions.items()
+    return Kept(KEPT[name](arguments) if name in KEPT else Late(None))
+
+
 def _per(field: Field) -> Per:
     fields = field.record(required=("property", "each", "floor"), optional=())
     return Per(
@@ -96,14 +107,20 @@ def _conditional(field: Field) -> Conditional:
     )
 
 
+KEPT: Final[Mapping[str, Callable[[Field], Wait | Resolved | Late]]] = MappingProxyType(
+    {"wait": read_wait, "resolved": _resolved, "late": _late}
+)
+"""What keeping a promise may feel like."""
+
 PLAIN_VALENCES: Final[Mapping[str, Valence]] = MappingProxyType({"none": NoValence(), "sentiment": Sentiment()})
 VALENCES: Final[Mapping[str, Callable[[Field], Valence]]] = MappingProxyType(
     {
         "const": _const,
         "scale": _scale,
-        "wait": _wait,
+        "wait": read_wait,
         "resolved": _resolved,
         "late": _late,
+        "kept": _kept,
         "per": _per,
         "conditional": _conditional,
     }
