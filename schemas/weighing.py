@@ -14,6 +14,9 @@ PARAMETER_BOUNDS: Final[Mapping[str, tuple[float, float]]] = MappingProxyType(
         "prior": (0.01, 0.99),
         "cap": (0.01, 100.0),
         "half_life_days": (0.1, 4000.0),
+        "factor_decision_maker": (0.01, 10.0),
+        "factor_champion": (0.01, 10.0),
+        "factor_user": (0.01, 10.0),
     }
 )
 """Inside them the score keeps its guarantees: it stays between 0 and 100 and good never lowers it."""

@@ -51,6 +51,10 @@ class OtherParameters(Asking):
     prior: Annotated[float | None, _between("prior")]
     cap: Annotated[float | None, _between("cap")]
     half_life_days: Annotated[float | None, _between("half_life_days")]
+    factor_decision_maker: Annotated[float | None, _between("factor_decision_maker")]
+    """Factors of roles weigh in accounts alone: a customer's own score stays."""
+    factor_champion: Annotated[float | None, _between("factor_champion")]
+    factor_user: Annotated[float | None, _between("factor_user")]
 
 
 class NamedEvent(Asking):

@@ -12,7 +12,8 @@ def whatif(  # noqa: PLR0913, PLR0917 - one for each option of the command
     customer: Annotated[str, typer.Argument(help="kind:value, or the bare id of a customer.")],
     weight: Annotated[list[str] | None, typer.Option(help="TOUCHPOINT=WEIGHT, any number.")] = None,
     parameter: Annotated[
-        list[str] | None, typer.Option(help="NAME=NUMBER: lambda, beta, kappa, prior, cap, half_life_days.")
+        list[str] | None,
+        typer.Option(help="NAME=NUMBER: lambda, beta, kappa, prior, cap, half_life_days, or a role's factor_…."),
     ] = None,
     without: Annotated[
         list[str] | None, typer.Option(metavar="'SOURCE ID'", help="As if it had never happened; any number.")

@@ -103,7 +103,7 @@ def decay_table(half_life_days: float) -> Floats:
     return decay
 
 
-def evidence_of(
+def evidence_of(  # noqa: PLR0913 -- what is read, when, and under what model
     tallies: Tallies,
     *,
     leaves: Leaves,
@@ -111,8 +111,33 @@ def evidence_of(
     at_hour: int,
     parameters: Parameters,
     stood_at: int | None = None,
+    factors: Floats | None = None,
 ) -> Evidence:
-    """Take from rows and facts what every window needs, promises as they stood at another hour if that is given."""
+    """Take from rows and facts what every window needs, promises as they stood at another hour if that is given.
+
+    With factors, one an owner, all that an owner has lived weighs so many times as much.
+    """
+    evidence = _taken(tallies, leaves=leaves, facts=facts, at_hour=at_hour, parameters=parameters, stood_at=stood_at)
+    return evidence if factors is None else _multiplied(evidence, factors)
+
+
+def _multiplied(evidence: Evidence, factors: Floats) -> Evidence:
+    beside = evidence.beside
+    if beside is not None:
+        felt = beside.impressions
+        beside = beside._replace(impressions=felt._replace(weight=felt.weight * factors[felt.owner]))
+    return evidence._replace(weight=evidence.weight * factors[evidence.owner], beside=beside)
+
+
+def _taken(
+    tallies: Tallies,
+    *,
+    leaves: Leaves,
+    facts: Facts,
+    at_hour: int,
+    parameters: Parameters,
+    stood_at: int | None,
+) -> Evidence:
     tallies = _in_order(tallies, leaves)
     if not facts.people:
         return _evidence(tallies, leaves=leaves, at_hour=at_hour, parameters=parameters)

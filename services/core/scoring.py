@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
@@ -153,6 +154,29 @@ def read(  # noqa: PLR0913 -- what is read, when, and under what model
     ]
 
 
+def read_together(  # noqa: PLR0913 -- what is read, when, and under what model
+    tallies: Tallies,
+    *,
+    facts: Facts,
+    leaves: Leaves,
+    at_hour: int,
+    parameters: Parameters,
+    windows_h: Sequence[int | None],
+    factors: Floats,
+) -> list[Reading[Floats]]:
+    """Score all owners as one, each capped by itself and multiplied by its factor, once per window.
+
+    Equal tallies, in an equal order of the owners, give bit-equal scores; one owner alone, by a factor of 1, that of
+    `read`.
+    """
+    evidence = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=at_hour, parameters=parameters, factors=factors)
+    one = as_one(evidence)
+    return [
+        _reading(balance(evidence, one, capped_in=one, window_h=window_h, parameters=parameters), parameters)
+        for window_h in windows_h
+    ]
+
+
 def read_each(
     tallies: Tallies,
     *,
@@ -188,13 +212,14 @@ def read_dimensions(  # noqa: PLR0913 -- what is read, when, and under what mode
     parameters: Parameters,
     window_h: int | None = None,
     values_max: int | None = None,
+    factors: Floats | None = None,
 ) -> Dimensions:
-    """Score one owner along every dimension; values of which nothing counts at this hour are left out.
+    """Score one owner along every dimension, or several as one, each by its factor.
 
-    Of more than `values_max` values those are told that most was seen of. `leaves` numbers those of the facts as well
+    Values of which nothing counts at this hour are left out. Of more than `values_max` values those are told that most was seen of. `leaves` numbers those of the facts as well
     (`Facts.leaves`); raises LookupError when it does not.
     """
-    evidence = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=at_hour, parameters=parameters)
+    evidence = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=at_hour, parameters=parameters, factors=factors)
     cells: dict[str, dict[str, Cell]] = {}
     left_out: dict[str, int] = {}
     for name in DIMENSIONS:
@@ -213,7 +238,7 @@ def read_dimensions(  # noqa: PLR0913 -- what is read, when, and under what mode
     return Dimensions(cells, left_out)
 
 
-def receipt(
+def receipt(  # noqa: PLR0913 -- what is read, when, and under what model
     tallies: Tallies,
     *,
     facts: Facts,
@@ -221,12 +246,13 @@ def receipt(
     at_hour: int,
     parameters: Parameters,
     leaves_max: int | None = None,
+    factors: Floats | None = None,
 ) -> Receipt:
-    """Explain one owner's overall score: points by leaf, the weightiest first, those beyond `leaves_max` as one sum.
+    """Explain one owner's overall score, or that of several as one: points by leaf, those beyond `leaves_max` as one sum.
 
     `leaves` numbers those of the facts as well (`Facts.leaves`); raises LookupError when it does not.
     """
-    evidence = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=at_hour, parameters=parameters)
+    evidence = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=at_hour, parameters=parameters, factors=factors)
     used, groups = by_code(evidence, np.arange(len(leaves)), leaves)
     together = as_one(evidence)
     whole, parts = (
@@ -278,21 +304,26 @@ def bands(score: Floats, confidence: Floats) -> Integers:
     return np.where(confidence < CONFIDENCE_KNOWN, 0, index).astype(np.int64)
 
 
-def read_change(
-    tallies: Tallies, *, facts: Facts, leaves: Leaves, at_hour: int, hours: int, parameters: Parameters
+def read_change(  # noqa: PLR0913 -- what is read, when, and under what model
+    tallies: Tallies,
+    *,
+    facts: Facts,
+    leaves: Leaves,
+    at_hour: int,
+    hours: int,
+    parameters: Parameters,
+    factors: Floats | None = None,
 ) -> Change:
-    """Read how one owner's overall score moved within so many hours before an hour.
+    """Read how one owner's overall score, or that of several as one, moved within so many hours before an hour.
 
     The three reads share their past, so their spreads say nothing about their difference. What came is measured against
     the same read without the period's hours and with each promise as it stood when the period began: silence alone is
     never significant (SCORING, section 3).
     """
     began, hour = at_hour - hours, at_hour
-    now = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=hour, parameters=parameters)
-    earlier = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=began, parameters=parameters)
-    stood = now
-    if facts.people:
-        stood = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=hour, parameters=parameters, stood_at=began)
+    taken = partial(evidence_of, tallies, leaves=leaves, facts=facts, parameters=parameters, factors=factors)
+    now, earlier = taken(at_hour=hour), taken(at_hour=began)
+    stood = taken(at_hour=hour, stood_at=began) if facts.people else now
     # A weight of zero adds a zero: the sums are those of the other rows, bit for bit.
     without = stood._replace(weight=np.where(stood.age < hours, 0.0, stood.weight))
     period = now._replace(weight=np.where(now.age < hours, now.weight, 0.0), beside=None)

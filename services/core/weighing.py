@@ -24,6 +24,10 @@ class Parameters:
     prior: float = 0.5
     cap: float = 2.0
     half_life_days: float = 30.0
+    factor_decision_maker: float = 3.0
+    """How many times a contact of this role counts in its account's score; a customer's own is read without."""
+    factor_champion: float = 2.0
+    factor_user: float = 1.0
 
 
 class Stretch(NamedTuple):

@@ -10,7 +10,17 @@ from services.core.weighing import UNSTRETCHED, Calibration, Stretch, Weighing
 from services.infra.errors import ConfigurationError
 from services.state.pool import Statements
 
-PARAMETERS: Final = ("lambda_", "beta", "kappa", "prior", "cap", "half_life_days")
+PARAMETERS: Final = (
+    "lambda_",
+    "beta",
+    "kappa",
+    "prior",
+    "cap",
+    "half_life_days",
+    "factor_decision_maker",
+    "factor_champion",
+    "factor_user",
+)
 
 
 class InUse(NamedTuple):

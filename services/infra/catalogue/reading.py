@@ -12,6 +12,7 @@ import schemas
 from schemas.weighing import PARAMETER_BOUNDS
 from services.core.catalogue import CATEGORIES, CONTROLS, DRIVERS, STAGES, UNKNOWN, Catalogue, Parameters
 from services.core.promise_kinds import PromiseKind, PromiseKinds
+from services.core.roles import ROLES
 from services.infra.catalogue import deployment
 from services.infra.catalogue.parameters import read_parameters
 from services.infra.catalogue.promises import check_told, read_promises
@@ -31,7 +32,13 @@ __all__ = ["CATALOGUE_FILE", "LANGUAGES", "check", "labels", "load_catalogue", "
 
 CATALOGUE_FILE: Final = Path(schemas.__file__).parent / "catalogue.yaml"
 
-WORDS: Final = (("stages", STAGES), ("categories", CATEGORIES), ("controls", CONTROLS), ("drivers", DRIVERS))
+WORDS: Final = (
+    ("stages", STAGES),
+    ("categories", CATEGORIES),
+    ("controls", CONTROLS),
+    ("drivers", DRIVERS),
+    ("roles", ROLES),
+)
 """The groups of words that have labels, besides the touchpoints."""
 
 
@@ -43,6 +50,7 @@ class Labels(NamedTuple):
     categories: Mapping[str, str]
     controls: Mapping[str, str]
     drivers: Mapping[str, str]
+    roles: Mapping[str, str]
 
 
 class CatalogueFile(NamedTuple):

@@ -87,7 +87,10 @@ CREATE TABLE model (
     name text,                                   -- as its file calls it; null: a catalogue's own
     document text,                               -- the file, whole
     calibration_scores double precision[],       -- knots from a score to the probability of a bad outcome
-    calibration_risks double precision[]
+    calibration_risks double precision[],
+    factor_decision_maker double precision NOT NULL DEFAULT 3,  -- by what a contact's role multiplies in its account
+    factor_champion double precision NOT NULL DEFAULT 2,
+    factor_user double precision NOT NULL DEFAULT 1
 );
 
 CREATE TABLE model_weight (

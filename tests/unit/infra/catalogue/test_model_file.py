@@ -54,6 +54,14 @@ def test_a_model_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     )
 
 
+def test_a_model_says_how_much_each_role_counts_in_its_account(tmp_path: Path) -> None:
+    model = read(tmp_path, WHOLE.replace("lambda: 1.5", "factor_decision_maker: 5"))
+
+    parameters = model.catalogue.parameters
+    assert (parameters.factor_decision_maker, parameters.factor_champion, parameters.factor_user) == (5, 2, 1)
+    assert model.version != OURS.model_version
+
+
 def test_a_scale_never_takes_a_valence_past_its_ends(tmp_path: Path) -> None:
     stretches = read(tmp_path, WHOLE).catalogue.stretches
 
@@ -95,6 +103,7 @@ MISTAKES = {
     "nan": ("damaged: 1", "damaged: .nan", 9, "weights.delivery.damaged: must be a number"),
     "unknown touchpoint": ("delivery.damaged: 1", "delivery.damagd: 1", 9, "did you mean 'delivery.damaged'?"),
     "prior": ("lambda: 1.5", "prior: 1", 6, "parameters.prior: 1 is out of range; give a number from 0.01 to 0.99"),
+    "factor": ("half_life_days: 45", "factor_user: -1", 7, "give a number from 0.01 to 10"),
     "half-life": ("half_life_days: 45", "half_life_days: 0", 7, "give a number from 0.1 to 4000"),
     "cap": ("lambda: 1.5", "cap: 0", 6, "parameters.cap: 0 is out of range; give a number from 0.01 to 100"),
     "infinity": ("lambda: 1.5", "kappa: .inf", 6, "give a number from 0.01 to 100"),
