@@ -253,6 +253,10 @@ CHORES_DONE_AT: Final = Gauge(
     "tactus_chores_done_timestamp_seconds",
     "When this worker last did the database's chores: coming months, and ids that may be forgotten.",
 )
+CENSUS_DONE_AT: Final = Gauge(
+    "tactus_census_done_timestamp_seconds",
+    "When this worker last finished a census of all people; 0 where others take them.",
+)
 ACTIVE_MODEL: Final = Levels(
     "tactus_active_model_info",
     "1 for the version of the model that scores are read by.",

@@ -15,6 +15,7 @@ from services.infra.settings import PostgresSettings
 from services.state import housekeeping, progress, source_notes
 from services.state.activation import ActivationTable
 from services.state.alerts import AlertTable
+from services.state.census import CensusTable
 from services.state.dead_letters import DeadLetterTable
 from services.state.events import Caution, EventTable
 from services.state.housekeeping import Chores
@@ -76,6 +77,7 @@ class Transaction(NamedTuple):
     notes: SourceNoteTable
     renaming: RenamingTable
     activations: ActivationTable
+    census: CensusTable
 
 
 class Snapshot(NamedTuple):
@@ -90,6 +92,7 @@ class Snapshot(NamedTuple):
     sources: SourceTables
     models: ModelTable
     activations: ActivationTable
+    census: CensusTable
 
 
 class Database:
@@ -108,7 +111,7 @@ class Database:
 
     @classmethod
     async def open(cls, settings: PostgresSettings, *, lanes: int, application: str = WORKER_APPLICATION) -> Self:
-        """Open a pool with a connection for each lane, one for names and one for a model that takes over.
+        """Open a pool with a connection for each lane, one for names, one for a model that takes over and one for a census.
 
         Raises UnavailableError while the server is away, ConfigurationError when it is there and refuses us.
         """
@@ -117,7 +120,7 @@ class Database:
             await connection.execute(TEMPORARY)
             await connection.learn_generation()
 
-        return cls(await open_pool(settings, application=application, max_size=lanes + 2, prepare=prepare))
+        return cls(await open_pool(settings, application=application, max_size=lanes + 3, prepare=prepare))
 
     async def close(self) -> None:
         """Close the connections at once, whatever they are doing."""
@@ -145,6 +148,7 @@ class Database:
                     SourceNoteTable(say),
                     RenamingTable(say),
                     ActivationTable(say),
+                    CensusTable(say),
                 )
 
     async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:
@@ -198,6 +202,7 @@ class ReadDatabase:
                 SourceTables(say),
                 ModelTable(say),
                 ActivationTable(say),
+                CensusTable(say),
             )
 
     @asynccontextmanager

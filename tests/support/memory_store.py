@@ -12,10 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from schemas.topics import Partition
+from services.core.census import NOT_COUNTED, Census, Counted, Group, together
 from services.core.persons import NO_CROWD
-from services.core.tallies import BEST, LEAF, WIDTH, WORST, N, Tallies
+from services.core.tallies import BEST, HOUR, LEAF, WIDTH, WORST, N, Tallies
 from services.core.weighing import Weighing
 from services.state.activation import Held
+from services.state.census import HeldCensus, KeptCensus
 from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, Storable, signed
 from services.state.housekeeping import Chores
@@ -27,6 +29,8 @@ from services.state.persons import Locked
 from services.state.progress import Mark, Outcomes, PartitionState, Position, Span
 from services.state.scores import Scored, Turn
 from services.state.source_notes import SourceNote
+from services.state.tallies import ALL_HOURS
+from tests.support.clocks import NOON
 
 DAYS_US = 30 * 24 * 3_600_000_000
 
@@ -42,6 +46,16 @@ class Row:
     skipped: int = 0
     mark: Mark | None = None
     outcomes: Outcomes = field(default_factory=Outcomes)
+
+
+@dataclass
+class CensusState:
+    """One census, with what was counted in it."""
+
+    held: HeldCensus
+    persons: int = 0
+    outcome: str | None = None
+    sums: Census = field(default_factory=dict)
 
 
 @dataclass
@@ -61,6 +75,7 @@ class State:
     """Of a person and a slot: the model and the version of the scores there."""
     in_use: InUse | None = None
     activation: Held | None = None
+    censuses: dict[int, CensusState] = field(default_factory=dict)
     letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict)
     notes: list[SourceNote] = field(default_factory=list)
 
@@ -90,6 +105,7 @@ class MemoryStore:
         self.dead_letters = _DeadLetters(self)
         self.notes = _Notes(self)
         self.activations = _Activations(self)
+        self.census = _Census(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MemoryStore]:
@@ -232,6 +248,67 @@ class _Activations(_Table):
         self._state.activation = None
 
 
+class _Census(_Table):
+    async def begin(self, *, hour: int, rest_s: float, rest_times: float) -> bool:
+        del rest_times
+        censuses, in_use = self._state.censuses, self._state.in_use
+        due = not rest_s or not any(
+            one.outcome == "whole" and in_use and one.held.model == in_use.active for one in censuses.values()
+        )
+        known = [number for number, row in self._state.persons.items() if row[0]]
+        if in_use is None or not known or not due or any(one.outcome is None for one in censuses.values()):
+            return False
+        number = max(censuses, default=0) + 1
+        censuses[number] = CensusState(
+            HeldCensus(number, hour, in_use.active, last=max(self._state.persons), cursor=0, current=True)
+        )
+        return True
+
+    async def held(self) -> HeldCensus | None:
+        in_use = self._state.in_use
+        under_way = [one.held for one in self._state.censuses.values() if one.outcome is None]
+        return (
+            under_way[0]._replace(current=in_use is not None and under_way[0].model == in_use.active)
+            if under_way
+            else None
+        )
+
+    async def persons(self, held: HeldCensus, *, limit: int) -> list[int]:
+        rows = self._state.persons.items()
+        return sorted(one for one, row in rows if held.cursor < one <= held.last and row[0] and row[1] is None)[:limit]
+
+    async def add(self, held: HeldCensus, counted: Mapping[Group, Counted]) -> None:
+        census = self._state.censuses[held.number]
+        census.sums = together(census.sums, dict(counted))
+
+    async def move(self, held: HeldCensus, counted: Sequence[int]) -> None:
+        census = self._state.censuses[held.number]
+        census.held, census.persons = held._replace(cursor=max(counted)), census.persons + len(counted)
+
+    async def end(self, held: HeldCensus, outcome: str) -> None:
+        self._state.censuses[held.number].outcome = outcome
+
+    async def forget(self) -> bool:
+        last = await self.last()
+        old = [number for number in self._state.censuses if last and number < last.number]
+        for number in old:
+            del self._state.censuses[number]
+        return bool(old)
+
+    async def last(self) -> KeptCensus | None:
+        whole = [one for one in self._state.censuses.values() if one.outcome == "whole"]
+        if not whole:
+            return None
+        number, hour, model, *_ = whole[-1].held
+        version = list(self._store._models)[model - 1]
+        return KeptCensus(number, hour, whole[-1].persons, version, NOON)
+
+    async def sums(self, census: KeptCensus, *, scope: str, by: str) -> dict[str, Counted]:
+        sums = self._state.censuses[census.number].sums
+        found = {group.value: sums.get(group, NOT_COUNTED) for group in sums if group[:2] == (scope, by)}
+        return dict(sorted(found.items(), key=lambda item: (-item[1].now.lost, item[0])))
+
+
 class _Progress(_Table):
     async def fence(self, span: Span, *, epoch: int, outcomes: Outcomes) -> bool:
         row = self._state.progress.get((span.topic, span.part))
@@ -347,13 +424,15 @@ class _Tallies(_Table):
                 raise AssertionError(f"{key} was said to be fresh")
             self._state.tallies[key] = row.copy() if known is None else _merged(known, row)
 
-    async def of_persons(self, persons: Sequence[int], *, rows_max: int | None = None) -> Tallies:
+    async def of_persons(
+        self, persons: Sequence[int], *, hours: tuple[int, int] = ALL_HOURS, rows_max: int | None = None
+    ) -> Tallies:
         del rows_max
         wanted = set(persons)
         found = [
             (self._state.person_of[number], row)
             for (number, _, _), row in self._state.tallies.items()
-            if self._state.person_of[number] in wanted
+            if self._state.person_of[number] in wanted and hours[0] < row[HOUR] <= hours[1]
         ]
         owners = np.array([owner for owner, _ in found], dtype=np.int64)
         return Tallies(owners, np.array([row for _, row in found], dtype=np.int64).reshape(-1, WIDTH))

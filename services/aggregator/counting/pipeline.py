@@ -8,6 +8,7 @@ from typing import Final, Self
 from schemas.topics import DLQ, EVENT_TOPICS, Partition
 from services.aggregator.counting import observe
 from services.aggregator.counting.batch import Batch, read_chunk, refused_by_ingest, unforeseen
+from services.aggregator.counting.census_taking import CensusTaking
 from services.aggregator.counting.chores import Chores
 from services.aggregator.counting.counter import Counted, Counter
 from services.aggregator.counting.filling import Filling
@@ -53,6 +54,7 @@ class Pipeline:
         self._chores = Chores(store)
         self._folding = Folding(store)
         self._filling = Filling(store, catalogue)
+        self._census = CensusTaking(store, catalogue, clock)
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -82,10 +84,12 @@ class Pipeline:
         await pipeline._chores.start()
         pipeline._folding.start()
         pipeline._filling.start()
+        pipeline._census.start()
         return pipeline
 
     async def close(self) -> None:
         """Stop the chores and close the connections."""
+        await self._census.stop()
         await self._filling.stop()
         await self._folding.stop()
         await self._chores.stop()

@@ -128,6 +128,41 @@ CREATE TABLE activation (
 );
 CREATE UNIQUE INDEX activation_under_way ON activation ((true)) WHERE ended_at IS NULL;
 
+-- Sums over all people, by what they have lived through: taken one after another beside the work, and read when whole. At
+-- most one is under way.
+CREATE TABLE census (
+    id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    hour integer NOT NULL,                       -- with which the period ends that is summed up
+    model smallint NOT NULL REFERENCES model (id),
+    last bigint NOT NULL,                        -- the last person who was there when it began
+    cursor bigint NOT NULL DEFAULT 0,            -- persons up to this one are counted
+    persons bigint NOT NULL DEFAULT 0,
+    begun_at timestamptz NOT NULL DEFAULT now(),
+    ended_at timestamptz,
+    outcome text CHECK (outcome IN ('whole', 'replaced')),
+    CHECK ((ended_at IS NULL) = (outcome IS NULL))
+);
+CREATE UNIQUE INDEX census_under_way ON census ((true)) WHERE ended_at IS NULL;
+
+-- Integers that merge by adding: scores and points in millionths. They name places and touchpoints, and nobody.
+CREATE TABLE census_sum (
+    census bigint NOT NULL REFERENCES census (id),
+    scope text COLLATE "C" NOT NULL,             -- empty: everyone; else what is before the colon says of what it is
+    along text COLLATE "C" NOT NULL,             -- everything | driver | stage_channel | touchpoint | control
+    value text COLLATE "C" NOT NULL,
+    customers bigint NOT NULL,                   -- who was touched in the period
+    events bigint NOT NULL,
+    scores bigint NOT NULL,                      -- the sum of the scores that they give to it
+    lost bigint NOT NULL,
+    won bigint NOT NULL,
+    customers_before bigint NOT NULL,            -- the same of the period before
+    events_before bigint NOT NULL,
+    scores_before bigint NOT NULL,
+    lost_before bigint NOT NULL,
+    won_before bigint NOT NULL,
+    PRIMARY KEY (census, along, scope, value)
+) WITH (fillfactor = 70);
+
 CREATE TABLE leaf (
     id integer PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     touchpoint text COLLATE "C" NOT NULL,

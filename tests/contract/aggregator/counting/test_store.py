@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from schemas.topics import EVENTS
 from services.aggregator.counting.ports import Store
+from services.core.census import Counted, Group, Sums
 from services.core.persons import NO_CROWD
 from services.core.scoring import WINDOWS, Reading
 from services.core.tallies import Tallies, fold, merge
@@ -379,6 +380,78 @@ async def test_a_written_score_carries_its_version_and_hour(store: Store) -> Non
 
     assert (locked[row.person].version, locked[row.person].as_of) == (version, 99)
     assert later > version
+
+
+async def scored(store: Store, *customers: str) -> list[int]:
+    """The numbers of persons who have a score of our own catalogue's model."""
+    await store.models.claim(await store.models.keep(MODEL.weighing))
+    await store.identities.add(customers)
+    persons = sorted(row.person for row in await store.identities.find(customers))
+    readings = [Reading(*np.full((3, len(persons)), 50.0))] * (1 + len(WINDOWS))
+    async with store.transaction() as transaction:
+        await transaction.persons.add(persons)
+        turn = await transaction.scores.turn()
+        await transaction.scores.write([Scored(persons, readings, turn.version, Generation(1, 0), 99)])
+    return persons
+
+
+def census_of(number: int) -> Counted:
+    return Counted(Sums(1, number, 50_000_000, number * 7, 0), Sums(1, 1, 1, -number, 1))
+
+
+async def test_a_census_is_read_when_all_its_portions_are_there(store: Store) -> None:
+    persons = await scored(store, "customer:a", "customer:b", "customer:c")
+    everyone, place = Group("", "driver", "speed"), Group("place:store/2", "driver", "speed")
+
+    async with store.transaction() as transaction:
+        assert await transaction.census.begin(hour=99, rest_s=0, rest_times=0)
+        assert not await transaction.census.begin(hour=99, rest_s=0, rest_times=0)
+    read = []
+    for _portion in range(2):
+        async with store.transaction() as transaction:
+            held = await transaction.census.held()
+            assert held is not None
+            assert (held.hour, held.current, await transaction.census.last()) == (99, True, None)
+            read.append(await transaction.census.persons(held, limit=2))
+            await transaction.census.add(held, {everyone: census_of(read[-1][0]), place: census_of(1)})
+            await transaction.census.move(held, read[-1])
+    async with store.transaction() as transaction:
+        held = await transaction.census.held()
+        assert held is not None
+        assert await transaction.census.persons(held, limit=2) == []
+        await transaction.census.end(held, "whole")
+        kept = await transaction.census.last()
+        assert kept is not None
+        sums = await transaction.census.sums(kept, scope="", by="driver")
+
+    first, third = persons[0], persons[2]
+    assert [one for portion in read for one in portion] == persons
+    assert (kept.hour, kept.persons, kept.model_version) == (99, 3, MODEL.model_version)
+    assert sums == {
+        "speed": Counted(Sums(2, first + third, 100_000_000, 7 * (first + third), 0), Sums(2, 2, 2, -first - third, 2))
+    }
+
+
+async def test_a_census_that_another_has_followed_is_forgotten(store: Store) -> None:
+    await scored(store, "customer:a")
+    kept = []
+    for total in (5, 4):
+        async with store.transaction() as transaction:
+            assert await transaction.census.begin(hour=total, rest_s=0, rest_times=0)
+            held = await transaction.census.held()
+            assert held is not None
+            await transaction.census.add(held, {Group("", "everything", ""): census_of(total)})
+            await transaction.census.end(held, "whole")
+            kept.append(await transaction.census.last())
+
+    async with store.transaction() as transaction:
+        while await transaction.census.forget():
+            pass
+        last = await transaction.census.last()
+        assert last is not None
+        assert last == kept[-1]
+        assert await transaction.census.sums(last, scope="", by="everything") == {"": census_of(4)}
+        assert not await transaction.census.begin(hour=6, rest_s=3600, rest_times=0)
 
 
 async def test_a_dead_letter_is_kept_once_whatever_it_holds(store: Store) -> None:

@@ -1,0 +1,147 @@
+"""Take a census of all people, portion after portion and beside the work."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from enum import Enum, auto
+from typing import Final
+
+import numpy as np
+
+from services.aggregator.counting.background import Background
+from services.aggregator.counting.ports import ChunkTransaction, Store
+from services.core.catalogue import Catalogue
+from services.core.census import PERIOD_H, Census, count_up
+from services.core.dimensions import Leaves
+from services.core.facts import NO_FACTS
+from services.core.instants import HOUR_US
+from services.core.tallies import LEAF, Tallies, merge
+from services.infra.clock import Clock
+from services.infra.errors import UnavailableError
+from services.infra.logs import get_logger
+from services.infra.metrics import CENSUS_DONE_AT
+from services.state.census import HeldCensus
+
+log = get_logger(__name__)
+
+EVERY_S: Final = 5.0
+"""How soon it is found that a census is due, or that whoever took one has ended."""
+
+AGAIN_S: Final = 30.0
+"""After a round that failed."""
+
+REST_S: Final = 60.0
+"""Between two censuses at least: what nobody can count is a minute old."""
+
+REST_TIMES: Final = 9.0
+"""After a portion, and after a census, so many times as long as it took: a tenth of one worker's time, and a tenth of that."""
+
+PERSONS: Final = 500
+"""In one portion, of which nobody's row is locked."""
+
+ROWS_MAX: Final = 100_000
+"""Tallies of one portion, 8 MiB. Persons with more of them together are counted in smaller portions."""
+
+
+class Step(Enum):
+    """What a step has come to."""
+
+    IDLE = auto()
+    """No census is due, or another worker takes it."""
+    MOVED = auto()
+    """There is more to do."""
+    DONE = auto()
+    """The census is whole."""
+
+
+class CensusTaking:
+    """The task that takes censuses for as long as the worker lives; the next worker goes on where it stopped."""
+
+    def __init__(self, store: Store, catalogue: Catalogue, clock: Clock, *, portion: int = PERSONS) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._clock = clock
+        self._portion = portion
+        self._background = Background("census", self._round)
+
+    def start(self) -> None:
+        """Go on in the background."""
+        self._background.start(pause_s=EVERY_S)
+
+    async def stop(self) -> None:
+        """Leave off; what is counted stays, and another worker or start goes on."""
+        await self._background.stop()
+
+    async def step(self, *, rest_s: float = REST_S, rest_times: float = REST_TIMES) -> Step:
+        """Count one portion, or do what stands before or after all of them; raises UnavailableError."""
+        async with self._store.transaction() as transaction:
+            census = transaction.census
+            held = await census.held()
+            if held is not None:
+                return await self._go_on(transaction, held)
+            hour = self._clock.now_us() // HOUR_US
+            if await census.begin(hour=hour, rest_s=rest_s, rest_times=rest_times) or await census.forget():
+                return Step.MOVED
+            return Step.IDLE
+
+    async def _round(self) -> float:
+        """One step; how long to pause after it."""
+        began_s = asyncio.get_running_loop().time()
+        try:
+            step = await self.step()
+        except UnavailableError as error:
+            log.warning("census_put_off", because=str(error), again_in_s=AGAIN_S)
+            return AGAIN_S
+        except Exception:
+            # Whatever it is, counting goes on, and the last census is read.
+            log.exception("census_failed", again_in_s=AGAIN_S)
+            return AGAIN_S
+        if step is Step.DONE:
+            CENSUS_DONE_AT.set_to_current_time()
+        return REST_TIMES * (asyncio.get_running_loop().time() - began_s) if step is Step.MOVED else EVERY_S
+
+    async def _go_on(self, transaction: ChunkTransaction, held: HeldCensus) -> Step:
+        census = transaction.census
+        if not held.current:
+            await census.end(held, "replaced")
+            return Step.MOVED
+        persons = await census.persons(held, limit=self._portion)
+        if persons:
+            await self._count(transaction, held, persons)
+            return Step.MOVED
+        await census.end(held, "whole")
+        return Step.DONE
+
+    async def _count(self, transaction: ChunkTransaction, held: HeldCensus, persons: Sequence[int]) -> None:
+        """Count the first of these persons, as many as there is room for."""
+        rows_max = None if len(persons) == 1 else ROWS_MAX + 1
+        hours = (held.hour - 2 * PERIOD_H, held.hour)
+        stored = await transaction.tallies.of_persons(persons, hours=hours, rows_max=rows_max)
+        if rows_max is not None and len(stored.rows) > ROWS_MAX:
+            await self._count(transaction, held, persons[: len(persons) // 2])
+            return
+        used, leaf = np.unique(stored.rows[:, LEAF], return_inverse=True)
+        named = sorted(await self._store.leaves.numbered(used.tolist()), key=lambda row: row.triple)
+        place_of = {row.number: place for place, row in enumerate(named)}
+        places = np.array([place_of[number] for number in used.tolist()], dtype=np.int64)
+        stored.rows[:, LEAF] = places[leaf]
+        owner = np.searchsorted(persons, stored.owner)
+        weighing = await self._store.models.weighing(held.model)
+        own = self._catalogue.model_version == weighing.version
+        catalogue = self._catalogue if own else self._catalogue.weighed_by(weighing)
+
+        def work() -> Census:
+            return count_up(
+                merge([Tallies(owner, stored.rows)]),
+                facts=NO_FACTS,
+                owners=len(persons),
+                leaves=Leaves.of(catalogue, (row.triple for row in named)),
+                at_hour=held.hour,
+                parameters=catalogue.parameters,
+            )
+
+        # Beside the loop: events are counted meanwhile.
+        counted = await asyncio.to_thread(work)
+        await transaction.census.add(held, counted)
+        await transaction.census.move(held, persons)
