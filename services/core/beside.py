@@ -156,11 +156,12 @@ def _other_facts_from(facts: Iterable[Fact], *, at_hour: int) -> int:
 
 
 def _harms(
-    one: PersonFacts, told: Iterable[Telling], good_cases: Mapping[str, int], *, at_hour: int
+    one: PersonFacts, told: Sequence[Telling], good_cases: Mapping[str, int], *, at_hour: int
 ) -> Iterator[tuple[int, Fact]]:
     """Give what harmed the cases that were resolved well, of all that counts at this hour."""
+    again = {fact.turn for telling in told for fact in telling.again}
     own = [fact for fact in one.facts if fact.role == HARMS and fact.identity in one.identities]
-    counted = [fact for fact in own if at_hour - HOURS_KEPT < fact.hour <= at_hour]
+    counted = [fact for fact in own if at_hour - HOURS_KEPT < fact.hour <= at_hour and fact.turn not in again]
     counted += [telling.fact for telling in told if telling.fact.kind == ONCE_CASE]
     for fact in counted:
         if fact.v < 0 and fact.key in good_cases:

@@ -26,7 +26,7 @@ ENDS: Final = "ends"
 TELLS: Final = "tells"
 """One telling of a fact that counts once, whoever tells it."""
 HARMS: Final = "harms"
-"""Bad evidence of a case, which its resolution may make up for."""
+"""Bad evidence of a case, which its resolution may make up for; what is told once of the case is so without this."""
 
 ROLES: Final = (STATES, KEEPS, ENDS, TELLS, HARMS)
 
@@ -126,14 +126,13 @@ def facts_of(teller: Teller, arguments: Arguments, impression: Impression, *, ca
     if isinstance(entry.valence, Kept) and any(fact.role == KEEPS for fact in promised):
         return Left(0, tuple(promised))
     named = {ORDER: teller.order, CASE: teller.case}.get(entry.once)
-    if named:
+    if named and impression.q:
         told = _fact(teller, arguments, f"once:{entry.once}", TELLS, (f"{entry.once}/{named}", ""))
-        counted = (told._replace(v=impression.v, q=impression.q),) if impression.q else ()
-        return Left(0, (*promised, *counted))
-    if teller.case and impression.v < 0 and impression.q:
+        promised.append(told._replace(v=impression.v, q=impression.q))
+    if teller.case and impression.v < 0 and impression.q and not (named and entry.once == CASE):
         harm = _fact(teller, arguments, RECOVERY, HARMS, (f"{CASE}/{teller.case}", ""))
         promised.append(harm._replace(v=impression.v, q=impression.q))
-    return Left(impression.q, tuple(promised))
+    return Left(0 if named else impression.q, tuple(promised))
 
 
 def _promised(touched: Touched, teller: Teller, arguments: Arguments, catalogue: Catalogue) -> list[Fact]:

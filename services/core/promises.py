@@ -185,7 +185,7 @@ class _Group:
         early = self._promise("", (), (), before)
         if early is not None:
             yield early
-        for fact, start, end in zip(self._statements, edges, [*edges[1:], None], strict=True):
+        for fact, start, end in zip(self._statements, edges, [*edges, None][1:], strict=True):
             inside = [
                 one for one in self._answers if start <= one.occurred_us and (end is None or one.occurred_us < end)
             ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,14 @@ def micros(text: str) -> int:
     if moment.tzinfo is None:
         raise ValueError(f"no zone: {text}")
     return (moment - EPOCH) // timedelta(microseconds=1)
+
+
+def due_micros(text: object) -> int:
+    """Microseconds since 1970 of a promise: an instant, or a day, which is over at its midnight; raises ValueError."""
+    day = re.fullmatch(r"(\d{4}-\d{2}-\d{2})(Z|[+-]\d{2}:\d{2})?", text) if isinstance(text, str) else None
+    if not isinstance(text, str):
+        raise ValueError(f"no text: {text!r}")  # noqa: TRY004 -- one kind of error for whoever asks
+    return micros(text) if day is None else micros(f"{day[1]}T00:00:00{day[2] or '+00:00'}") + 86_400_000_000
 
 
 def read_catalogue(path: Path) -> dict[str, Entry]:
@@ -134,16 +143,29 @@ def _const(value: float, _properties: Mapping[str, Any], _at: int) -> float:
     return float(value)
 
 
-def _wait(limits: Mapping[str, float], properties: Mapping[str, Any], _at: int) -> float | None:
-    waited = _amount(properties, "wait_seconds")
+def waited(limits: Mapping[str, float], seconds: float) -> float:
+    """How a wait feels."""
     desired, adequate = limits["desired_seconds"], limits["adequate_seconds"]
-    if waited is None:
-        return None
-    if waited <= desired:
+    if seconds <= desired:
         return 0.3
-    if waited <= adequate:
-        return 0.3 * (1 - math.log(waited / desired) / math.log(adequate / desired))
-    return -math.tanh(math.log(waited / adequate))
+    if seconds <= adequate:
+        return 0.3 * (1 - math.log(seconds / desired) / math.log(adequate / desired))
+    return -math.tanh(math.log(seconds / adequate))
+
+
+def delayed(hours: float) -> float:
+    """How a delay feels."""
+    return 0.3 * (1 - math.exp(hours / 48)) if hours <= 0 else -(1 - math.exp(-hours / 48))
+
+
+def made_up(v: float) -> float:
+    """What is left of a valence when the promise was kept after all."""
+    return v if v >= 0 else (1 - 0.8) * v
+
+
+def _wait(limits: Mapping[str, float], properties: Mapping[str, Any], _at: int) -> float | None:
+    seconds = _amount(properties, "wait_seconds")
+    return None if seconds is None else waited(limits, seconds)
 
 
 def _resolved(limits: Mapping[str, float], properties: Mapping[str, Any], at: int) -> float | None:
@@ -152,16 +174,26 @@ def _resolved(limits: Mapping[str, float], properties: Mapping[str, Any], at: in
 
 
 def _late(promise: str, properties: Mapping[str, Any], at: int) -> float | None:
+    hours = hours_late(promise, properties, at)
+    return None if hours is None else delayed(hours)
+
+
+def hours_late(promise: str, properties: Mapping[str, Any], at: int) -> float | None:
+    """How many hours after its promise something happened; None when it does not say."""
     if properties.get("hours_late") is not None:
-        hours = _number(properties["hours_late"])
-    elif promise == "hours_late" or properties.get(promise) is None:
+        return _number(properties["hours_late"])
+    if promise == "hours_late" or properties.get(promise) is None:
         return None
-    else:
-        try:
-            hours = (at - micros(properties[promise])) / 3_600_000_000
-        except (TypeError, ValueError) as error:
-            raise Refused(promise) from error
-    return 0.3 * (1 - math.exp(hours / 48)) if hours <= 0 else -(1 - math.exp(-hours / 48))
+    try:
+        return (at - due_micros(properties[promise])) / 3_600_000_000
+    except (TypeError, ValueError) as error:
+        raise Refused(promise) from error
+
+
+def _kept(rule: Mapping[str, Any], properties: Mapping[str, Any], at: int) -> float | None:
+    ((function, argument),) = rule.items()
+    felt = FUNCTIONS[function](argument, properties, at)
+    return None if felt is None else made_up(felt)
 
 
 def _per(rule: Mapping[str, Any], properties: Mapping[str, Any], _at: int) -> float | None:
@@ -179,6 +211,7 @@ FUNCTIONS: Final[Mapping[str, Callable[[Any, Mapping[str, Any], int], float | No
     "wait": _wait,
     "resolved": _resolved,
     "late": _late,
+    "kept": _kept,
     "per": _per,
     "conditional": _conditional,
 }

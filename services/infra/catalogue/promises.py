@@ -115,7 +115,11 @@ def _check(kind: PromiseKind, field: Field, entries: Mapping[str, Entry]) -> Non
     for wrong, key, what in (
         (late and not (kind.due or kind.within_s), "felt", "being late needs `due` or `within_seconds`; add one"),
         (not late and bool(kind.due), "due", "is read only where `felt` is late; take it out"),
-        (not late and bool(kind.within_s), "within_seconds", "is read only where `felt` is late; take it out"),
+        (
+            isinstance(kind.felt, Wait) and bool(kind.within_s),
+            "within_seconds",
+            "a wait is felt from its beginning; take it out",
+        ),
         (
             bool(kind.within_s) and not kind.begins,
             "within_seconds",

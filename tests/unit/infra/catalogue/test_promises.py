@@ -142,7 +142,12 @@ MISTAKES = [
         "being late needs `due` or `within_seconds`",
     ),
     ("late\n", "{after: {seconds: 5, valence: -1}}\n", FIRST + 4, "due: is read only where `felt` is late; take it"),
-    ("late\n", "{after: {seconds: 5, valence: -1}}\n", FIRST + 5, "within_seconds: is read only where `felt` is late"),
+    (
+        "late\n",
+        "{wait: {desired_seconds: 1, adequate_seconds: 2}}\n",
+        FIRST + 5,
+        "within_seconds: a wait is felt from its beginning; take it out",
+    ),
     ("late\n", "{after: {seconds: 5, valence: 1}}\n", FIRST + 3, "1 is out of range; give a number from -1 to 0"),
     ("late\n", "{after: {seconds: 5}}\n", FIRST + 3, "lacks `valence`; add it"),
     ("due: fitting_at", "due: Fitting At", FIRST + 4, "is not a property's name; use small letters"),

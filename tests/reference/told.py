@@ -1,0 +1,136 @@
+"""The score with promises, facts told once and recovery, by SCORING section 3; written apart from the services' core."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+
+from tests.reference.impressions import MICRO, impression
+from tests.reference.promises import KEPT_HOURS, Book, Felt, Told, about, families, felt_at, says
+from tests.reference.scoring import UNKNOWN_WEIGHT, Model, Score, State, count
+
+
+def leaves_own(book: Book, told: Told) -> int:
+    """The stake that an event's own tally gets."""
+    _, q = impression(book.valences, told.data, told.at)
+    entry = book.touchpoints.get(told.touchpoint)
+    if entry is None or not told.scored:
+        return q
+    for family in families(book).values():
+        for rule in family.values():
+            if rule["missed"] == told.touchpoint and about(rule, told) is not None:
+                return 0
+    return 0 if keeps_something(book, told) or counts_once(book, told) else q
+
+
+def counts_once(book: Book, told: Told) -> str:
+    """The order or case of which it is told once; empty when it counts by itself."""
+    of = book.touchpoints.get(told.touchpoint, {}).get("once", "")
+    return f"{of}/{told.named(of)}" if of and told.named(of) else ""
+
+
+def keeps_something(book: Book, told: Told) -> bool:
+    """Whether a promise speaks for it, instead of its own tally."""
+    valence = book.touchpoints.get(told.touchpoint, {}).get("valence")
+    kept = isinstance(valence, dict) and "kept" in valence and told.scored and not told.browser
+    return kept and any(one.does == "keeps" for family in families(book).values() for one in says(book, family, told))
+
+
+def chosen(book: Book, told: Iterable[Told], *, mine: Collection[int], at: int) -> list[Told]:
+    """Of each fact that is told once, the first telling that has any stake."""
+    found: dict[tuple[str, str], Told] = {}
+    for one in sorted(told, key=lambda one: one.turn):
+        key = counts_once(book, one)
+        if not key or one.who not in mine or not at - KEPT_HOURS < one.hour <= at or not one.scored:
+            continue
+        if impression(book.valences, one.data, one.at)[1] > 0 and not keeps_something(book, one):
+            found.setdefault((one.touchpoint, key), one)
+    return [*found.values()]
+
+
+def rows_of(book: Book, told: Sequence[Told], *, mine: Collection[int], at: int) -> State:
+    """A person's tallies, with what is told once in its row."""
+    state: State = {}
+    first = chosen(book, told, mine=mine, at=at)
+    for one in told:
+        if one.who in mine:
+            v, q = impression(book.valences, one.data, one.at)
+            counted = q if one in first else leaves_own(book, one)
+            count(state.setdefault((one.leaf, one.hour), [0] * 8), v, counted)
+    return state
+
+
+def harms(book: Book, told: Sequence[Told], case: str, *, mine: Collection[int], at: int) -> State:
+    """What of a person's tallies is bad evidence of a case."""
+    state: State = {}
+    first = chosen(book, told, mine=mine, at=at)
+    for one in told:
+        if one.who in mine and f"case/{one.named('case')}" == case and at - KEPT_HOURS < one.hour <= at:
+            v, q = impression(book.valences, one.data, one.at)
+            counted = q if one in first else leaves_own(book, one)
+            if v < 0 and counted:
+                count(state.setdefault((one.leaf, one.hour), [0] * 8), v, counted)
+    return state
+
+
+def read(
+    book: Book, told: Sequence[Told], model: Model, *, mine: Collection[int], at: int, window: int | None = None
+) -> Score:
+    """Read a person's score at an hour."""
+    state = rows_of(book, told, mine=mine, at=at)
+    felt = felt_at(book, told, mine=mine, at=at)
+    good = bad = seen = 0.0
+    for (leaf, hour), tally in sorted(state.items()):
+        delta = _delta(model.weights.get(leaf[0], UNKNOWN_WEIGHT), model, at - hour, window)
+        good += delta * _intense(tally[2], tally[4], model)
+        bad += delta * _intense(tally[3], tally[5], model)
+        seen += delta * min(tally[1] / MICRO, model.cap)
+    bad *= model.lam
+    for key in sorted({one.key for one in felt}):
+        of_it = [one for one in felt if one.key == key]
+        pleases = _capped([one for one in of_it if one.v > 0], model, at, window)
+        bad += model.lam * _capped([one for one in of_it if one.v < 0], model, at, window)
+        seen += _capped(of_it, model, at, window, felt=False)
+        if any(one.recovers and one.v > 0 for one in of_it):
+            case = _evidence_of(book, told, key[1], state, model, mine=mine, at=at, window=window)
+            bad -= min(pleases, 0.8 * model.lam * case)
+        else:
+            good += pleases
+    a, b = model.kappa * model.p + good, model.kappa * (1 - model.p) + bad
+    total = a + b
+    return Score(100 / (1 + b / a), seen / (seen + model.kappa), 100 * (a * b / (total * total * (total + 1))) ** 0.5)
+
+
+def _evidence_of(  # noqa: PLR0913 -- as `read`
+    book: Book, told: Sequence[Told], case: str, state: State, model: Model, *, mine: Collection[int], at: int,
+    window: int | None,
+) -> float:  # fmt: skip
+    """What the rows would have less of bad evidence without a case."""
+    less = 0.0
+    for (leaf, hour), harm in sorted(harms(book, told, case, mine=mine, at=at).items()):
+        row = state[leaf, hour]
+        without = _intense(row[3] - harm[3], row[5] - harm[5], model)
+        delta = _delta(model.weights.get(leaf[0], UNKNOWN_WEIGHT), model, at - hour, window)
+        less += delta * (_intense(row[3], row[5], model) - without)
+    return less
+
+
+def _capped(of_it: Sequence[Felt], model: Model, at: int, window: int | None, *, felt: bool = True) -> float:
+    """The sum of one key's impressions; `felt`: how intense they are, not only how much is at stake."""
+    total = 0.0
+    for one in of_it:
+        v = abs(one.v) / MICRO
+        intense = (1 - model.beta) * v + model.beta * v * v if felt else 1.0
+        total += _delta(one.weight, model, at - one.hour, window) * intense * one.q / MICRO
+    return min(total, model.cap * max((one.weight for one in of_it), default=0.0))
+
+
+def _delta(weight: float, model: Model, age: int, window: int | None) -> float:
+    if not 0 <= age < KEPT_HOURS:
+        return 0.0
+    if window is not None:
+        return weight if age < window else 0.0
+    return float(weight * 2.0 ** (-age / (24 * model.h)))
+
+
+def _intense(sums: int, squares: int, model: Model) -> float:
+    return min((1 - model.beta) * (sums / MICRO) + model.beta * (squares / MICRO), model.cap)
