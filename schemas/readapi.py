@@ -62,16 +62,26 @@ Said = Annotated[
 
 
 class Change(Produced):
-    """How the score moved within seven days: points = came + faded."""
+    """How the score moved within a period: points = came + faded + fell_out."""
 
     points: Points
-    """The score less what it was seven days before, both read from the same tallies."""
+    """The score less what it was when the period began, both read from the same tallies."""
     came: Points
-    """What the seven days brought: the score less what it would be without them."""
+    """What the period brought: the score less what it would be without it."""
     faded: Points
     """What older experiences lost of their weight meanwhile."""
+    fell_out: Points
+    """What became 400 days old meanwhile and counts no more."""
     significant: bool
     """The score moved by 5 points or more, what came moved it by as much and the same way, on evidence of its own."""
+
+
+class Changes(Produced):
+    """How the score moved within the last 24 hours, 7 days and 30 days."""
+
+    day: Change
+    week: Change
+    month: Change
 
 
 class AlertSummary(Produced):
@@ -101,7 +111,7 @@ class CustomerAnswer(Produced):
     p_bad: Annotated[float, Field(ge=0, le=1)] | None
     """How likely a bad outcome is at this score, as the model was calibrated on outcomes; null when it was not."""
     band: Band
-    change: Change
+    change: Changes
     dimensions: dict[str, dict[str, Cell]]
     """By dimension (touchpoint, channel, stage, …), then by its value: of each at most 200, those most was seen of."""
     left_out: dict[str, Annotated[int, Field(ge=1)]]

@@ -61,6 +61,14 @@ class Bench(StrEnum):
     LATENCY = "latency"
 
 
+class Period(StrEnum):
+    """Over what a change is told."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
 Data = Annotated[Path | None, typer.Option("--data", help="The directory of the stack.")]
 Override = Annotated[Path | None, typer.Option(help="A YAML file that overrides parts of the catalogue.")]
 Language = Annotated[str, typer.Option("--lang", "--language", help="en or pl.")]
@@ -200,13 +208,15 @@ def replay(
 def explain(
     customer: Annotated[str, typer.Argument(help="kind:value, or the bare id of a customer.")],
     at: Annotated[str | None, typer.Option(help="Any past time, RFC 3339.")] = None,
+    change: Annotated[Period | None, typer.Option(help="What moved the score within this period before.")] = None,
     language: Language = "en",
     data: Data = None,
 ) -> None:
-    """Show a customer's score and the reasons for it."""
+    """Show a customer's score and the reasons for it, or what moved it."""
     from services.commands import explain as command
 
-    raise SystemExit(command.run(customer, at=at, language=language, data=data))
+    over = None if change is None else change.value
+    raise SystemExit(command.run(customer, at=at, change=over, language=language, data=data))
 
 
 @app.command()

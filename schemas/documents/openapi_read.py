@@ -6,6 +6,7 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from schemas.changeapi import PERIOD_DEFAULT, PERIODS, ChangeAnswer
 from schemas.documents.openapi import LICENSE, OWN_PATHS, VERSION, Json, json_answer, problem_answers, schemas_of
 from schemas.documents.openapi_letters import LETTER_ANSWERS, LETTERS_KEY, letter_paths
 from schemas.documents.openapi_whatif import whatif_paths
@@ -68,9 +69,19 @@ _IDENTITY: Final[Json] = {
 _AT: Final[Json] = {
     "name": "at",
     "in": "query",
-    "description": "The moment to read at, RFC 3339 with an offset; now when left out.",
+    "description": (
+        "The moment to read at, RFC 3339 with an offset; now when left out. Of a moment to come: what will be when "
+        "nothing more happens."
+    ),
     "schema": {"type": "string", "format": "date-time"},
     "example": "2026-03-01T12:00:00Z",
+}
+
+_OVER: Final[Json] = {
+    "name": "over",
+    "in": "query",
+    "description": "The period before the moment: 24 hours, 7 days or 30 days.",
+    "schema": {"type": "string", "enum": [*PERIODS], "default": PERIOD_DEFAULT},
 }
 
 _LIMIT: Final[Json] = {
@@ -133,6 +144,7 @@ def openapi_read() -> Json:
                 [
                     (CustomerAnswer, "serialization"),
                     (ReceiptAnswer, "serialization"),
+                    (ChangeAnswer, "serialization"),
                     (JourneyAnswer, "serialization"),
                     (WhatIfQuestion, "validation"),
                     (WhatIfAnswer, "serialization"),
@@ -158,6 +170,12 @@ def _customer_paths() -> Json:
             "The reasons of a score: prior + the sum of the points, those of the others too = score",
             ReceiptAnswer,
             parameters=[_AT, _ACCEPT_LANGUAGE],
+        ),
+        "/v1/customers/{identity}/change": _operation(
+            "readChange",
+            "What moved a score within a day, a week or a month: two receipts side by side, with the events behind",
+            ChangeAnswer,
+            parameters=[_OVER, _AT, _ACCEPT_LANGUAGE],
         ),
         "/v1/customers/{identity}/journey": _operation(
             "readJourney",

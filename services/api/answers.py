@@ -14,7 +14,7 @@ from schemas.readapi import (
     TEXT_SHOWN_CHARS_MAX,
     VALUES_MAX,
     AlertSummary,
-    Change,
+    Changes,
     CustomerAnswer,
     JourneyAnswer,
     JourneyTouchpoint,
@@ -24,9 +24,11 @@ from schemas.readapi import (
     ReceiptLeaf,
     ReceiptOthers,
 )
+from schemas.readapi import Change as ToldChange
 from schemas.score import Cell, Windows, parts_as_told
 from services.api.experience import Experience
 from services.core.catalogue import Catalogue
+from services.core.change import PERIODS, Change, read_changes
 from services.core.dimensions import Leaf
 from services.core.facts import NO_FACTS
 from services.core.identity import strength
@@ -37,7 +39,6 @@ from services.core.scoring import (
     Receipt,
     band,
     read,
-    read_change,
     read_dimensions,
     receipt,
 )
@@ -48,8 +49,8 @@ from services.state.events import JourneyEvent
 from services.state.events import LatestEvent as StoredEvent
 from services.state.persons import Person
 
-WEEK_HOURS: Final = 7 * 24
-"""The span over which a change is told."""
+BEFORE_HOURS: Final = max(PERIODS.values())
+"""The longest span over which a change is told."""
 
 
 class Moment(NamedTuple):
@@ -64,8 +65,8 @@ class Moment(NamedTuple):
 
     @property
     def hours(self) -> dict[str, int]:
-        """The hours whose tallies the answer and its change over a week need."""
-        return {"after_hour": self.hour - WEEK_HOURS - HOURS_KEPT, "until_hour": self.hour}
+        """The hours whose tallies the answer and its changes need."""
+        return {"after_hour": self.hour - BEFORE_HOURS - HOURS_KEPT, "until_hour": self.hour}
 
 
 def customer_answer(
@@ -79,12 +80,12 @@ def customer_answer(
 ) -> CustomerAnswer:
     """Score a person along everything that can be read from its tallies."""
     overall, *windows = _read(experience, catalogue, hour=moment.hour, windows_h=[None, *WINDOWS.values()])
-    change = read_change(
+    changes = read_changes(
         experience.tallies,
         facts=NO_FACTS,
         leaves=experience.leaves,
         at_hour=moment.hour,
-        hours=WEEK_HOURS,
+        periods_h=[*PERIODS.values()],
         parameters=catalogue.parameters,
     )
     dimensions = read_dimensions(
@@ -103,7 +104,7 @@ def customer_answer(
         se=overall.se,
         p_bad=None if catalogue.calibration is None else catalogue.calibration.at(overall.score),
         band=band(overall.score, overall.confidence),
-        change=Change(points=change.points, came=change.came, faded=change.faded, significant=change.significant),
+        change=Changes(**dict(zip(PERIODS, map(told_change, changes), strict=True))),
         dimensions={
             name: {value: Cell(score=cell.score, confidence=cell.confidence) for value, cell in cells.items()}
             for name, cells in dimensions.cells.items()
@@ -115,6 +116,14 @@ def customer_answer(
         model_version=catalogue.model_version,
         version=person.version,
         at=write_instant(moment.at),
+    )
+
+
+def told_change(change: Change) -> ToldChange:
+    """Write a change so that its rounded parts add up."""
+    came, faded, fell_out = parts_as_told(0.0, [change.came, change.faded, change.fell_out])
+    return ToldChange(
+        points=came + faded + fell_out, came=came, faded=faded, fell_out=fell_out, significant=change.significant
     )
 
 
@@ -174,7 +183,7 @@ def receipt_answer(
             place=leaf.place,
             points=told,
             events=line.events,
-            latest=[_latest(event) for event in latest.get(number, ())],
+            latest=[latest_event(event) for event in latest.get(number, ())],
         )
         for line, told, leaf, number in zip(
             explained.leaves, points, reasons.leaves, reasons.stored_leaves, strict=True
@@ -244,7 +253,8 @@ def _touchpoint(event: JourneyEvent, *, person: Person, catalogue: Catalogue, la
     )
 
 
-def _latest(event: StoredEvent) -> LatestEvent:
+def latest_event(event: StoredEvent) -> LatestEvent:
+    """Show an event behind a leaf."""
     return LatestEvent(
         source=event.source,
         id=event.event_id,

@@ -66,6 +66,7 @@ def create_app(
             Route("/v1/openapi.json", openapi),
             Route("/v1/customers/{identity}", answering(customers.score)),
             Route("/v1/customers/{identity}/receipt", answering(customers.receipt)),
+            Route("/v1/customers/{identity}/change", answering(customers.change)),
             Route("/v1/customers/{identity}/journey", answering(customers.journey)),
             Route("/v1/whatif", _answering_body(refusals, peers, WhatIfs(customers)), methods=["POST"]),
             Route("/v1/dead-letters", answering(letters.list)),

@@ -1,4 +1,4 @@
-"""Answer about a customer: the score, its receipt, the journey."""
+"""Answer about a customer: the score, its receipt, what moved it, the journey."""
 
 from __future__ import annotations
 
@@ -9,14 +9,17 @@ from typing import Final
 
 from pydantic import BaseModel
 
+from schemas.changeapi import ChangeAnswer
 from schemas.readapi import ALERTS_MAX, LATEST_MAX, TALLIES_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
 from services.api.answers import Moment, Reasons, customer_answer, journey_answer, reasons_of, receipt_answer
+from services.api.change_answers import Moved, change_answer, moved
 from services.api.entrance import Entrance
 from services.api.experience import experience_of, latest_of, stored_of
 from services.api.large_reads import LargeReads
 from services.api.models import Models
 from services.api.requests import Asked, Named, Question, cursor_of, names_version, question_of
 from services.api.staleness import EVENTS_LOOKED_AT, LOOKED_BACK, mark_of, stale
+from services.core.change import PERIODS
 from services.core.instants import instant_of
 from services.core.tallies import HOURS_KEPT
 from services.infra.catalogue.reading import LANGUAGES, Labels
@@ -67,6 +70,10 @@ class Customers:
     async def receipt(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}/receipt`."""
         return await self._answer(asked, self._receipt, named=("at",))
+
+    async def change(self, asked: Asked) -> Answer:
+        """Answer `GET /v1/customers/{identity}/change`."""
+        return await self._answer(asked, self._change, named=("at", "over"))
 
     async def journey(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}/journey`."""
@@ -147,6 +154,32 @@ class Customers:
         )
         labels = self.parts.labels[question.language]
         return receipt_answer(person, reasons, latest, catalogue=catalogue, labels=labels, moment=moment)
+
+    async def _change(
+        self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
+    ) -> ChangeAnswer | None:
+        moment, catalogue = Moment(question.at), await self.parts.models.of_person(snapshot, person)
+        stored = await stored_of(snapshot, person, **moment.hours, rows_max=rows_max)
+        if stored is None:
+            return None
+
+        def work() -> Moved:
+            experience = experience_of(stored, catalogue=catalogue)
+            return moved(experience, over=question.over, catalogue=catalogue, moment=moment)
+
+        found = await self.large.compute(work, rows=len(stored.tallies.rows))
+        latest = await latest_of(
+            snapshot,
+            person,
+            leaves=[*found.stored_leaves],
+            from_hour=moment.hour - PERIODS[question.over] - HOURS_KEPT + 1,
+            until_hour=moment.hour,
+            each=LATEST_MAX,
+        )
+        labels = self.parts.labels[question.language]
+        return change_answer(
+            person, found, latest, over=question.over, catalogue=catalogue, labels=labels, moment=moment
+        )
 
     async def _journey(self, question: Question, snapshot: Snapshot, person: Person, _rows_max: int) -> JourneyAnswer:
         events = await snapshot.events.journey([*person.identities], before=question.before, limit=question.limit + 1)

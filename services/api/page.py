@@ -23,6 +23,7 @@ class Link(NamedTuple):
 LINKS: Final = (
     Link("/v1/customers/{kind}:{value}", "A customer's score, its windows and every dimension", needs_key=True),
     Link("/v1/customers/{kind}:{value}/receipt", "The reasons: points that add up to the score", needs_key=True),
+    Link("/v1/customers/{kind}:{value}/change", "What moved the score: what came, faded and fell out", needs_key=True),
     Link("/v1/customers/{kind}:{value}/journey", "The customer's touchpoints in time", needs_key=True),
     Link("/v1/whatif", "By POST: what a score would be by other numbers or another past", needs_key=True),
     Link("/v1/dead-letters", "What did not count, and why", needs_key=True),

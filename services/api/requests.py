@@ -11,9 +11,11 @@ from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 from uuid import UUID
 
+from schemas.changeapi import PERIOD_DEFAULT
 from schemas.instant import parse_instant
 from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX
 from schemas.touchpoint import IDENTITY_PATTERN, KIND_PATTERN, RECORD_KIND_PATTERN
+from services.core.change import PERIODS
 from services.core.instants import instant_of, micros_of
 from services.infra.errors import InvalidEventError
 from services.infra.http.languages import language_of
@@ -68,6 +70,8 @@ class Question(NamedTuple):
     at: datetime
     fixed: bool
     """Whether the request named the moment itself."""
+    over: str
+    """The period whose change is asked for."""
     limit: int
     before: Place
     if_none_match: str | None
@@ -81,20 +85,37 @@ def question_of(
     parameters = parameters_of(asked.query, named=named)
     if isinstance(parameters, Refused):
         return parameters
-    limit = limit_of(parameters.get("limit"))
-    if isinstance(limit, Refused):
-        return limit
-    before = place_of(parameters.get("cursor"))
-    if isinstance(before, Refused):
-        return before
-    at = moment_of(parameters.get("at"), now=now)
-    if isinstance(at, Refused):
-        return at
+    page = page_of(parameters)
+    if isinstance(page, Refused):
+        return page
+    when = when_of(parameters, now=now)
+    if isinstance(when, Refused):
+        return when
     person = named_of_path(asked.identity, hash_key=hash_key)
     if isinstance(person, Refused):
         return person
     language = language_of(asked.accept_language, languages)
-    return Question(person, at, "at" in parameters, limit, before, asked.if_none_match, language)
+    return Question(person, *when, *page, asked.if_none_match, language)
+
+
+def page_of(parameters: Mapping[str, str]) -> tuple[int, Place] | Refused:
+    """Return the asked size of a page, and the place that it is before."""
+    limit = limit_of(parameters.get("limit"))
+    if isinstance(limit, Refused):
+        return limit
+    before = place_of(parameters.get("cursor"))
+    return before if isinstance(before, Refused) else (limit, before)
+
+
+def when_of(parameters: Mapping[str, str], *, now: datetime) -> tuple[datetime, bool, str] | Refused:
+    """Return the asked moment, whether it was named, and the period before it whose change is asked for."""
+    at = moment_of(parameters.get("at"), now=now)
+    if isinstance(at, Refused):
+        return at
+    over = parameters.get("over", PERIOD_DEFAULT)
+    if over not in PERIODS:
+        return bad(f"The parameter over must be one of {', '.join(PERIODS)}.")
+    return at, "at" in parameters, over
 
 
 def named_of_path(segment: str, *, hash_key: bytes) -> Named | Refused:

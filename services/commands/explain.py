@@ -1,8 +1,9 @@
-"""`tactus explain`: ask for a customer's score and the reasons for it, both of one version, and print them."""
+"""`tactus explain`: ask for a customer's score and the reasons for it, or for what moved it, and print them."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Final, TypeVar
@@ -12,9 +13,11 @@ import httpx
 from pydantic import BaseModel
 from rich.console import Console
 
+from schemas.changeapi import ChangeAnswer
 from schemas.readapi import CustomerAnswer, ReceiptAnswer
 from schemas.touchpoint import identity_of_subject
 from services.client.endpoints import Endpoint, find_api
+from services.commands.explain_change import ChangeExplanation
 from services.commands.explanation import FULL, Explained, Explanation
 from services.infra.errors import ConfigurationError, InvalidEventError, TactusError, UnavailableError
 from services.infra.settings import read_settings
@@ -31,19 +34,29 @@ WIDTH_MIN: Final = 60
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
-def run(customer: str, *, at: str | None, language: str, data: Path | None) -> int:
+def run(customer: str, *, at: str | None, change: str | None, language: str, data: Path | None) -> int:
     """Print the explanation; 0 when there is one, 1 when the reason why not was printed."""
     kind, value = identity_of_subject(customer)
+    console = Console(highlight=False, markup=False, emoji=False)
+    console.width = max(console.width, WIDTH_MIN)
     try:
         explanation = Explanation.in_language(language, override=read_settings().catalogue, detail=FULL)
-        explained = ask(find_api(data), f"{kind}:{value}", at=at)
+        if change is None:
+            explanation.show(console, ask(find_api(data), f"{kind}:{value}", at=at))
+        else:
+            answer = ask_change(find_api(data), f"{kind}:{value}", over=change, at=at)
+            ChangeExplanation(explanation).show(console, answer)
     except TactusError as error:
         sys.stderr.write(f"tactus explain: {error}\n")
         return 1
-    console = Console(highlight=False, markup=False, emoji=False)
-    console.width = max(console.width, WIDTH_MIN)
-    explanation.show(console, explained)
     return 0
+
+
+def ask_change(endpoint: Endpoint, identity: str, *, over: str, at: str | None) -> ChangeAnswer:
+    """Ask what moved the score within a period; raises as `ask` does."""
+    path = f"/v1/customers/{quote(identity, safe='')}/change"
+    with _client(endpoint) as client:
+        return _get(client, path, ChangeAnswer, {"over": over, **_at(at)})
 
 
 def ask(endpoint: Endpoint, identity: str, *, at: str | None) -> Explained:
@@ -52,19 +65,27 @@ def ask(endpoint: Endpoint, identity: str, *, at: str | None) -> Explained:
     Raises InvalidEventError when there is no such customer or moment, UnavailableError when the API is away.
     """
     path = f"/v1/customers/{quote(identity, safe='')}"
-    key = {"Authorization": f"Bearer {endpoint.key}"}
-    with httpx.Client(base_url=endpoint.url, headers=key, timeout=TIMEOUT_S, trust_env=False) as client:
+    with _client(endpoint) as client:
         for _ in range(TRIES_MAX):
-            score = _get(client, path, CustomerAnswer, at=at)
-            receipt = _get(client, f"{path}/receipt", ReceiptAnswer, at=score.at)
+            score = _get(client, path, CustomerAnswer, _at(at))
+            receipt = _get(client, f"{path}/receipt", ReceiptAnswer, _at(score.at))
             if (score.version, score.model_version) == (receipt.version, receipt.model_version):
                 return Explained(score, receipt)
     raise UnavailableError("events of this customer come faster than the score can be read: ask for a moment with --at")
 
 
-def _get(client: httpx.Client, path: str, answer: type[AnswerT], *, at: str | None) -> AnswerT:
+def _client(endpoint: Endpoint) -> httpx.Client:
+    key = {"Authorization": f"Bearer {endpoint.key}"}
+    return httpx.Client(base_url=endpoint.url, headers=key, timeout=TIMEOUT_S, trust_env=False)
+
+
+def _at(at: str | None) -> Mapping[str, str]:
+    return {} if at is None else {"at": at}
+
+
+def _get(client: httpx.Client, path: str, answer: type[AnswerT], parameters: Mapping[str, str]) -> AnswerT:
     try:
-        response = client.get(path, params={} if at is None else {"at": at})
+        response = client.get(path, params=parameters)
     except httpx.HTTPError as error:
         raise UnavailableError(
             f"the API at {client.base_url} does not answer: start it with `tactus up`, or look with `tactus doctor`"

@@ -47,8 +47,10 @@ class Words:
     give_or_take: str
     confidence: str
     change: str
+    periods: Mapping[str, str]
     came: str
     faded: str
+    fell_out: str
     significant: str
     usual: str
     stale: str
@@ -58,6 +60,9 @@ class Words:
     events: str
     reason: str
     others: Forms
+    moved: str
+    mover: str
+    nothing_moved: str
     more: Forms
     rated: str
     quotes: tuple[str, str]
@@ -78,8 +83,10 @@ EN: Final = Words(
     give_or_take="give or take",
     confidence="confidence",
     change="Change in 7 days",
+    periods=MappingProxyType({"day": "in 24 hours", "week": "in 7 days", "month": "in 30 days"}),
     came="new",
     faded="faded",
+    fell_out="too old",
     significant="significant",
     usual="nothing to speak of",
     stale="Stale: {} sent nothing for unusually long, so what happened there is not in the score",
@@ -91,6 +98,9 @@ EN: Final = Words(
     events="events",
     reason="reason",
     others=Forms("{} other reason", "{} other reasons", "{} other reasons"),
+    moved="moved it by",
+    mover="what moved it",
+    nothing_moved="Nothing that counts then or now.",
     more=Forms("and {} more event", "and {} more events", "and {} more events"),
     rated="rated",
     quotes=("“", "”"),
@@ -111,8 +121,10 @@ PL: Final = Words(
     give_or_take="plus minus",
     confidence="pewność",
     change="Zmiana w ciągu 7 dni",
+    periods=MappingProxyType({"day": "w ciągu 24 godzin", "week": "w ciągu 7 dni", "month": "w ciągu 30 dni"}),
     came="nowe",
     faded="wygasłe",
+    fell_out="przedawnione",
     significant="istotna",
     usual="bez większego znaczenia",
     stale="Nieaktualny: {} milczy niezwykle długo, więc wynik nie zna tego, co się tam działo",
@@ -124,6 +136,9 @@ PL: Final = Words(
     events="zdarzenia",
     reason="powód",
     others=Forms("{} inny powód", "{} inne powody", "{} innych powodów"),
+    moved="zmiana o",
+    mover="co ją spowodowało",
+    nothing_moved="Nic, co się liczyło wtedy lub liczy teraz.",
     more=Forms("i jeszcze {} zdarzenie", "i jeszcze {} zdarzenia", "i jeszcze {} zdarzeń"),
     rated="ocena",
     quotes=("„", "”"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from textwrap import shorten
@@ -13,8 +13,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from schemas.changeapi import ChangeLeaf
 from schemas.instant import parse_instant
-from schemas.readapi import CustomerAnswer, LatestEvent, RatingGiven, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
+from schemas.readapi import Change, CustomerAnswer, LatestEvent, RatingGiven, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
 from schemas.score import Cell
 from services.commands.explain_words import WORDS, Forms, Words
 from services.core.scoring import band
@@ -96,17 +97,30 @@ class Explanation:
 
     def sum_line(self, prior: float, tenths: Sequence[int], score: float) -> str:
         """Write the sum that makes the score."""
-        terms = "".join(f" {'+' if each > 0 else '−'} {self._figure(abs(each) / 10)}" for each in tenths if each)
-        return f"{self._figure(prior)}{terms} = {self._figure(score)}"
+        terms = "".join(f" {'+' if each > 0 else '−'} {self.figure(abs(each) / 10)}" for each in tenths if each)
+        return f"{self.figure(prior)}{terms} = {self.figure(score)}"
 
     def signed(self, points: float) -> str:
         """Write points with their sign."""
-        written = self._figure(abs(points))
+        written = self.figure(abs(points))
         if not any(digit in written for digit in "123456789"):
             return written
         return f"{'+' if points > 0 else '−'}{written}"
 
-    def _figure(self, number: float) -> str:
+    def parts_of(self, change: Change) -> str:
+        """Tell what came and what faded, and what fell out where anything did, in tenths that add up."""
+        parts = [change.came, change.faded, change.fell_out]
+        tenths = add_up(parts, start=0, total=change.points)
+        names = (self.words.came, self.words.faded, self.words.fell_out)
+        told = [f"{name} {self.signed(part / 10)}" for name, part in zip(names, tenths, strict=True)]
+        return self.words.between.join(told if tenths[-1] else told[:-1])
+
+    def weight_of(self, change: Change) -> str:
+        """Tell whether a change is much."""
+        return self.words.significant if change.significant else self.words.usual
+
+    def figure(self, number: float) -> str:
+        """Write a number to a tenth."""
         return f"{number:.1f}".replace(".", self.words.decimal)
 
     def _head(self, score: CustomerAnswer) -> Iterator[Text]:
@@ -115,24 +129,21 @@ class Explanation:
         yield Text(score.customer, style="bold")
         if others:
             yield Text(f"{words.also} {', '.join(others)}", style="dim")
-        yield Text(f"{words.at} {_time(score.at)}, {words.version} {score.version}")
+        yield Text(f"{words.at} {time_of(score.at)}, {words.version} {score.version}")
         yield Text()
         line = Text(f"{words.score} ")
-        line.append(f"{self._figure(score.score)} {words.bands[score.band]}", style=STYLES[score.band])
+        line.append(f"{self.figure(score.score)} {words.bands[score.band]}", style=STYLES[score.band])
         yield line.append(f", {words.give_or_take} {score.se:.0f}, {words.confidence} {_percent(score.confidence)}")
         if score.stale:
             yield Text(words.stale.format(", ".join(score.stale)), style="yellow")
-        weight = words.significant if score.change.significant else words.usual
-        tenths = add_up([score.change.came, score.change.faded], start=0, total=score.change.points)
-        came, faded = (self.signed(part / 10) for part in tenths)
-        parts = f"{words.came} {came}{words.between}{words.faded} {faded}"
-        yield Text(f"{words.change} {self.signed(score.change.points)} ({parts}), {weight}")
+        week = score.change.week
+        yield Text(f"{words.change} {self.signed(week.points)} ({self.parts_of(week)}), {self.weight_of(week)}")
         windows = score.windows
         cells = (windows.hours_24, windows.days_7, windows.days_30, windows.days_90)
         width = max(map(len, words.windows.values()))
         for name, cell in zip(words.windows.values(), cells, strict=True):
             yield Text(
-                f"  {name.ljust(width)}  {self._figure(cell.score):>5}  {words.confidence} {_percent(cell.confidence)}"
+                f"  {name.ljust(width)}  {self.figure(cell.score):>5}  {words.confidence} {_percent(cell.confidence)}"
             )
 
     def _stages(self, cells: Mapping[str, Cell]) -> Table:
@@ -150,7 +161,7 @@ class Explanation:
             style = STYLES[named]
             table.add_row(
                 label,
-                Text(self._figure(cell.score), style=style),
+                Text(self.figure(cell.score), style=style),
                 Text(self.words.bands[named], style=style),
                 _percent(cell.confidence),
             )
@@ -162,17 +173,22 @@ class Explanation:
         table.add_column(self.words.events, justify="right", no_wrap=True)
         table.add_column(self.words.reason, overflow="fold")
         for leaf, points in zip(shown, tenths, strict=False):
-            where = " · ".join(part for part in (leaf.channel, leaf.place) if part)
-            reason = Text(self.labels.touchpoints.get(leaf.touchpoint, leaf.touchpoint))
-            reason.append(f"  {where}", style="dim")
-            for line in self._latest(leaf):
-                reason.append(f"\n{line}", style="dim")
-            style = "red" if points < 0 else "green" if points > 0 else "dim"
-            table.add_row(Text(self.signed(points / 10), style=style), self._count(leaf.events), reason)
+            reason = self.reason(leaf, self.latest(leaf.latest, of=leaf.events))
+            style = style_of(points)
+            table.add_row(Text(self.signed(points / 10), style=style), self.count(leaf.events), reason)
         if others.leaves:
-            rest = self._so_many(others.leaves, self.words.others)
-            table.add_row(self.signed(tenths[-1] / 10), self._count(others.events), rest)
+            rest = self.so_many(others.leaves, self.words.others)
+            table.add_row(self.signed(tenths[-1] / 10), self.count(others.events), rest)
         return table
+
+    def reason(self, leaf: ReceiptLeaf | ChangeLeaf, events: Iterable[str]) -> Text:
+        """Name a leaf, where it was, and the events behind it."""
+        where = " · ".join(part for part in (leaf.channel, leaf.place) if part)
+        reason = Text(self.labels.touchpoints.get(leaf.touchpoint, leaf.touchpoint))
+        reason.append(f"  {where}", style="dim")
+        for line in events:
+            reason.append(f"\n{line}", style="dim")
+        return reason
 
     def _said(self, event: LatestEvent) -> str:
         """What the customer answered and wrote, in one line."""
@@ -185,19 +201,21 @@ class Explanation:
             parts.append(f"{opening}{shorten(text, COMMENT_CHARS_MAX, placeholder=' …')}{closing}")
         return ": ".join(parts)
 
-    def _latest(self, leaf: ReceiptLeaf) -> Iterator[str]:
-        for event in leaf.latest[: self.detail.events]:
-            yield f"{_time(event.occurred_at)}  {event.source} {event.id}"
+    def latest(self, events: Sequence[LatestEvent], *, of: int) -> Iterator[str]:
+        """Name the newest events, and how many there are besides."""
+        for event in events[: self.detail.events]:
+            yield f"{time_of(event.occurred_at)}  {event.source} {event.id}"
             if said := self._said(event):
                 yield f"  {said}"
-        older = leaf.events - min(len(leaf.latest), self.detail.events)
+        older = of - min(len(events), self.detail.events)
         if older and self.detail.events:
-            yield self._so_many(older, self.words.more)
+            yield self.so_many(older, self.words.more)
 
-    def _so_many(self, number: int, forms: Forms) -> str:
-        return self.words.form(number, forms).format(self._count(number))
+    def so_many(self, number: int, forms: Forms) -> str:
+        """Say that there are so many of something."""
+        return self.words.form(number, forms).format(self.count(number))
 
-    def _count(self, number: int) -> str:
+    def count(self, number: int) -> str:
         """Write a whole number."""
         return f"{number:,}".replace(",", self.words.thousands) if number >= self.words.grouped_from else str(number)
 
@@ -241,5 +259,11 @@ def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _time(text: str) -> str:
+def style_of(points: float) -> str:
+    """Colour what raises and what lowers a score."""
+    return "red" if points < 0 else "green" if points > 0 else "dim"
+
+
+def time_of(text: str) -> str:
+    """Write an instant for people."""
     return f"{parse_instant(text):%Y-%m-%d %H:%M} UTC"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Generic, NamedTuple, TypeVar
 
@@ -32,10 +31,6 @@ WINDOWS: Final[Mapping[str, int]] = MappingProxyType({"24h": 24, "7d": 168, "30d
 BANDS: Final = ("unknown", "critical", "low", "fair", "good", "great")
 BAND_FROM: Final = (25.0, 40.0, 60.0, 80.0)
 """The scores at which low, fair, good and great begin."""
-CHANGE_POINTS_MIN: Final = 5.0
-"""What a change is worth telling from, in points."""
-CHANGE_EVIDENCE_MIN: Final = 1.0
-"""So much good or bad evidence must the period have of its own: one full impression of usual weight."""
 
 CONFIDENCE_KNOWN: Final = 0.1
 """Below it a score says more about the prior than about the person."""
@@ -117,20 +112,6 @@ class Receipt(NamedTuple):
     others: Others
 
 
-class Change(NamedTuple):
-    """How a score moved within a period, in points: what came in it, and what faded meanwhile."""
-
-    came: float
-    faded: float
-    significant: bool
-    """Whether what came is much, of itself and in what it did to the score."""
-
-    @property
-    def points(self) -> float:
-        """The score at the end less the score at the beginning."""
-        return self.came + self.faded
-
-
 def read(  # noqa: PLR0913 -- what is read, when, and under what model
     tallies: Tallies,
     *,
@@ -149,7 +130,7 @@ def read(  # noqa: PLR0913 -- what is read, when, and under what model
     evidence = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=at_hour, parameters=parameters)
     each = by_owner(evidence, owners)
     return [
-        _reading(balance(evidence, each, capped_in=each, window_h=window_h, parameters=parameters), parameters)
+        reading_of(balance(evidence, each, capped_in=each, window_h=window_h, parameters=parameters), parameters)
         for window_h in windows_h
     ]
 
@@ -172,7 +153,7 @@ def read_together(  # noqa: PLR0913 -- what is read, when, and under what model
     evidence = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=at_hour, parameters=parameters, factors=factors)
     one = as_one(evidence)
     return [
-        _reading(balance(evidence, one, capped_in=one, window_h=window_h, parameters=parameters), parameters)
+        reading_of(balance(evidence, one, capped_in=one, window_h=window_h, parameters=parameters), parameters)
         for window_h in windows_h
     ]
 
@@ -233,7 +214,7 @@ def read_dimensions(  # noqa: PLR0913 -- what is read, when, and under what mode
         weightiest = np.sort(told[np.argsort(-sums.seen[told], kind="stable")][:values_max])
         if len(weightiest) < len(told):
             left_out[name] = len(told) - len(weightiest)
-        columns = (column[weightiest].tolist() for column in (used, *_reading(sums, parameters), counts))
+        columns = (column[weightiest].tolist() for column in (used, *reading_of(sums, parameters), counts))
         cells[name] = {values[code]: Cell(*cell) for code, *cell in zip(*columns, strict=True)}
     return Dimensions(cells, left_out)
 
@@ -270,7 +251,7 @@ def receipt(  # noqa: PLR0913 -- what is read, when, and under what model
         LeafPoints(*line)._replace(about=about.get(line[0], ()), told_again=again.get(line[0], ()))
         for line in zip(*columns, strict=True)
     ]
-    score, confidence, se = (float(column[0]) for column in _reading(whole, parameters))
+    score, confidence, se = (float(column[0]) for column in reading_of(whole, parameters))
     others = Others(len(rest), math.fsum(points[rest].tolist()), int(counts[rest].sum())) if len(rest) else NO_OTHERS
     return Receipt(score, confidence, se, 100 * prior, lines, others)
 
@@ -304,53 +285,8 @@ def bands(score: Floats, confidence: Floats) -> Integers:
     return np.where(confidence < CONFIDENCE_KNOWN, 0, index).astype(np.int64)
 
 
-def read_change(  # noqa: PLR0913 -- what is read, when, and under what model
-    tallies: Tallies,
-    *,
-    facts: Facts,
-    leaves: Leaves,
-    at_hour: int,
-    hours: int,
-    parameters: Parameters,
-    factors: Floats | None = None,
-) -> Change:
-    """Read how one owner's overall score, or that of several as one, moved within so many hours before an hour.
-
-    The three reads share their past, so their spreads say nothing about their difference. What came is measured against
-    the same read without the period's hours and with each promise as it stood when the period began: silence alone is
-    never significant (SCORING, section 3).
-    """
-    began, hour = at_hour - hours, at_hour
-    taken = partial(evidence_of, tallies, leaves=leaves, facts=facts, parameters=parameters, factors=factors)
-    now, earlier = taken(at_hour=hour), taken(at_hour=began)
-    stood = taken(at_hour=hour, stood_at=began) if facts.people else now
-    # A weight of zero adds a zero: the sums are those of the other rows, bit for bit.
-    without = stood._replace(weight=np.where(stood.age < hours, 0.0, stood.weight))
-    period = now._replace(weight=np.where(now.age < hours, now.weight, 0.0), beside=None)
-    balances = [_whole(evidence, parameters) for evidence in (now, without, earlier)]
-    score, score_without, score_before = (float(_reading(one, parameters).score[0]) for one in balances)
-    came, points = score - score_without, score - score_before
-    own = _own_evidence(_whole(period, parameters), now, without, parameters)
-    much = min(abs(came), abs(points)) >= CHANGE_POINTS_MIN and own[came <= 0] >= CHANGE_EVIDENCE_MIN
-    return Change(came, score_without - score_before, significant=much and (came > 0) == (points > 0))
-
-
-def _own_evidence(period: Balance, now: Evidence, without: Evidence, parameters: Parameters) -> tuple[float, float]:
-    """Give the good and the bad evidence of a period: that of its hours, and what promises have more of than before."""
-    good, bad = float(period.good[0]), float(period.bad[0])
-    if now.beside is not None:
-        alone = [_whole(one._replace(weight=np.zeros_like(one.weight)), parameters) for one in (now, without)]
-        good += max(0.0, float(alone[0].good[0] - alone[1].good[0]))
-        bad += max(0.0, float(alone[0].bad[0] - alone[1].bad[0]))
-    return good, bad
-
-
-def _whole(evidence: Evidence, parameters: Parameters) -> Balance:
-    one = as_one(evidence)
-    return balance(evidence, one, capped_in=one, window_h=None, parameters=parameters)
-
-
-def _reading(balance: Balance, parameters: Parameters) -> Reading[Floats]:
+def reading_of(balance: Balance, parameters: Parameters) -> Reading[Floats]:
+    """Turn evidence into scores."""
     a = parameters.kappa * parameters.prior + balance.good
     b = parameters.kappa * (1 - parameters.prior) + balance.bad
     total = a + b

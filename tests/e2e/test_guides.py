@@ -27,6 +27,7 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
         "watch-sources",
         "bots-staff-and-tests",
         "tune-the-score",
+        "look-back",
     ],
 )
 def test_a_guide_leads_to_the_score_that_moved(guide: str, stack: Connection, tmp_path: Path) -> None:

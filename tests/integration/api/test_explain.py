@@ -80,12 +80,29 @@ def test_a_score_is_explained_in_polish(api: ApiProcess, tmp_path: Path) -> None
     assert "Wynik " in run.stdout
 
 
+@pytest.mark.parametrize(("over", "period"), [("day", "in 24 hours"), ("week", "in 7 days"), ("month", "in 30 days")])
+def test_what_moved_a_score_is_told(api: ApiProcess, tmp_path: Path, over: str, period: str) -> None:
+    run = explain(api, tmp_path, "anna/1", "--at", AT, "--change", over)
+
+    lines = run.stdout.splitlines()
+    assert (run.returncode, run.stderr) == (0, "")
+    assert lines[0] == "customer:anna/1"
+    assert any(period in line for line in lines)
+    assert "carrier/inpost" in run.stdout
+    body = httpx.get(
+        f"{api.url}/v1/customers/customer:anna%2F1", params={"at": AT}, headers={"Authorization": f"Bearer {KEY}"}
+    ).json()
+    assert lines[-1].startswith("50.0 ")
+    assert lines[-1].endswith(f" = {body['score']:.1f}")
+
+
 @pytest.mark.parametrize(
     ("arguments", "key", "said"),
     [
         (("nobody",), KEY, "no customer has this identity"),
         (("email:nothing",), KEY, "must be an e-mail address"),
         (("anna/1", "--at", "yesterday"), KEY, "RFC 3339"),
+        (("nobody", "--change", "week"), KEY, "no customer has this identity"),
         (("anna/1", "--lang", "de"), KEY, "use one of en, pl"),
         (("anna/1",), "wrong", "TACTUS_READ_KEY"),
         (("anna/1", "--data", "elsewhere"), KEY, "tactus up --data elsewhere"),

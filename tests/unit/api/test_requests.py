@@ -152,7 +152,9 @@ def asked(identity: str = "customer:c1", query: bytes = b"") -> Asked:
 
 
 def understood(request: Asked) -> Question | Refused:
-    return question_of(request, named=("at", "limit", "cursor"), languages=("en", "pl"), now=NOW, hash_key=HASH_KEY)
+    return question_of(
+        request, named=("at", "over", "limit", "cursor"), languages=("en", "pl"), now=NOW, hash_key=HASH_KEY
+    )
 
 
 def test_a_request_without_parameters_asks_for_the_first_page_of_this_moment() -> None:
@@ -160,6 +162,7 @@ def test_a_request_without_parameters_asks_for_the_first_page_of_this_moment() -
         person=Named(("customer:c1",), Refused("unknown-customer")),
         at=NOW,
         fixed=False,
+        over="week",
         limit=PAGE_DEFAULT,
         before=END,
         if_none_match=None,
@@ -179,11 +182,13 @@ def test_a_request_that_names_its_moment_says_so() -> None:
     [
         (asked("nobody"), "invalid-identity"),
         (asked(query=b"at=yesterday"), "bad-parameter"),
+        (asked(query=b"over=year"), "bad-parameter"),
+        (asked(query=b"over="), "bad-parameter"),
         (asked(query=b"limit=0"), "bad-parameter"),
         (asked(query=b"cursor=abc"), "bad-parameter"),
         (asked(query=b"since=1"), "bad-parameter"),
     ],
-    ids=["identity", "at", "limit", "cursor", "other"],
+    ids=["identity", "at", "over", "no-period", "limit", "cursor", "other"],
 )
 def test_one_wrong_part_refuses_the_request(request_: Asked, expected: str) -> None:
     assert slug(understood(request_)) == expected

@@ -9,8 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from schemas.readapi import Change, CustomerAnswer, LatestEvent, RatingGiven, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
+from schemas.changeapi import ChangeAnswer, ChangeEnd, ChangeLeaf, ChangeOthers
+from schemas.readapi import (
+    Change,
+    Changes,
+    CustomerAnswer,
+    LatestEvent,
+    RatingGiven,
+    ReceiptAnswer,
+    ReceiptLeaf,
+    ReceiptOthers,
+)
 from schemas.score import Cell, Windows
+from services.commands.explain_change import ChangeExplanation
 from services.commands.explain_words import WORDS, Forms, in_english, in_polish
 from services.commands.explanation import FULL, SHORT, Detail, Explained, Explanation, add_up
 from services.core.scoring import BANDS
@@ -24,6 +35,8 @@ EN = Explanation.in_language("en", override=None, detail=FULL)
 
 RATED = RatingGiven(value=2, scale="csat5")
 COMMENT = "Still waiting,\nand nobody answers. " + "x" * 200
+CHANGE = Change(points=-3.25, came=-3.5, faded=0.25, fell_out=0.0, significant=True)
+STILL = Change(points=0.0, came=0.0, faded=0.0, fell_out=0.0, significant=False)
 NONE = ReceiptOthers(leaves=0, points=0.0, events=0)
 
 
@@ -67,7 +80,7 @@ def explained(
         se=12.5,
         p_bad=None,
         band="fair",
-        change=Change(points=-3.25, came=-3.5, faded=0.25, significant=True),
+        change=Changes(day=STILL, week=CHANGE, month=STILL),
         dimensions={"stage": STAGES, "channel": {}},
         left_out={},
         windows=Windows(hours_24=CELL, days_7=CELL, days_30=CELL, days_90=CELL),
@@ -264,3 +277,76 @@ def test_a_strangers_words_do_nothing_to_the_screen() -> None:
 
 def test_a_comment_of_blanks_leaves_no_empty_quotes() -> None:
     assert not any("“" in line for line in printed(explained([-1.0], text=" \n\u200b ")))
+
+
+def moved(points: list[tuple[float, float, float]], *, hidden: int = 0) -> ChangeAnswer:
+    """An answer of leaves that came, faded and fell out so far, after a score of 60."""
+    columns = [sum(column) for column in zip(*points, strict=True)] or [0.0, 0.0, 0.0]
+    nothing = {"before": 0.0, "after": 0.0, "diluted": 0.0, "events": 1, "events_before": 3}
+    event = LatestEvent(source="shop", id="e1", occurred_at=AT, valence=-1.0, stake=1.0, rating=None, text=None)
+    leaves = [
+        ChangeLeaf(
+            touchpoint="delivery.delivered",
+            label="Parcel delivered",
+            channel="delivery",
+            place=f"carrier/{n}",
+            came=came,
+            faded=faded,
+            fell_out=fell_out,
+            latest=[event],
+            **nothing,  # type: ignore[arg-type]
+        )
+        for n, (came, faded, fell_out) in enumerate(points)
+    ]
+    zeros = dict.fromkeys(("before", "after", "came", "faded", "fell_out", "diluted"), 0.0)
+    return ChangeAnswer(
+        customer="customer:c1",
+        over="week",
+        before=ChangeEnd(score=60.0, confidence=0.5, band="good", at="2026-02-22T12:00:00Z"),
+        after=ChangeEnd(score=60.0 + sum(columns), confidence=0.5, band="fair", at=AT),
+        change=Change(
+            points=sum(columns), came=columns[0], faded=columns[1], fell_out=columns[2], significant=bool(points)
+        ),
+        leaves=leaves,
+        others=ChangeOthers(leaves=hidden, events=0, events_before=0, **zeros),
+        model_version="m1",
+        version=7,
+    )
+
+
+def printed_change(what: ChangeAnswer, *, language: str = "en") -> list[str]:
+    stream = io.StringIO()
+    explanation = ChangeExplanation(Explanation.in_language(language, override=None, detail=FULL))
+    explanation.show(Console(file=stream, width=100, highlight=False, markup=False, emoji=False), what)
+    return stream.getvalue().splitlines()
+
+
+def test_what_moved_a_score_is_told_leaf_by_leaf_and_adds_up() -> None:
+    lines = printed_change(moved([(-15.04, 0.0, 0.0), (0.0, 2.5, 0.3)], hidden=3))
+
+    assert lines[:5] == [
+        "customer:c1",
+        "2026-02-22 12:00 UTC → 2026-03-01 12:00 UTC, version 7",
+        "",
+        "Score 60.0 good → 47.8 fair",
+        "−12.2 in 7 days (new −15.0, faded +2.5, too old +0.3), significant",
+    ]
+    first, second, others = [line.split() for line in lines if "carrier/" in line or "other reasons" in line]
+    assert first[:4] == ["−15.0", "−15.0", "0.0", "1"]
+    assert second[:4] == ["+2.8", "0.0", "+2.8", "1"]
+    assert others[:5] == ["0.0", "0.0", "0.0", "0", "3"]
+    assert "2026-03-01 12:00 UTC  shop e1" in "\n".join(lines)
+    assert sum("and 3 more events" in line for line in lines) == 2
+    assert lines[-1] == "60.0 − 15.0 + 2.8 = 47.8"
+
+
+def test_what_moved_a_score_is_told_in_polish() -> None:
+    lines = printed_change(moved([(-15.0, 2.5, 0.0)]), language="pl")
+
+    assert "Wynik 60,0 dobry → 47,5 przeciętny" in lines
+    assert "−12,5 w ciągu 7 dni (nowe −15,0; wygasłe +2,5), istotna" in lines
+    assert lines[-1] == "60,0 − 12,5 = 47,5"
+
+
+def test_a_score_that_nothing_moved_says_so() -> None:
+    assert printed_change(moved([]))[-1] == "Nothing that counts then or now."

@@ -12,9 +12,10 @@ import numpy as np
 from hypothesis import strategies as st
 
 from services.core.catalogue import Catalogue, Entry, Parameters
+from services.core.change import Change, Moves, read_changes, read_moves
 from services.core.dimensions import Leaves
 from services.core.facts import NO_FACTS
-from services.core.scoring import Cell, Change, Reading, Receipt, read, read_change, read_dimensions, receipt
+from services.core.scoring import Cell, Reading, Receipt, read, read_dimensions, receipt
 from services.core.tallies import Tallies, fold
 from services.core.valence import NoValence
 from tests.reference.scoring import MICRO, Event, Leaf, Model
@@ -90,6 +91,13 @@ def catalogue_of(model: Model) -> Catalogue:
 
 
 LEAVES_OF = {id(model): Leaves.of(catalogue_of(model), LEAVES) for model in MODELS}
+
+
+def leaves_of(model: Model) -> Leaves:
+    """The leaves as a model weighs them, numbered once for each of the usual models."""
+    return LEAVES_OF.get(id(model)) or Leaves.of(catalogue_of(model), LEAVES)
+
+
 UNSORTED = tuple(reversed(LEAVES[1:])) + LEAVES[:1]
 
 
@@ -142,13 +150,28 @@ class Person:
         )
 
     def change(self, hours: int = WEEK) -> Change:
-        return read_change(
+        (change,) = self.changes([hours])
+        return change
+
+    def changes(self, periods_h: Sequence[int]) -> list[Change]:
+        return read_changes(
             tallied(self.history),
             facts=NO_FACTS,
-            leaves=LEAVES_OF[id(self.model)],
+            leaves=leaves_of(self.model),
+            at_hour=self.at,
+            periods_h=periods_h,
+            parameters=parameters_of(self.model),
+        )
+
+    def moves(self, hours: int = WEEK, leaves_max: int | None = None) -> Moves:
+        return read_moves(
+            tallied(self.history),
+            facts=NO_FACTS,
+            leaves=leaves_of(self.model),
             at_hour=self.at,
             hours=hours,
             parameters=parameters_of(self.model),
+            leaves_max=leaves_max,
         )
 
     def with_event(self, event: Event) -> Person:

@@ -14,12 +14,13 @@ from hypothesis import strategies as st
 
 from services.core.accounts import Contact, ContactReading, in_turn, read_contacts, worst_key_contact
 from services.core.catalogue import Parameters
+from services.core.change import read_changes
 from services.core.dimensions import Leaf, Leaves
 from services.core.facts import KEEPS, NO_FACTS, STATES, Fact, Facts, PersonFacts
 from services.core.instants import HOUR_US
 from services.core.promise_kinds import PromiseKind, PromiseKinds
 from services.core.roles import ROLES, factors_of, role_of
-from services.core.scoring import Reading, read, read_change, read_dimensions, read_together, receipt
+from services.core.scoring import Reading, read, read_dimensions, read_together, receipt
 from services.core.tallies import MICRO, Tallies, merge
 from services.core.valence import Late
 from services.infra.catalogue.reading import load_catalogue
@@ -234,10 +235,10 @@ def test_of_key_contacts_of_whom_nothing_is_known_none_is_the_worst() -> None:
 def test_the_dimensions_and_the_change_of_an_account_weigh_by_role_as_its_score_does(account: Account) -> None:
     factors = factors_of(account.roles, account.parameters)
     dimensions = partial(read_dimensions, account.tallies, facts=NO_FACTS, leaves=account.leaves, factors=factors)
-    moved = partial(read_change, account.tallies, facts=NO_FACTS, leaves=account.leaves, factors=factors)
+    moved = partial(read_changes, account.tallies, facts=NO_FACTS, leaves=account.leaves, factors=factors)
 
     cells = dimensions(at_hour=NOW, parameters=account.parameters).cells["control"]
-    change = moved(at_hour=NOW, hours=HOURS_KEPT + 1, parameters=account.parameters)
+    (change,) = moved(at_hour=NOW, periods_h=[HOURS_KEPT + 1], parameters=account.parameters)
 
     whole = account.read()
     assert [cell.score for cell in cells.values()] in ([], [whole.score])

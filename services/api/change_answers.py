@@ -1,0 +1,108 @@
+"""Turn what moved a score into the answer of the read API. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Final, NamedTuple
+
+from schemas.changeapi import ChangeAnswer, ChangeEnd, ChangeLeaf, ChangeOthers
+from schemas.instant import write_instant
+from schemas.readapi import LEAVES_MAX
+from schemas.score import parts_as_told
+from services.api.answers import Moment, latest_event, told_change
+from services.api.experience import FIRST_INSTANT, Experience
+from services.core.catalogue import Catalogue
+from services.core.change import PERIODS, Move, Moves, read_moves
+from services.core.dimensions import Leaf
+from services.core.facts import NO_FACTS
+from services.core.scoring import band
+from services.infra.catalogue.reading import Labels
+from services.state.events import LatestEvent
+from services.state.persons import Person
+
+POINTS: Final = ("before", "after", "came", "faded", "fell_out", "diluted")
+
+
+class Moved(NamedTuple):
+    """What moved a score, with its leaves, and their stored numbers."""
+
+    moves: Moves
+    leaves: Sequence[Leaf]
+    stored_leaves: Sequence[int]
+
+
+def moved(experience: Experience, *, over: str, catalogue: Catalogue, moment: Moment) -> Moved:
+    """Find the leaves that moved a score most within a period before a moment."""
+    moves = read_moves(
+        experience.tallies,
+        facts=NO_FACTS,
+        leaves=experience.leaves,
+        at_hour=moment.hour,
+        hours=PERIODS[over],
+        parameters=catalogue.parameters,
+        leaves_max=LEAVES_MAX,
+    )
+    return Moved(
+        moves,
+        [experience.leaves.triples[line.leaf] for line in moves.leaves],
+        [experience.stored_leaves[line.leaf] for line in moves.leaves],
+    )
+
+
+def change_answer(  # noqa: PLR0913 -- whose, over what, and how it is told
+    person: Person,
+    found: Moved,
+    latest: Mapping[int, Sequence[LatestEvent]],
+    *,
+    over: str,
+    catalogue: Catalogue,
+    labels: Labels,
+    moment: Moment,
+) -> ChangeAnswer:
+    """Set the receipts of both ends side by side; rounded parts still add up."""
+    moves = found.moves
+    told = _told([*moves.leaves, moves.others], prior=100 * catalogue.parameters.prior)
+    leaves = [
+        ChangeLeaf(
+            touchpoint=leaf.touchpoint,
+            label=labels.touchpoints.get(leaf.touchpoint, leaf.touchpoint),
+            channel=leaf.channel,
+            place=leaf.place,
+            events=line.events,
+            events_before=line.events_before,
+            latest=[latest_event(event) for event in latest.get(number, ())],
+            **points,
+        )
+        for line, points, leaf, number in zip(moves.leaves, told[:-1], found.leaves, found.stored_leaves, strict=True)
+    ]
+    others = moves.others
+    return ChangeAnswer(
+        customer=person.customer,
+        over=over,
+        before=_end(moves.score_before, moves.confidence_before, moment, hours=PERIODS[over]),
+        after=_end(moves.score, moves.confidence, moment, hours=0),
+        change=told_change(moves.change),
+        leaves=leaves,
+        others=ChangeOthers(leaves=others.leaf, events=others.events, events_before=others.events_before, **told[-1]),
+        model_version=catalogue.model_version,
+        version=person.version,
+    )
+
+
+def _end(score: float, confidence: float, moment: Moment, *, hours: int) -> ChangeEnd:
+    return ChangeEnd(
+        score=score,
+        confidence=confidence,
+        band=band(score, confidence),
+        at=write_instant(max(moment.at, FIRST_INSTANT + timedelta(hours=hours)) - timedelta(hours=hours)),
+    )
+
+
+def _told(lines: Sequence[Move], *, prior: float) -> list[dict[str, float]]:
+    """Round each column so that its sum is what it adds up to."""
+    columns = {
+        name: parts_as_told(prior if name in {"before", "after"} else 0.0, [getattr(line, name) for line in lines])
+        for name in POINTS
+    }
+    return [{name: column[place] for name, column in columns.items()} for place in range(len(lines))]
