@@ -247,7 +247,9 @@ def topics_apply() -> None:
 
 @topics.command("accept")
 def topics_accept(
-    partition: Annotated[str, typer.Argument(help="TOPIC/PARTITION, as the worker's message names it.")],
+    partitions: Annotated[
+        list[str], typer.Argument(help="TOPIC/PARTITION, as the worker's message names it; or several.")
+    ],
     data: Data = None,
 ) -> None:
     """Go on behind records that retention removed, or from the start of a topic made anew.
@@ -256,7 +258,7 @@ def topics_accept(
     """
     from services.commands import topics as command
 
-    raise SystemExit(command.run(partition, data=data))
+    raise SystemExit(command.run(partitions, data=data))
 
 
 @catalogue.command("check")

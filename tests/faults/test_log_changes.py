@@ -57,8 +57,8 @@ async def refusal(cluster: Cluster) -> list[str]:
     return re.findall(r"tactus topics accept (\S+/\d+)", worker.said())
 
 
-async def accept(cluster: Cluster, partition: str) -> None:
-    done = await cluster.tactus("topics", "accept", partition, "--data", str(cluster.data))
+async def accept(cluster: Cluster, partitions: list[str]) -> None:
+    done = await cluster.tactus("topics", "accept", *partitions, "--data", str(cluster.data))
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -88,8 +88,7 @@ async def test_a_topic_made_anew_is_refused_until_an_operator_accepts_it() -> No
 
             assert await cluster.query(PROGRESS, EVENTS) == before
             assert sorted(named) == [f"{EVENTS}/{row['part']}" for row in before if row["next"] > 0]
-            for partition in named:
-                await accept(cluster, partition)
+            await accept(cluster, named)
             await run_driver(cluster, ledger=folder / "second.jsonl", seed=SEED + 1, options=LOAD)
             await stop(await count_all(cluster))
             after = await cluster.query(PROGRESS, EVENTS)
@@ -115,8 +114,7 @@ async def test_a_topic_made_anew_that_has_outgrown_the_position_is_refused_and_t
 
             assert await cluster.query(PROGRESS, EVENTS) == before
             assert sorted(named) == [f"{EVENTS}/{row['part']}" for row in before if row["next"] > 0]
-            for partition in named:
-                await accept(cluster, partition)
+            await accept(cluster, named)
             await stop(await count_all(cluster))
             after = await cluster.query(PROGRESS, EVENTS)
             assert {row["part"]: row["next"] for row in after} == {
@@ -211,8 +209,7 @@ async def test_what_retention_removed_is_counted_exactly_and_accepted_by_an_oper
 
             # Retention goes on while the operator thinks; what is accepted is what is gone by then.
             await delete_before(cluster, {part: next_ + 3 for part, (next_, _) in behind.items()})
-            for partition in named:
-                await accept(cluster, partition)
+            await accept(cluster, named)
             await stop(await count_all(cluster))
             after = await cluster.query(PROGRESS, EVENTS)
             assert {row["part"]: row["lost"] for row in after if row["lost"]} == dict.fromkeys(behind, 3)

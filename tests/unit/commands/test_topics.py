@@ -8,6 +8,8 @@ import pytest
 
 from services.client.connection import DEFAULT_DATA, Connection
 from services.commands.stack_settings import stack_settings
+from services.commands.topics import run
+from services.infra.errors import ConfigurationError
 
 
 def connection(folder: Path) -> Connection:
@@ -39,3 +41,11 @@ def test_where_no_stack_runs_the_settings_name_the_servers(tmp_path: Path, monke
     monkeypatch.setenv("TACTUS_KAFKA__BOOTSTRAP", "kafka.example:9092")
 
     assert stack_settings(None).kafka.bootstrap == "kafka.example:9092"
+
+
+@pytest.mark.parametrize(
+    "name", ["cx.touchpoints.v1", "cx.touchpoints.v1/", "cx.touchpoints.v1/²", "cx.scores.v1/0", "3"]
+)
+def test_a_name_that_is_no_partition_moves_none_of_those_beside_it(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"such as cx\.touchpoints\.v1/3"):
+        run(["cx.touchpoints.v1/0", name], data=None)
