@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import fsum
+from random import Random
 
 import numpy as np
 import pytest
@@ -20,6 +21,7 @@ from services.core.tallies import HOURS_KEPT, MICRO, fold
 from services.core.valence import Late
 from services.infra.catalogue.reading import load_catalogue
 from tests.reference.scoring import Event
+from tests.unit.core import told_histories
 from tests.unit.core.histories import LEAVES, MODELS, NOW, WEEK, Person, Situation, situations
 
 EXACT = 1e-9
@@ -205,6 +207,21 @@ def test_a_change_by_a_promise_adds_up_as_well(
     missed = [line for line in moves.leaves if leaves.triples[line.leaf].touchpoint == "survey.csat"]
     if kept_h is None and overdue_h < hours:
         assert [line.came < 0 for line in missed] == [True], "a promise that fell due within the period came in it"
+
+
+@given(told_histories.randoms)
+def test_whatever_was_promised_told_and_recovered_a_change_adds_up(random: Random) -> None:
+    person, hours = told_histories.person_of(random), random.choice([*PERIODS.values()])
+
+    moves = person.moves(hours)
+
+    total = sums(moves)
+    assert moves.change == person.change(hours)
+    assert moves.score == person.read(None).score
+    assert moves.score_before == person.later(-hours).read(None).score
+    assert abs(total["diluted"]) < EXACT
+    for name in PARTS:
+        assert abs(total[name] - getattr(moves.change, name)) < EXACT
 
 
 def test_a_change_of_nobody_is_none() -> None:

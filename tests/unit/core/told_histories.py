@@ -13,6 +13,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from services.core.catalogue import Arguments, Catalogue, Impression
+from services.core.change import Change, Moves, read_changes, read_moves
 from services.core.dimensions import Leaf, Leaves
 from services.core.facts import Fact, Facts, Left, PersonFacts, Teller, facts_of
 from services.core.instants import HOUR_US
@@ -20,11 +21,9 @@ from services.core.persons import LEAST_TRUST
 from services.core.promises import fold as fold_promises
 from services.core.scoring import (
     Cell,
-    Change,
     Reading,
     Receipt,
     read,
-    read_change,
     read_dimensions,
     receipt,
 )
@@ -220,7 +219,15 @@ class Person:
     def change(self, hours: int) -> Change:
         tallies, leaves, facts = self.stored()
         parameters = self.catalogue.parameters
-        return read_change(tallies, facts=facts, leaves=leaves, at_hour=self.at, hours=hours, parameters=parameters)
+        (change,) = read_changes(
+            tallies, facts=facts, leaves=leaves, at_hour=self.at, periods_h=[hours], parameters=parameters
+        )
+        return change
+
+    def moves(self, hours: int) -> Moves:
+        tallies, leaves, facts = self.stored()
+        parameters = self.catalogue.parameters
+        return read_moves(tallies, facts=facts, leaves=leaves, at_hour=self.at, hours=hours, parameters=parameters)
 
     def felt(self) -> list[Felt]:
         """What promises make the person feel."""
