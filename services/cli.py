@@ -333,6 +333,17 @@ def keys_revoke(
     raise SystemExit(command.revoke(name, key=key, data=data))
 
 
+@app.command()
+def maintain(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what would be removed.")] = False,
+    data: Data = None,
+) -> None:
+    """Make the months to come, and remove what nobody reads any more; running workers do it once a day."""
+    from services.commands import maintain as command
+
+    raise SystemExit(command.run(dry_run=dry_run, data=data))
+
+
 @identity.command("renormalise")
 def identity_renormalise(data: Data = None) -> None:
     """Give identities that an earlier version kept in clear their one spelling, as docs/how-to/name-people.md says.

@@ -14,6 +14,8 @@ from services.infra.metrics import (
     ACTIVE_MODEL,
     CONSERVATION_GAP,
     EVENTS,
+    RETENTION_DONE_AT,
+    RETENTION_REMOVED,
 )
 from services.state.activation import Status
 from services.state.database import ReadDatabase
@@ -49,6 +51,7 @@ class Watch:
                 passed = await snapshot.progress.passed(EVENT_TOPICS)
                 active = await snapshot.models.active()
                 activations = await snapshot.activations.status(limit=1)
+                walks = await snapshot.retention.walks()
         except UnavailableError as error:
             if self._reason != str(error):
                 log.warning("postgres_away", reason=str(error))
@@ -60,6 +63,8 @@ class Watch:
         EVENTS.set(passed.outcomes._asdict())
         CONSERVATION_GAP.set(passed.gap)
         ACTIVE_MODEL.set({} if active is None else {active.version: 1})
+        RETENTION_REMOVED.set({one.subject: one.removed for one in walks})
+        RETENTION_DONE_AT.set({one.subject: one.ended_at.timestamp() for one in walks})
         show_activation(next((one for one in activations if one.under_way), None))
 
 

@@ -25,6 +25,7 @@ LABELS: Final = frozenset(
         "severity",
         "source",
         "state",
+        "subject",
         "version",
     }
 )
@@ -34,7 +35,7 @@ only the API's gauges show it."""
 SOURCES_SHOWN_MAX: Final = 100
 """Sources that gauges show, in the order of the sources file; `tactus sources list` shows them all."""
 
-SERIES_MAX: Final = 10_000
+SERIES_MAX: Final = 12_000
 """Series one process may show in all; a Prometheus of 2 GiB takes about a million of them."""
 
 REQUEST_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -256,6 +257,18 @@ CHORES_DONE_AT: Final = Gauge(
 CENSUS_DONE_AT: Final = Gauge(
     "tactus_census_done_timestamp_seconds",
     "When this worker last finished a census of all people; 0 where others take them.",
+)
+RETENTION_REMOVED: Final = Totals(
+    "tactus_retention_removed_total",
+    "Rows that were removed because nobody reads them any more, by what they are.",
+    label="subject",
+    registry=REGISTRY,
+)
+RETENTION_DONE_AT: Final = Levels(
+    "tactus_retention_done_timestamp_seconds",
+    "When the last walk over all rows of a kind came to its end, or the first one began.",
+    label="subject",
+    registry=REGISTRY,
 )
 ACTIVE_MODEL: Final = Levels(
     "tactus_active_model_info",

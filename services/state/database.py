@@ -12,7 +12,7 @@ import asyncpg
 from schemas.topics import Partition
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import PostgresSettings
-from services.state import housekeeping, progress, source_notes
+from services.state import housekeeping, progress, retention, source_notes
 from services.state.activation import ActivationTable
 from services.state.alerts import AlertTable
 from services.state.census import CensusTable
@@ -27,6 +27,7 @@ from services.state.persons import PersonTable
 from services.state.pool import LEND_S, Statements, lent, open_pool, present
 from services.state.progress import Position, ProgressTable
 from services.state.renaming import RenamingTable
+from services.state.retention import Busy, RetentionTable, Round
 from services.state.scores import ScoreTable
 from services.state.sessions import LIMITS, HouseConnection, cut_at
 from services.state.source_health import SourceTables
@@ -93,6 +94,7 @@ class Snapshot(NamedTuple):
     models: ModelTable
     activations: ActivationTable
     census: CensusTable
+    retention: RetentionTable
 
 
 class Database:
@@ -159,6 +161,10 @@ class Database:
         """Do the chores; see housekeeping.keep_house."""
         return await housekeeping.keep_house(self._pool)
 
+    async def retire(self, *, again_after_s: float) -> Round | Busy | None:
+        """Remove a portion of what nobody reads any more; see retention.retire."""
+        return await retention.retire(self._pool, again_after_s=again_after_s)
+
     async def fold_notes(self) -> bool:
         """Add what chunks noted of their sources to what is known of them; see source_notes.fold_notes."""
         return await source_notes.fold_notes(self._pool)
@@ -203,6 +209,7 @@ class ReadDatabase:
                 ModelTable(say),
                 ActivationTable(say),
                 CensusTable(say),
+                RetentionTable(say),
             )
 
     @asynccontextmanager

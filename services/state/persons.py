@@ -42,7 +42,7 @@ class PersonTable:
         await self._say.run("add_persons", list(persons))
 
     async def lock(self, persons: Iterable[int]) -> dict[int, Locked]:
-        """Lock the rows in the order of their numbers."""
+        """Lock the rows in the order of their numbers; a person who was forgotten has none."""
         rows = await self._say.rows("lock_persons", list(persons))
         return {row[0]: Locked(row[1], row[2] is not None, row[3]) for row in rows}
 

@@ -107,7 +107,7 @@ class Counter:
                     )
             except StaleNamesError as error:
                 stale += 1
-                hold |= error.persons
+                hold = (hold | error.persons) - error.gone
                 if stale > STALE_MAX:
                     raise
                 self._numbering.forget(directory)

@@ -135,6 +135,8 @@ class _Work:
         """
         ends = {number for link in (*self._peers, *self._claims) for number in (link.a, link.b)}
         self._ends = {node.number: node for node in await self._transaction.links.nodes(ends)}
+        if gone := ends - self._ends.keys():
+            raise StaleNamesError(gone=gone)  # retention has forgotten them since they were looked up
         for link in self._peers:
             self._seeds.update(number for number in (link.a, link.b) if link.level < self._ends[number].crowd)
         if self._claims:

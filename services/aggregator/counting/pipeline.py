@@ -13,6 +13,7 @@ from services.aggregator.counting.chores import Chores
 from services.aggregator.counting.counter import Counted, Counter
 from services.aggregator.counting.filling import Filling
 from services.aggregator.counting.folding import Folding
+from services.aggregator.counting.forgetting import Forgetting
 from services.aggregator.counting.models import claim
 from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.ownership import Ownership
@@ -55,6 +56,7 @@ class Pipeline:
         self._folding = Folding(store)
         self._filling = Filling(store, catalogue)
         self._census = CensusTaking(store, catalogue, clock)
+        self._forgetting = Forgetting(store)
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -85,11 +87,13 @@ class Pipeline:
         pipeline._folding.start()
         pipeline._filling.start()
         pipeline._census.start()
+        pipeline._forgetting.start()
         return pipeline
 
     async def close(self) -> None:
         """Stop the chores and close the connections."""
         await self._census.stop()
+        await self._forgetting.stop()
         await self._filling.stop()
         await self._folding.stop()
         await self._chores.stop()

@@ -23,6 +23,7 @@ from services.state.leaves import Brought, LeafRow, Triple
 from services.state.links import LinkRow, Node
 from services.state.persons import Locked
 from services.state.progress import Outcomes, PartitionState, Position, Span
+from services.state.retention import Busy, Round
 from services.state.scores import Scored, Turn
 from services.state.source_notes import SourceNote
 from services.state.tallies import ALL_HOURS
@@ -185,6 +186,9 @@ class Store(Names, Protocol):
 
     async def keep_house(self) -> Chores:
         """Do the chores; raises UnavailableError when somebody is in their way."""
+
+    async def retire(self, *, again_after_s: float) -> Round | Busy | None:
+        """Remove a portion of what nobody reads any more; raises UnavailableError."""
 
     async def fold_notes(self) -> bool:
         """Add what chunks noted of their sources to what is known of them; True when there may be more of it."""

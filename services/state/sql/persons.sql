@@ -3,7 +3,10 @@ INSERT INTO person (id) SELECT id FROM unnest($1::bigint[]) AS id ORDER BY id
 ON CONFLICT (id) DO NOTHING
 
 -- lock_persons --
-SELECT id, version, merged_into, GREATEST(as_of, as_of_b) AS as_of FROM person WHERE id = ANY($1::bigint[]) ORDER BY id FOR NO KEY UPDATE
+-- A row whose name is gone was made by whoever did not know yet that its person is forgotten.
+SELECT id, version, merged_into, GREATEST(as_of, as_of_b) AS as_of FROM person AS p
+WHERE id = ANY($1::bigint[]) AND EXISTS (SELECT FROM identity AS i WHERE i.id = p.id)
+ORDER BY id FOR NO KEY UPDATE
 
 -- point_persons --
 -- A person whose naming identity belongs to another person is merged; one that names itself again is not.

@@ -16,8 +16,9 @@ SELECT to_regrole('tactus_worker') IS NOT NULL AND to_regrole('tactus_reader') I
     AND has_table_privilege('tactus_reader', 'partition_progress', 'SELECT')
 
 -- give_rights --
--- A worker changes what it counts. It makes no tables, reads no webhook's secret and forgets nothing but seen ids, what
--- it noted of sources, and sums over people that others have followed.
+-- A worker changes what it counts. It makes no tables, reads no webhook's secret and removes nothing but seen ids, what it
+-- noted of sources, sums over people that others have followed, and what retention says: events only by functions that look at
+-- their age themselves.
 -- A reader sees scores and their reasons. Of a letter that was set aside it may say what became of it, and change nothing
 -- of what it holds.
 GRANT SELECT ON schema_migration TO tactus_worker, tactus_reader;
@@ -25,15 +26,18 @@ GRANT SELECT, INSERT, UPDATE ON partition_progress, identity, person, model, mod
     name_budget, account, score_change, alert, outbox, dead_letter TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON seen_event, source_note, source_seen, source_hour, unknown_name, till_day TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON census, census_sum TO tactus_worker;
+GRANT SELECT, INSERT, UPDATE ON retention TO tactus_worker;
+GRANT DELETE ON tally_row, identity, person, link, score_change, alert, outbox, dead_letter TO tactus_worker;
+GRANT SELECT, DELETE ON webhook_delivery TO tactus_worker;
 GRANT SELECT ON erased TO tactus_worker;
 GRANT USAGE ON SEQUENCE identity_id, score_version TO tactus_worker;
 GRANT SELECT ON SEQUENCE leaf_id_seq TO tactus_worker;
-GRANT EXECUTE ON FUNCTION make_month(date) TO tactus_worker;
+GRANT EXECUTE ON FUNCTION make_month(date), old_months(), drop_old_months(), forget_strays(bigint, bigint) TO tactus_worker;
 GRANT SELECT ON partition_progress, identity, person, person_score, model, model_weight, model_in_use, activation, leaf, touchpoint_row, tally_row, link, account, score_change,
     alert, erased, touchpoint, tally, customer_score, crm_customer_scores, touchpoint_ranking, seen_event, dead_letter, dead_letter_change TO tactus_reader;
 GRANT UPDATE (state) ON dead_letter TO tactus_reader;
 GRANT INSERT ON dead_letter_change TO tactus_reader;
-GRANT SELECT ON source_seen, source_hour, till_day, census, census_sum TO tactus_reader;
+GRANT SELECT ON source_seen, source_hour, till_day, census, census_sum, retention TO tactus_reader;
 
 -- let_in --
 DO $$

@@ -26,6 +26,7 @@ VALUES_MAX = {
     "source": metrics.SOURCES_SHOWN_MAX,
     "version": 1,
     "state": 6,
+    "subject": 12,
 }
 BASE_UNITS = ("_seconds", "_bytes", "_records", "_events", "_persons", "_total", "_info")
 UNITLESS = {"tactus_scores", "tactus_touchpoint_valence"}
