@@ -1,6 +1,6 @@
 # Every target does all of its own set-up: Python >= 3.11 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test storms faults check lint format bench bench-worker bench-ingest embedded dev bench-environment
+.PHONY: help demo up test storms faults laws check lint format bench bench-worker bench-ingest embedded dev bench-environment
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -26,6 +26,9 @@ storms: dev         ## Kill everything for hours on a loaded machine (COUNT=40, 
 
 faults: dev         ## Try what ingest promises in full counts: bad input, spoilt ways, kills, full disks, crowds (SCALE=5, SEED=1)
 	@FAULT_SCALE=$(or $(SCALE),5) $(if $(SEED),FAULT_SEED=$(SEED)) $(BIN)/python -m pytest -s $(addprefix tests/faults/test_,bad_input.py spoilt_ways.py spooling.py planted.py)
+
+laws: dev           ## Try the laws of the score in full counts, an hour (COUNT=4000)
+	@LAWS_COUNT=$(or $(COUNT),4000) $(BIN)/python -m pytest -n 2 --dist load tests/unit/core
 
 lint: dev           ## Check style, types, imports, configuration, generated files and requirements
 	@scripts/check.sh

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from tests.reference.impressions import MICRO, impression
 from tests.reference.promises import KEPT_HOURS, Book, Felt, Told, about, families, felt_at, says
-from tests.reference.scoring import UNKNOWN_WEIGHT, Model, Score, State, count
+from tests.reference.scoring import UNKNOWN_WEIGHT, Leaf, Model, Score, State, count
 
 
 def leaves_own(book: Book, told: Told) -> int:
@@ -72,27 +73,81 @@ def harms(book: Book, told: Sequence[Told], case: str, *, mine: Collection[int],
     return state
 
 
-def read(
-    book: Book, told: Sequence[Told], model: Model, *, mine: Collection[int], at: int, window: int | None = None
+Which = Callable[[Leaf], bool]
+
+
+def everywhere(_: Leaf) -> bool:
+    return True
+
+
+def read(  # noqa: PLR0913 -- what is read, of whom, when, and under what model
+    book: Book,
+    told: Sequence[Told],
+    model: Model,
+    *,
+    mine: Collection[int],
+    at: int,
+    window: int | None = None,
+    of: Which = everywhere,
 ) -> Score:
-    """Read a person's score at an hour."""
+    """Read a person's score at an hour, of some leaves alone."""
     state = rows_of(book, told, mine=mine, at=at)
     felt = felt_at(book, told, mine=mine, at=at)
+    return _score(book, told, model, Standing(mine, at, at, window), (state, felt, of))
+
+
+def read_without(
+    book: Book, told: Sequence[Told], model: Model, *, mine: Collection[int], at: int, hours: int
+) -> Score:
+    """Read it as if nothing had happened in the last hours: without them, and with promises as they stood then."""
+    state = rows_of(book, told, mine=mine, at=at)
+    before = {key: tally for key, tally in state.items() if not at - hours < key[1] <= at}
+    felt = felt_at(book, told, mine=mine, at=at - hours)
+    return _score(book, told, model, Standing(mine, at, at - hours, None), (before, felt, everywhere))
+
+
+class Standing(NamedTuple):
+    """Of whom is read, at which hour, as promises and cases stood at which, and within what window."""
+
+    mine: Collection[int]
+    at: int
+    stood: int
+    window: int | None
+
+    def delta(self, weight: float, model: Model, hour: int) -> float:
+        age = self.at - hour
+        if not 0 <= age < KEPT_HOURS:
+            return 0.0
+        if self.window is not None:
+            return weight if age < self.window else 0.0
+        return float(weight * 2.0 ** (-age / (24 * model.h)))
+
+
+def _score(
+    book: Book, told: Sequence[Told], model: Model, standing: Standing, what: tuple[State, Sequence[Felt], Which]
+) -> Score:
+    state, felt, of = what
     good = bad = seen = 0.0
     for (leaf, hour), tally in sorted(state.items()):
-        delta = _delta(model.weights.get(leaf[0], UNKNOWN_WEIGHT), model, at - hour, window)
+        delta = standing.delta(model.weights.get(leaf[0], UNKNOWN_WEIGHT), model, hour) * of(leaf)
         good += delta * _intense(tally[2], tally[4], model)
         bad += delta * _intense(tally[3], tally[5], model)
         seen += delta * min(tally[1] / MICRO, model.cap)
     bad *= model.lam
     for key in sorted({one.key for one in felt}):
-        of_it = [one for one in felt if one.key == key]
-        pleases = _capped([one for one in of_it if one.v > 0], model, at, window)
-        bad += model.lam * _capped([one for one in of_it if one.v < 0], model, at, window)
-        seen += _capped(of_it, model, at, window, felt=False)
+        of_it = [one for one in felt if one.key == key and of(one.leaf)]
+        pleases = _capped([one for one in of_it if one.v > 0], model, standing)
+        bad += model.lam * _capped([one for one in of_it if one.v < 0], model, standing)
+        seen += _capped(of_it, model, standing, felt=False)
         if any(one.recovers and one.v > 0 for one in of_it):
-            case = _evidence_of(book, told, key[1], state, model, mine=mine, at=at, window=window)
-            bad -= min(pleases, 0.8 * model.lam * case)
+            done = harms(book, told, key[1], mine=standing.mine, at=standing.stood)
+            less = sum(
+                standing.delta(model.weights.get(leaf[0], UNKNOWN_WEIGHT), model, hour)
+                * _less(state[leaf, hour], harm, model)
+                for (leaf, hour), harm in sorted(done.items())
+                if (leaf, hour) in state and of(leaf)
+            )
+            bad -= min(pleases, 0.8 * model.lam * less)
         else:
             good += pleases
     a, b = model.kappa * model.p + good, model.kappa * (1 - model.p) + bad
@@ -100,36 +155,19 @@ def read(
     return Score(100 / (1 + b / a), seen / (seen + model.kappa), 100 * (a * b / (total * total * (total + 1))) ** 0.5)
 
 
-def _evidence_of(  # noqa: PLR0913 -- as `read`
-    book: Book, told: Sequence[Told], case: str, state: State, model: Model, *, mine: Collection[int], at: int,
-    window: int | None,
-) -> float:  # fmt: skip
-    """What the rows would have less of bad evidence without a case."""
-    less = 0.0
-    for (leaf, hour), harm in sorted(harms(book, told, case, mine=mine, at=at).items()):
-        row = state[leaf, hour]
-        without = _intense(row[3] - harm[3], row[5] - harm[5], model)
-        delta = _delta(model.weights.get(leaf[0], UNKNOWN_WEIGHT), model, at - hour, window)
-        less += delta * (_intense(row[3], row[5], model) - without)
-    return less
+def _less(row: Sequence[int], harm: Sequence[int], model: Model) -> float:
+    """What a row would have less of bad evidence without a case."""
+    return _intense(row[3], row[5], model) - _intense(row[3] - harm[3], row[5] - harm[5], model)
 
 
-def _capped(of_it: Sequence[Felt], model: Model, at: int, window: int | None, *, felt: bool = True) -> float:
+def _capped(of_it: Sequence[Felt], model: Model, standing: Standing, *, felt: bool = True) -> float:
     """The sum of one key's impressions; `felt`: how intense they are, not only how much is at stake."""
     total = 0.0
     for one in of_it:
         v = abs(one.v) / MICRO
         intense = (1 - model.beta) * v + model.beta * v * v if felt else 1.0
-        total += _delta(one.weight, model, at - one.hour, window) * intense * one.q / MICRO
+        total += standing.delta(one.weight, model, one.hour) * intense * one.q / MICRO
     return min(total, model.cap * max((one.weight for one in of_it), default=0.0))
-
-
-def _delta(weight: float, model: Model, age: int, window: int | None) -> float:
-    if not 0 <= age < KEPT_HOURS:
-        return 0.0
-    if window is not None:
-        return weight if age < window else 0.0
-    return float(weight * 2.0 ** (-age / (24 * model.h)))
 
 
 def _intense(sums: int, squares: int, model: Model) -> float:

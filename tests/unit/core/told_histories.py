@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,9 +11,10 @@ from random import Random
 from typing import Any, Final
 
 import numpy as np
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.core.catalogue import Arguments, Catalogue, Impression
+from services.core.catalogue import Arguments, Catalogue, Impression, Parameters
 from services.core.change import Change, Moves, read_changes, read_moves
 from services.core.dimensions import Leaf, Leaves
 from services.core.facts import Fact, Facts, Left, PersonFacts, Teller, facts_of
@@ -29,7 +31,7 @@ from services.core.scoring import (
 )
 from services.core.tallies import Tallies, fold
 from services.infra.catalogue.reading import CATALOGUE_FILE, load_catalogue
-from tests.reference.promises import Felt, Told, read_book
+from tests.reference.promises import Book, Felt, Told, read_book
 from tests.reference.scoring import Model
 
 NOW: Final = 500_000
@@ -39,6 +41,29 @@ OWN: Final = Path(__file__).with_name("told_catalogue.yaml")
 CATALOGUE: Final = load_catalogue(OWN)
 BOOK: Final = read_book(CATALOGUE_FILE, OWN)
 MODEL: Final = Model(BOOK.weights)
+
+MODELS: Final = (
+    *[MODEL] * 3,
+    replace(MODEL, lam=1.0, weights={**MODEL.weights, "delivery.promise_missed": 1.5, "case.opened": 3.0}),
+    replace(MODEL, beta=1.0, cap=0.7),
+    replace(MODEL, beta=0.0, h=7.0),
+    replace(MODEL, p=0.7, kappa=1.3),
+)
+
+
+def catalogue_of(model: Model) -> Catalogue:
+    """The product's catalogue, with the weights and the parameters of a model."""
+    weights = {name: replace(entry, weight=model.weights[name]) for name, entry in CATALOGUE.entries.items()}
+    parameters = Parameters(
+        lambda_=model.lam, beta=model.beta, kappa=model.kappa, prior=model.p, cap=model.cap, half_life_days=model.h
+    )
+    return replace(CATALOGUE, entries=weights, parameters=parameters)
+
+
+def book_of(model: Model) -> Book:
+    """The same for the plain reading."""
+    return Book({name: {**one, "weight": model.weights[name]} for name, one in BOOK.touchpoints.items()}, BOOK.promises)
+
 
 HOUR = 3600.0
 DAY = 24 * HOUR
@@ -178,6 +203,7 @@ class Person:
     catalogue: Catalogue = CATALOGUE
     facts: Sequence[Fact] | None = None
     """Instead of those of the history."""
+    model: Model = MODEL
 
     def stored(self) -> tuple[Tallies, Leaves, Facts]:
         """What the product has of this person: facts of others only where they share a name."""
@@ -191,8 +217,10 @@ class Person:
         leaf, hour, v, q = np.array(own, dtype=np.int64).reshape(-1, 4).T
         return fold(owner=np.zeros_like(leaf), leaf=leaf, hour=hour, v=v, q=q), leaves, about
 
-    def read(self, window_h: int | None = None) -> Reading[float]:
-        tallies, leaves, facts = self.stored()
+    def read(
+        self, window_h: int | None = None, *, stored: tuple[Tallies, Leaves, Facts] | None = None
+    ) -> Reading[float]:
+        tallies, leaves, facts = stored or self.stored()
         (reading,) = read(
             tallies,
             facts=facts,
@@ -247,11 +275,23 @@ class Person:
 def person_of(random: Random) -> Person:
     """Anybody, at an hour before, among or after what happened."""
     history = history_of(random)
+    model = random.choice(MODELS)
     at = random.choice([told.hour for told in history[-3:]]) + random.choice(
         (0, 0, 0, 0, 1, 5, 30, 90, 400, 1600, 4000)
     )
-    return Person(history, frozenset(random.choice(({0}, {0, 1}, {0, 1}, {0, 1, 2}))), at)
+    return Person(
+        history, frozenset(random.choice(({0}, {0, 1}, {0, 1}, {0, 1, 2}))), at, catalogue_of(model), model=model
+    )
 
 
 randoms = st.integers(0, 2**48).map(Random)
 """A number a history: thousands of them within seconds. A history that fails is made small by hand."""
+
+TRIED: Final = (settings.default or settings()).max_examples // (1 if "LAWS_COUNT" in os.environ else 5)
+"""A history of promises takes some milliseconds: a fifth of the usual counts, but for `make laws`."""
+
+
+def law(test: Callable[..., None]) -> Callable[..., None]:
+    """Try it on random histories."""
+    tried: Callable[..., None] = settings(max_examples=TRIED)(given(random=randoms)(test))
+    return tried
