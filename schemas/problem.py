@@ -127,6 +127,18 @@ PROBLEMS: Final = _table(
         "Name touchpoints as the catalogue does, or as the customer's receipt shows them.",
     ),
     (
+        "unknown-place",
+        404,
+        "Nothing is known of this place",
+        "Write kind/value as events do, such as store/042. A place is known with the census after its first event.",
+    ),
+    (
+        "no-census",
+        404,
+        "Nothing was summed up yet",
+        "Ask again in a minute: workers take the first census soon after the first event.",
+    ),
+    (
         "unknown-dead-letter",
         404,
         "There is no dead letter of this id",

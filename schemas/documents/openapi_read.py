@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from schemas.changeapi import PERIOD_DEFAULT, PERIODS, ChangeAnswer
 from schemas.documents.openapi import LICENSE, OWN_PATHS, VERSION, Json, json_answer, problem_answers, schemas_of
+from schemas.documents.openapi_census import CENSUS_ANSWERS, census_paths
 from schemas.documents.openapi_letters import LETTER_ANSWERS, LETTERS_KEY, letter_paths
 from schemas.documents.openapi_whatif import whatif_paths
 from schemas.problem import Problem
@@ -137,7 +138,7 @@ def openapi_read() -> Json:
         "info": _INFO,
         "servers": [{"url": "http://127.0.0.1:8081"}],
         "security": [{name: []} for name in _KEYS],
-        "paths": {**_customer_paths(), **_whatif(), **letter_paths(), **OWN_PATHS},
+        "paths": {**_customer_paths(), **_whatif(), **_census(), **letter_paths(), **OWN_PATHS},
         "components": {
             "securitySchemes": {**_KEYS, **LETTERS_KEY},
             "schemas": schemas_of(
@@ -148,7 +149,7 @@ def openapi_read() -> Json:
                     (JourneyAnswer, "serialization"),
                     (WhatIfQuestion, "validation"),
                     (WhatIfAnswer, "serialization"),
-                    *((answer, "serialization") for answer in LETTER_ANSWERS),
+                    *((answer, "serialization") for answer in (*CENSUS_ANSWERS, *LETTER_ANSWERS)),
                     (Problem, "serialization"),
                 ]
             ),
@@ -158,6 +159,10 @@ def openapi_read() -> Json:
 
 def _whatif() -> Json:
     return whatif_paths(customer=_IDENTITY["schema"], accept_language=_ACCEPT_LANGUAGE)
+
+
+def _census() -> Json:
+    return census_paths(accept_language=_ACCEPT_LANGUAGE)
 
 
 def _customer_paths() -> Json:

@@ -14,6 +14,7 @@ from starlette.routing import Route
 
 from schemas.whatifapi import BODY_BYTES_MAX
 from services.api.bodies import read_body
+from services.api.census import Censuses
 from services.api.customers import NO_STORE, Customers
 from services.api.letters import Letters
 from services.api.page import HEADERS, LINKS, page
@@ -29,6 +30,7 @@ from services.infra.logs import get_logger
 log = get_logger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Answering = Callable[[Callable[[Asked], Awaitable[Answer]]], Endpoint]
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
@@ -68,6 +70,7 @@ def create_app(
             Route("/v1/customers/{identity}/receipt", answering(customers.receipt)),
             Route("/v1/customers/{identity}/change", answering(customers.change)),
             Route("/v1/customers/{identity}/journey", answering(customers.journey)),
+            *_about_everybody(Censuses(customers), answering),
             Route("/v1/whatif", _answering_body(refusals, peers, WhatIfs(customers)), methods=["POST"]),
             Route("/v1/dead-letters", answering(letters.list)),
             Route("/v1/dead-letters/replay", trying_or_replaying, methods=["GET", "POST"]),
@@ -78,6 +81,15 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return _on_encoded_paths(app)
+
+
+def _about_everybody(censuses: Censuses, answering: Answering) -> list[Route]:
+    return [
+        Route("/v1/drivers", answering(censuses.drivers)),
+        Route("/v1/touchpoints", answering(censuses.touchpoints)),
+        Route("/v1/journey", answering(censuses.journey)),
+        Route("/v1/places", answering(censuses.places)),
+    ]
 
 
 def _on_encoded_paths(app: Application) -> Application:

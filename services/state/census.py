@@ -102,9 +102,10 @@ class CensusTable:
         """The sums of a scope as a whole; None when nobody was touched there."""
         return (await self.sums(census, scope=scope, by=EVERYTHING)).get("")
 
-    async def scopes(self, census: KeptCensus, *, kind: str, limit: int) -> dict[str, Counted]:
-        """The sums of each scope of a kind as a whole, those that lost most first; the kind ends with a colon."""
-        rows = await self._say.rows("census_scopes", census.number, kind, limit)
+    async def scopes(self, census: KeptCensus, *, beginning: str, limit: int) -> dict[str, Counted]:
+        """The sums of each scope that begins so as a whole, those that lost most first."""
+        end = beginning[:-1] + chr(ord(beginning[-1]) + 1)
+        rows = await self._say.rows("census_scopes", census.number, beginning, end, limit)
         return {row[0]: _counted(row[1:]) for row in rows}
 
 

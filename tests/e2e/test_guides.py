@@ -28,6 +28,7 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
         "bots-staff-and-tests",
         "tune-the-score",
         "look-back",
+        "drivers",
     ],
 )
 def test_a_guide_leads_to_the_score_that_moved(guide: str, stack: Connection, tmp_path: Path) -> None:

@@ -66,10 +66,9 @@ ORDER BY lost DESC, value
 LIMIT $4
 
 -- census_scopes --
--- Those whose scope begins so; the end of the range is the beginning with its colon's next character.
-SELECT substr(scope, length($2) + 1) AS value, customers, events, scores, lost, won,
+SELECT scope, customers, events, scores, lost, won,
     customers_before, events_before, scores_before, lost_before, won_before
 FROM census_sum
-WHERE census = $1 AND scope >= $2 AND scope < left($2, -1) || ';' AND along = 'everything' AND value = ''
+WHERE census = $1 AND scope >= $2 AND scope < $3 AND along = 'everything' AND value = ''
 ORDER BY lost DESC, scope
-LIMIT $3
+LIMIT $4

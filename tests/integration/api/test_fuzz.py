@@ -12,8 +12,10 @@ from pathlib import Path
 import httpx
 import pytest
 
+from services.infra.catalogue.reading import load_catalogue
 from services.state.roles import READER
 from tests.support.apiprocess import ApiProcess, api_process
+from tests.support.censuses import take_census
 from tests.support.customers import Lived, store_person
 from tests.support.databases import as_role
 from tests.support.letters import a_letter, letters_in
@@ -32,6 +34,7 @@ async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
     # The document's own example of a customer exists, so that answers of every kind are seen.
     events = [Lived("customer:c1", "call.answered", T, -0.5), Lived("device:d1", "survey.nps", T, 1.0)]
     await store_person(postgres_dsn, events, customer="customer:c1", version=1)
+    await take_census(postgres_dsn, load_catalogue(), at=T)
     async with letters_in(postgres_dsn) as table:
         await table.add(("cx.touchpoints.dlq.v1", 0), [a_letter(offset) for offset in range(3)], origin="ingest")
     with api_process(as_role(postgres_dsn, READER), tmp_path) as process:

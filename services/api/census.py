@@ -1,0 +1,164 @@
+"""Answer about everybody, from the last census: drivers, touchpoints, stages by channels, places."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Collection
+from typing import Final, NamedTuple
+
+from pydantic import BaseModel
+
+from schemas.censusapi import CHOICES, PLACE_KIND_PATTERN
+from schemas.touchpoint import PLACE_CHARS_MAX, PLACE_PATTERN
+from services.api.census_answers import (
+    Chosen,
+    Frame,
+    drivers_answer,
+    journey_map_answer,
+    places_answer,
+    touchpoints_answer,
+)
+from services.api.customers import NO_STORE, SCOPE, Customers
+from services.api.requests import Asked, limit_of, parameters_of
+from services.core.census import CELL, CONTROL, DRIVER, EVERYONE, PLACE, TOUCHPOINT
+from services.infra.catalogue.reading import LANGUAGES, Labels
+from services.infra.errors import UnavailableError
+from services.infra.http.answer import Answer
+from services.infra.http.languages import language_of
+from services.infra.http.problems import Refused, refusal
+from services.infra.near import nearest
+from services.state.database import Snapshot
+
+_FORMS: Final = {
+    "place": (re.compile(PLACE_PATTERN), "must be kind/value as events write it, such as store/042"),
+    "kind": (re.compile(PLACE_KIND_PATTERN), "must be what stands before the slash of a place, such as store"),
+}
+
+
+class About(NamedTuple):
+    """What a request asks about, understood."""
+
+    place: str | None
+    kind: str
+    """Of places; empty: of any."""
+    chosen: Chosen
+    limit: int
+    labels: Labels
+
+
+Answerer = Callable[[About, Snapshot, Frame], Awaitable[BaseModel]]
+
+
+class Censuses:
+    """Answers about everybody, to whoever may read scores."""
+
+    def __init__(self, customers: Customers) -> None:
+        self._parts = customers.parts
+
+    async def drivers(self, asked: Asked) -> Answer:
+        """Answer `GET /v1/drivers`."""
+        return await self._answer(asked, self._drivers, named=("place",))
+
+    async def touchpoints(self, asked: Asked) -> Answer:
+        """Answer `GET /v1/touchpoints`."""
+        return await self._answer(asked, self._touchpoints, named=("place", "stage", "driver", "control", "limit"))
+
+    async def journey(self, asked: Asked) -> Answer:
+        """Answer `GET /v1/journey`."""
+        return await self._answer(asked, self._journey, named=("place", "stage"))
+
+    async def places(self, asked: Asked) -> Answer:
+        """Answer `GET /v1/places`."""
+        return await self._answer(asked, self._places, named=("kind", "limit"))
+
+    async def _answer(self, asked: Asked, answerer: Answerer, *, named: Collection[str]) -> Answer:
+        reader = self._parts.entrance.reader(asked, SCOPE)
+        if isinstance(reader, Refused):
+            return refusal(reader).with_headers(NO_STORE)
+        language = language_of(asked.accept_language, LANGUAGES)
+        about = _about(asked, named=named, labels=self._parts.labels[language])
+        if not isinstance(about, About):
+            return about.with_headers(NO_STORE)
+        try:
+            body = await self._answered(about, answerer)
+        except UnavailableError as error:
+            return refusal(Refused("unavailable"))._replace(because=str(error)).with_headers(NO_STORE)
+        if isinstance(body, Answer):
+            return body.with_headers(NO_STORE)
+        headers = {"Content-Language": language, "Vary": "Accept-Language", **NO_STORE}
+        return Answer(200, body.model_dump_json().encode(), headers=headers)
+
+    async def _answered(self, about: About, answerer: Answerer) -> BaseModel | Answer:
+        async with self._parts.database.snapshot() as snapshot:
+            census = await snapshot.census.last()
+            if census is None:
+                return refusal(Refused("no-census"))
+            everything = await snapshot.census.everything(census, scope=_scope(about))
+            if everything is None and about.place is not None:
+                fault = {
+                    "field": "place",
+                    "reason": "nobody was touched there in 60 days; /v1/places lists those known",
+                }
+                return refusal(Refused("unknown-place"), {"faults": [fault]})
+            return await answerer(about, snapshot, Frame(census, about.place, everything))
+
+    async def _drivers(self, about: About, snapshot: Snapshot, frame: Frame) -> BaseModel:
+        drivers, controls = [
+            await snapshot.census.sums(frame.census, scope=_scope(about), by=by) for by in (DRIVER, CONTROL)
+        ]
+        return drivers_answer(frame, drivers, controls, labels=about.labels)
+
+    async def _touchpoints(self, about: About, snapshot: Snapshot, frame: Frame) -> BaseModel:
+        touchpoints, controls = [
+            await snapshot.census.sums(frame.census, scope=_scope(about), by=by) for by in (TOUCHPOINT, CONTROL)
+        ]
+        return touchpoints_answer(
+            frame,
+            touchpoints,
+            controls,
+            chosen=about.chosen,
+            limit=about.limit,
+            catalogue=await self._parts.models.in_use(snapshot),
+            labels=about.labels,
+        )
+
+    async def _journey(self, about: About, snapshot: Snapshot, frame: Frame) -> BaseModel:
+        cells = await snapshot.census.sums(frame.census, scope=_scope(about), by=CELL)
+        return journey_map_answer(frame, cells, stage=about.chosen.stage, labels=about.labels)
+
+    async def _places(self, about: About, snapshot: Snapshot, frame: Frame) -> BaseModel:
+        kind = f"{PLACE}{about.kind}/" if about.kind else PLACE
+        scopes = await snapshot.census.scopes(frame.census, beginning=kind, limit=about.limit + 1)
+        return places_answer(
+            frame, {scope.removeprefix(PLACE): sums for scope, sums in scopes.items()}, limit=about.limit
+        )
+
+
+def _scope(about: About) -> str:
+    return EVERYONE if about.place is None else PLACE + about.place
+
+
+def _about(asked: Asked, *, named: Collection[str], labels: Labels) -> About | Answer:
+    parameters = parameters_of(asked.query, named=named)
+    if isinstance(parameters, Refused):
+        return refusal(parameters)
+    limit = limit_of(parameters.get("limit"))
+    if isinstance(limit, Refused):
+        return refusal(limit)
+    faults = [{"field": name, "reason": reason} for name, text in parameters.items() if (reason := _fault(name, text))]
+    if faults:
+        return refusal(Refused("bad-parameter"), {"faults": faults})
+    chosen = Chosen(*(parameters.get(name) for name in CHOICES))
+    return About(parameters.get("place"), parameters.get("kind", ""), chosen, limit, labels)
+
+
+def _fault(name: str, text: str) -> str | None:
+    """Tell what is wrong with a parameter, never repeating it."""
+    if name in _FORMS:
+        form, reason = _FORMS[name]
+        return None if form.fullmatch(text) and len(text) <= PLACE_CHARS_MAX else reason
+    known = CHOICES.get(name)
+    if known is None or text in known:
+        return None
+    near = nearest(text, known)
+    return f"did you mean {near}?" if near else f"must be one of {', '.join(known)}"
