@@ -11,6 +11,7 @@ from schemas.documents.openapi import LICENSE, OWN_PATHS, VERSION, Json, json_an
 from schemas.documents.openapi_census import CENSUS_ANSWERS, census_paths
 from schemas.documents.openapi_letters import LETTER_ANSWERS, LETTERS_KEY, letter_paths
 from schemas.documents.openapi_whatif import whatif_paths
+from schemas.historyapi import DAYS_DEFAULT, DAYS_MAX, DIMENSIONS, HistoryAnswer
 from schemas.problem import Problem
 from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
 from schemas.touchpoint import IDENTITY_CHARS_MAX, PRINTABLE
@@ -85,6 +86,33 @@ _OVER: Final[Json] = {
     "schema": {"type": "string", "enum": [*PERIODS], "default": PERIOD_DEFAULT},
 }
 
+_SPAN: Final[list[Json]] = [
+    {
+        "name": "from",
+        "in": "query",
+        "description": (
+            "The moment of the first point, RFC 3339 with an offset: not after `to`, and less than "
+            f"{DAYS_MAX} days before it. When left out, {DAYS_DEFAULT} points end at `to`."
+        ),
+        "schema": {"type": "string", "format": "date-time"},
+        "example": "2026-01-01T00:00:00Z",
+    },
+    {
+        "name": "to",
+        "in": "query",
+        "description": "The moment that no point is after, RFC 3339 with an offset; now when left out.",
+        "schema": {"type": "string", "format": "date-time"},
+        "example": "2026-03-01T12:00:00Z",
+    },
+]
+
+_DIMENSION: Final[Json] = {
+    "name": "dimension",
+    "in": "query",
+    "description": "The dimension whose values are told as well.",
+    "schema": {"type": "string", "enum": [*DIMENSIONS]},
+}
+
 _LIMIT: Final[Json] = {
     "name": "limit",
     "in": "query",
@@ -146,6 +174,7 @@ def openapi_read() -> Json:
                     (CustomerAnswer, "serialization"),
                     (ReceiptAnswer, "serialization"),
                     (ChangeAnswer, "serialization"),
+                    (HistoryAnswer, "serialization"),
                     (JourneyAnswer, "serialization"),
                     (WhatIfQuestion, "validation"),
                     (WhatIfAnswer, "serialization"),
@@ -181,6 +210,12 @@ def _customer_paths() -> Json:
             "What moved a score within a day, a week or a month: two receipts side by side, with the events behind",
             ChangeAnswer,
             parameters=[_OVER, _AT, _ACCEPT_LANGUAGE],
+        ),
+        "/v1/customers/{identity}/history": _operation(
+            "readHistory",
+            "A customer's score once a day, overall and along a dimension",
+            HistoryAnswer,
+            parameters=[*_SPAN, _DIMENSION],
         ),
         "/v1/customers/{identity}/journey": _operation(
             "readJourney",

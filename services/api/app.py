@@ -69,6 +69,7 @@ def create_app(
             Route("/v1/customers/{identity}", answering(customers.score)),
             Route("/v1/customers/{identity}/receipt", answering(customers.receipt)),
             Route("/v1/customers/{identity}/change", answering(customers.change)),
+            Route("/v1/customers/{identity}/history", answering(customers.history)),
             Route("/v1/customers/{identity}/journey", answering(customers.journey)),
             *_about_everybody(Censuses(customers), answering),
             Route("/v1/whatif", _answering_body(refusals, peers, WhatIfs(customers)), methods=["POST"]),

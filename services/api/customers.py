@@ -1,4 +1,4 @@
-"""Answer about a customer: the score, its receipt, what moved it, the journey."""
+"""Answer about a customer: the score, its receipt, what moved it, its history, the journey."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from typing import Final
 from pydantic import BaseModel
 
 from schemas.changeapi import ChangeAnswer
+from schemas.historyapi import HISTORY_TALLIES_MAX, HistoryAnswer
 from schemas.readapi import ALERTS_MAX, LATEST_MAX, TALLIES_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
 from services.api.answers import Moment, Reasons, customer_answer, journey_answer, reasons_of, receipt_answer
 from services.api.change_answers import Moved, change_answer, moved
 from services.api.entrance import Entrance
 from services.api.experience import experience_of, latest_of, stored_of
+from services.api.history_answers import history_answer
 from services.api.large_reads import LargeReads
 from services.api.models import Models
 from services.api.requests import Asked, Named, Question, cursor_of, names_version, question_of
@@ -74,6 +76,11 @@ class Customers:
     async def change(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}/change`."""
         return await self._answer(asked, self._change, named=("at", "over"))
+
+    async def history(self, asked: Asked) -> Answer:
+        """Answer `GET /v1/customers/{identity}/history`."""
+        named = ("from", "to", "dimension")
+        return await self._answer(asked, self._history, named=named, languages=LANGUAGES[:1])
 
     async def journey(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}/journey`."""
@@ -165,21 +172,34 @@ class Customers:
 
         def work() -> Moved:
             experience = experience_of(stored, catalogue=catalogue)
-            return moved(experience, over=question.over, catalogue=catalogue, moment=moment)
+            return moved(experience, over=question.when.over, catalogue=catalogue, moment=moment)
 
         found = await self.large.compute(work, rows=len(stored.tallies.rows))
         latest = await latest_of(
             snapshot,
             person,
             leaves=[*found.stored_leaves],
-            from_hour=moment.hour - PERIODS[question.over] - HOURS_KEPT + 1,
+            from_hour=moment.hour - PERIODS[question.when.over] - HOURS_KEPT + 1,
             until_hour=moment.hour,
             each=LATEST_MAX,
         )
         labels = self.parts.labels[question.language]
         return change_answer(
-            person, found, latest, over=question.over, catalogue=catalogue, labels=labels, moment=moment
+            person, found, latest, over=question.when.over, catalogue=catalogue, labels=labels, moment=moment
         )
+
+    async def _history(
+        self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
+    ) -> HistoryAnswer | None:
+        span, catalogue = question.when.span, await self.parts.models.of_person(snapshot, person)
+        stored = await stored_of(snapshot, person, **span.hours, rows_max=min(rows_max, HISTORY_TALLIES_MAX))
+        if stored is None:
+            return None
+
+        def work() -> HistoryAnswer:
+            return history_answer(person, experience_of(stored, catalogue=catalogue), span=span, catalogue=catalogue)
+
+        return await self.large.compute(work, rows=len(stored.tallies.rows) * len(span.moments))
 
     async def _journey(self, question: Question, snapshot: Snapshot, person: Person, _rows_max: int) -> JourneyAnswer:
         events = await snapshot.events.journey([*person.identities], before=question.before, limit=question.limit + 1)
@@ -199,7 +219,7 @@ class Customers:
 
     def _silent(self, question: Question) -> frozenset[str]:
         """The sources that are silent; of a past moment nobody knows."""
-        return frozenset() if question.fixed else self.parts.silent()
+        return frozenset() if question.when.fixed else self.parts.silent()
 
     @staticmethod
     def _unchanged(question: Question, person: Person, *, tag: str, model_version: str) -> bool:
@@ -209,7 +229,7 @@ class Customers:
         would. Under another model it may not hold at all.
         """
         same_model = person.model_version == model_version
-        fixed = question.fixed or person.as_of == Moment(question.at).hour
+        fixed = question.when.fixed or person.as_of == Moment(question.at).hour
         return same_model and fixed and names_version(question.if_none_match, tag=tag)
 
 

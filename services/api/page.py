@@ -24,6 +24,7 @@ LINKS: Final = (
     Link("/v1/customers/{kind}:{value}", "A customer's score, its windows and every dimension", needs_key=True),
     Link("/v1/customers/{kind}:{value}/receipt", "The reasons: points that add up to the score", needs_key=True),
     Link("/v1/customers/{kind}:{value}/change", "What moved the score: what came, faded and fell out", needs_key=True),
+    Link("/v1/customers/{kind}:{value}/history", "The score day by day, along a dimension too", needs_key=True),
     Link("/v1/customers/{kind}:{value}/journey", "The customer's touchpoints in time", needs_key=True),
     Link("/v1/drivers", "What everybody weighs: points lost by driver, and their trend", needs_key=True),
     Link("/v1/touchpoints", "The touchpoints that lost most points", needs_key=True),

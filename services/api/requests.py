@@ -6,16 +6,19 @@ import base64
 import re
 import struct
 from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes
 from uuid import UUID
 
 from schemas.changeapi import PERIOD_DEFAULT
+from schemas.historyapi import DAYS_DEFAULT, DAYS_MAX
 from schemas.instant import parse_instant
 from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX
 from schemas.touchpoint import IDENTITY_PATTERN, KIND_PATTERN, RECORD_KIND_PATTERN
+from services.api.history_answers import Span
 from services.core.change import PERIODS
+from services.core.dimensions import DIMENSIONS
 from services.core.instants import instant_of, micros_of
 from services.infra.errors import InvalidEventError
 from services.infra.http.languages import language_of
@@ -26,6 +29,8 @@ from services.state.events import END, Place
 
 PARAMETERS_MAX: Final = 16
 """No operation names more than twelve."""
+
+EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
 _KIND: Final = re.compile(f"{KIND_PATTERN}|{RECORD_KIND_PATTERN}")
 _VALUE: Final = re.compile(IDENTITY_PATTERN)
@@ -63,19 +68,32 @@ class Named(NamedTuple):
     """What is said when nobody is known by any of these."""
 
 
-class Question(NamedTuple):
-    """What a request asks, understood; operations that name no page have the first one."""
+class When(NamedTuple):
+    """Which time a request asks about."""
 
-    person: Named
     at: datetime
     fixed: bool
     """Whether the request named the moment itself."""
     over: str
-    """The period whose change is asked for."""
+    """The period before it whose change is asked for."""
+    span: Span
+    """The days before it whose history is asked for."""
+
+
+class Question(NamedTuple):
+    """What a request asks, understood; operations that name no page have the first one."""
+
+    person: Named
+    when: When
     limit: int
     before: Place
     if_none_match: str | None
     language: str
+
+    @property
+    def at(self) -> datetime:
+        """The moment that is read at."""
+        return self.when.at
 
 
 def question_of(
@@ -95,7 +113,7 @@ def question_of(
     if isinstance(person, Refused):
         return person
     language = language_of(asked.accept_language, languages)
-    return Question(person, *when, *page, asked.if_none_match, language)
+    return Question(person, when, *page, asked.if_none_match, language)
 
 
 def page_of(parameters: Mapping[str, str]) -> tuple[int, Place] | Refused:
@@ -107,15 +125,35 @@ def page_of(parameters: Mapping[str, str]) -> tuple[int, Place] | Refused:
     return before if isinstance(before, Refused) else (limit, before)
 
 
-def when_of(parameters: Mapping[str, str], *, now: datetime) -> tuple[datetime, bool, str] | Refused:
-    """Return the asked moment, whether it was named, and the period before it whose change is asked for."""
-    at = moment_of(parameters.get("at"), now=now)
+def when_of(parameters: Mapping[str, str], *, now: datetime) -> When | Refused:
+    """Return the asked moment, and what is asked of the time before it."""
+    end = "to" if "to" in parameters else "at"
+    at = moment_of(parameters.get(end), now=now, name=end)
     if isinstance(at, Refused):
         return at
+    span = span_of(parameters, until=at)
+    if isinstance(span, Refused):
+        return span
     over = parameters.get("over", PERIOD_DEFAULT)
     if over not in PERIODS:
         return bad(f"The parameter over must be one of {', '.join(PERIODS)}.")
-    return at, "at" in parameters, over
+    return When(at, end in parameters, over, span)
+
+
+def span_of(parameters: Mapping[str, str], *, until: datetime) -> Span | Refused:
+    """Return the asked days before a moment, and the dimension; without `from` those of a year."""
+    usual = timedelta(days=DAYS_DEFAULT - 1)
+    since = moment_of(parameters.get("from"), now=max(until, EARLIEST + usual) - usual, name="from")
+    if isinstance(since, Refused):
+        return since
+    if since > until:
+        return bad("The parameter from must not lie after to, which is now when left out.")
+    if (until - since).days >= DAYS_MAX:
+        return bad(f"The parameter from must lie less than {DAYS_MAX} days before to.")
+    dimension = parameters.get("dimension")
+    if dimension is not None and dimension not in DIMENSIONS:
+        return bad(f"The parameter dimension must be one of {', '.join(DIMENSIONS)}.")
+    return Span(since, until, dimension)
 
 
 def named_of_path(segment: str, *, hash_key: bytes) -> Named | Refused:
@@ -156,7 +194,7 @@ def parameters_of(query: bytes, *, named: Collection[str]) -> Mapping[str, str] 
     return values
 
 
-def moment_of(text: str | None, *, now: datetime) -> datetime | Refused:
+def moment_of(text: str | None, *, now: datetime, name: str = "at") -> datetime | Refused:
     """Return the asked moment in UTC."""
     if text is None:
         return now
@@ -164,7 +202,7 @@ def moment_of(text: str | None, *, now: datetime) -> datetime | Refused:
         # A plus that was not percent-encoded arrives as a blank; but one after the date may stand there for the T.
         return parse_instant(text[:_DATE_CHARS] + text[_DATE_CHARS:].replace(" ", "+"))
     except ValueError as error:
-        return bad(f"The parameter at {error}.")
+        return bad(f"The parameter {name} {error}.")
 
 
 def limit_of(text: str | None) -> int | Refused:
@@ -187,7 +225,7 @@ def place_of(cursor: str | None) -> Place | Refused:
         return Place(instant_of(microseconds), UUID(bytes=key))
     except OverflowError:
         # Not one of ours, and still a place: before or after everything.
-        return END if microseconds > 0 else Place(datetime.min.replace(tzinfo=UTC), UUID(int=0))
+        return END if microseconds > 0 else Place(EARLIEST, UUID(int=0))
 
 
 def cursor_of(place: Place) -> str:

@@ -61,6 +61,7 @@ class Evidence(NamedTuple):
     """Rows in the order of sums: age in hours (HOURS_KEPT when out of range), weight, capped good, bad and seen."""
 
     owner: Integers
+    hour: Integers
     age: Integers
     weight: Floats
     good: Floats
@@ -238,6 +239,7 @@ def _evidence(tallies: Tallies, *, leaves: Leaves, at_hour: int, parameters: Par
     leaf = rows[:, LEAF]
     return Evidence(
         owner=owner,
+        hour=rows[:, HOUR],
         age=age,
         weight=leaves.weight[leaf],
         good=_felt(rows[:, POS], rows[:, POS2], _stretch(leaves, GOOD, leaf), parameters),

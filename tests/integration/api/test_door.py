@@ -20,7 +20,7 @@ pytestmark = pytest.mark.integration
 
 CONTRACT = Contract("openapi-read.json")
 ANNA = "customer:anna"
-PATHS = [f"/v1/customers/{ANNA}{rest}" for rest in ("", "/receipt", "/journey", "/change")]
+PATHS = [f"/v1/customers/{ANNA}{rest}" for rest in ("", "/receipt", "/journey", "/change", "/history")]
 HOUR_OF_T = int(T.timestamp()) // 3600
 
 

@@ -42,13 +42,24 @@ async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
         yield process
 
 
+CONFIG = """
+[[operations]]
+include-operation-id = "readHistory"
+[operations.checks]
+# Two moments may each be one and yet lie the wrong way around, or too far apart.
+positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "5xx"]
+"""
+
+
 def _ready(api: ApiProcess) -> bool:
     return httpx.get(f"{api.url}/readyz").status_code == 200
 
 
 def fuzz(api: ApiProcess, document: Path, folder: Path) -> subprocess.CompletedProcess[str]:
+    config = folder / "schemathesis.toml"
+    config.write_text(CONFIG)
     command = [
-        *(sys.executable, "-m", "schemathesis.cli", "run", str(document)),
+        *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(config), "run", str(document)),
         *("--url", api.url, "--header", f"Authorization: Bearer {KEY}"),
         *("--checks", "all", "--mode", "all", "--phases", "examples,coverage,fuzzing"),
         *("--max-examples", str(CASES_MAX), "--continue-on-failure", "--seed", "1"),

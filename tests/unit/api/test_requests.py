@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 from uuid import UUID
 
@@ -15,10 +15,12 @@ from hypothesis import strategies as st
 
 from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT
 from schemas.touchpoint import IDENTITY_PATTERN
+from services.api.history_answers import Span
 from services.api.requests import (
     Asked,
     Named,
     Question,
+    When,
     accepts_json,
     cursor_of,
     limit_of,
@@ -151,18 +153,17 @@ def asked(identity: str = "customer:c1", query: bytes = b"") -> Asked:
     return Asked(identity, query, authorization=[], accept=None, accept_language="pl", if_none_match=None)
 
 
+NAMED = ("at", "over", "from", "to", "dimension", "limit", "cursor")
+
+
 def understood(request: Asked) -> Question | Refused:
-    return question_of(
-        request, named=("at", "over", "limit", "cursor"), languages=("en", "pl"), now=NOW, hash_key=HASH_KEY
-    )
+    return question_of(request, named=NAMED, languages=("en", "pl"), now=NOW, hash_key=HASH_KEY)
 
 
 def test_a_request_without_parameters_asks_for_the_first_page_of_this_moment() -> None:
     assert understood(asked()) == Question(
         person=Named(("customer:c1",), Refused("unknown-customer")),
-        at=NOW,
-        fixed=False,
-        over="week",
+        when=When(NOW, fixed=False, over="week", span=Span(NOW - timedelta(days=364), NOW, None)),
         limit=PAGE_DEFAULT,
         before=END,
         if_none_match=None,
@@ -174,7 +175,28 @@ def test_a_request_that_names_its_moment_says_so() -> None:
     question = understood(asked(query=b"at=2026-03-01T11:00:00Z"))
 
     assert isinstance(question, Question)
-    assert (question.at, question.fixed) == (NOW.replace(hour=11), True)
+    assert (question.at, question.when.fixed) == (NOW.replace(hour=11), True)
+
+
+@pytest.mark.parametrize(
+    ("query", "first", "last", "points"),
+    [
+        (b"", "2025-03-02T12:00:00", "2026-03-01T12:00:00", 365),
+        (b"from=2026-02-27T00:00:00Z", "2026-02-27T00:00:00", "2026-03-01T00:00:00", 3),
+        (b"from=2025-01-26T12:00:00Z", "2025-01-26T12:00:00", "2026-03-01T12:00:00", 400),
+        (b"to=2026-01-01T00:00:00Z&from=2026-01-01T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00", 1),
+        (b"to=0001-03-01T00:00:00Z", "0001-01-01T00:00:00", "0001-03-01T00:00:00", 60),
+        (b"to=9999-12-31T23:59:59Z", "9999-01-01T23:59:59", "9999-12-31T23:59:59", 365),
+    ],
+)
+def test_a_history_has_one_point_a_day_from_the_first_moment_on(
+    query: bytes, first: str, last: str, points: int
+) -> None:
+    question = understood(asked(query=query))
+
+    assert isinstance(question, Question)
+    moments = question.when.span.moments
+    assert (moments[0].isoformat()[:19], moments[-1].isoformat()[:19], len(moments)) == (first, last, points)
 
 
 @pytest.mark.parametrize(
@@ -184,11 +206,20 @@ def test_a_request_that_names_its_moment_says_so() -> None:
         (asked(query=b"at=yesterday"), "bad-parameter"),
         (asked(query=b"over=year"), "bad-parameter"),
         (asked(query=b"over="), "bad-parameter"),
+        (asked(query=b"from=yesterday"), "bad-parameter"),
+        (asked(query=b"from=2026-03-01T12:00:01Z"), "bad-parameter"),
+        (asked(query=b"from=2025-01-25T12:00:00Z"), "bad-parameter"),
+        (asked(query=b"to=tomorrow"), "bad-parameter"),
+        (asked(query=b"from=2026-02-01T12:00:00Z&to=2026-01-01T12:00:00Z"), "bad-parameter"),
+        (asked(query=b"dimension=mood"), "bad-parameter"),
         (asked(query=b"limit=0"), "bad-parameter"),
         (asked(query=b"cursor=abc"), "bad-parameter"),
         (asked(query=b"since=1"), "bad-parameter"),
     ],
-    ids=["identity", "at", "over", "no-period", "limit", "cursor", "other"],
+    ids=[
+        *("identity", "at", "over", "no-period", "from", "from-ahead", "from-too-far", "to", "to-before-from"),
+        *("dimension", "limit", "cursor", "other"),
+    ],
 )
 def test_one_wrong_part_refuses_the_request(request_: Asked, expected: str) -> None:
     assert slug(understood(request_)) == expected
