@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
+from services.commands.census_command import drivers, journey
 from services.commands.classes_command import app as classes
 from services.commands.dlq_command import dlq
 from services.commands.import_command import import_file
@@ -47,6 +48,8 @@ app.add_typer(sources, name="sources")
 app.add_typer(classes, name="classes")
 app.add_typer(model, name="model")
 app.command("whatif")(whatif)
+app.command("drivers")(drivers)
+app.command("journey")(journey)
 
 
 STAYING: Final = frozenset({"up", "ingest", "aggregator", "api"})
