@@ -115,6 +115,12 @@ PROBLEMS: Final = _table(
         "Check the kind and the value; a customer appears with the first event that names it.",
     ),
     (
+        "unknown-account",
+        404,
+        "No account has this name",
+        "Check the name; an account appears with the first event that names it under a server's, till's or signed key.",
+    ),
+    (
         "unknown-event",
         404,
         "The customer has no such event",
@@ -192,6 +198,18 @@ PROBLEMS: Final = _table(
         422,
         "The identity cannot name anyone",
         "Write kind:value, the value percent-encoded; kinds: customer, loyalty, email, phone, anonymous, device, x-….",
+    ),
+    (
+        "invalid-account",
+        422,
+        "The path can name no account",
+        "Write the account's name as its events do: 1 to 128 printable characters, percent-encoded UTF-8.",
+    ),
+    (
+        "account-too-large",
+        422,
+        "The histories of the account's contacts are too large to be read",
+        "Look in the journey which contact sends so many events, and read the contacts one by one.",
     ),
     (
         "history-too-large",

@@ -210,7 +210,8 @@ class _Body(Closed):
     alias: Alias | None = None
     """With `identity.linked`, by a server's key: another customer who is the one among the identities, too."""
     account: Id | None = None
-    """The company the person acted for."""
+    """The company the person acts for; `properties.role` may say as what: user, champion or decision_maker. Of a page's
+    key it is kept, and counts for nothing."""
     case: Id | None = None
     """The complaint or ticket the event belongs to."""
     order: Id | None = None

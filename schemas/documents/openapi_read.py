@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from schemas.changeapi import PERIOD_DEFAULT, PERIODS, ChangeAnswer
 from schemas.documents.openapi import LICENSE, OWN_PATHS, VERSION, Json, json_answer, problem_answers, schemas_of
+from schemas.documents.openapi_accounts import ACCOUNT_ANSWERS, account_paths
 from schemas.documents.openapi_census import CENSUS_ANSWERS, census_paths
 from schemas.documents.openapi_letters import LETTER_ANSWERS, LETTERS_KEY, letter_paths
 from schemas.documents.openapi_whatif import whatif_paths
@@ -166,7 +167,7 @@ def openapi_read() -> Json:
         "info": _INFO,
         "servers": [{"url": "http://127.0.0.1:8081"}],
         "security": [{name: []} for name in _KEYS],
-        "paths": {**_customer_paths(), **_whatif(), **_census(), **letter_paths(), **OWN_PATHS},
+        "paths": {**_customer_paths(), **_accounts(), **_whatif(), **_census(), **letter_paths(), **OWN_PATHS},
         "components": {
             "securitySchemes": {**_KEYS, **LETTERS_KEY},
             "schemas": schemas_of(
@@ -176,6 +177,7 @@ def openapi_read() -> Json:
                     (ChangeAnswer, "serialization"),
                     (HistoryAnswer, "serialization"),
                     (JourneyAnswer, "serialization"),
+                    *((answer, "serialization") for answer in ACCOUNT_ANSWERS),
                     (WhatIfQuestion, "validation"),
                     (WhatIfAnswer, "serialization"),
                     *((answer, "serialization") for answer in (*CENSUS_ANSWERS, *LETTER_ANSWERS)),
@@ -192,6 +194,10 @@ def _whatif() -> Json:
 
 def _census() -> Json:
     return census_paths(accept_language=_ACCEPT_LANGUAGE)
+
+
+def _accounts() -> Json:
+    return account_paths(at=_AT, page=[_LIMIT, _CURSOR], accept_language=_ACCEPT_LANGUAGE)
 
 
 def _customer_paths() -> Json:

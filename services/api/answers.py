@@ -110,7 +110,7 @@ def customer_answer(
             for name, cells in dimensions.cells.items()
         },
         left_out=dimensions.left_out,
-        windows=_windows(windows),
+        windows=windows_told(windows),
         alerts=[_alert(alert) for alert in alerts],
         stale=list(stale),
         model_version=catalogue.model_version,
@@ -127,7 +127,8 @@ def told_change(change: Change) -> ToldChange:
     )
 
 
-def _windows(readings: Sequence[Reading[float]]) -> Windows:
+def windows_told(readings: Sequence[Reading[float]]) -> Windows:
+    """Tell the windows' readings, which come in their order."""
     return Windows.model_validate(
         {
             name: Cell(score=window.score, confidence=window.confidence)
@@ -171,6 +172,23 @@ def receipt_answer(
     moment: Moment,
 ) -> ReceiptAnswer:
     """Explain a person's score leaf by leaf, with the newest events behind each."""
+    leaves, others = receipt_leaves(reasons, latest, labels=labels)
+    return ReceiptAnswer(
+        customer=person.customer,
+        score=reasons.receipt.score,
+        prior=reasons.receipt.prior,
+        leaves=leaves,
+        others=others,
+        model_version=catalogue.model_version,
+        version=person.version,
+        at=write_instant(moment.at),
+    )
+
+
+def receipt_leaves(
+    reasons: Reasons, latest: Mapping[int, Sequence[StoredEvent]], *, labels: Labels
+) -> tuple[list[ReceiptLeaf], ReceiptOthers]:
+    """Tell a receipt's leaves, with the newest events behind each, and the others: rounded, they still add up."""
     explained = reasons.receipt
     *points, others = parts_as_told(
         explained.prior, [*(line.points for line in explained.leaves), explained.others.points]
@@ -189,16 +207,9 @@ def receipt_answer(
             explained.leaves, points, reasons.leaves, reasons.stored_leaves, strict=True
         )
     ]
-    return ReceiptAnswer(
-        customer=person.customer,
-        score=explained.score,
-        prior=explained.prior,
-        # Equal ones may differ in the last digit that is told.
-        leaves=sorted(leaves, key=lambda leaf: -abs(leaf.points)),
-        others=ReceiptOthers(leaves=explained.others.leaves, points=others, events=explained.others.events),
-        model_version=catalogue.model_version,
-        version=person.version,
-        at=write_instant(moment.at),
+    # Equal ones may differ in the last digit that is told.
+    return sorted(leaves, key=lambda leaf: -abs(leaf.points)), ReceiptOthers(
+        leaves=explained.others.leaves, points=others, events=explained.others.events
     )
 
 
@@ -209,7 +220,8 @@ def journey_answer(
     return JourneyAnswer(
         customer=person.customer,
         touchpoints=[
-            _touchpoint(event, person=person, catalogue=catalogue, labels=labels) for event in reversed(events)
+            touchpoint_told(event, identity=person.identities[event.identity], catalogue=catalogue, labels=labels)
+            for event in reversed(events)
         ],
         next=next_cursor,
         version=person.version,
@@ -231,12 +243,13 @@ def _read(
     return [Reading(*(float(column[0]) for column in reading)) for reading in readings]
 
 
-def _touchpoint(event: JourneyEvent, *, person: Person, catalogue: Catalogue, labels: Labels) -> JourneyTouchpoint:
+def touchpoint_told(event: JourneyEvent, *, identity: str, catalogue: Catalogue, labels: Labels) -> JourneyTouchpoint:
+    """Tell one event, and the identity that it came under."""
     entry = catalogue.entry(event.touchpoint)
     return JourneyTouchpoint(
         id=event.event_id,
         source=event.source,
-        identity=person.identities[event.identity],
+        identity=identity,
         touchpoint=event.touchpoint,
         label=labels.touchpoints.get(event.touchpoint, event.touchpoint),
         channel=event.channel,

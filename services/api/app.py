@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from schemas.whatifapi import BODY_BYTES_MAX
+from services.api.accounts import Accounts
 from services.api.bodies import read_body
 from services.api.census import Censuses
 from services.api.customers import NO_STORE, Customers
@@ -54,7 +55,7 @@ def create_app(
     async def is_ready(_: Request) -> Response:
         return _response(readyz(unready))
 
-    answering = partial(_answering, refusals, peers)
+    answering, accounts = partial(_answering, refusals, peers), Accounts(customers)
     trying, replaying = answering(letters.trial), answering(letters.replay)
 
     async def trying_or_replaying(request: Request) -> Response:
@@ -72,6 +73,9 @@ def create_app(
             Route("/v1/customers/{identity}/history", answering(customers.history)),
             Route("/v1/customers/{identity}/journey", answering(customers.journey)),
             *_about_everybody(Censuses(customers), answering),
+            Route("/v1/accounts/{identity}", answering(accounts.score)),
+            Route("/v1/accounts/{identity}/receipt", answering(accounts.receipt)),
+            Route("/v1/accounts/{identity}/journey", answering(accounts.journey)),
             Route("/v1/whatif", _answering_body(refusals, peers, WhatIfs(customers)), methods=["POST"]),
             Route("/v1/dead-letters", answering(letters.list)),
             Route("/v1/dead-letters/replay", trying_or_replaying, methods=["GET", "POST"]),

@@ -153,7 +153,7 @@ class Customers:
         reasons = await self.large.compute(work, rows=len(stored.tallies.rows))
         latest = await latest_of(
             snapshot,
-            person,
+            [*person.identities],
             leaves=[*reasons.stored_leaves],
             from_hour=moment.hour - HOURS_KEPT + 1,
             until_hour=moment.hour,
@@ -177,7 +177,7 @@ class Customers:
         found = await self.large.compute(work, rows=len(stored.tallies.rows))
         latest = await latest_of(
             snapshot,
-            person,
+            [*person.identities],
             leaves=[*found.stored_leaves],
             from_hour=moment.hour - PERIODS[question.when.over] - HOURS_KEPT + 1,
             until_hour=moment.hour,

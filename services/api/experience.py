@@ -26,14 +26,14 @@ NAMES_MAX: Final = 120_000
 
 
 class Stored(NamedTuple):
-    """A person's tallies as they are stored, and the leaves that they name, in text order."""
+    """Tallies as they are stored, by the owner that they are read for, and the leaves that they name, in text order."""
 
     tallies: Tallies
     leaves: Sequence[LeafRow]
 
 
 class Experience(NamedTuple):
-    """A person's tallies; leaf numbers in the rows are positions in `leaves`, which are in text order."""
+    """What scores are read from; leaf numbers in the rows are positions in `leaves`, which are in text order."""
 
     tallies: Tallies
     leaves: Leaves
@@ -52,7 +52,8 @@ async def stored_of(
     if len(tallies.rows) > rows_max:
         return None
     leaves = await snapshot.leaves.of_person(person.number, hours=hours, rows_max=NAMES_MAX + 1)
-    return None if len(leaves) > NAMES_MAX else Stored(tallies, leaves)
+    alone = Tallies(np.zeros(len(tallies.rows), dtype=np.int64), tallies.rows)
+    return None if len(leaves) > NAMES_MAX else Stored(alone, leaves)
 
 
 def experience_of(stored: Stored, *, catalogue: Catalogue) -> Experience:
@@ -66,18 +67,18 @@ def experience_of(stored: Stored, *, catalogue: Catalogue) -> Experience:
     cells[:, LEAF] = by_number[np.searchsorted(numbers[by_number], cells[:, LEAF])]
     # Identities of one person may have lived the same hour: their tallies are added before the cap is applied.
     return Experience(
-        tallies=merge([Tallies(np.zeros(len(cells), dtype=np.int64), cells)]),
+        tallies=merge([stored.tallies]),
         leaves=Leaves.of(catalogue, (leaf.triple for leaf in stored.leaves)),
         stored_leaves=numbers.tolist(),
     )
 
 
 async def latest_of(
-    snapshot: Snapshot, person: Person, *, leaves: Sequence[int], from_hour: int, until_hour: int, each: int
+    snapshot: Snapshot, identities: Sequence[int], *, leaves: Sequence[int], from_hour: int, until_hour: int, each: int
 ) -> Mapping[int, Sequence[LatestEvent]]:
     """Read the newest events behind each of these leaves, by the leaf's stored number."""
     since, until = _start_of(from_hour), _start_of(until_hour + 1)
-    return await snapshot.events.latest([*person.identities], leaves=leaves, since=since, until=until, each=each)
+    return await snapshot.events.latest(identities, leaves=leaves, since=since, until=until, each=each)
 
 
 def _start_of(hour: int) -> datetime:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 ROLES: Final = ("user", "champion", "decision_maker")
 """By number, the one that counts least first: of whoever says no role, or one that there is not."""
 
+ROLE: Final = "role"
+"""The property that says it."""
+
 LEAST_ROLE: Final = 0
 
 
@@ -23,6 +26,12 @@ def role_of(word: str) -> int | None:
     """Number a role, however its word is written: decision_maker, Decision maker, decision-maker; None for no role."""
     name = "_".join(word.casefold().replace("-", " ").replace("_", " ").split())
     return ROLES.index(name) if name in ROLES else None
+
+
+def role_said(said: object) -> int:
+    """Number the role that an event says; one that there is not counts least, and is lost no more than its event."""
+    known = role_of(said) if isinstance(said, str) else None
+    return LEAST_ROLE if known is None else known
 
 
 def is_key(role: int) -> bool:

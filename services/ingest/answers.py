@@ -48,9 +48,10 @@ def of_verdicts(verdicts: Sequence[Verdict], *, durable: str, hints: Hints) -> A
 
 def _result(index: int, verdict: Verdict, durable: str, hint_on: Mapping[str, str]) -> dict[str, object]:
     match verdict.outcome:
-        case Accepted(touchpoint=touchpoint):
+        case Accepted(touchpoint=touchpoint, hint=own):
             kept: dict[str, object] = {"index": index, "id": verdict.event_id, "status": "accepted", "durable": durable}
-            return kept if touchpoint not in hint_on else {**kept, "hint": hint_on[touchpoint]}
+            hint = "; ".join(part for part in (hint_on.get(touchpoint, ""), own) if part)
+            return {**kept, "hint": hint} if hint else kept
         case Rejected(reason, detail, retry_after_s):
             told: dict[str, object] = {
                 "index": index,

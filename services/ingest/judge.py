@@ -28,7 +28,8 @@ from schemas.touchpoint import (
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.classes import NO_RULES, NOTHING_SEEN, Rules, Seen, class_of_record, reclass
 from services.core.identity import CUSTOMER, WEAK, strength
-from services.core.persons import ALIAS_KEY
+from services.core.persons import ALIAS_KEY, LEAST_TRUST, TRUST_OF_KEY
+from services.core.roles import ROLE, ROLES, role_of
 from services.infra.errors import InvalidEventError
 from services.infra.pseudonyms import former_identity, stored_identity
 from services.infra.sources import Source
@@ -64,6 +65,8 @@ class Accepted(NamedTuple):
     known: bool
     event_class: str
     """Why it does not score, or empty."""
+    hint: str = ""
+    """What its sender probably meant otherwise, in words that repeat nothing of the event; empty for nearly all."""
 
 
 class Arrival(NamedTuple):
@@ -140,7 +143,8 @@ class Judge:
         if refused is not None:
             return Rejected(Reason.INVALID, f"data.{refused.field}: {refused.reason}")
         record = self._record(parsed, people, moment, received, source) | _marks_of(seen)
-        return self._accepted(reclass(record, rules), parsed, topic=_topic(moment.at, received))
+        accepted = self._accepted(reclass(record, rules), parsed, topic=_topic(moment.at, received))
+        return accepted if parsed.data.account is None else accepted._replace(hint=_acting(parsed.data, source))
 
     def _people(self, event: TouchpointEvent, source: Source) -> _People | Rejected:
         """Return who the event is about, and which other customer that is."""
@@ -310,6 +314,16 @@ def _forbidden(data: TouchpointData, source: Source) -> Rejected | None:
         field = "stake" if data.valence is None else "valence"
         return Rejected(Reason.NOT_ALLOWED, f"data.{field}: this key may not send it: the catalogue says it")
     return None
+
+
+def _acting(data: TouchpointData, source: Source) -> str:
+    """Tell what does not count of what is said about a company."""
+    if TRUST_OF_KEY.get(source.kind, LEAST_TRUST) >= LEAST_TRUST:
+        return "data.account: a page's word about companies does not count; send it by a server's key"
+    said = (data.properties or {}).get(ROLE)
+    if said is None or (isinstance(said, str) and role_of(said) is not None):
+        return ""
+    return f"data.properties.{ROLE}: is no role and counts as {ROLES[0]}; write one of {', '.join(ROLES)}"
 
 
 def _marks_of(seen: Seen) -> dict[str, str]:

@@ -13,6 +13,7 @@ from schemas.topics import Partition
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import PostgresSettings
 from services.state import housekeeping, progress, retention, source_notes
+from services.state.accounts import AccountTable
 from services.state.activation import ActivationTable
 from services.state.alerts import AlertTable
 from services.state.census import CensusTable
@@ -79,6 +80,7 @@ class Transaction(NamedTuple):
     renaming: RenamingTable
     activations: ActivationTable
     census: CensusTable
+    accounts: AccountTable
 
 
 class Snapshot(NamedTuple):
@@ -95,6 +97,7 @@ class Snapshot(NamedTuple):
     activations: ActivationTable
     census: CensusTable
     retention: RetentionTable
+    accounts: AccountTable
 
 
 class Database:
@@ -151,6 +154,7 @@ class Database:
                     RenamingTable(say),
                     ActivationTable(say),
                     CensusTable(say),
+                    AccountTable(say),
                 )
 
     async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:
@@ -210,6 +214,7 @@ class ReadDatabase:
                 ActivationTable(say),
                 CensusTable(say),
                 RetentionTable(say),
+                AccountTable(say),
             )
 
     @asynccontextmanager

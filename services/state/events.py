@@ -206,6 +206,13 @@ class EventTable:
         )
         return [JourneyEvent(*row) for row in rows]
 
+    async def journey_of_many(self, identities: Sequence[int], *, before: Place, limit: int) -> list[JourneyEvent]:
+        """The same, of so many identities that not all of their events are to be looked through."""
+        rows = await self._say.rows(
+            "journey_of_many", list(identities), before.occurred_at, before.key, limit, TEXT_CHARS_READ
+        )
+        return [JourneyEvent(*row) for row in rows]
+
     async def named(
         self, identities: Sequence[int], keys: Sequence[UUID], *, since: datetime, until: datetime
     ) -> list[FoundEvent]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final, NamedTuple
 
 from services.state.pool import Statements
@@ -65,11 +65,17 @@ class LeafTable:
         await self._say.run("add_leaves", *columns, *claims, LEAVES_MAX)
 
     async def of_person(self, person: int, *, hours: tuple[int, int], rows_max: int) -> list[LeafRow]:
-        """The leaves of a person's tallies in the hours (after, until], in text order; of more than `rows_max`, the first.
+        """The leaves of a person's tallies, as `of_persons` gives them."""
+        return await self.of_persons([person], hours=hours, rows_max=rows_max)
+
+    async def of_persons(self, persons: Sequence[int], *, hours: tuple[int, int], rows_max: int) -> list[LeafRow]:
+        """The leaves of persons' tallies in the hours (after, until], in text order; of more than `rows_max`, the first.
 
         Within a transaction; the loop goes on between pages of them.
         """
-        pages = self._say.pages("leaves_of_person", person, *map(storable_hour, hours), rows_max, rows=PAGE_ROWS)
+        pages = self._say.pages(
+            "leaves_of_persons", list(persons), *map(storable_hour, hours), rows_max, rows=PAGE_ROWS
+        )
         words: dict[str, str] = {}  # a channel and a place stand in many leaves: kept once
         return [
             LeafRow(number, touchpoint, words.setdefault(channel, channel), words.setdefault(place, place))

@@ -10,7 +10,15 @@ from uuid import UUID
 from services.state.links import LinkRow
 from services.state.pool import Statements
 
-FOLLOWERS: Final = ("merge_tallies", "merge_touchpoints", "merge_alerts", "merge_changes", "merge_crowds")
+FOLLOWERS: Final = (
+    "merge_tallies",
+    "merge_touchpoints",
+    "merge_alerts",
+    "merge_changes",
+    "merge_roles",
+    "merge_contacts",
+    "merge_crowds",
+)
 """What is kept of an identity, and goes over to the one that it turns out to be."""
 
 

@@ -32,6 +32,7 @@ from services.state.scores import Scored, Turn
 from services.state.source_notes import SourceNote
 from services.state.tallies import ALL_HOURS
 from tests.support.clocks import NOON
+from tests.support.memory_accounts import AccountState, MemoryAccounts
 
 DAYS_US = 30 * 24 * 3_600_000_000
 
@@ -79,6 +80,7 @@ class State:
     censuses: dict[int, CensusState] = field(default_factory=dict)
     letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict)
     notes: list[SourceNote] = field(default_factory=list)
+    accounts: AccountState = field(default_factory=AccountState)
 
 
 class MemoryStore:
@@ -91,7 +93,6 @@ class MemoryStore:
         self._leaves: dict[Triple, int] = {}
         self._brought: dict[str, int] = {}
         self._models: dict[str, Weighing] = {}
-
         self._version = 0
         self._one_at_a_time = asyncio.Lock()
         self.identities = _Identities(self)
@@ -107,6 +108,7 @@ class MemoryStore:
         self.notes = _Notes(self)
         self.activations = _Activations(self)
         self.census = _Census(self)
+        self.accounts = MemoryAccounts(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MemoryStore]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from services.aggregator.counting.acting import note_contacts
 from services.aggregator.counting.batch import Batch, Dead, set_aside
 from services.aggregator.counting.cache import NameCache, PersonCache
 from services.aggregator.counting.dedup import Sifted, store_new
@@ -171,6 +172,7 @@ class Counter:
         touched = {*sifted.columns.person.tolist(), *hold}
         followed = await follow(transaction, links, touched=touched, cache=self._persons) if links else Followed()
         kept = await self._score(transaction, chunk, sifted, followed)
+        await note_contacts(transaction.accounts, sifted.fresh, sifted.columns)
         return counted._replace(links=links, followed=followed, columns=sifted.columns, kept=kept)
 
     async def _score(self, transaction: ChunkTransaction, chunk: Chunk, sifted: Sifted, followed: Followed) -> Kept:

@@ -13,6 +13,7 @@ from schemas.topics import Partition
 from services.core.census import Counted, Group
 from services.core.tallies import Tallies
 from services.core.weighing import Weighing
+from services.state.accounts import ContactRow, Contacts, RoleRow
 from services.state.activation import Held
 from services.state.census import HeldCensus, KeptCensus
 from services.state.dead_letters import DeadLetter
@@ -83,6 +84,11 @@ class NotesPort(Protocol):
     async def add(self, note: SourceNote) -> None: ...
 
 
+class AccountsPort(Protocol):
+    async def note(self, contacts: Sequence[ContactRow], roles: Sequence[RoleRow]) -> None: ...
+    async def contacts(self, account: str, *, until_hour: int) -> Contacts: ...
+
+
 class ChunkTransaction(Protocol):
     """The tables as one chunk changes them."""
 
@@ -110,6 +116,8 @@ class ChunkTransaction(Protocol):
     def activations(self) -> ActivationsPort: ...
     @property
     def census(self) -> CensusPort: ...
+    @property
+    def accounts(self) -> AccountsPort: ...
 
 
 class NamesPort(Protocol):

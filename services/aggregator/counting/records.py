@@ -17,6 +17,7 @@ from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.classes import NONE
 from services.core.instants import HOUR_US, micros_of
 from services.core.persons import ALIAS_KEY, LEAST_TRUST, TRUST_OF_KEY, is_customer
+from services.core.roles import ROLE, role_said
 from services.core.sameness import body_hash, event_key
 from services.core.tallies import MICRO
 
@@ -65,6 +66,7 @@ class Data(msgspec.Struct, gc=False):
     stake: float | None = None
     properties: msgspec.Raw = msgspec.Raw()
     class_: str = msgspec.field(default="", name="class")
+    account: Slug = ""
 
 
 class Envelope(msgspec.Struct, gc=False):
@@ -118,6 +120,10 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     """When its sender says to have sent it, or what it said to be its time when that lay ahead of the arrival."""
     dated: bool
     """Whether its time is the sender's own."""
+    account: str
+    """The company that the person acts for, if its key is believed about that; empty for nearly every event."""
+    role: int | None
+    """As what, among ROLES; None when it does not say."""
 
     @property
     def body(self) -> bytes:
@@ -144,6 +150,9 @@ UNREADABLE: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, V
 
 _KIND: Final = re.compile(RECORD_KIND_PATTERN)
 _MACHINE_MADE: Final = MACHINE_MADE.encode()
+
+NOBODYS: Final[tuple[str, int | None]] = ("", None)
+"""Who acts for no company."""
 
 _envelope: Final = msgspec.json.Decoder(Envelope)
 _data: Final = msgspec.json.Decoder(Data)
@@ -216,7 +225,20 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
         alias,
         _micros(envelope.sentat or envelope.clienttime),
         envelope.timeorigin != "arrival",
+        *(_acts_for(data, envelope.keykind) if data.account else NOBODYS),
     )
+
+
+def _acts_for(data: Data, keykind: str) -> tuple[str, int | None]:
+    """Tell for which company somebody acts, and in which role; a page's word about it counts for nothing.
+
+    Anybody can read a page's key: whoever wished a company's score down could make a decision maker of themselves.
+    """
+    if TRUST_OF_KEY.get(keykind, LEAST_TRUST) >= LEAST_TRUST:
+        return NOBODYS
+    properties = bytes(data.properties)
+    role = _properties.decode(properties).get(ROLE) if properties else None
+    return data.account, None if role is None else role_said(role)
 
 
 def _micros(at: datetime | None) -> int | None:

@@ -14,6 +14,7 @@ import msgspec
 
 from schemas.instant import parse_instant, write_instant
 from services.core.identity import CUSTOMER
+from services.core.roles import ROLE
 from services.core.valence import Scale
 from services.infra.http.answer import Answer
 from services.infra.http.keys import bearer_or_user_key
@@ -198,8 +199,10 @@ def _message(around: Around, text: bytes) -> Incoming:
         return Incoming(text, Rejected(Reason.IDENTITY, "previousId: names nobody; send one that is no placeholder"))
     if not whom.identities:
         return Incoming(text, _nobody(whom), whom.left_out)
-    event = {"id": _id(message, text), **_time(message, around), "data": {**data, "identities": whom.identities}}
     context = members(message.get("context"))
+    company = event_id(context.get("groupId"))
+    data = {**({} if company is None else {"account": company}), **data, "identities": whom.identities}
+    event = {"id": _id(message, text), **_time(message, around), "data": data}
     agent, address = word(context.get("userAgent")) or "", word(context.get("ip")) or ""
     return Incoming(text, event, whom.left_out, agent=agent, address=address)
 
@@ -236,8 +239,7 @@ def _data(request: Request, kind: object, message: Mapping[str, Any]) -> dict[st
             return {"touchpoint": LINKED, **channel, **_also(request.source, message)}
         case "group":
             account = event_id(message.get("groupId"))
-            named = {} if account is None else {"account": account}
-            return {"touchpoint": LINKED, **channel, **named, **_kept(request.source, message)}
+            return {"touchpoint": LINKED, **channel, **_member(request.source, message, account)}
         case _:
             return None
 
@@ -303,6 +305,15 @@ def _kept(source: Source, message: Mapping[str, Any]) -> dict[str, Any]:
     traits = members(message.get("traits"))
     kept = {name: traits[name] for name in source.traits if name in traits and _may_be_kept(traits[name])}
     return {"properties": {"traits": kept}} if kept else {}
+
+
+def _member(source: Source, message: Mapping[str, Any], account: str | None) -> dict[str, Any]:
+    """Say for which company somebody acts, and as what where its traits hold a role."""
+    kept = _kept(source, message)
+    role = members(message.get("traits")).get(ROLE)
+    if account is None or not isinstance(role, str) or not _may_be_kept(role):
+        return kept if account is None else {"account": account, **kept}
+    return {"account": account, "properties": {**kept.get("properties", {}), ROLE: role}}
 
 
 def _may_be_kept(value: object) -> bool:

@@ -67,6 +67,28 @@ WHERE r.identity = ANY($1::bigint[]) AND r.occurred_at <= $2 AND (r.occurred_at,
 ORDER BY r.occurred_at DESC, r.key DESC
 LIMIT $4
 
+-- journey_of_many --
+-- As journey_before, from the newest few of each identity; bodies are read of those alone that are shown.
+SELECT r.event_id, r.source, r.identity, l.touchpoint, l.channel, l.place,
+    r.occurred_at, r.received_at, r.v, r.q, r.key,
+    CASE WHEN position('\u0000' IN r.body) = 0 THEN r.body::json #>> '{data,rating}' END AS rating,
+    CASE WHEN position('\u0000' IN r.body) = 0 THEN left(r.body::json #>> '{data,text}', $5) END AS text
+FROM (
+    SELECT n.occurred_at, n.key
+    FROM unnest($1::bigint[]) AS i (id)
+    CROSS JOIN LATERAL (
+        SELECT occurred_at, key FROM touchpoint_row
+        WHERE identity = i.id AND occurred_at <= $2 AND (occurred_at, key) < ($2, $3::uuid)
+        ORDER BY occurred_at DESC, key DESC
+        LIMIT $4
+    ) AS n
+    ORDER BY n.occurred_at DESC, n.key DESC
+    LIMIT $4
+) AS newest
+JOIN touchpoint_row AS r ON r.occurred_at = newest.occurred_at AND r.key = newest.key
+JOIN leaf AS l ON l.id = r.leaf
+ORDER BY r.occurred_at DESC, r.key DESC
+
 -- rows_by_source --
 -- Every row once: for a look at a small log, not for every day.
 SELECT source, count(*) AS rows FROM touchpoint_row GROUP BY source

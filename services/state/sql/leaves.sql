@@ -40,12 +40,12 @@ WHERE b.source = n.source
 -- leaves --
 SELECT id, touchpoint, channel, place FROM leaf WHERE id = ANY($1::integer[])
 
--- leaves_of_person --
--- Asked for by the person, not by their numbers: a hundred thousand of those would take the asker longer to write down.
+-- leaves_of_persons --
+-- Asked for by the persons, not by their numbers: a hundred thousand of those would take the asker longer to write down.
 SELECT id, touchpoint, channel, place FROM leaf
 WHERE id IN (
     SELECT t.leaf FROM identity AS i JOIN tally_row AS t ON t.identity = i.id
-    WHERE i.person = $1 AND t.hour > $2 AND t.hour <= $3
+    WHERE i.person = ANY($1::bigint[]) AND t.hour > $2 AND t.hour <= $3
 )
 ORDER BY touchpoint, channel, place
 LIMIT $4

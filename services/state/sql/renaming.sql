@@ -75,6 +75,28 @@ UPDATE alert AS x SET person = n.after FROM unnest($1::bigint[], $2::bigint[]) A
 UPDATE score_change AS x SET person = n.after
 FROM unnest($1::bigint[], $2::bigint[]) AS n (before, after) WHERE x.person = n.before
 
+-- merge_contacts --
+WITH gone AS (
+    DELETE FROM contact AS c USING unnest($1::bigint[], $2::bigint[]) AS n (before, after)
+    WHERE c.identity = n.before RETURNING c.account, n.after, c.since
+)
+INSERT INTO contact AS c (account, identity, since)
+SELECT account, after, min(since) FROM gone GROUP BY account, after
+ON CONFLICT (account, identity) DO UPDATE SET since = LEAST(c.since, excluded.since)
+
+-- merge_roles --
+WITH gone AS (
+    DELETE FROM contact_role AS r
+    USING unnest($1::bigint[], $2::bigint[]) AS n (before, after) JOIN contact AS c ON c.identity = n.before
+    WHERE r.account = c.account AND r.identity = c.identity RETURNING n.after, r.*
+)
+INSERT INTO contact_role AS r (account, identity, hour, occurred_at, source, event_id, role)
+SELECT DISTINCT ON (account, after, hour) account, after, hour, occurred_at, source, event_id, role
+FROM gone ORDER BY account, after, hour, occurred_at DESC, source DESC, event_id DESC
+ON CONFLICT (account, identity, hour) DO UPDATE
+SET occurred_at = excluded.occurred_at, source = excluded.source, event_id = excluded.event_id, role = excluded.role
+WHERE (excluded.occurred_at, excluded.source, excluded.event_id) > (r.occurred_at, r.source, r.event_id)
+
 -- merge_crowds --
 -- A crowd stays one.
 UPDATE identity AS i SET crowd = LEAST(i.crowd, n.crowd)

@@ -42,6 +42,14 @@ at <= now() - interval '431 days'
 -- old_alerts --
 closed_at <= now() - interval '431 days'
 
+-- old_contact_roles --
+-- The last one before still holds at every hour that is read.
+hour <= floor(extract(epoch FROM now()) / 3600)::integer - 431 * 24 AND EXISTS (
+    SELECT FROM contact_role AS o
+    WHERE o.account = contact_role.account AND o.identity = contact_role.identity AND o.hour > contact_role.hour
+        AND o.hour <= floor(extract(epoch FROM now()) / 3600)::integer - 431 * 24
+)
+
 -- old_dead_letters --
 -- As long as the topic that they were copied from keeps them.
 at <= now() - interval '90 days'
@@ -78,6 +86,11 @@ EXISTS (SELECT FROM tally_row AS t WHERE t.identity = i.id)
 OR EXISTS (SELECT FROM touchpoint_row AS r WHERE r.identity = i.id)
 OR EXISTS (SELECT FROM score_change AS c WHERE c.person = i.id)
 OR EXISTS (SELECT FROM alert AS x WHERE x.person = i.id)
+OR EXISTS (SELECT FROM contact AS c WHERE c.identity = i.id AND c.since > now() - interval '431 days')
+OR EXISTS (
+    SELECT FROM contact_role AS r JOIN contact AS c ON c.account = r.account AND c.identity = r.identity
+    WHERE c.identity = i.id AND r.occurred_at > now() - interval '431 days'
+)
 OR EXISTS (
     SELECT FROM link AS l JOIN identity AS o ON o.id = l.b
     WHERE l.a = i.id AND (o.person <> i.person OR l.occurred_at > now() - interval '431 days')
@@ -102,6 +115,11 @@ WHERE NOT EXISTS (SELECT FROM identity AS i WHERE i.person = p.id AND ($lives))
 -- Of their links both ends are among them.
 WITH links AS (
     DELETE FROM link WHERE a = ANY($1::bigint[])
+), roles AS (
+    DELETE FROM contact_role AS r USING contact AS c
+    WHERE c.identity = ANY($1::bigint[]) AND r.account = c.account AND r.identity = c.identity
+), contacts AS (
+    DELETE FROM contact WHERE identity = ANY($1::bigint[])
 ), names AS (
     DELETE FROM identity WHERE id = ANY($1::bigint[])
 )

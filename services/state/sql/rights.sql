@@ -23,7 +23,7 @@ SELECT to_regrole('tactus_worker') IS NOT NULL AND to_regrole('tactus_reader') I
 -- of what it holds.
 GRANT SELECT ON schema_migration TO tactus_worker, tactus_reader;
 GRANT SELECT, INSERT, UPDATE ON partition_progress, identity, person, model, model_weight, model_in_use, activation, leaf, touchpoint_row, tally_row, link,
-    name_budget, account, score_change, alert, outbox, dead_letter TO tactus_worker;
+    name_budget, score_change, alert, outbox, dead_letter TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON seen_event, source_note, source_seen, source_hour, unknown_name, till_day TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON census, census_sum TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE ON retention TO tactus_worker;
@@ -33,10 +33,12 @@ GRANT SELECT ON erased TO tactus_worker;
 GRANT USAGE ON SEQUENCE identity_id, score_version TO tactus_worker;
 GRANT SELECT ON SEQUENCE leaf_id_seq TO tactus_worker;
 GRANT EXECUTE ON FUNCTION make_month(date), old_months(), drop_old_months(), forget_strays(bigint, bigint) TO tactus_worker;
-GRANT SELECT ON partition_progress, identity, person, person_score, model, model_weight, model_in_use, activation, leaf, touchpoint_row, tally_row, link, account, score_change,
+GRANT SELECT ON partition_progress, identity, person, person_score, model, model_weight, model_in_use, activation, leaf, touchpoint_row, tally_row, link, score_change,
     alert, erased, touchpoint, tally, customer_score, crm_customer_scores, touchpoint_ranking, seen_event, dead_letter, dead_letter_change TO tactus_reader;
 GRANT UPDATE (state) ON dead_letter TO tactus_reader;
 GRANT INSERT ON dead_letter_change TO tactus_reader;
+GRANT SELECT, INSERT, UPDATE, DELETE ON contact, contact_role TO tactus_worker;
+GRANT SELECT ON contact, contact_role TO tactus_reader;
 GRANT SELECT ON source_seen, source_hour, till_day, census, census_sum, retention TO tactus_reader;
 
 -- let_in --

@@ -373,10 +373,25 @@ CREATE INDEX link_peer_b ON link (b, level) WHERE NOT claim;
 CREATE INDEX link_claim_of ON link (b, level, occurred_at, event_id, event_key) WHERE claim;
 CREATE INDEX link_claimed_by ON link (a, level, occurred_at, event_id, event_key) WHERE claim;
 
-CREATE TABLE account (
-    id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
-    value text COLLATE "C" NOT NULL UNIQUE,
-    created_at timestamptz NOT NULL DEFAULT now()
+-- Which identities have acted for a company, and the first time of each: persons are found by identity when it is read.
+CREATE TABLE contact (
+    account text COLLATE "C" NOT NULL,
+    identity bigint NOT NULL,
+    since timestamptz NOT NULL,
+    PRIMARY KEY (account, identity)
+);
+CREATE INDEX contact_of ON contact (identity, since, account);
+
+-- The last role that was said of a contact in each hour, by (time, source, id): so order cannot matter.
+CREATE TABLE contact_role (
+    account text COLLATE "C" NOT NULL,
+    identity bigint NOT NULL,
+    hour integer NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    source text COLLATE "C" NOT NULL,
+    event_id text COLLATE "C" NOT NULL,
+    role smallint NOT NULL,                      -- 0 user, 1 champion, 2 decision maker
+    PRIMARY KEY (account, identity, hour)
 );
 
 CREATE TABLE score_change (

@@ -585,6 +585,29 @@ def test_the_log_tells_by_what_kind_of_key_an_event_came_whatever_its_sender_say
     assert record(event())["keykind"] == "server"
 
 
+@pytest.mark.parametrize(
+    ("role", "hint"),
+    [
+        (None, ""),
+        ("champion", ""),
+        ("Decision Maker", ""),
+        ("chief", "data.properties.role: is no role and counts as user; write one of user, champion, decision_maker"),
+        (3, "data.properties.role: is no role and counts as user; write one of user, champion, decision_maker"),
+    ],
+)
+def test_a_role_that_there_is_not_is_kept_with_a_hint(role: object, hint: str) -> None:
+    properties = {} if role is None else {"properties": {"role": role}}
+
+    assert accepted({"id": "e1", "data": data(account="acme", **properties)}).hint == hint
+
+
+def test_a_page_is_told_that_its_word_about_companies_does_not_count() -> None:
+    judged = accepted({"id": "e1", "data": data(account="acme", properties={"role": "champion"})}, BROWSER)
+
+    assert judged.hint == "data.account: a page's word about companies does not count; send it by a server's key"
+    assert accepted({"id": "e1", "data": data(properties={"role": "chief"})}, BROWSER).hint == ""
+
+
 SECRET = "sEcReT-7391"
 
 

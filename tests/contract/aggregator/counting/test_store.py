@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -11,7 +10,6 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
-from pydantic import SecretStr
 
 from schemas.topics import EVENTS
 from services.aggregator.counting.ports import Store
@@ -21,18 +19,13 @@ from services.core.scoring import WINDOWS, Reading
 from services.core.tallies import Tallies, fold, merge
 from services.core.weighing import Calibration, Stretch
 from services.infra.catalogue.reading import load_catalogue
-from services.infra.settings import PostgresSettings
-from services.state.database import Database
 from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, signed
 from services.state.leaves import Brought, Triple
 from services.state.links import LinkRow
 from services.state.models import Generation, InUse
 from services.state.progress import Mark, Outcomes, Span
-from services.state.roles import WORKER
 from services.state.scores import Scored
-from tests.support.databases import Databases, as_role
-from tests.support.memory_store import MemoryStore
 
 DAY_US = 24 * 3_600_000_000
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -61,24 +54,6 @@ class Stored(NamedTuple):
     @property
     def body(self) -> bytes:
         return b"{}"
-
-
-@pytest.fixture(params=["memory", pytest.param("postgres", marks=pytest.mark.integration)])
-def databases_or_none(request: pytest.FixtureRequest) -> Databases | None:
-    return None if request.param == "memory" else request.getfixturevalue("databases")
-
-
-@pytest.fixture
-async def store(databases_or_none: Databases | None) -> AsyncIterator[Store]:
-    if databases_or_none is None:
-        yield MemoryStore()
-        return
-    name = await databases_or_none.create()
-    dsn = SecretStr(as_role(databases_or_none.server.dsn_of(name), WORKER))
-    opened = await Database.open(PostgresSettings(dsn=dsn), lanes=2)
-    yield opened
-    await opened.close()
-    await databases_or_none.drop(name)
 
 
 async def add(store: Store, *events: Stored, at_us: int = NOON_US) -> list[Known]:

@@ -172,6 +172,38 @@ async def test_a_group_names_its_account() -> None:
     assert who(record) == [("customer", "c1")]
 
 
+@pytest.mark.parametrize(
+    ("traits", "properties"),
+    [
+        ({"role": "decision_maker", "name": "Acme"}, {"role": "decision_maker"}),
+        ({"role": "Head of it all"}, {"role": "Head of it all"}),
+        ({"role": "anna@acme.example"}, None),
+        ({"role": ["champion"]}, None),
+        ({}, None),
+    ],
+)
+async def test_a_group_says_by_its_trait_as_what_somebody_acts(
+    traits: dict[str, object], properties: dict[str, str] | None
+) -> None:
+    record = await Site().kept("/v1/group", call(groupId="acme", traits=traits))
+
+    assert record["data"]["account"] == "acme"
+    assert record["data"].get("properties") == properties
+
+
+async def test_a_call_within_a_group_names_its_account() -> None:
+    record = await Site().kept("/v1/track", call(event="Order Completed", context={"groupId": "acme"}))
+
+    assert (record["data"]["touchpoint"], record["data"]["account"]) == ("order.completed", "acme")
+
+
+async def test_a_role_without_a_group_is_not_kept() -> None:
+    record = await Site().kept("/v1/group", call(groupId="", traits={"role": "champion"}))
+
+    assert "account" not in record["data"]
+    assert "properties" not in record["data"]
+
+
 async def test_a_group_links_its_members_to_themselves_alone() -> None:
     site = Site()
     traits = {"email": "info@acme.example", "phone": "+48600100200", "name": "Acme"}

@@ -1,0 +1,80 @@
+"""The operations of the read API about accounts."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import BaseModel
+
+from schemas.accountsapi import AccountAnswer, AccountJourneyAnswer, AccountReceiptAnswer
+from schemas.documents.openapi import Json, json_answer, problem_answers
+from schemas.touchpoint import ID_PATTERN
+
+ACCOUNT_ANSWERS: Final = (AccountAnswer, AccountReceiptAnswer, AccountJourneyAnswer)
+
+_REFUSALS: Final = (
+    "bad-parameter",
+    "unauthorized",
+    "forbidden",
+    "unknown-account",
+    "method-not-allowed",
+    "not-acceptable",
+    "invalid-account",
+    "account-too-large",
+    "too-many-requests",
+    "internal",
+    "unavailable",
+)
+
+_LANGUAGE: Final[Json] = {
+    "Content-Language": {
+        "description": "The language of the labels.",
+        "schema": {"enum": ["en", "pl"]},
+        "required": True,
+    }
+}
+
+_ACCOUNT: Final[Json] = {
+    "name": "account",
+    "in": "path",
+    "required": True,
+    "description": "The company as events name it, percent-encoded.",
+    "schema": {"type": "string", "pattern": ID_PATTERN},
+    "example": "acme",
+}
+
+
+def account_paths(*, at: Json, page: list[Json], accept_language: Json) -> Json:
+    """Return the paths; `at` names a moment, `page` a page of a journey."""
+    return {
+        "/v1/accounts/{account}": _operation(
+            "readAccount",
+            "An account's score, read from all its contacts, each by the factor of the role",
+            AccountAnswer,
+            parameters=[at],
+        ),
+        "/v1/accounts/{account}/receipt": _operation(
+            "readAccountReceipt",
+            "The reasons of an account's score: prior + the sum of the points, those of the others too = score",
+            AccountReceiptAnswer,
+            parameters=[at, accept_language],
+        ),
+        "/v1/accounts/{account}/journey": _operation(
+            "readAccountJourney",
+            "The touchpoints of all contacts in time, page by page from the newest back",
+            AccountJourneyAnswer,
+            parameters=[*page, accept_language],
+        ),
+    }
+
+
+def _operation(name: str, summary: str, answer: type[BaseModel], *, parameters: list[Json]) -> Json:
+    return {
+        "parameters": [_ACCOUNT],
+        "get": {
+            "operationId": name,
+            "summary": summary,
+            "parameters": parameters,
+            "responses": {"200": json_answer("The answer.", answer, _LANGUAGE), **problem_answers(_REFUSALS)},
+        },
+    }

@@ -1,0 +1,218 @@
+"""Answer about an account: the score, its receipt, the journey of its contacts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Final, NamedTuple
+from urllib.parse import unquote_to_bytes
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from schemas.accountsapi import AccountAnswer, AccountJourneyAnswer, AccountReceiptAnswer
+from schemas.readapi import LATEST_MAX, TALLIES_MAX
+from schemas.touchpoint import ID_PATTERN
+from services.api.account_answers import (
+    Company,
+    account_answer,
+    account_journey_answer,
+    account_reasons,
+    account_receipt_answer,
+)
+from services.api.answers import Moment, Reasons
+from services.api.customers import NO_STORE, SCOPE, Customers
+from services.api.experience import NAMES_MAX, Stored, experience_of, latest_of
+from services.api.requests import Asked, cursor_of, limit_of, moment_of, parameters_of, place_of
+from services.core.accounts import Contact
+from services.core.facts import NO_FACTS, Facts
+from services.core.instants import instant_of
+from services.core.tallies import HOURS_KEPT, Tallies
+from services.infra.catalogue.reading import LANGUAGES
+from services.infra.errors import UnavailableError
+from services.infra.http.answer import Answer
+from services.infra.http.languages import language_of
+from services.infra.http.problems import Refused, refusal
+from services.state.accounts import Contacts
+from services.state.database import Snapshot
+from services.state.events import Place
+from services.state.identities import IdentityRow
+
+_ID: Final = re.compile(ID_PATTERN.removesuffix("$"))
+
+NO_ACCOUNT: Final = Refused("unknown-account")
+
+
+class Question(NamedTuple):
+    """What a request asks, understood; operations that name no page have the first one."""
+
+    account: str
+    at: datetime
+    limit: int
+    before: Place
+    language: str
+
+
+class Lived(NamedTuple):
+    """What an account's contacts have lived through, as it is stored; owners of the tallies are positions in contacts."""
+
+    company: Company
+    stored: Stored
+    facts: Facts
+    identities: Mapping[int, IdentityRow]
+
+
+Answerer = Callable[[Question, Snapshot, int], Awaitable[BaseModel | None]]
+"""Answers from at most so many tallies; None when the contacts have more."""
+
+
+class Accounts:
+    """Answers about accounts, to whoever may read customers' scores."""
+
+    def __init__(self, customers: Customers) -> None:
+        self._parts = customers.parts
+        self._large = customers.large
+
+    async def score(self, asked: Asked) -> Answer:
+        """Answer `GET /v1/accounts/{account}`."""
+        return await self._answer(asked, self._score, named=("at",))
+
+    async def receipt(self, asked: Asked) -> Answer:
+        """Answer `GET /v1/accounts/{account}/receipt`."""
+        return await self._answer(asked, self._receipt, named=("at",))
+
+    async def journey(self, asked: Asked) -> Answer:
+        """Answer `GET /v1/accounts/{account}/journey`."""
+        return await self._answer(asked, self._journey, named=("limit", "cursor"))
+
+    async def _answer(self, asked: Asked, answerer: Answerer, *, named: tuple[str, ...]) -> Answer:
+        reader = self._parts.entrance.reader(asked, SCOPE)
+        now = instant_of(self._parts.clock.now_us())
+        question = reader if isinstance(reader, Refused) else question_of(asked, named=named, now=now)
+        if isinstance(question, Refused):
+            return refusal(question).with_headers(NO_STORE)
+        try:
+            attempt = partial(self._attempt, question, answerer)
+            answer = await self._large.attempts(attempt, rows_max=TALLIES_MAX)
+        except UnavailableError as error:
+            answer = refusal(Refused("unavailable"))._replace(because=str(error))
+        return (answer or refusal(Refused("account-too-large"))).with_headers(NO_STORE)
+
+    async def _attempt(self, question: Question, answerer: Answerer, rows_max: int) -> Answer | None:
+        async with self._parts.database.snapshot() as snapshot:
+            if not await snapshot.accounts.known(question.account):
+                return refusal(NO_ACCOUNT)
+            body = await answerer(question, snapshot, rows_max)
+        headers = {"Content-Language": question.language, "Vary": "Accept-Language"}
+        return None if body is None else Answer(200, body.model_dump_json().encode(), headers=headers)
+
+    async def _score(self, question: Question, snapshot: Snapshot, rows_max: int) -> AccountAnswer | None:
+        moment, catalogue = Moment(question.at), await self._parts.models.in_use(snapshot)
+        lived = await lived_of(snapshot, question.account, moment=moment, rows_max=rows_max)
+        if lived is None:
+            return None
+
+        def work() -> AccountAnswer:
+            experience = experience_of(lived.stored, catalogue=catalogue)
+            return account_answer(lived.company, experience, facts=lived.facts, catalogue=catalogue, moment=moment)
+
+        return await self._large.compute(work, rows=len(lived.stored.tallies.rows))
+
+    async def _receipt(self, question: Question, snapshot: Snapshot, rows_max: int) -> AccountReceiptAnswer | None:
+        moment, catalogue = Moment(question.at), await self._parts.models.in_use(snapshot)
+        lived = await lived_of(snapshot, question.account, moment=moment, rows_max=rows_max)
+        if lived is None:
+            return None
+
+        def work() -> Reasons:
+            experience = experience_of(lived.stored, catalogue=catalogue)
+            return account_reasons(lived.company, experience, facts=lived.facts, catalogue=catalogue, moment=moment)
+
+        reasons = await self._large.compute(work, rows=len(lived.stored.tallies.rows))
+        latest = await latest_of(
+            snapshot,
+            [*lived.identities],
+            leaves=[*reasons.stored_leaves],
+            from_hour=moment.hour - HOURS_KEPT + 1,
+            until_hour=moment.hour,
+            each=LATEST_MAX,
+        )
+        labels = self._parts.labels[question.language]
+        return account_receipt_answer(lived.company, reasons, latest, catalogue=catalogue, labels=labels, moment=moment)
+
+    async def _journey(self, question: Question, snapshot: Snapshot, _rows_max: int) -> AccountJourneyAnswer:
+        hour = Moment(question.at).hour
+        contacts = await snapshot.accounts.contacts(question.account, until_hour=hour)
+        identities = await _identities(snapshot, contacts)
+        events = await snapshot.events.journey_of_many([*identities], before=question.before, limit=question.limit + 1)
+        page, more = events[: question.limit], len(events) > question.limit
+        return account_journey_answer(
+            question.account,
+            page,
+            identities=identities,
+            customers={one.person: one.customer for one in contacts.people},
+            catalogue=await self._parts.models.in_use(snapshot),
+            labels=self._parts.labels[question.language],
+            next_cursor=cursor_of(Place(page[-1].occurred_at, page[-1].key)) if more else None,
+        )
+
+
+def question_of(asked: Asked, *, named: Sequence[str], now: datetime) -> Question | Refused:
+    """Understand a whole request; `named` are the parameters of its operation."""
+    parameters = parameters_of(asked.query, named=named)
+    if isinstance(parameters, Refused):
+        return parameters
+    limit = limit_of(parameters.get("limit"))
+    if isinstance(limit, Refused):
+        return limit
+    before = place_of(parameters.get("cursor"))
+    if isinstance(before, Refused):
+        return before
+    at = moment_of(parameters.get("at"), now=now)
+    if isinstance(at, Refused):
+        return at
+    account = account_of_path(asked.identity)
+    if isinstance(account, Refused):
+        return account
+    return Question(account, at, limit, before, language_of(asked.accept_language, LANGUAGES))
+
+
+def account_of_path(segment: str) -> str | Refused:
+    """Return the account that a path names."""
+    try:
+        account = unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        account = ""
+    return account if _ID.fullmatch(account) else Refused("invalid-account")
+
+
+async def lived_of(snapshot: Snapshot, account: str, *, moment: Moment, rows_max: int) -> Lived | None:
+    """Read what the contacts of this moment have lived through; None when there is more of it than may be read."""
+    contacts = await snapshot.accounts.contacts(account, until_hour=moment.hour)
+    named = sorted((Contact(one.customer, one.role), one) for one in contacts.people)
+    company = Company(account, [contact for contact, _ in named], dict(named), contacts.every)
+    persons = [one.person for _, one in named]
+    hours = (moment.hours["after_hour"], moment.hours["until_hour"])
+    tallies = await snapshot.tallies.of_persons(persons, hours=hours, rows_max=rows_max + 1)
+    if len(tallies.rows) > rows_max:
+        return None
+    leaves = await snapshot.leaves.of_persons(persons, hours=hours, rows_max=NAMES_MAX + 1)
+    if len(leaves) > NAMES_MAX:
+        return None
+    owner = _positions(persons, tallies.owner)
+    # Facts are read here, by position among the contacts, as soon as they are stored.
+    return Lived(company, Stored(Tallies(owner, tallies.rows), leaves), NO_FACTS, await _identities(snapshot, contacts))
+
+
+def _positions(persons: Sequence[int], owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    numbers = np.array(persons, dtype=np.int64)
+    by_number = np.argsort(numbers)
+    return by_number[np.searchsorted(numbers[by_number], owner)]
+
+
+async def _identities(snapshot: Snapshot, contacts: Contacts) -> dict[int, IdentityRow]:
+    rows = await snapshot.accounts.identities([one.person for one in contacts.people])
+    return {row.number: row for row in rows}
