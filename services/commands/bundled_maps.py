@@ -22,6 +22,11 @@ def find_map(recording: Path, *, chosen: Path | None) -> Path:
     return path
 
 
+def has_map(recording: Path) -> bool:
+    """Tell whether the project brings a map for a file of this name."""
+    return (MAPS / f"{stem(recording)}.yaml").is_file()
+
+
 def stem(path: Path) -> str:
     """A file's name without its extensions."""
     return path.name.split(".", maxsplit=1)[0] or path.name

@@ -71,3 +71,21 @@ def model_compare(
     from services.commands import comparing as command
 
     raise SystemExit(command.run(one, other, outcomes=outcomes, json=json, data=data))
+
+
+@app.command("fit")
+def model_fit(
+    outcomes: Annotated[Path, typer.Option(help="CSV of customer,time,bad: what became of customers.")],
+    events: Annotated[Path, typer.Option(help="A file of events.")],
+    map_file: Annotated[Path | None, typer.Option("--map", help="How a file of others' events is read.")] = None,
+    out: Annotated[Path, typer.Option(help="The model's file to write.")] = Path("learned.yaml"),
+    name: Annotated[str, typer.Option(help="What the model is called.")] = "learned",
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file too.")] = None,
+) -> None:
+    """Learn weights from what became of customers, and say how well they foretell what became of others later."""
+    from services.commands.fitting import run as command
+
+    options = command.Options(
+        outcomes=outcomes, events=events, map_file=map_file, out=out, name=name, json=json, data=None
+    )
+    raise SystemExit(command.run(options))

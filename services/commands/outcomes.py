@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from schemas.touchpoint import identity_of_subject
-from services.core.instants import parse_instant
+from services.core.instants import EPOCH, parse_instant
 from services.infra.errors import ConfigurationError
 
 COLUMNS: Final = ("customer", "time", "bad")
@@ -29,6 +29,8 @@ class Outcome(NamedTuple):
     """kind:value, as the file has it."""
     at: datetime
     bad: bool
+    line: int = 0
+    """Where the file has it."""
 
 
 def read_outcomes(path: Path) -> Sequence[Outcome]:
@@ -38,7 +40,7 @@ def read_outcomes(path: Path) -> Sequence[Outcome]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as stream:
             for line, row in _rows(path, csv.reader(stream)):
-                outcome = _outcome(row)
+                outcome = _outcome(row, line)
                 if isinstance(outcome, str):
                     problems.append(f"{path}:{line}: {outcome}")
                 elif outcomes.setdefault(outcome[:2], outcome) is not outcome:
@@ -71,7 +73,7 @@ def _rows(path: Path, reader: Iterator[list[str]]) -> Iterator[tuple[int, dict[s
             yield line, {name: cell.strip() for name, cell in zip(head, cells, strict=False)}
 
 
-def _outcome(row: dict[str, str]) -> Outcome | str:
+def _outcome(row: dict[str, str], line: int) -> Outcome | str:
     """Read a row, or say what is wrong with it."""
     if not row.get("customer"):
         return "customer: is empty; write kind:value, or the bare id of a customer"
@@ -79,7 +81,9 @@ def _outcome(row: dict[str, str]) -> Outcome | str:
         at = parse_instant(row.get("time", ""))
     except ValueError as error:
         return f"time: {error}"
+    if at < EPOCH:
+        return "time: is before 1970, where hours begin to count; check the year"
     bad = BAD.get(row.get("bad", "").lower())
     if bad is None:
         return "bad: must be yes or no (or true, false, 1, 0)"
-    return Outcome(":".join(identity_of_subject(row["customer"])), at, bad)
+    return Outcome(":".join(identity_of_subject(row["customer"])), at, bad, line)

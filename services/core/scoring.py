@@ -168,20 +168,26 @@ def read_each(
     windows_h: Sequence[int | None],
 ) -> list[Reading[Floats]]:
     """Score every owner at an hour of its own, as `read` does to the last bit: a score depends on ages alone."""
-    latest = int(at_hours.max(initial=0))
-    later = latest - at_hours
-    rows = tallies.rows.copy()
-    # Hours that do not exist yet stay so, and within what a sort key holds.
-    rows[:, HOUR] = np.minimum(rows[:, HOUR] + later[tallies.owner], latest + 1)
+    moved, facts, latest = at_one_hour(tallies, facts=facts, at_hours=at_hours)
     return read(
-        Tallies(tallies.owner, rows),
-        facts=facts.moved(later.tolist()) if facts.people else facts,
+        moved,
+        facts=facts,
         owners=len(at_hours),
         leaves=leaves,
         at_hour=latest,
         parameters=parameters,
         windows_h=windows_h,
     )
+
+
+def at_one_hour(tallies: Tallies, *, facts: Facts, at_hours: Integers) -> tuple[Tallies, Facts, int]:
+    """Move every owner's past so that all can be read at the hour that is given back, as each at its own."""
+    latest = int(at_hours.max(initial=0))
+    later = latest - at_hours
+    rows = tallies.rows.copy()
+    # Hours that do not exist yet stay so, and within what a sort key holds.
+    rows[:, HOUR] = np.minimum(rows[:, HOUR] + later[tallies.owner], latest + 1)
+    return Tallies(tallies.owner, rows), facts.moved(later.tolist()) if facts.people else facts, latest
 
 
 def read_dimensions(  # noqa: PLR0913 -- what is read, when, and under what model

@@ -1,0 +1,1 @@
+"""`tactus model fit`: weights learned from what became of customers."""
