@@ -165,8 +165,8 @@ class ReceiptLeaf(Produced):
     channel: str
     place: Place
     points: Points
-    events: Annotated[int, Field(ge=1)]
-    """How many events the points come from."""
+    events: Annotated[int, Field(ge=0)]
+    """How many events there were; none where only a promise that was missed is felt."""
     latest: Annotated[list[LatestEvent], Field(max_length=LATEST_MAX)]
     """The newest of them, the newest first."""
 

@@ -25,10 +25,10 @@ from services.api.account_answers import (
 )
 from services.api.answers import Moment, Reasons
 from services.api.customers import NO_STORE, SCOPE, Customers
-from services.api.experience import NAMES_MAX, Stored, experience_of, latest_of
+from services.api.experience import FACT_ROWS, NAMES_MAX, Stored, experience_of, latest_of
 from services.api.requests import Asked, cursor_of, limit_of, moment_of, parameters_of, place_of
 from services.core.accounts import Contact
-from services.core.facts import NO_FACTS, Facts
+from services.core.facts import Facts
 from services.core.instants import instant_of
 from services.core.tallies import HOURS_KEPT, Tallies
 from services.infra.catalogue.reading import LANGUAGES
@@ -39,6 +39,7 @@ from services.infra.http.problems import Refused, refusal
 from services.state.accounts import Contacts
 from services.state.database import Snapshot
 from services.state.events import Place
+from services.state.facts import facts_of_persons
 from services.state.identities import IdentityRow
 
 _ID: Final = re.compile(ID_PATTERN.removesuffix("$"))
@@ -61,7 +62,6 @@ class Lived(NamedTuple):
 
     company: Company
     stored: Stored
-    facts: Facts
     identities: Mapping[int, IdentityRow]
 
 
@@ -117,9 +117,9 @@ class Accounts:
 
         def work() -> AccountAnswer:
             experience = experience_of(lived.stored, catalogue=catalogue)
-            return account_answer(lived.company, experience, facts=lived.facts, catalogue=catalogue, moment=moment)
+            return account_answer(lived.company, experience, facts=experience.facts, catalogue=catalogue, moment=moment)
 
-        return await self._large.compute(work, rows=len(lived.stored.tallies.rows))
+        return await self._large.compute(work, rows=lived.stored.size)
 
     async def _receipt(self, question: Question, snapshot: Snapshot, rows_max: int) -> AccountReceiptAnswer | None:
         moment, catalogue = Moment(question.at), await self._parts.models.in_use(snapshot)
@@ -129,9 +129,11 @@ class Accounts:
 
         def work() -> Reasons:
             experience = experience_of(lived.stored, catalogue=catalogue)
-            return account_reasons(lived.company, experience, facts=lived.facts, catalogue=catalogue, moment=moment)
+            return account_reasons(
+                lived.company, experience, facts=experience.facts, catalogue=catalogue, moment=moment
+            )
 
-        reasons = await self._large.compute(work, rows=len(lived.stored.tallies.rows))
+        reasons = await self._large.compute(work, rows=lived.stored.size)
         latest = await latest_of(
             snapshot,
             [*lived.identities],
@@ -199,12 +201,13 @@ async def lived_of(snapshot: Snapshot, account: str, *, moment: Moment, rows_max
     tallies = await snapshot.tallies.of_persons(persons, hours=hours, rows_max=rows_max + 1)
     if len(tallies.rows) > rows_max:
         return None
+    beside = await facts_of_persons(snapshot.facts, persons, facts_max=rows_max // FACT_ROWS + 1)
+    facts = Facts({place: beside[person] for place, person in enumerate(persons) if person in beside})
     leaves = await snapshot.leaves.of_persons(persons, hours=hours, rows_max=NAMES_MAX + 1)
-    if len(leaves) > NAMES_MAX:
+    stored = Stored(Tallies(_positions(persons, tallies.owner), tallies.rows), facts, leaves)
+    if len(leaves) > NAMES_MAX or stored.size > rows_max:
         return None
-    owner = _positions(persons, tallies.owner)
-    # Facts are read here, by position among the contacts, as soon as they are stored.
-    return Lived(company, Stored(Tallies(owner, tallies.rows), leaves), NO_FACTS, await _identities(snapshot, contacts))
+    return Lived(company, stored, await _identities(snapshot, contacts))
 
 
 def _positions(persons: Sequence[int], owner: NDArray[np.int64]) -> NDArray[np.int64]:

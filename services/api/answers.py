@@ -30,7 +30,6 @@ from services.api.experience import Experience
 from services.core.catalogue import Catalogue
 from services.core.change import PERIODS, Change, read_changes
 from services.core.dimensions import Leaf
-from services.core.facts import NO_FACTS
 from services.core.identity import strength
 from services.core.instants import hour_of
 from services.core.scoring import (
@@ -78,11 +77,11 @@ def customer_answer(
     catalogue: Catalogue,
     moment: Moment,
 ) -> CustomerAnswer:
-    """Score a person along everything that can be read from its tallies."""
+    """Score a person along everything that can be read from its tallies and facts."""
     overall, *windows = _read(experience, catalogue, hour=moment.hour, windows_h=[None, *WINDOWS.values()])
     changes = read_changes(
         experience.tallies,
-        facts=NO_FACTS,
+        facts=experience.facts,
         leaves=experience.leaves,
         at_hour=moment.hour,
         periods_h=[*PERIODS.values()],
@@ -90,7 +89,7 @@ def customer_answer(
     )
     dimensions = read_dimensions(
         experience.tallies,
-        facts=NO_FACTS,
+        facts=experience.facts,
         leaves=experience.leaves,
         at_hour=moment.hour,
         parameters=catalogue.parameters,
@@ -149,7 +148,7 @@ def reasons_of(experience: Experience, *, catalogue: Catalogue, moment: Moment) 
     """Find the leaves that moved a score most."""
     explained = receipt(
         experience.tallies,
-        facts=NO_FACTS,
+        facts=experience.facts,
         leaves=experience.leaves,
         at_hour=moment.hour,
         parameters=catalogue.parameters,
@@ -233,7 +232,7 @@ def _read(
 ) -> list[Reading[float]]:
     readings = read(
         experience.tallies,
-        facts=NO_FACTS,
+        facts=experience.facts,
         owners=1,
         leaves=experience.leaves,
         at_hour=hour,

@@ -15,7 +15,6 @@ from services.api.experience import FIRST_INSTANT, Experience
 from services.core.catalogue import Catalogue
 from services.core.change import PERIODS, Move, Moves, read_moves
 from services.core.dimensions import Leaf
-from services.core.facts import NO_FACTS
 from services.core.scoring import band
 from services.infra.catalogue.reading import Labels
 from services.state.events import LatestEvent
@@ -36,7 +35,7 @@ def moved(experience: Experience, *, over: str, catalogue: Catalogue, moment: Mo
     """Find the leaves that moved a score most within a period before a moment."""
     moves = read_moves(
         experience.tallies,
-        facts=NO_FACTS,
+        facts=experience.facts,
         leaves=experience.leaves,
         at_hour=moment.hour,
         hours=PERIODS[over],

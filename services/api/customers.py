@@ -137,7 +137,7 @@ class Customers:
             experience = experience_of(stored, catalogue=catalogue)
             return customer_answer(person, experience, alerts, stale=missed, catalogue=catalogue, moment=moment)
 
-        return await self.large.compute(work, rows=len(stored.tallies.rows))
+        return await self.large.compute(work, rows=stored.size)
 
     async def _receipt(
         self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
@@ -150,7 +150,7 @@ class Customers:
         def work() -> Reasons:
             return reasons_of(experience_of(stored, catalogue=catalogue), catalogue=catalogue, moment=moment)
 
-        reasons = await self.large.compute(work, rows=len(stored.tallies.rows))
+        reasons = await self.large.compute(work, rows=stored.size)
         latest = await latest_of(
             snapshot,
             [*person.identities],
@@ -174,7 +174,7 @@ class Customers:
             experience = experience_of(stored, catalogue=catalogue)
             return moved(experience, over=question.when.over, catalogue=catalogue, moment=moment)
 
-        found = await self.large.compute(work, rows=len(stored.tallies.rows))
+        found = await self.large.compute(work, rows=stored.size)
         latest = await latest_of(
             snapshot,
             [*person.identities],
@@ -199,7 +199,7 @@ class Customers:
         def work() -> HistoryAnswer:
             return history_answer(person, experience_of(stored, catalogue=catalogue), span=span, catalogue=catalogue)
 
-        return await self.large.compute(work, rows=len(stored.tallies.rows) * len(span.moments))
+        return await self.large.compute(work, rows=stored.size * len(span.moments))
 
     async def _journey(self, question: Question, snapshot: Snapshot, person: Person, _rows_max: int) -> JourneyAnswer:
         events = await snapshot.events.journey([*person.identities], before=question.before, limit=question.limit + 1)

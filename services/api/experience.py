@@ -1,4 +1,4 @@
-"""What a person has lived through: tallies of all its identities, and the newest events behind them."""
+"""What a person has lived through: tallies and facts of all its identities, and the newest events behind them."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ import numpy as np
 
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
+from services.core.facts import NO_FACTS, Facts
 from services.core.instants import EPOCH
 from services.core.tallies import LEAF, Tallies, merge
 from services.state.database import Snapshot
 from services.state.events import LatestEvent
+from services.state.facts import facts_of_persons
 from services.state.leaves import LeafRow
 from services.state.persons import Person
 
@@ -25,25 +27,40 @@ NAMES_MAX: Final = 120_000
 """Leaves of one person that an answer is read from: each takes half a KiB while it is made, and six microseconds."""
 
 
+FACT_ROWS: Final = 50
+"""As many tallies as a fact counts for where answers are bounded: so much longer it takes to be read."""
+
+NOT_STORED: Final = 0
+"""Stands for the number of a leaf that only promises are felt at: no event is of it."""
+
+
 class Stored(NamedTuple):
-    """Tallies as they are stored, by the owner that they are read for, and the leaves that they name, in text order."""
+    """Tallies and facts as they are stored, by the owner that they are read for, and the tallies' leaves, in text order."""
 
     tallies: Tallies
+    facts: Facts
     leaves: Sequence[LeafRow]
+
+    @property
+    def size(self) -> int:
+        """How much there is to read, in rows."""
+        return len(self.tallies.rows) + FACT_ROWS * sum(len(one.facts) for one in self.facts.people.values())
 
 
 class Experience(NamedTuple):
     """What scores are read from; leaf numbers in the rows are positions in `leaves`, which are in text order."""
 
     tallies: Tallies
+    facts: Facts
     leaves: Leaves
     stored_leaves: Sequence[int]
+    """By the same positions; NOT_STORED for a leaf that no event is of."""
 
 
 async def stored_of(
     snapshot: Snapshot, person: Person, *, after_hour: int, until_hour: int, rows_max: int
 ) -> Stored | None:
-    """Read the tallies of all the person's identities in the hours (after_hour, until_hour], and their leaves.
+    """Read the tallies of all the person's identities in the hours (after_hour, until_hour], their leaves, and all facts.
 
     None when there are more rows than `rows_max`, or more leaves than NAMES_MAX.
     """
@@ -51,9 +68,11 @@ async def stored_of(
     tallies = await snapshot.tallies.of_persons([person.number], hours=hours, rows_max=rows_max + 1)
     if len(tallies.rows) > rows_max:
         return None
+    facts = await facts_of_persons(snapshot.facts, [person.number], facts_max=rows_max // FACT_ROWS + 1)
     leaves = await snapshot.leaves.of_person(person.number, hours=hours, rows_max=NAMES_MAX + 1)
-    alone = Tallies(np.zeros(len(tallies.rows), dtype=np.int64), tallies.rows)
-    return None if len(leaves) > NAMES_MAX else Stored(alone, leaves)
+    beside = Facts(dict(enumerate(facts.values()))) if facts else NO_FACTS
+    stored = Stored(Tallies(np.zeros(len(tallies.rows), dtype=np.int64), tallies.rows), beside, leaves)
+    return None if len(leaves) > NAMES_MAX or stored.size > rows_max else stored
 
 
 def experience_of(stored: Stored, *, catalogue: Catalogue) -> Experience:
@@ -61,14 +80,18 @@ def experience_of(stored: Stored, *, catalogue: Catalogue) -> Experience:
 
     The stored rows are renumbered where they stand: a copy of a large history is as large again.
     """
-    numbers = np.array([leaf.number for leaf in stored.leaves], dtype=np.int64)
+    known = {leaf.triple for leaf in stored.leaves}
+    felt = [LeafRow(NOT_STORED, *leaf) for leaf in stored.facts.leaves(catalogue) - known]
+    rows = sorted([*stored.leaves, *felt], key=lambda row: row.triple) if felt else stored.leaves
+    numbers = np.array([leaf.number for leaf in rows], dtype=np.int64)
     by_number = np.argsort(numbers)
     cells = stored.tallies.rows
     cells[:, LEAF] = by_number[np.searchsorted(numbers[by_number], cells[:, LEAF])]
     # Identities of one person may have lived the same hour: their tallies are added before the cap is applied.
     return Experience(
         tallies=merge([stored.tallies]),
-        leaves=Leaves.of(catalogue, (leaf.triple for leaf in stored.leaves)),
+        facts=stored.facts,
+        leaves=Leaves.of(catalogue, (leaf.triple for leaf in rows)),
         stored_leaves=numbers.tolist(),
     )
 

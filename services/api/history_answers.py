@@ -10,7 +10,6 @@ from schemas.historyapi import HISTORY_VALUES_MAX, HistoryAnswer, HistoryColumn,
 from schemas.instant import write_instant
 from services.api.experience import Experience
 from services.core.catalogue import Catalogue
-from services.core.facts import NO_FACTS
 from services.core.history import read_history
 from services.core.instants import hour_of
 from services.core.scoring import BANDS, bands
@@ -43,7 +42,7 @@ def history_answer(person: Person, experience: Experience, *, span: Span, catalo
     moments = span.moments
     history = read_history(
         experience.tallies,
-        facts=NO_FACTS,
+        facts=experience.facts,
         leaves=experience.leaves,
         at_hours=[hour_of(moment) for moment in moments],
         parameters=catalogue.parameters,

@@ -26,12 +26,12 @@ from services.api.requests import Asked, Named, named_of_path
 from services.api.whatif_answers import Worked, whatif_answer
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
-from services.core.facts import NO_FACTS
+from services.core.facts import Facts
 from services.core.instants import EPOCH, hour_of, instant_of
 from services.core.sameness import event_key
 from services.core.scoring import receipt
 from services.core.tallies import HOURS_KEPT, MICRO
-from services.core.whatif import Extremes, Felt, altered
+from services.core.whatif import Extremes, Felt, Retold, altered, retold
 from services.infra.catalogue.reading import LANGUAGES
 from services.infra.errors import UnavailableError
 from services.infra.http.answer import Answer
@@ -73,11 +73,13 @@ class NamedAt(NamedTuple):
 
 
 class Past(NamedTuple):
-    """What is to be another past: events to take out, events to put in, and what stays beside them."""
+    """What is to be another past: events to take out, events to put in, what stays beside them, and what facts say."""
 
     taken: Sequence[FoundEvent]
     put: Sequence[FoundEvent]
     extremes: Mapping[tuple[int, datetime], tuple[int, int]]
+    retold: Mapping[tuple[str, str], Retold | None]
+    """By source and id of the event, what its facts are to say; None where it is taken out."""
 
 
 class WhatIfs:
@@ -139,7 +141,7 @@ class WhatIfs:
         def work() -> Worked | None:
             return _worked(stored, past, catalogue=catalogue, other=other, moment=moment)
 
-        worked = await self._large.compute(work, rows=len(stored.tallies.rows))
+        worked = await self._large.compute(work, rows=stored.size)
         if worked is None:
             return refusal(Refused("unknown-event", "These events count otherwise than by themselves: leave them in."))
         body = whatif_answer(
@@ -153,7 +155,7 @@ async def _past(snapshot: Snapshot, person: Person, question: WhatIfQuestion, *,
     """Find the events that the question names; those that do not count at its moment change nothing."""
     named = [*_named("without", question.without), *_named("changed", question.changed)]
     if not named:
-        return Past((), (), {})
+        return Past((), (), {}, {})
     identities, keys = [*person.identities], [one.key for one in named]
     again = [one.field for place, one in enumerate(named) if one.key in keys[:place]]
     if again:
@@ -171,7 +173,7 @@ async def _past(snapshot: Snapshot, person: Person, question: WhatIfQuestion, *,
     put = [_as_changed(event, changed[event.key]) for event in found if event.key in changed]
     touched = sorted({(event.leaf, _hour_of(event)) for event in found})
     extremes = await snapshot.events.extremes(identities, touched, but=keys)
-    return Past(found, put, extremes)
+    return Past(found, put, extremes, {(one.event.source, one.event.id): _retold(one.event) for one in named})
 
 
 def _named(field: str, events: Sequence[NamedEvent]) -> list[NamedAt]:
@@ -187,6 +189,13 @@ def _as_changed(event: FoundEvent, change: NamedEvent) -> FoundEvent:
     v = event.v if change.valence is None else round(change.valence * MICRO)
     q = event.q if change.stake is None else round(change.stake * MICRO)
     return event._replace(v=v, q=q)
+
+
+def _retold(event: NamedEvent) -> Retold | None:
+    if not isinstance(event, ChangedEvent):
+        return None
+    v, q = (None if number is None else round(number * MICRO) for number in (event.valence, event.stake))
+    return Retold(v, q)
 
 
 def _hour_of(event: FoundEvent) -> datetime:
@@ -223,7 +232,7 @@ def _worked(stored: Stored, past: Past, *, catalogue: Catalogue, other: Catalogu
     experience = experience_of(stored, catalogue=catalogue)
     before = receipt(
         experience.tallies,
-        facts=NO_FACTS,
+        facts=experience.facts,
         leaves=experience.leaves,
         at_hour=moment.hour,
         parameters=catalogue.parameters,
@@ -232,14 +241,22 @@ def _worked(stored: Stored, past: Past, *, catalogue: Catalogue, other: Catalogu
     extremes = {(place_of[leaf], hour_of(at)): Extremes(*both) for (leaf, at), both in past.extremes.items()}
     taken, put = (
         [Felt(place_of[event.leaf], hour_of(event.occurred_at), event.v, event.q) for event in events]
-        for events in (past.taken, past.put)
+        for events in (past.taken, _put(past, experience.facts))
     )
+    facts = retold(experience.facts, past.retold)
     tallies = altered(experience.tallies, taken=taken, put=put, extremes=extremes)
     if tallies is None:
         return None
     leaves = Leaves.of(other, experience.leaves.triples)
-    after = receipt(tallies, facts=NO_FACTS, leaves=leaves, at_hour=moment.hour, parameters=other.parameters)
+    after = receipt(tallies, facts=facts, leaves=leaves, at_hour=moment.hour, parameters=other.parameters)
     return Worked(before, after, experience.leaves.triples, LEAVES_MAX)
+
+
+def _put(past: Past, facts: Facts) -> list[FoundEvent]:
+    """Give the events to put in; those whose stake stands in facts have none in their tallies, as before."""
+    beside = {event_key(fact.source, fact.event_id) for one in facts.people.values() for fact in one.facts}
+    elsewhere = {event.key for event in past.taken if not event.q and event.key.bytes in beside}
+    return [event._replace(q=0) if event.key in elsewhere else event for event in past.put]
 
 
 def _unreadable(error: ValidationError) -> Answer:

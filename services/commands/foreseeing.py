@@ -13,7 +13,7 @@ from services.commands.outcomes import Outcome
 from services.commands.reading_people import PeopleReader
 from services.commands.telling import say
 from services.core.comparison import area_under_curve
-from services.core.instants import EPOCH, hour_of
+from services.core.instants import EPOCH, hour_of, micros_of
 from services.core.tallies import N, fold, merge
 from services.infra.errors import ConfigurationError, InvalidEventError
 from services.infra.pseudonyms import hash_key, known_identities
@@ -107,7 +107,8 @@ async def _scores(
     partly = fold(owner=happened.place, leaf=happened.leaf, hour=hour, v=happened.v, q=happened.q)
     tallies = merge([whole, partly])
     events = np.bincount(tallies.owner, weights=tallies.rows[:, N], minlength=len(known))
-    one, other = await reader.read_tallies(tallies, at_hours=hours)
+    facts = await reader.facts_before(persons, until_us=[micros_of(outcome.at) for _, outcome in known])
+    one, other = await reader.read_tallies(tallies, facts=facts, at_hours=hours)
     return np.stack([one.score, other.score, events])
 
 

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
+from services.core.facts import HARMS, TELLS, Facts, PersonFacts
 from services.core.tallies import BEST, HOUR, LEAF, WORST, N, Tallies, fold, merge
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
+    from services.core.facts import Fact
     from services.core.scoring import Receipt
 
 
@@ -28,6 +30,13 @@ class Extremes(NamedTuple):
 
     best: int
     worst: int
+
+
+class Retold(NamedTuple):
+    """What an event's facts are to say instead, in micro-units; None leaves it as it is."""
+
+    v: int | None
+    q: int | None
 
 
 class Difference(NamedTuple):
@@ -71,6 +80,24 @@ def altered(
         return None
     lived = whole.rows[:, N] > 0
     return Tallies(whole.owner[lived], whole.rows[lived])
+
+
+def retold(facts: Facts, events: Mapping[tuple[str, str], Retold | None]) -> Facts:
+    """Give the facts as they would be with other events: by source and id, None for one that never happened."""
+    if not events:
+        return facts
+    return Facts(
+        {owner: PersonFacts(one.identities, _retold(one.facts, events)) for owner, one in facts.people.items()}
+    )
+
+
+def _retold(facts: Sequence[Fact], events: Mapping[tuple[str, str], Retold | None]) -> Iterator[Fact]:
+    for fact in facts:
+        change = events.get((fact.source, fact.event_id), Retold(None, None))
+        if change is not None:
+            # How keeping a promise feels follows from its time; only what was told once, and harm, has a valence.
+            v = change.v if fact.role in (TELLS, HARMS) and change.v is not None else fact.v
+            yield fact._replace(v=v, q=fact.q if change.q is None else change.q)
 
 
 def side_by_side(before: Receipt, after: Receipt) -> list[Difference]:

@@ -19,6 +19,7 @@ from services.state.alerts import AlertTable
 from services.state.census import CensusTable
 from services.state.dead_letters import DeadLetterTable
 from services.state.events import Caution, EventTable
+from services.state.facts import FactTable
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityTable
 from services.state.leaves import LeafTable
@@ -81,6 +82,7 @@ class Transaction(NamedTuple):
     activations: ActivationTable
     census: CensusTable
     accounts: AccountTable
+    facts: FactTable
 
 
 class Snapshot(NamedTuple):
@@ -98,6 +100,7 @@ class Snapshot(NamedTuple):
     census: CensusTable
     retention: RetentionTable
     accounts: AccountTable
+    facts: FactTable
 
 
 class Database:
@@ -155,6 +158,7 @@ class Database:
                     ActivationTable(say),
                     CensusTable(say),
                     AccountTable(say),
+                    FactTable(say),
                 )
 
     async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:
@@ -215,6 +219,7 @@ class ReadDatabase:
                 CensusTable(say),
                 RetentionTable(say),
                 AccountTable(say),
+                FactTable(say),
             )
 
     @asynccontextmanager

@@ -13,6 +13,7 @@ from services.state.pool import Statements
 FOLLOWERS: Final = (
     "merge_tallies",
     "merge_touchpoints",
+    "merge_facts",
     "merge_alerts",
     "merge_changes",
     "merge_roles",

@@ -42,6 +42,8 @@ PEOPLE: Final = "people"
 
 ROWS: Final = (
     Subject("tallies", "tally_row", "old_tallies", "431 days"),
+    Subject("facts", "fact", "old_facts", "431 days"),
+    Subject("fact_names", "fact_name", "old_fact_names", "431 days after the latest fact"),
     Subject("score_changes", "score_change", "old_score_changes", "431 days"),
     Subject("alerts", "alert", "old_alerts", "431 days once closed"),
     Subject("contact_roles", "contact_role", "old_contact_roles", "431 days, but for each contact's last"),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from schemas.topics import Partition
 from services.core.census import NOT_COUNTED, Census, Counted, Group, together
+from services.core.facts import Fact
 from services.core.persons import NO_CROWD
 from services.core.tallies import BEST, HOUR, LEAF, WIDTH, WORST, N, Tallies
 from services.core.weighing import Weighing
@@ -33,6 +34,7 @@ from services.state.source_notes import SourceNote
 from services.state.tallies import ALL_HOURS
 from tests.support.clocks import NOON
 from tests.support.memory_accounts import AccountState, MemoryAccounts
+from tests.support.memory_facts import MemoryFacts
 
 DAYS_US = 30 * 24 * 3_600_000_000
 
@@ -72,6 +74,7 @@ class State:
     person_of: dict[int, int] = field(default_factory=dict)
     persons: dict[int, list[int | None]] = field(default_factory=dict)
     tallies: dict[tuple[int, int, int], NDArray[np.int64]] = field(default_factory=dict)
+    facts: list[Fact] = field(default_factory=list)
     scores: dict[int, tuple[float, int]] = field(default_factory=dict)
     sets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     """Of a person and a slot: the model and the version of the scores there."""
@@ -103,6 +106,7 @@ class MemoryStore:
         self.links = _Links(self)
         self.persons = _Persons(self)
         self.tallies = _Tallies(self)
+        self.facts = MemoryFacts(self)
         self.scores = _Scores(self)
         self.dead_letters = _DeadLetters(self)
         self.notes = _Notes(self)

@@ -6,6 +6,7 @@ import hashlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 
 import httpx
 from pydantic import SecretStr
@@ -100,7 +101,14 @@ class NoDoor:
         return Refused("unavailable", "Ingest does not answer.", 7)
 
 
-def example_app(store: ReadDatabase, door: Door | None = None, *, silent: frozenset[str] = frozenset()) -> Application:
+def example_app(
+    store: ReadDatabase,
+    door: Door | None = None,
+    *,
+    silent: frozenset[str] = frozenset(),
+    catalogue: Catalogue | None = None,
+    now: datetime = T,
+) -> Application:
     """Build the real application around a store."""
     entrance = Entrance(
         example_sources,
@@ -109,11 +117,11 @@ def example_app(store: ReadDatabase, door: Door | None = None, *, silent: frozen
     )
     parts = Parts(
         database=store,
-        models=Models(example_catalogue()),
+        models=Models(catalogue or example_catalogue()),
         labels={"en": labels_of("en"), "pl": labels_of("pl")},
         entrance=entrance,
         hash_key=HASH_KEY,
-        clock=StandingClock(T),
+        clock=StandingClock(now),
         silent=lambda: silent,
     )
     refusals, peers = Refusals(time.monotonic), Peers(networks("127.0.0.1"))
@@ -136,10 +144,16 @@ async def opened_store(dsn: str) -> AsyncIterator[ReadDatabase]:
 
 @asynccontextmanager
 async def read_client(
-    dsn: str, door: Door | None = None, *, silent: frozenset[str] = frozenset()
+    dsn: str,
+    door: Door | None = None,
+    *,
+    silent: frozenset[str] = frozenset(),
+    catalogue: Catalogue | None = None,
+    now: datetime = T,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Give an HTTP client of the application, with a valid read key."""
     async with opened_store(dsn) as store:
-        transport = httpx.ASGITransport(app=example_app(store, door, silent=silent), raise_app_exceptions=False)
+        app = example_app(store, door, silent=silent, catalogue=catalogue, now=now)
+        transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=BEARER) as client:
             yield client

@@ -1,4 +1,4 @@
-"""What a worker remembers: names it has looked up, and the tallies of recent persons."""
+"""What a worker remembers: names it has looked up, and the tallies and facts of recent persons."""
 
 from __future__ import annotations
 
@@ -9,17 +9,30 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from services.core.facts import PersonFacts
+
 NAMES_MAX: Final = 400_000
 """Identities whose numbers are remembered: about 200 bytes each, so 80 MB at the most."""
 
 
+FACT_ROWS: Final = 8
+"""As many rows as a fact counts for: it takes about 700 bytes, its text and what was folded of it included."""
+
+
 class CachedPerson(NamedTuple):
-    """A person's merged tallies (rows of core.columns, sorted by leaf and hour) as of a version."""
+    """A person's merged tallies (rows of core.columns, sorted by leaf and hour) and facts as of a version."""
 
     version: int
     rows: NDArray[np.int64]
     members: frozenset[int]
     """The person's identities, when there are several; empty for one that is alone."""
+    facts: PersonFacts | None
+    """None for a person without."""
+
+    @property
+    def size(self) -> int:
+        """What it counts for, in rows."""
+        return len(self.rows) + (0 if self.facts is None else FACT_ROWS * len(self.facts.facts))
 
 
 class PersonCache:
@@ -46,11 +59,11 @@ class PersonCache:
     def put(self, person: int, state: CachedPerson) -> None:
         """Remember a committed state; the longest unused are dropped past the bound."""
         before = self._states.pop(person, None)
-        self._rows += len(state.rows) - (0 if before is None else len(before.rows))
+        self._rows += state.size - (0 if before is None else before.size)
         self._states[person] = state
         while self._rows > self._rows_max and len(self._states) > 1:
             _, dropped = self._states.popitem(last=False)
-            self._rows -= len(dropped.rows)
+            self._rows -= dropped.size
 
 
 class NameCache:

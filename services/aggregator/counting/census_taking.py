@@ -14,7 +14,7 @@ from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.core.catalogue import Catalogue
 from services.core.census import PERIOD_H, Census, count_up
 from services.core.dimensions import Leaves
-from services.core.facts import NO_FACTS
+from services.core.facts import Facts
 from services.core.instants import HOUR_US
 from services.core.tallies import LEAF, Tallies, merge
 from services.infra.clock import Clock
@@ -22,6 +22,7 @@ from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
 from services.infra.metrics import CENSUS_DONE_AT
 from services.state.census import HeldCensus
+from services.state.facts import facts_of_persons
 
 log = get_logger(__name__)
 
@@ -121,22 +122,25 @@ class CensusTaking:
         if rows_max is not None and len(stored.rows) > ROWS_MAX:
             await self._count(transaction, held, persons[: len(persons) // 2])
             return
-        used, leaf = np.unique(stored.rows[:, LEAF], return_inverse=True)
-        named = sorted(await self._store.leaves.numbered(used.tolist()), key=lambda row: row.triple)
-        place_of = {row.number: place for place, row in enumerate(named)}
-        places = np.array([place_of[number] for number in used.tolist()], dtype=np.int64)
-        stored.rows[:, LEAF] = places[leaf]
-        owner = np.searchsorted(persons, stored.owner)
         weighing = await self._store.models.weighing(held.model)
         own = self._catalogue.model_version == weighing.version
         catalogue = self._catalogue if own else self._catalogue.weighed_by(weighing)
+        beside = await facts_of_persons(transaction.facts, persons)
+        facts = Facts({place: beside[person] for place, person in enumerate(persons) if person in beside})
+        used, leaf = np.unique(stored.rows[:, LEAF], return_inverse=True)
+        triple_of = {row.number: row.triple for row in await self._store.leaves.numbered(used.tolist())}
+        named = sorted({*triple_of.values(), *facts.leaves(catalogue)})
+        place_of = {triple: place for place, triple in enumerate(named)}
+        places = np.array([place_of[triple_of[number]] for number in used.tolist()], dtype=np.int64)
+        stored.rows[:, LEAF] = places[leaf]
+        owner = np.searchsorted(persons, stored.owner)
 
         def work() -> Census:
             return count_up(
                 merge([Tallies(owner, stored.rows)]),
-                facts=NO_FACTS,
+                facts=facts,
                 owners=len(persons),
-                leaves=Leaves.of(catalogue, (row.triple for row in named)),
+                leaves=Leaves.of(catalogue, named),
                 at_hour=held.hour,
                 parameters=catalogue.parameters,
             )

@@ -11,6 +11,7 @@ from services.aggregator.counting.cache import NameCache, PersonCache
 from services.aggregator.counting.dedup import Sifted, store_new
 from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.holding import StaleNamesError
+from services.aggregator.counting.keeping_facts import Noted, note_facts
 from services.aggregator.counting.linking import Followed, Linker, follow
 from services.aggregator.counting.models import Models
 from services.aggregator.counting.name_bounds import NameBounds
@@ -168,17 +169,21 @@ class Counter:
         counted = Counted(outcomes, dead)
         if not sifted.fresh:
             return counted
+        noted = await note_facts(transaction, sifted)
         links = self._linker.news(sifted.fresh, directory)
-        touched = {*sifted.columns.person.tolist(), *hold}
+        touched = {*sifted.columns.person.tolist(), *noted.concerned.values(), *hold}
         followed = await follow(transaction, links, touched=touched, cache=self._persons) if links else Followed()
-        kept = await self._score(transaction, chunk, sifted, followed)
+        kept = await self._score(transaction, chunk, sifted, noted, followed)
         await note_contacts(transaction.accounts, sifted.fresh, sifted.columns)
         return counted._replace(links=links, followed=followed, columns=sifted.columns, kept=kept)
 
-    async def _score(self, transaction: ChunkTransaction, chunk: Chunk, sifted: Sifted, followed: Followed) -> Kept:
+    async def _score(
+        self, transaction: ChunkTransaction, chunk: Chunk, sifted: Sifted, noted: Noted, followed: Followed
+    ) -> Kept:
         return await keep_scores(
             transaction,
             sifted.columns,
+            noted=noted,
             followed=followed,
             cache=self._persons,
             models=self._models,

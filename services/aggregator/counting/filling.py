@@ -15,11 +15,12 @@ from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.aggregator.counting.scorekeeping import WINDOWS_H
 from services.core import scoring
 from services.core.catalogue import Catalogue
-from services.core.facts import NO_FACTS
+from services.core.facts import Facts
 from services.core.tallies import LEAF, Tallies, merge
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
 from services.state.activation import Held
+from services.state.facts import facts_of_persons
 from services.state.models import Generation
 from services.state.scores import Scored
 
@@ -123,11 +124,12 @@ class Filling:
         if rows_max is not None and len(stored.rows) > ROWS_MAX:
             return await self._fill(transaction, held, persons[: len(persons) // 2])
         tallies = merge([Tallies(np.searchsorted(persons, stored.owner), stored.rows)])
+        facts = await facts_of_persons(transaction.facts, persons)
         weigher = await self._models_of(transaction).weigher(held.model, tallies.rows[:, LEAF])
         at_hours = np.array([locked[person].as_of for person in persons], dtype=np.int64)
         readings = scoring.read_each(
             tallies,
-            facts=NO_FACTS,
+            facts=Facts({place: facts[person] for place, person in enumerate(persons) if person in facts}),
             leaves=weigher.leaves,
             at_hours=at_hours,
             parameters=weigher.parameters,

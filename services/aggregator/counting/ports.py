@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from schemas.topics import Partition
 from services.core.census import Counted, Group
+from services.core.facts import Fact
 from services.core.tallies import Tallies
 from services.core.weighing import Weighing
 from services.state.accounts import ContactRow, Contacts, RoleRow
@@ -18,6 +19,7 @@ from services.state.activation import Held
 from services.state.census import HeldCensus, KeptCensus
 from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, Storable
+from services.state.facts import ReadFacts
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityRow
 from services.state.leaves import Brought, LeafRow, Triple
@@ -70,6 +72,11 @@ class TalliesPort(Protocol):
     ) -> Tallies: ...
 
 
+class FactsPort(ReadFacts, Protocol):
+    async def lock(self, facts: Iterable[Fact]) -> set[str]: ...
+    async def add(self, facts: Sequence[Fact], leaves: Sequence[int]) -> None: ...
+
+
 class ScoresPort(Protocol):
     async def turn(self) -> Turn: ...
     async def write(self, generations: Sequence[Scored]) -> None: ...
@@ -106,6 +113,8 @@ class ChunkTransaction(Protocol):
     def persons(self) -> PersonsPort: ...
     @property
     def tallies(self) -> TalliesPort: ...
+    @property
+    def facts(self) -> FactsPort: ...
     @property
     def scores(self) -> ScoresPort: ...
     @property

@@ -15,6 +15,8 @@ from services.aggregator.processor import Record
 from services.core import identity as identities
 from services.core.catalogue import MACHINE_MADE, Arguments, Catalogue, Refusal
 from services.core.classes import NONE
+from services.core.dimensions import Leaf
+from services.core.facts import Fact, Teller, facts_of
 from services.core.instants import HOUR_US, micros_of
 from services.core.persons import ALIAS_KEY, LEAST_TRUST, TRUST_OF_KEY, is_customer
 from services.core.roles import ROLE, role_said
@@ -64,6 +66,8 @@ class Data(msgspec.Struct, gc=False):
     rating: Rating | None = None
     valence: float | None = None
     stake: float | None = None
+    order: Slug | None = None
+    case: Slug | None = None
     properties: msgspec.Raw = msgspec.Raw()
     class_: str = msgspec.field(default="", name="class")
     account: Slug = ""
@@ -109,6 +113,7 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     leaf: tuple[str, str, str]
     v: int
     q: int
+    """What its tally gets: none of the stake where facts say how it counts."""
     source: str
     event_id: str
     overridden: bool
@@ -120,6 +125,8 @@ class Event(msgspec.Struct, gc=False, frozen=True):
     """When its sender says to have sent it, or what it said to be its time when that lay ahead of the arrival."""
     dated: bool
     """Whether its time is the sender's own."""
+    facts: tuple[Fact, ...]
+    """What is kept of it beside its tally; of nobody yet."""
     account: str
     """The company that the person acts for, if its key is believed about that; empty for nearly every event."""
     role: int | None
@@ -200,22 +207,23 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
         return _poison(envelope, *why)
     if alias and (why := _vet_alias(alias, subject, envelope.keykind)):
         return _poison(envelope, *why)
-    judged = _impression(data, occurred_us, catalogue, unscored=(envelope.classed or data.class_ or NONE) != NONE)
+    received = envelope.receivedat
+    received_us = occurred_us if received is None else round(received.timestamp() * 1_000_000)
+    judged = _judged(envelope, data, catalogue, occurred_us=occurred_us, received_us=received_us)
     if isinstance(judged, Refusal):
         detail = f"{judged.field}: {judged.reason}"[:200]
         return _poison(envelope, "invalid_argument", detail)
-    v, q, overridden = judged
-    received = envelope.receivedat
+    v, q, overridden, facts = judged
     # Positional, in the order of the fields: this line runs once an event, and keywords cost a tenth of its time.
     return Event(
         record,
         event_key(envelope.source, envelope.id),
         occurred_us,
-        occurred_us if received is None else round(received.timestamp() * 1_000_000),
+        received_us,
         body_hash(bytes(envelope.data), channel_origin=envelope.channelorigin),
         subject,
         others,
-        (data.touchpoint, data.channel or catalogue.entry(data.touchpoint).channel, data.place),
+        _leaf(data, catalogue),
         v,
         q,
         envelope.source,
@@ -225,6 +233,7 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
         alias,
         _micros(envelope.sentat or envelope.clienttime),
         envelope.timeorigin != "arrival",
+        facts,
         *(_acts_for(data, envelope.keykind) if data.account else NOBODYS),
     )
 
@@ -282,29 +291,51 @@ def _names(identity: NamedIdentity, subject: str) -> bool:
     return f"{identity.kind}:{identity.value}" == subject
 
 
-def _impression(
-    data: Data, occurred_us: int, catalogue: Catalogue, *, unscored: bool
-) -> tuple[int, int, bool] | Refusal:
+def _leaf(data: Data, catalogue: Catalogue) -> tuple[str, str, str]:
+    return data.touchpoint, data.channel or catalogue.entry(data.touchpoint).channel, data.place
+
+
+def _judged(
+    envelope: Envelope, data: Data, catalogue: Catalogue, *, occurred_us: int, received_us: int
+) -> tuple[int, int, bool, tuple[Fact, ...]] | Refusal:
+    """Judge an event: valence, the stake of its tally, whether its own valence was not used, and its facts."""
     properties = bytes(data.properties)
+    unscored = (envelope.classed or data.class_ or NONE) != NONE
     # Of nearly every event the properties stay undecoded.
     constant = catalogue.constant(data, may_be_unscored=unscored or _MACHINE_MADE in properties)
-    if constant is not None:
-        return constant, MICRO, False
-    rating = data.rating
-    scale = rating.scale if rating else None
-    judged = catalogue.impression(
-        data.touchpoint,
-        Arguments(
-            occurred_at_us=occurred_us,
-            rating_scale=(scale.lo, scale.mid, scale.hi) if isinstance(scale, Scale) else scale,
-            rating_value=rating.value if rating else None,
-            valence=data.valence,
-            stake=data.stake,
-            unscored=unscored,
-            properties=_properties.decode(properties) if properties else {},
-        ),
+    if constant is not None and not (data.case and constant < 0):
+        return constant, MICRO, False, ()
+    arguments = _arguments(data, occurred_us, unscored=unscored)
+    judged = catalogue.impression(data.touchpoint, arguments)
+    if isinstance(judged, Refusal):
+        return judged
+    if not (data.case or data.touchpoint in catalogue.leaves_facts):
+        return judged.v, judged.q, judged.overridden, ()
+    teller = Teller(
+        leaf=Leaf._make(_leaf(data, catalogue)),
+        order=data.order or "",
+        case=data.case or "",
+        source=envelope.source,
+        event_id=envelope.id,
+        received_us=received_us,
+        trust=TRUST_OF_KEY.get(envelope.keykind, LEAST_TRUST),
     )
-    return judged if isinstance(judged, Refusal) else (judged.v, judged.q, judged.overridden)
+    left = facts_of(teller, arguments, judged, catalogue=catalogue)
+    return judged.v, left.q, judged.overridden, left.facts
+
+
+def _arguments(data: Data, occurred_us: int, *, unscored: bool) -> Arguments:
+    properties, rating = bytes(data.properties), data.rating
+    scale = rating.scale if rating else None
+    return Arguments(
+        occurred_at_us=occurred_us,
+        rating_scale=(scale.lo, scale.mid, scale.hi) if isinstance(scale, Scale) else scale,
+        rating_value=rating.value if rating else None,
+        valence=data.valence,
+        stake=data.stake,
+        unscored=unscored,
+        properties=_properties.decode(properties) if properties else {},
+    )
 
 
 def _others(named: tuple[NamedIdentity, ...], subject: str) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from services.aggregator.counting.cache import PersonCache
 from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.holding import StaleNamesError, hold
+from services.aggregator.counting.keeping_facts import NOTHING_NOTED
 from services.aggregator.counting.linking import Followed, Move, follow
 from services.aggregator.counting.models import Models
 from services.aggregator.counting.records import body_hash_of
@@ -185,6 +186,7 @@ class _Portion:
         await keep_scores(
             self._transaction,
             EventColumns(nothing, nothing, nothing, nothing, nothing, nothing),
+            noted=NOTHING_NOTED,
             followed=Followed(locked, moves),
             cache=cache,
             models=self._models,

@@ -1,4 +1,4 @@
-"""From a chunk's new events to tallies and scores, under the locks of the persons they touch."""
+"""From a chunk's new events and facts to tallies and scores, under the locks of the persons they touch."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from numpy.typing import NDArray
 from services.aggregator.counting.cache import CachedPerson, PersonCache
 from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.holding import StaleNamesError, hold
+from services.aggregator.counting.keeping_facts import Noted, with_noted
 from services.aggregator.counting.linking import Followed, Move
 from services.aggregator.counting.models import Models
 from services.aggregator.counting.ports import ChunkTransaction
 from services.core import scoring
-from services.core.facts import NO_FACTS
+from services.core.facts import Fact, Facts, PersonFacts
 from services.core.tallies import HOUR, LEAF, Tallies, fold, merge, sort_key
 from services.core.tallies import N as COUNT
+from services.state.facts import facts_of_persons
 from services.state.persons import Locked
 from services.state.scores import Scored
 
@@ -36,28 +38,30 @@ class Kept(NamedTuple):
     overall: scoring.Reading[Floats]
 
 
-async def keep_scores(
+async def keep_scores(  # noqa: PLR0913 -- what a chunk has stored before, and what scores are read by
     transaction: ChunkTransaction,
     events: EventColumns,
     *,
+    noted: Noted,
     followed: Followed,
     cache: PersonCache,
     models: Models,
     at_hour: int,
 ) -> Kept:
-    """Add the events to the tallies and score every person that they touch or whom the links have changed.
+    """Add the events to the tallies and score every person whom they or their facts touch, or the links have changed.
 
     Raises StaleNamesError when an identity no longer belongs to the person it was counted for.
     """
     identities, position = np.unique(events.identity, return_inverse=True)
     folded = fold(owner=position, leaf=events.leaf, hour=events.hour, v=events.v, q=events.q)
-    person_of = _persons(events, followed.moves)
+    person_of = _persons(events, noted, followed.moves)
     shaken = {person for move in followed.moves for person in (move.before, move.after)}
     locked = await _lock(transaction, {*person_of.values(), *shaken}, held=followed.held, cache=cache)
     if shaken:
         # The names of identities that moved lead to where these are, if they are persons' and held.
         await transaction.persons.point(shaken | ({move.identity for move in followed.moves} & followed.held.keys()))
-    held = await _sort(transaction, locked, shaken=shaken, cache=cache)
+    anew = shaken | {person_of[identity] for identity in noted.reread}
+    held = await _sort(transaction, locked, shaken=shaken, anew=anew, cache=cache)
     _check_members(person_of, held)
     persons = held.persons()
     place_of = {person: place for place, person in enumerate(persons)}
@@ -68,22 +72,25 @@ async def keep_scores(
     await transaction.tallies.add(identities[folded.owner], folded.rows, fresh=fresh)
     read = await _read(transaction, held.unknown, person_of=person_of)
     whole = _whole(remembered, read.tallies, place_of)
+    facts = _facts(held, noted, person_of, read.facts)
     # A chunk that lagged behind, or came by the late topic, must not take a score back to before a neighbour's events.
-    scored = await _scored(transaction, persons, whole, models=models, at_hour=max(at_hour, held.as_of))
-    return Kept(_states(persons, whole, held, read.members, version=scored.version), scored.readings[0])
+    beside = Facts({place_of[person]: one for person, one in facts.items()})
+    scored = await _scored(transaction, persons, whole, beside, models=models, at_hour=max(at_hour, held.as_of))
+    states = _states(persons, whole, facts, held, read.members, version=scored.version)
+    return Kept(states, scored.readings[0])
 
 
 async def _scored(
-    transaction: ChunkTransaction, persons: list[int], whole: Tallies, *, models: Models, at_hour: int
+    transaction: ChunkTransaction, persons: list[int], whole: Tallies, facts: Facts, *, models: Models, at_hour: int
 ) -> Scored:
-    """Read everybody's tallies and store the scores; returns those that are read by the active model."""
+    """Read everybody's tallies and facts and store the scores; returns those that are read by the active model."""
     turn = await transaction.scores.turn()
     generations = []
     for generation in (await models.in_use(turn)).generations:
         weigher = await models.weigher(generation.model, whole.rows[:, LEAF])
         readings = scoring.read(
             whole,
-            facts=NO_FACTS,
+            facts=facts,
             owners=len(persons),
             leaves=weigher.leaves,
             at_hour=at_hour,
@@ -101,7 +108,7 @@ class _Held(NamedTuple):
     locked: frozenset[int]
     cached: Mapping[int, CachedPerson]
     unknown: frozenset[int]
-    """Persons whose tallies must be read; who is neither cached nor unknown has none yet."""
+    """Persons whose tallies and facts must be read; who is neither cached nor unknown has none yet."""
     as_of: int
     """The latest hour that any of their stored scores was read at."""
 
@@ -113,11 +120,12 @@ class _Held(NamedTuple):
 class _Read(NamedTuple):
     tallies: Tallies
     members: Mapping[int, frozenset[int]]
+    facts: Mapping[int, PersonFacts]
 
 
-def _persons(events: EventColumns, moves: Iterable[Move]) -> dict[int, int]:
+def _persons(events: EventColumns, noted: Noted, moves: Iterable[Move]) -> dict[int, int]:
     """The person of every touched identity, after the moves."""
-    person_of = dict(zip(events.identity.tolist(), events.person.tolist(), strict=True))
+    person_of = {**noted.concerned, **dict(zip(events.identity.tolist(), events.person.tolist(), strict=True))}
     person_of.update({move.identity: move.after for move in moves if move.identity in person_of})
     return person_of
 
@@ -130,7 +138,7 @@ async def _lock(
 
 
 async def _sort(
-    transaction: ChunkTransaction, locked: dict[int, Locked], *, shaken: set[int], cache: PersonCache
+    transaction: ChunkTransaction, locked: dict[int, Locked], *, shaken: set[int], anew: set[int], cache: PersonCache
 ) -> _Held:
     if shaken:
         merged = {person for person, row in (await transaction.persons.lock(shaken)).items() if row.merged}
@@ -140,10 +148,10 @@ async def _sort(
     cached: dict[int, CachedPerson] = {}
     unknown: set[int] = set()
     for person, row in locked.items():
-        state = None if person in shaken else cache.get(person, version=row.version)
+        state = None if person in anew else cache.get(person, version=row.version)
         if state is not None:
             cached[person] = state
-        elif row.version or person in shaken:
+        elif row.version or person in anew:
             unknown.add(person)
     return _Held(frozenset(locked), cached, frozenset(unknown), max((row.as_of for row in locked.values()), default=0))
 
@@ -159,9 +167,9 @@ def _check_members(person_of: Mapping[int, int], held: _Held) -> None:
 
 
 async def _read(transaction: ChunkTransaction, unknown: frozenset[int], *, person_of: Mapping[int, int]) -> _Read:
-    """Read, after this chunk's tallies were added, the persons that the cache does not know."""
+    """Read, after this chunk's tallies and facts were added, the persons that the cache does not know."""
     if not unknown:
-        return _Read(merge([]), {})
+        return _Read(merge([]), {}, {})
     members: dict[int, set[int]] = {person: set() for person in unknown}
     for number, _, person in await transaction.identities.of_persons(unknown):
         members[person].add(number)
@@ -170,7 +178,20 @@ async def _read(transaction: ChunkTransaction, unknown: frozenset[int], *, perso
             raise StaleNamesError
     stored = await transaction.tallies.of_persons(sorted(unknown))
     several = {person: frozenset(numbers) for person, numbers in members.items() if len(numbers) > 1}
-    return _Read(stored, several)
+    return _Read(stored, several, await facts_of_persons(transaction.facts, sorted(unknown)))
+
+
+def _facts(
+    held: _Held, noted: Noted, person_of: Mapping[int, int], read: Mapping[int, PersonFacts]
+) -> dict[int, PersonFacts]:
+    """Everybody's facts, of those who have any."""
+    found = {person: state.facts for person, state in held.cached.items() if state.facts is not None}
+    new: dict[int, list[Fact]] = {}
+    for identity, facts in noted.of_identity.items():
+        new.setdefault(person_of[identity], []).extend(facts)
+    for person in new.keys() - held.unknown:
+        found[person] = with_noted(found.get(person), new[person])
+    return found | {**read}
 
 
 def _remembered(held: _Held, place_of: Mapping[int, int], added: Tallies) -> Tallies:
@@ -223,7 +244,13 @@ def _whole(remembered: Tallies, read: Tallies, place_of: Mapping[int, int]) -> T
 
 
 def _states(
-    persons: Sequence[int], whole: Tallies, held: _Held, members: Mapping[int, frozenset[int]], *, version: int
+    persons: Sequence[int],
+    whole: Tallies,
+    facts: Mapping[int, PersonFacts],
+    held: _Held,
+    members: Mapping[int, frozenset[int]],
+    *,
+    version: int,
 ) -> dict[int, CachedPerson]:
     edges = np.searchsorted(whole.owner, np.arange(len(persons) + 1)).tolist()
     states = {}
@@ -231,5 +258,6 @@ def _states(
         cached = held.cached.get(person)
         known = cached.members if cached else members.get(person, ALONE)
         # A copy: a slice would keep the whole chunk's rows in memory for as long as one person stays cached.
-        states[person] = CachedPerson(version, whole.rows[edges[position] : edges[position + 1]].copy(), known)
+        rows = whole.rows[edges[position] : edges[position + 1]].copy()
+        states[person] = CachedPerson(version, rows, known, facts.get(person))
     return states

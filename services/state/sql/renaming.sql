@@ -68,6 +68,11 @@ UPDATE touchpoint_row AS r SET identity = n.after
 FROM unnest($1::bigint[], $2::bigint[]) AS n (before, after)
 WHERE r.identity = n.before
 
+-- merge_facts --
+UPDATE fact AS f SET identity = n.after
+FROM unnest($1::bigint[], $2::bigint[]) AS n (before, after)
+WHERE f.identity = n.before
+
 -- merge_alerts --
 UPDATE alert AS x SET person = n.after FROM unnest($1::bigint[], $2::bigint[]) AS n (before, after) WHERE x.person = n.before
 

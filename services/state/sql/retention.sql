@@ -36,6 +36,12 @@ tableoid = 'touchpoint_other'::regclass AND occurred_at <= now() - interval '431
 -- The read passes over hours of 400 days ago and more; a month later nothing that is asked for reads them either.
 hour <= floor(extract(epoch FROM now()) / 3600)::integer - 431 * 24
 
+-- old_facts --
+occurred_us <= (extract(epoch FROM now())::bigint - 431 * 86400) * 1000000
+
+-- old_fact_names --
+latest_us <= (extract(epoch FROM now())::bigint - 431 * 86400) * 1000000
+
 -- old_score_changes --
 at <= now() - interval '431 days'
 
@@ -84,6 +90,7 @@ merged_into IS NULL AND GREATEST(as_of, as_of_b) <= floor(extract(epoch FROM now
 -- of one person: without it, others would hang together in another way.
 EXISTS (SELECT FROM tally_row AS t WHERE t.identity = i.id)
 OR EXISTS (SELECT FROM touchpoint_row AS r WHERE r.identity = i.id)
+OR EXISTS (SELECT FROM fact AS f WHERE f.identity = i.id)
 OR EXISTS (SELECT FROM score_change AS c WHERE c.person = i.id)
 OR EXISTS (SELECT FROM alert AS x WHERE x.person = i.id)
 OR EXISTS (SELECT FROM contact AS c WHERE c.identity = i.id AND c.since > now() - interval '431 days')

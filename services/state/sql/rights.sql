@@ -27,6 +27,8 @@ GRANT SELECT, INSERT, UPDATE ON partition_progress, identity, person, model, mod
 GRANT SELECT, INSERT, UPDATE, DELETE ON seen_event, source_note, source_seen, source_hour, unknown_name, till_day TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON census, census_sum TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE ON retention TO tactus_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON fact, fact_name TO tactus_worker;
+GRANT SELECT ON fact, fact_name TO tactus_reader;
 GRANT DELETE ON tally_row, identity, person, link, score_change, alert, outbox, dead_letter TO tactus_worker;
 GRANT SELECT, DELETE ON webhook_delivery TO tactus_worker;
 GRANT SELECT ON erased TO tactus_worker;

@@ -1,0 +1,175 @@
+"""Scores with promises on Postgres: several workers at once, identities that move, a model that takes over."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+
+import asyncpg
+import pytest
+from pydantic import SecretStr
+
+from schemas.topics import DLQ, EVENT_TOPICS
+from services.aggregator.counting.filling import Filling, Step
+from services.aggregator.counting.pipeline import Pipeline
+from services.aggregator.processor import Bounds
+from services.infra.clock import SystemClock
+from services.infra.settings import PostgresSettings, Settings
+from services.state.database import Database
+from services.state.roles import WORKER
+from tests.support.chunks import chunk
+from tests.support.databases import as_role
+from tests.support.promises import START, WHO, Recount, crossed_lives, promise_catalogue, said
+from tests.support.said_log import END, PARTITIONS, SaidLog
+
+pytestmark = pytest.mark.integration
+
+NOW_MS = int(START.timestamp() * 1000) + 10 * 86_400_000
+
+OpenWorker = Callable[[Sequence[int]], Awaitable[Pipeline]]
+
+
+@pytest.fixture
+async def open_worker(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[OpenWorker]:
+    """Open workers that own these partitions from there on."""
+    async with AsyncExitStack() as stack:
+
+        async def open_one(parts: Sequence[int]) -> Pipeline:
+            settings = Settings(postgres=PostgresSettings(dsn=SecretStr(as_role(postgres_dsn, WORKER))))
+            store = await Database.open(settings.postgres, lanes=settings.aggregator.lanes)
+            worker = await Pipeline.on(
+                store, SaidLog(store), promise_catalogue(tmp_path), cache_rows_max=10_000, clock=SystemClock()
+            )
+            stack.push_async_callback(worker.close)
+            await worker.take_ownership(
+                {(topic, part): Bounds(0, END) for topic in (*EVENT_TOPICS, DLQ) for part in parts}
+            )
+            return worker
+
+        yield open_one
+
+
+async def people(database: asyncpg.Connection) -> dict[str, str]:
+    rows = await database.fetch(
+        "SELECT i.value, p.value AS person FROM identity AS i JOIN identity AS p ON p.id = i.person"
+    )
+    return {row["value"]: row["person"] for row in rows}
+
+
+async def scores(database: asyncpg.Connection) -> dict[str, tuple[float, int]]:
+    rows = await database.fetch(
+        "SELECT person_id, score, extract(epoch FROM as_of)::bigint / 3600 AS hour FROM customer_score"
+    )
+    return {row["person_id"]: (row["score"], row["hour"]) for row in rows}
+
+
+async def assert_as_if_read_in_one_go(database: asyncpg.Connection, values: list[bytes], folder: Path) -> None:
+    recount = Recount.of(values, promise_catalogue(folder), at_ms=NOW_MS)
+    person_of, told = await people(database), await scores(database)
+    assert told == {
+        person: (recount.score(person, person_of, at_hour=hour), hour) for person, (_, hour) in told.items()
+    }
+
+
+@pytest.mark.parametrize("seed", range(6))
+async def test_workers_that_count_at_once_do_not_miss_each_others_facts(
+    seed: int, open_worker: OpenWorker, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    random = Random(seed)
+    values = crossed_lives(random, 90)
+    workers = [await open_worker([part]) for part in range(PARTITIONS)]
+
+    async def count(part: int) -> None:
+        own, first = values[part::PARTITIONS], 0
+        while own:
+            size = random.choice([1, 2, 5])
+            await workers[part].process(chunk(own[:size], first=first, part=part, at_ms=NOW_MS))
+            own, first = own[size:], first + len(own[:size])
+
+    await asyncio.gather(*map(count, range(PARTITIONS)))
+
+    await assert_as_if_read_in_one_go(database, values, tmp_path)
+
+
+async def test_a_promise_and_its_keeping_that_are_counted_at_once_meet(
+    open_worker: OpenWorker, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    one, other = await open_worker([0]), await open_worker([1])
+    values = []
+    for number in range(20):
+        order, due = f"o-{number}", "2026-06-03T12:00:00Z"
+        promised = said(
+            f"s-{number}", "order.completed", hours=0, who=[f"customer:c-{number}"], order=order, promised_at=due
+        )
+        kept = said(f"k-{number}", "delivery.delivered", hours=99, who=[f"email_hash:{number:032}ab"], order=order)
+        values += [promised, kept]
+
+        await asyncio.gather(
+            one.process(chunk([promised], first=number, at_ms=NOW_MS)),
+            other.process(chunk([kept], first=number, part=1, at_ms=NOW_MS)),
+        )
+
+    await assert_as_if_read_in_one_go(database, values, tmp_path)
+
+
+async def test_a_worker_that_starts_over_reads_what_was_promised(
+    open_worker: OpenWorker, database: asyncpg.Connection, tmp_path: Path
+) -> None:
+    values = crossed_lives(Random(77), 40)
+    first = await open_worker(range(PARTITIONS))
+    await first.process(chunk(values[:20], at_ms=NOW_MS))
+
+    second = await open_worker(range(PARTITIONS))
+    await second.process(chunk(values[20:], first=20, at_ms=NOW_MS))
+
+    await assert_as_if_read_in_one_go(database, values, tmp_path)
+
+
+async def test_facts_are_numbers_and_words_of_one_event(open_worker: OpenWorker, database: asyncpg.Connection) -> None:
+    worker = await open_worker([0])
+    ordered = said("e-1", "order.completed", hours=0.5, order="7", parcel="P", promised_at="2026-06-03", stake=1)
+
+    await worker.process(chunk([ordered], at_ms=NOW_MS))
+
+    rows = await database.fetch("SELECT role, kind, key, part, due_us, received_hour FROM fact ORDER BY role")
+    hour = int(START.timestamp()) // 3600
+    due_us = 1_780_531_200_000_000
+    assert [tuple(row) for row in rows] == [
+        (0, "order", "order/7", "parcel/P", due_us, hour),
+        (3, "once:order", "order/7", "", None, hour),
+    ]
+    assert await database.fetchval("SELECT q FROM tally_row") == 0
+    assert sorted(row["name"] for row in await database.fetch("SELECT name FROM fact_name")) == ["order/7", "parcel/P"]
+
+
+async def test_a_model_that_takes_over_reads_promises_as_well(
+    open_worker: OpenWorker, database: asyncpg.Connection, postgres_dsn: str, tmp_path: Path
+) -> None:
+    values = crossed_lives(Random(5), 60)
+    worker = await open_worker(range(PARTITIONS))
+    await worker.process(chunk(values, at_ms=NOW_MS))
+    before = await scores(database)
+    catalogue = promise_catalogue(tmp_path)
+    weighing = replace(catalogue.weighing, version="m2", weights={**catalogue.weighing.weights, "web.page_viewed": 0.5})
+    store = await Database.open(PostgresSettings(dsn=SecretStr(postgres_dsn)), lanes=1)
+    number = await store.models.keep(weighing)
+    async with store.transaction() as transaction:
+        await transaction.activations.begin(number)
+    filling = Filling(store, catalogue, portion=2)
+
+    for _ in range(20):
+        if await filling.step() is Step.DONE:
+            break
+    await store.close()
+
+    recount = Recount.of(values, catalogue.weighed_by(weighing), at_ms=NOW_MS)
+    person_of, after = await people(database), await scores(database)
+    assert after == {
+        person: (recount.score(person, person_of, at_hour=hour), hour) for person, (_, hour) in before.items()
+    }
+    assert after != before
+    assert {*after} <= {*WHO}
