@@ -13,8 +13,9 @@ from services.commands.outcomes import Outcome
 from services.commands.reading_people import PeopleReader
 from services.commands.telling import say
 from services.core.comparison import area_under_curve
+from services.core.facts import Facts
 from services.core.instants import EPOCH, hour_of, micros_of
-from services.core.tallies import N, fold, merge
+from services.core.tallies import N, Tallies, fold, merge
 from services.infra.errors import ConfigurationError, InvalidEventError
 from services.infra.pseudonyms import hash_key, known_identities
 from services.infra.settings import Settings
@@ -53,6 +54,13 @@ class Foresight(NamedTuple):
         return lines
 
 
+class LivedBefore(NamedTuple):
+    """What persons had lived before an outcome each, by its place; leaves as they are stored."""
+
+    tallies: Tallies
+    facts: Facts
+
+
 async def foresee(
     statements: Statements, reader: PeopleReader, outcomes: Sequence[Outcome], *, settings: Settings
 ) -> Foresight:
@@ -62,7 +70,7 @@ async def foresee(
     unknown, told_s = 0, monotonic()
     for first in range(0, len(outcomes), PORTION):
         portion = outcomes[first : first + PORTION]
-        persons = await _persons(People(statements), portion, settings=settings)
+        persons = await persons_of(People(statements), portion, settings=settings)
         known = [(person, outcome) for person, outcome in zip(persons, portion, strict=True) if person is not None]
         unknown += len(portion) - len(known)
         if known:
@@ -93,26 +101,37 @@ async def _scores(
     statements: Statements, reader: PeopleReader, known: Sequence[tuple[int, Outcome]]
 ) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """Rows: the score by each model, and how many events are behind it."""
+    lived = await lived_before(statements, reader, known)
+    if lived is None:
+        half = len(known) // 2
+        parts = [await _scores(statements, reader, part) for part in (known[:half], known[half:])]
+        return np.concatenate(parts, axis=1)
+    events = np.bincount(lived.tallies.owner, weights=lived.tallies.rows[:, N], minlength=len(known))
+    hours = [hour_of(outcome.at) for _, outcome in known]
+    one, other = await reader.read_tallies(lived.tallies, facts=lived.facts, at_hours=hours)
+    return np.stack([one.score, other.score, events])
+
+
+async def lived_before(
+    statements: Statements, reader: PeopleReader, known: Sequence[tuple[int, Outcome]]
+) -> LivedBefore | None:
+    """Give what persons had lived before an outcome each, by its place here; None when there is too much at once."""
     persons = [person for person, _ in known]
     hours = [hour_of(outcome.at) for _, outcome in known]
     whole = await reader.before(persons, hours=hours)
     if whole is None:
-        half = len(known) // 2
-        parts = [await _scores(statements, reader, part) for part in (known[:half], known[half:])]
-        return np.concatenate(parts, axis=1)
+        return None
     # Tallies are of whole hours: of the outcome's own hour only the events before it count.
     since = [EPOCH + timedelta(hours=hour) for hour in hours]
     happened = await People(statements).happened(persons, since=since, until=[outcome.at for _, outcome in known])
     hour = np.array(hours, dtype=np.int64)[happened.place]
     partly = fold(owner=happened.place, leaf=happened.leaf, hour=hour, v=happened.v, q=happened.q)
-    tallies = merge([whole, partly])
-    events = np.bincount(tallies.owner, weights=tallies.rows[:, N], minlength=len(known))
     facts = await reader.facts_before(persons, until_us=[micros_of(outcome.at) for _, outcome in known])
-    one, other = await reader.read_tallies(tallies, facts=facts, at_hours=hours)
-    return np.stack([one.score, other.score, events])
+    return LivedBefore(merge([whole, partly]), facts)
 
 
-async def _persons(people: People, portion: Sequence[Outcome], *, settings: Settings) -> list[int | None]:
+async def persons_of(people: People, portion: Sequence[Outcome], *, settings: Settings) -> list[int | None]:
+    """Find the persons of outcomes; None where nobody has the identity."""
     names = [_names(outcome.identity, settings) for outcome in portion]
     known = await people.named(sorted({name for several in names for name in several}))
     return [next((known[name] for name in several if name in known), None) for several in names]

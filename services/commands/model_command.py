@@ -74,18 +74,19 @@ def model_compare(
 
 
 @app.command("fit")
-def model_fit(
+def model_fit(  # noqa: PLR0913, PLR0917 -- each is an option
     outcomes: Annotated[Path, typer.Option(help="CSV of customer,time,bad: what became of customers.")],
-    events: Annotated[Path, typer.Option(help="A file of events.")],
+    events: Annotated[Path | None, typer.Option(help="A file of events, instead of a stack's database.")] = None,
     map_file: Annotated[Path | None, typer.Option("--map", help="How a file of others' events is read.")] = None,
     out: Annotated[Path, typer.Option(help="The model's file to write.")] = Path("learned.yaml"),
     name: Annotated[str, typer.Option(help="What the model is called.")] = "learned",
     json: Annotated[Path | None, typer.Option(help="Write the figures to this file too.")] = None,
+    data: Data = None,
 ) -> None:
     """Learn weights from what became of customers, and say how well they foretell what became of others later."""
     from services.commands.fitting import run as command
 
     options = command.Options(
-        outcomes=outcomes, events=events, map_file=map_file, out=out, name=name, json=json, data=None
+        outcomes=outcomes, events=events, map_file=map_file, out=out, name=name, json=json, data=data
     )
     raise SystemExit(command.run(options))

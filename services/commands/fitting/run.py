@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json as json_format
 import sys
 from collections.abc import Sequence
@@ -15,7 +16,9 @@ from services.commands.fitting.judging import Judged, findings, judge
 from services.commands.fitting.model_text import model_text
 from services.commands.fitting.optimiser import Optimiser
 from services.commands.fitting.report import figures_of, show
+from services.commands.fitting.stack import read_stack
 from services.commands.outcomes import Outcome, read_outcomes
+from services.commands.stack_settings import stack_settings
 from services.commands.telling import INTERRUPTED, say
 from services.core.catalogue import Catalogue
 from services.core.instants import instant_of, write_instant
@@ -119,7 +122,7 @@ def _told(options: Options, catalogue: Catalogue) -> Told:
 
 def _history(options: Options, outcomes: Sequence[Outcome], catalogue: Catalogue) -> tuple[History, list[int]]:
     if options.events is None:
-        raise ConfigurationError("--events: name a file of events")
+        return asyncio.run(read_stack(outcomes, settings=stack_settings(options.data)))
     file = read_events(options.events, map_file=options.map_file, catalogue=catalogue)
     for line in file.told():
         say(line)
