@@ -55,7 +55,7 @@ def create_app(
     async def is_ready(_: Request) -> Response:
         return _response(readyz(unready))
 
-    answering, accounts = partial(_answering, refusals, peers), Accounts(customers)
+    answering = partial(_answering, refusals, peers)
     trying, replaying = answering(letters.trial), answering(letters.replay)
 
     async def trying_or_replaying(request: Request) -> Response:
@@ -73,9 +73,7 @@ def create_app(
             Route("/v1/customers/{identity}/history", answering(customers.history)),
             Route("/v1/customers/{identity}/journey", answering(customers.journey)),
             *_about_everybody(Censuses(customers), answering),
-            Route("/v1/accounts/{identity}", answering(accounts.score)),
-            Route("/v1/accounts/{identity}/receipt", answering(accounts.receipt)),
-            Route("/v1/accounts/{identity}/journey", answering(accounts.journey)),
+            *_about_accounts(Accounts(customers), answering),
             Route("/v1/whatif", _answering_body(refusals, peers, WhatIfs(customers)), methods=["POST"]),
             Route("/v1/dead-letters", answering(letters.list)),
             Route("/v1/dead-letters/replay", trying_or_replaying, methods=["GET", "POST"]),
@@ -86,6 +84,14 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return _on_encoded_paths(app)
+
+
+def _about_accounts(accounts: Accounts, answering: Answering) -> list[Route]:
+    return [
+        Route("/v1/accounts/{identity}", answering(accounts.score)),
+        Route("/v1/accounts/{identity}/receipt", answering(accounts.receipt)),
+        Route("/v1/accounts/{identity}/journey", answering(accounts.journey)),
+    ]
 
 
 def _about_everybody(censuses: Censuses, answering: Answering) -> list[Route]:
