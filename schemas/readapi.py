@@ -35,6 +35,14 @@ TALLIES_MAX: Final = 400_000
 """Sums of one leaf and hour that an answer is read from: a thousand a day for as long as they count. They take a second
 or two, and 100 MiB."""
 
+KNOWN: Final = ("now", "then")
+"""What an answer is read from: all that is known, or what had arrived by the end of the hour that it is read at."""
+
+KNOWN_NOW: Final = "now"
+
+KNOWN_THEN_MAX: Final = 100_000
+"""Events that an answer is read from one by one: each is a row of its own, and together they take a second or two."""
+
 LATEST_MAX: Final = 10
 """Events shown behind a leaf; the journey has them all."""
 

@@ -211,6 +211,7 @@ def replay(
 def explain(
     customer: Annotated[str, typer.Argument(help="kind:value, or the bare id of a customer.")],
     at: Annotated[str | None, typer.Option(help="Any past time, RFC 3339.")] = None,
+    known_then: Annotated[bool, typer.Option("--known-then", help="Only what had arrived by then.")] = False,
     change: Annotated[Period | None, typer.Option(help="What moved the score within this period before.")] = None,
     language: Language = "en",
     data: Data = None,
@@ -219,7 +220,8 @@ def explain(
     from services.commands import explain as command
 
     over = None if change is None else change.value
-    raise SystemExit(command.run(customer, at=at, change=over, language=language, data=data))
+    when = command.When(at, known_then=known_then)
+    raise SystemExit(command.run(customer, when=when, change=over, language=language, data=data))
 
 
 @app.command()

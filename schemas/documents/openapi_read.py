@@ -14,7 +14,16 @@ from schemas.documents.openapi_letters import LETTER_ANSWERS, LETTERS_KEY, lette
 from schemas.documents.openapi_whatif import whatif_paths
 from schemas.historyapi import DAYS_DEFAULT, DAYS_MAX, DIMENSIONS, HistoryAnswer
 from schemas.problem import Problem
-from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
+from schemas.readapi import (
+    CURSOR_PATTERN,
+    KNOWN,
+    KNOWN_NOW,
+    PAGE_DEFAULT,
+    PAGE_MAX,
+    CustomerAnswer,
+    JourneyAnswer,
+    ReceiptAnswer,
+)
 from schemas.touchpoint import IDENTITY_CHARS_MAX, PRINTABLE
 from schemas.whatifapi import WhatIfAnswer, WhatIfQuestion
 
@@ -78,6 +87,16 @@ _AT: Final[Json] = {
     ),
     "schema": {"type": "string", "format": "date-time"},
     "example": "2026-03-01T12:00:00Z",
+}
+
+_KNOWN: Final[Json] = {
+    "name": "known",
+    "in": "query",
+    "description": (
+        "What counts: all that is known `now` of the time until the moment, or only what had arrived `then`, by the end of "
+        "the hour that is read: the score as it was told at that time, under the present model and links."
+    ),
+    "schema": {"type": "string", "enum": [*KNOWN], "default": KNOWN_NOW},
 }
 
 _OVER: Final[Json] = {
@@ -203,19 +222,22 @@ def _accounts() -> Json:
 def _customer_paths() -> Json:
     return {
         "/v1/customers/{identity}": _operation(
-            "readCustomer", "A customer's score along every dimension and window", CustomerAnswer, parameters=[_AT]
+            "readCustomer",
+            "A customer's score along every dimension and window",
+            CustomerAnswer,
+            parameters=[_AT, _KNOWN],
         ),
         "/v1/customers/{identity}/receipt": _operation(
             "readReceipt",
             "The reasons of a score: prior + the sum of the points, those of the others too = score",
             ReceiptAnswer,
-            parameters=[_AT, _ACCEPT_LANGUAGE],
+            parameters=[_AT, _KNOWN, _ACCEPT_LANGUAGE],
         ),
         "/v1/customers/{identity}/change": _operation(
             "readChange",
             "What moved a score within a day, a week or a month: two receipts side by side, with the events behind",
             ChangeAnswer,
-            parameters=[_OVER, _AT, _ACCEPT_LANGUAGE],
+            parameters=[_OVER, _AT, _KNOWN, _ACCEPT_LANGUAGE],
         ),
         "/v1/customers/{identity}/history": _operation(
             "readHistory",

@@ -138,8 +138,7 @@ class Accounts:
             snapshot,
             [*lived.identities],
             leaves=[*reasons.stored_leaves],
-            from_hour=moment.hour - HOURS_KEPT + 1,
-            until_hour=moment.hour,
+            hours=(moment.hour - HOURS_KEPT, moment.hour),
             each=LATEST_MAX,
         )
         labels = self._parts.labels[question.language]

@@ -11,11 +11,19 @@ from pydantic import BaseModel
 
 from schemas.changeapi import ChangeAnswer
 from schemas.historyapi import HISTORY_TALLIES_MAX, HistoryAnswer
-from schemas.readapi import ALERTS_MAX, LATEST_MAX, TALLIES_MAX, CustomerAnswer, JourneyAnswer, ReceiptAnswer
+from schemas.readapi import (
+    ALERTS_MAX,
+    KNOWN_THEN_MAX,
+    LATEST_MAX,
+    TALLIES_MAX,
+    CustomerAnswer,
+    JourneyAnswer,
+    ReceiptAnswer,
+)
 from services.api.answers import Moment, Reasons, customer_answer, journey_answer, reasons_of, receipt_answer
 from services.api.change_answers import Moved, change_answer, moved
 from services.api.entrance import Entrance
-from services.api.experience import experience_of, latest_of, stored_of
+from services.api.experience import Stored, experience_of, known_of, latest_of, stored_of
 from services.api.history_answers import history_answer
 from services.api.large_reads import LargeReads
 from services.api.models import Models
@@ -67,15 +75,15 @@ class Customers:
 
     async def score(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}`."""
-        return await self._answer(asked, self._score, named=("at",), languages=LANGUAGES[:1])
+        return await self._answer(asked, self._score, named=("at", "known"), languages=LANGUAGES[:1])
 
     async def receipt(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}/receipt`."""
-        return await self._answer(asked, self._receipt, named=("at",))
+        return await self._answer(asked, self._receipt, named=("at", "known"))
 
     async def change(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}/change`."""
-        return await self._answer(asked, self._change, named=("at", "over"))
+        return await self._answer(asked, self._change, named=("at", "known", "over"))
 
     async def history(self, asked: Asked) -> Answer:
         """Answer `GET /v1/customers/{identity}/history`."""
@@ -127,7 +135,7 @@ class Customers:
         self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
     ) -> CustomerAnswer | None:
         moment, catalogue = Moment(question.at), await self.parts.models.of_person(snapshot, person)
-        stored = await stored_of(snapshot, person, **moment.hours, rows_max=rows_max)
+        stored = await _stored(question, snapshot, person, rows_max=rows_max)
         if stored is None:
             return None
         alerts = await snapshot.alerts.of_identities([*person.identities], until=moment.at, limit=ALERTS_MAX)
@@ -143,7 +151,7 @@ class Customers:
         self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
     ) -> ReceiptAnswer | None:
         moment, catalogue = Moment(question.at), await self.parts.models.of_person(snapshot, person)
-        stored = await stored_of(snapshot, person, **moment.hours, rows_max=rows_max)
+        stored = await _stored(question, snapshot, person, rows_max=rows_max)
         if stored is None:
             return None
 
@@ -155,8 +163,8 @@ class Customers:
             snapshot,
             [*person.identities],
             leaves=[*reasons.stored_leaves],
-            from_hour=moment.hour - HOURS_KEPT + 1,
-            until_hour=moment.hour,
+            hours=(moment.hour - HOURS_KEPT, moment.hour),
+            by_hour=_known_by(question),
             each=LATEST_MAX,
         )
         labels = self.parts.labels[question.language]
@@ -166,7 +174,7 @@ class Customers:
         self, question: Question, snapshot: Snapshot, person: Person, rows_max: int
     ) -> ChangeAnswer | None:
         moment, catalogue = Moment(question.at), await self.parts.models.of_person(snapshot, person)
-        stored = await stored_of(snapshot, person, **moment.hours, rows_max=rows_max)
+        stored = await _stored(question, snapshot, person, rows_max=rows_max)
         if stored is None:
             return None
 
@@ -179,8 +187,8 @@ class Customers:
             snapshot,
             [*person.identities],
             leaves=[*found.stored_leaves],
-            from_hour=moment.hour - PERIODS[question.when.over] - HOURS_KEPT + 1,
-            until_hour=moment.hour,
+            hours=(moment.hour - PERIODS[question.when.over] - HOURS_KEPT, moment.hour),
+            by_hour=_known_by(question),
             each=LATEST_MAX,
         )
         labels = self.parts.labels[question.language]
@@ -231,6 +239,19 @@ class Customers:
         same_model = person.model_version == model_version
         fixed = question.when.fixed or person.as_of == Moment(question.at).hour
         return same_model and fixed and names_version(question.if_none_match, tag=tag)
+
+
+async def _stored(question: Question, snapshot: Snapshot, person: Person, *, rows_max: int) -> Stored | None:
+    hours = Moment(question.at).hours
+    by_hour = _known_by(question)
+    if by_hour is None:
+        return await stored_of(snapshot, person, **hours, rows_max=rows_max)
+    return await known_of(snapshot, person, **hours, by_hour=by_hour, rows_max=min(rows_max, KNOWN_THEN_MAX))
+
+
+def _known_by(question: Question) -> int | None:
+    """Give the hour by whose end it must have been received to count; None when everything counts."""
+    return Moment(question.at).hour if question.when.known_then else None
 
 
 def _tag(person: Person, question: Question, *, silent: frozenset[str]) -> str:

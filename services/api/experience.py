@@ -12,7 +12,7 @@ from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
 from services.core.facts import NO_FACTS, Facts
 from services.core.instants import EPOCH
-from services.core.tallies import LEAF, Tallies, merge
+from services.core.tallies import LEAF, Tallies, fold, merge
 from services.state.database import Snapshot
 from services.state.events import LatestEvent
 from services.state.facts import facts_of_persons
@@ -68,11 +68,38 @@ async def stored_of(
     tallies = await snapshot.tallies.of_persons([person.number], hours=hours, rows_max=rows_max + 1)
     if len(tallies.rows) > rows_max:
         return None
-    facts = await facts_of_persons(snapshot.facts, [person.number], facts_max=rows_max // FACT_ROWS + 1)
+    beside = await _beside(snapshot, person, rows_max=rows_max)
     leaves = await snapshot.leaves.of_person(person.number, hours=hours, rows_max=NAMES_MAX + 1)
-    beside = Facts(dict(enumerate(facts.values()))) if facts else NO_FACTS
     stored = Stored(Tallies(np.zeros(len(tallies.rows), dtype=np.int64), tallies.rows), beside, leaves)
     return None if len(leaves) > NAMES_MAX or stored.size > rows_max else stored
+
+
+async def known_of(
+    snapshot: Snapshot, person: Person, *, after_hour: int, until_hour: int, by_hour: int, rows_max: int
+) -> Stored | None:
+    """Read what `stored_of` would have read at the end of an hour: what had been received by then, event by event.
+
+    A tally does not know when its events arrived. None when there are more events than `rows_max`.
+    """
+    felt = await snapshot.felt.of_person(
+        person.number,
+        since=start_of(after_hour + 1),
+        until=start_of(until_hour + 1),
+        received_before=start_of(by_hour + 1),
+        rows_max=rows_max + 1,
+    )
+    if len(felt.leaf) > rows_max:
+        return None
+    tallies = fold(owner=np.zeros_like(felt.leaf), leaf=felt.leaf, hour=felt.hour, v=felt.v, q=felt.q)
+    leaves = await snapshot.leaves.numbered(np.unique(felt.leaf).tolist())
+    beside = (await _beside(snapshot, person, rows_max=rows_max)).known_by(by_hour)
+    stored = Stored(tallies, beside, sorted(leaves, key=lambda leaf: leaf.triple))
+    return None if stored.size > rows_max else stored
+
+
+async def _beside(snapshot: Snapshot, person: Person, *, rows_max: int) -> Facts:
+    facts = await facts_of_persons(snapshot.facts, [person.number], facts_max=rows_max // FACT_ROWS + 1)
+    return Facts(dict(enumerate(facts.values()))) if facts else NO_FACTS
 
 
 def experience_of(stored: Stored, *, catalogue: Catalogue) -> Experience:
@@ -97,14 +124,30 @@ def experience_of(stored: Stored, *, catalogue: Catalogue) -> Experience:
 
 
 async def latest_of(
-    snapshot: Snapshot, identities: Sequence[int], *, leaves: Sequence[int], from_hour: int, until_hour: int, each: int
+    snapshot: Snapshot,
+    identities: Sequence[int],
+    *,
+    leaves: Sequence[int],
+    hours: tuple[int, int],
+    each: int,
+    by_hour: int | None = None,
 ) -> Mapping[int, Sequence[LatestEvent]]:
-    """Read the newest events behind each of these leaves, by the leaf's stored number."""
-    since, until = _start_of(from_hour), _start_of(until_hour + 1)
-    return await snapshot.events.latest(identities, leaves=leaves, since=since, until=until, each=each)
+    """Read the newest events behind each of these leaves, by the leaf's stored number, in the hours (after, until].
+
+    With `by_hour`, of those that had been received by its end.
+    """
+    return await snapshot.events.latest(
+        identities,
+        leaves=leaves,
+        since=start_of(hours[0] + 1),
+        until=start_of(hours[1] + 1),
+        received_before=LAST_INSTANT if by_hour is None else start_of(by_hour + 1),
+        each=each,
+    )
 
 
-def _start_of(hour: int) -> datetime:
+def start_of(hour: int) -> datetime:
+    """Give the first instant of an hour since 1970, or the last that there is before or after."""
     try:
         return EPOCH + timedelta(hours=hour)
     except OverflowError:

@@ -14,7 +14,7 @@ from uuid import UUID
 from schemas.changeapi import PERIOD_DEFAULT
 from schemas.historyapi import DAYS_DEFAULT, DAYS_MAX
 from schemas.instant import parse_instant
-from schemas.readapi import CURSOR_PATTERN, PAGE_DEFAULT, PAGE_MAX
+from schemas.readapi import CURSOR_PATTERN, KNOWN, KNOWN_NOW, PAGE_DEFAULT, PAGE_MAX
 from schemas.touchpoint import IDENTITY_PATTERN, KIND_PATTERN, RECORD_KIND_PATTERN
 from services.api.history_answers import Span
 from services.core.change import PERIODS
@@ -74,6 +74,8 @@ class When(NamedTuple):
     at: datetime
     fixed: bool
     """Whether the request named the moment itself."""
+    known_then: bool
+    """Whether only what had arrived by then counts."""
     over: str
     """The period before it whose change is asked for."""
     span: Span
@@ -137,7 +139,10 @@ def when_of(parameters: Mapping[str, str], *, now: datetime) -> When | Refused:
     over = parameters.get("over", PERIOD_DEFAULT)
     if over not in PERIODS:
         return bad(f"The parameter over must be one of {', '.join(PERIODS)}.")
-    return When(at, end in parameters, over, span)
+    known = parameters.get("known", KNOWN_NOW)
+    if known not in KNOWN:
+        return bad(f"The parameter known must be one of {', '.join(KNOWN)}.")
+    return When(at, end in parameters, known != KNOWN_NOW, over, span)
 
 
 def span_of(parameters: Mapping[str, str], *, until: datetime) -> Span | Refused:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from http import HTTPStatus
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -34,7 +34,24 @@ WIDTH_MIN: Final = 60
 AnswerT = TypeVar("AnswerT", bound=BaseModel)
 
 
-def run(customer: str, *, at: str | None, change: str | None, language: str, data: Path | None) -> int:
+class When(NamedTuple):
+    """Which moment is asked about."""
+
+    at: str | None = None
+    known_then: bool = False
+    """Whether only what had arrived by then counts."""
+
+    @property
+    def parameters(self) -> Mapping[str, str]:
+        """As the API names them."""
+        named = {} if self.at is None else {"at": self.at}
+        return {**named, "known": "then"} if self.known_then else named
+
+
+NOW: Final = When()
+
+
+def run(customer: str, *, when: When, change: str | None, language: str, data: Path | None) -> int:
     """Print the explanation; 0 when there is one, 1 when the reason why not was printed."""
     kind, value = identity_of_subject(customer)
     console = Console(highlight=False, markup=False, emoji=False)
@@ -42,9 +59,9 @@ def run(customer: str, *, at: str | None, change: str | None, language: str, dat
     try:
         explanation = Explanation.in_language(language, override=read_settings().catalogue, detail=FULL)
         if change is None:
-            explanation.show(console, ask(find_api(data), f"{kind}:{value}", at=at))
+            explanation.show(console, ask(find_api(data), f"{kind}:{value}", when=when))
         else:
-            answer = ask_change(find_api(data), f"{kind}:{value}", over=change, at=at)
+            answer = ask_change(find_api(data), f"{kind}:{value}", over=change, when=when)
             ChangeExplanation(explanation).show(console, answer)
     except TactusError as error:
         sys.stderr.write(f"tactus explain: {error}\n")
@@ -52,14 +69,14 @@ def run(customer: str, *, at: str | None, change: str | None, language: str, dat
     return 0
 
 
-def ask_change(endpoint: Endpoint, identity: str, *, over: str, at: str | None) -> ChangeAnswer:
+def ask_change(endpoint: Endpoint, identity: str, *, over: str, when: When) -> ChangeAnswer:
     """Ask what moved the score within a period; raises as `ask` does."""
     path = f"/v1/customers/{quote(identity, safe='')}/change"
     with _client(endpoint) as client:
-        return _get(client, path, ChangeAnswer, {"over": over, **_at(at)})
+        return _get(client, path, ChangeAnswer, {"over": over, **when.parameters})
 
 
-def ask(endpoint: Endpoint, identity: str, *, at: str | None) -> Explained:
+def ask(endpoint: Endpoint, identity: str, *, when: When = NOW) -> Explained:
     """Ask for the score and for its receipt at the same moment and version.
 
     Raises InvalidEventError when there is no such customer or moment, UnavailableError when the API is away.
@@ -67,8 +84,8 @@ def ask(endpoint: Endpoint, identity: str, *, at: str | None) -> Explained:
     path = f"/v1/customers/{quote(identity, safe='')}"
     with _client(endpoint) as client:
         for _ in range(TRIES_MAX):
-            score = _get(client, path, CustomerAnswer, _at(at))
-            receipt = _get(client, f"{path}/receipt", ReceiptAnswer, _at(score.at))
+            score = _get(client, path, CustomerAnswer, when.parameters)
+            receipt = _get(client, f"{path}/receipt", ReceiptAnswer, when._replace(at=score.at).parameters)
             if (score.version, score.model_version) == (receipt.version, receipt.model_version):
                 return Explained(score, receipt)
     raise UnavailableError("events of this customer come faster than the score can be read: ask for a moment with --at")
@@ -77,10 +94,6 @@ def ask(endpoint: Endpoint, identity: str, *, at: str | None) -> Explained:
 def _client(endpoint: Endpoint) -> httpx.Client:
     key = {"Authorization": f"Bearer {endpoint.key}"}
     return httpx.Client(base_url=endpoint.url, headers=key, timeout=TIMEOUT_S, trust_env=False)
-
-
-def _at(at: str | None) -> Mapping[str, str]:
-    return {} if at is None else {"at": at}
 
 
 def _get(client: httpx.Client, path: str, answer: type[AnswerT], parameters: Mapping[str, str]) -> AnswerT:

@@ -216,7 +216,7 @@ async def _explained(connection: Connection, customer: str | None) -> Explained 
         return None
     api = Endpoint(connection.api, _key_of(connection, READ), connection.data)
     try:
-        return await asyncio.to_thread(ask, api, customer, at=None)
+        return await asyncio.to_thread(ask, api, customer)
     except TactusError:
         return None
 

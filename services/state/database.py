@@ -20,6 +20,7 @@ from services.state.census import CensusTable
 from services.state.dead_letters import DeadLetterTable
 from services.state.events import Caution, EventTable
 from services.state.facts import FactTable
+from services.state.felt import FeltTable
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityTable
 from services.state.leaves import LeafTable
@@ -94,6 +95,7 @@ class Snapshot(NamedTuple):
     persons: PersonTable
     tallies: TallyTable
     alerts: AlertTable
+    felt: FeltTable
     sources: SourceTables
     models: ModelTable
     activations: ActivationTable
@@ -213,6 +215,7 @@ class ReadDatabase:
                 PersonTable(say),
                 TallyTable(say),
                 AlertTable(say),
+                FeltTable(say),
                 SourceTables(say),
                 ModelTable(say),
                 ActivationTable(say),

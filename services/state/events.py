@@ -229,11 +229,19 @@ class EventTable:
         return {(row["leaf"], row["since"]): (row["best"], row["worst"]) for row in rows}
 
     async def latest(
-        self, identities: Sequence[int], *, leaves: Sequence[int], since: datetime, until: datetime, each: int
+        self,
+        identities: Sequence[int],
+        *,
+        leaves: Sequence[int],
+        since: datetime,
+        until: datetime,
+        received_before: datetime,
+        each: int,
     ) -> Mapping[int, Sequence[LatestEvent]]:
-        """The newest events behind each of these leaves, by its number."""
+        """The newest events behind each of these leaves, by its number, of those that were received before a time."""
+        whose, when = list(identities), (since, until)
         rows = await self._say.rows(
-            "latest_by_leaf", list(identities), since, until, EVENTS_WALKED_MAX, each, list(leaves), TEXT_CHARS_READ
+            *("latest_by_leaf", whose, *when, EVENTS_WALKED_MAX, each, list(leaves), TEXT_CHARS_READ, received_before)
         )
         by_leaf: dict[int, list[LatestEvent]] = {}
         for leaf, *event in rows:

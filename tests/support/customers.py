@@ -30,6 +30,8 @@ class Lived(NamedTuple):
     source: str = "shop"
     event_id: str = ""
     data: Mapping[str, object] = MappingProxyType({})
+    received_at: datetime | None = None
+    """At once, when it is left out."""
 
 
 async def store_person(
@@ -93,7 +95,7 @@ async def _store_events(
         key = UUID(bytes=sha256(f"{event.source}\0{event_id}".encode()).digest()[:16])
         await connection.execute(
             "INSERT INTO touchpoint_row (occurred_at, received_at, key, identity, body_hash, leaf, v, q, source,"
-            " event_id, body) VALUES ($1, $1, $2, $3, 0, $4, $5, $6, $7, $8, $9)",
+            " event_id, body) VALUES ($1, $10, $2, $3, 0, $4, $5, $6, $7, $8, $9)",
             event.occurred_at,
             key,
             numbers[event.identity],
@@ -103,6 +105,7 @@ async def _store_events(
             event.source,
             event_id,
             json.dumps({"id": event_id, "data": dict(event.data)}),
+            event.received_at or event.occurred_at,
         )
 
 

@@ -46,7 +46,7 @@ FROM (
     FROM (
         SELECT leaf, source, event_id, occurred_at, v, q, key, body
         FROM touchpoint_row
-        WHERE identity = ANY($1::bigint[]) AND occurred_at >= $2 AND occurred_at < $3
+        WHERE identity = ANY($1::bigint[]) AND occurred_at >= $2 AND occurred_at < $3 AND received_at < $8
         ORDER BY occurred_at DESC, key DESC
         LIMIT $4
     ) AS newest

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from pathlib import Path
 
 import httpx
@@ -78,6 +79,15 @@ def test_a_score_is_explained_in_polish(api: ApiProcess, tmp_path: Path) -> None
     assert (run.returncode, run.stderr) == (0, "")
     assert "Doręczenie przesyłki" in run.stdout
     assert "Wynik " in run.stdout
+
+
+def test_what_had_not_arrived_by_then_is_left_out(api: ApiProcess, tmp_path: Path) -> None:
+    before = (T - timedelta(hours=1)).isoformat()
+
+    run = explain(api, tmp_path, "anna/1", "--at", before, "--known-then")
+
+    assert (run.returncode, run.stderr) == (0, "")
+    assert "Score 50.0 unknown" in run.stdout
 
 
 @pytest.mark.parametrize(("over", "period"), [("day", "in 24 hours"), ("week", "in 7 days"), ("month", "in 30 days")])

@@ -153,7 +153,7 @@ def asked(identity: str = "customer:c1", query: bytes = b"") -> Asked:
     return Asked(identity, query, authorization=[], accept=None, accept_language="pl", if_none_match=None)
 
 
-NAMED = ("at", "over", "from", "to", "dimension", "limit", "cursor")
+NAMED = ("at", "known", "over", "from", "to", "dimension", "limit", "cursor")
 
 
 def understood(request: Asked) -> Question | Refused:
@@ -163,7 +163,7 @@ def understood(request: Asked) -> Question | Refused:
 def test_a_request_without_parameters_asks_for_the_first_page_of_this_moment() -> None:
     assert understood(asked()) == Question(
         person=Named(("customer:c1",), Refused("unknown-customer")),
-        when=When(NOW, fixed=False, over="week", span=Span(NOW - timedelta(days=364), NOW, None)),
+        when=When(NOW, fixed=False, known_then=False, over="week", span=Span(NOW - timedelta(days=364), NOW, None)),
         limit=PAGE_DEFAULT,
         before=END,
         if_none_match=None,
@@ -176,6 +176,12 @@ def test_a_request_that_names_its_moment_says_so() -> None:
 
     assert isinstance(question, Question)
     assert (question.at, question.when.fixed) == (NOW.replace(hour=11), True)
+
+
+def test_what_had_arrived_by_then_is_asked_for_by_name() -> None:
+    questions = [understood(asked(query=query)) for query in (b"", b"known=now", b"known=then")]
+
+    assert [isinstance(one, Question) and one.when.known_then for one in questions] == [False, False, True]
 
 
 @pytest.mark.parametrize(
@@ -204,6 +210,7 @@ def test_a_history_has_one_point_a_day_from_the_first_moment_on(
     [
         (asked("nobody"), "invalid-identity"),
         (asked(query=b"at=yesterday"), "bad-parameter"),
+        (asked(query=b"known=before"), "bad-parameter"),
         (asked(query=b"over=year"), "bad-parameter"),
         (asked(query=b"over="), "bad-parameter"),
         (asked(query=b"from=yesterday"), "bad-parameter"),
@@ -217,7 +224,7 @@ def test_a_history_has_one_point_a_day_from_the_first_moment_on(
         (asked(query=b"since=1"), "bad-parameter"),
     ],
     ids=[
-        *("identity", "at", "over", "no-period", "from", "from-ahead", "from-too-far", "to", "to-before-from"),
+        *("identity", "at", "known", "over", "no-period", "from", "from-ahead", "from-too-far", "to", "to-before-from"),
         *("dimension", "limit", "cursor", "other"),
     ],
 )
