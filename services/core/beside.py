@@ -44,6 +44,8 @@ class Folded(NamedTuple):
     catalogue: Catalogue
     at_hour: int
     until: int
+    turns_at: int
+    """The hour from which on promises feel otherwise without any other fact; HOUR_MAX when none is open."""
     felt: Sequence[Felt]
     columns: Integers
     weights: Floats
@@ -109,6 +111,12 @@ def folded(one: PersonFacts, *, catalogue: Catalogue, at_hour: int) -> Folded:
     return folding
 
 
+def turns_at(one: PersonFacts) -> int | None:
+    """Tell the hour from which on an open promise changes what was read last; None when none does."""
+    last = one.folded
+    return last.turns_at if isinstance(last, Folded) and last.turns_at < promises.HOUR_MAX else None
+
+
 def _fold(one: PersonFacts, *, catalogue: Catalogue, at_hour: int) -> Folded:
     fold = promises.fold(one, catalogue=catalogue, at_hour=at_hour)
     told = tellings(one, at_hour=at_hour)
@@ -125,6 +133,7 @@ def _fold(one: PersonFacts, *, catalogue: Catalogue, at_hour: int) -> Folded:
         catalogue=catalogue,
         at_hour=at_hour,
         until=min(fold.until, _other_facts_from(one.facts, at_hour=at_hour)),
+        turns_at=fold.until,
         felt=fold.felt,
         columns=columns,
         weights=np.array([one.weight for one in fold.felt], dtype=np.float64),

@@ -258,6 +258,14 @@ CENSUS_DONE_AT: Final = Gauge(
     "tactus_census_done_timestamp_seconds",
     "When this worker last finished a census of all people; 0 where others take them.",
 )
+PROMISES_SWEPT: Final = Counter(
+    "tactus_promises_swept_total",
+    "Scores that this worker wrote anew because a promise to the customer fell due, or was overdue and went on.",
+)
+PROMISES_SWEPT_AT: Final = Gauge(
+    "tactus_promises_swept_timestamp_seconds",
+    "When this worker last found no customer left whose stored score lacks a promise that is overdue by this hour.",
+)
 RETENTION_REMOVED: Final = Totals(
     "tactus_retention_removed_total",
     "Rows that were removed because nobody reads them any more, by what they are.",

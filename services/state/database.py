@@ -48,7 +48,7 @@ CREATE TEMP TABLE IF NOT EXISTS incoming_tally (
     best int, worst int
 ) ON COMMIT DELETE ROWS;
 CREATE TEMP TABLE IF NOT EXISTS incoming_score (
-    id bigint, version bigint, model smallint, band smallint, as_of int,
+    id bigint, version bigint, model smallint, band smallint, as_of int, turns_at int,
     score float8, confidence float8, se float8, score_24h float8, confidence_24h float8,
     score_7d float8, confidence_7d float8, score_30d float8, confidence_30d float8,
     score_90d float8, confidence_90d float8
@@ -121,7 +121,7 @@ class Database:
 
     @classmethod
     async def open(cls, settings: PostgresSettings, *, lanes: int, application: str = WORKER_APPLICATION) -> Self:
-        """Open a pool with a connection for each lane, one for names, one for a model that takes over and one for a census.
+        """Open a pool: a connection for each lane, for names, a model that takes over, a census and a sweep of promises.
 
         Raises UnavailableError while the server is away, ConfigurationError when it is there and refuses us.
         """
@@ -130,7 +130,7 @@ class Database:
             await connection.execute(TEMPORARY)
             await connection.learn_generation()
 
-        return cls(await open_pool(settings, application=application, max_size=lanes + 3, prepare=prepare))
+        return cls(await open_pool(settings, application=application, max_size=lanes + 4, prepare=prepare))
 
     async def close(self) -> None:
         """Close the connections at once, whatever they are doing."""

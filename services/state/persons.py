@@ -46,6 +46,10 @@ class PersonTable:
         rows = await self._say.rows("lock_persons", list(persons))
         return {row[0]: Locked(row[1], row[2] is not None, row[3]) for row in rows}
 
+    async def turning(self, hour: int, *, limit: int) -> list[int]:
+        """Lock persons whose score a promise makes another one by this hour, those that wait longest first."""
+        return [row["id"] for row in await self._say.rows("turning_persons", hour, limit)]
+
     async def point(self, persons: Iterable[int]) -> None:
         """Set or clear the merge pointers after identities moved."""
         await self._say.run("point_persons", list(persons))

@@ -28,6 +28,8 @@ class Scored(NamedTuple):
     generation: Generation
     at_hour: int | NDArray[np.int64]
     """At which they were read, all of them or each."""
+    turns_at: NDArray[np.int64] | None = None
+    """From which hour on each is another score without any event; 0 where no promise is open, as everywhere if None."""
 
 
 class Turn(NamedTuple):
@@ -79,6 +81,7 @@ def score_copy(scored: Scored) -> bytes:
         ("smallint", np.full(count, scored.generation.model)),
         ("smallint", bands(whole.score, whole.confidence)),
         ("integer", np.full(count, scored.at_hour)),
+        ("integer", np.zeros(count, dtype=np.int64) if scored.turns_at is None else scored.turns_at),
         ("double", whole.score),
         ("double", whole.confidence),
         ("double", whole.se),

@@ -75,6 +75,7 @@ class State:
     persons: dict[int, list[int | None]] = field(default_factory=dict)
     tallies: dict[tuple[int, int, int], NDArray[np.int64]] = field(default_factory=dict)
     facts: list[Fact] = field(default_factory=list)
+    turns: dict[int, int] = field(default_factory=dict)
     scores: dict[int, tuple[float, int]] = field(default_factory=dict)
     sets: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     """Of a person and a slot: the model and the version of the scores there."""
@@ -420,6 +421,11 @@ class _Persons(_Table):
         rows = {person: self._state.persons[person] for person in sorted(persons) if person in self._state.persons}
         return {person: Locked(row[0] or 0, row[1] is not None, row[2] or 0) for person, row in rows.items()}
 
+    async def turning(self, hour: int, *, limit: int) -> list[int]:
+        rows = self._state.persons
+        due = {one: turn for one, turn in self._state.turns.items() if 0 < turn <= hour and (rows[one][2] or 0) <= hour}
+        return sorted((one for one in due if rows[one][1] is None), key=due.__getitem__)[:limit]
+
     async def point(self, persons: Iterable[int]) -> None:
         for person in persons:
             into = self._state.person_of[person]
@@ -460,6 +466,7 @@ class _Scores(_Table):
         for place, person in enumerate(generations[0].persons):
             scored = generations[0]
             self._state.persons[person][0] = scored.version
+            self._state.turns[person] = 0 if scored.turns_at is None else int(scored.turns_at[place])
             self._state.persons[person][2] = int(np.broadcast_to(scored.at_hour, len(scored.persons))[place])
             self._state.scores[person] = (float(scored.readings[0].score[place]), scored.version)
 

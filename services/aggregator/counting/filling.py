@@ -12,7 +12,7 @@ import numpy as np
 from services.aggregator.counting.background import Background
 from services.aggregator.counting.models import Models
 from services.aggregator.counting.ports import ChunkTransaction, Store
-from services.aggregator.counting.scorekeeping import WINDOWS_H
+from services.aggregator.counting.writing_scores import WINDOWS_H
 from services.core import scoring
 from services.core.catalogue import Catalogue
 from services.core.facts import Facts

@@ -19,6 +19,7 @@ from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.ownership import Ownership
 from services.aggregator.counting.pieces import by_days, halves
 from services.aggregator.counting.ports import Log, Store
+from services.aggregator.counting.sweeping import Sweeping
 from services.aggregator.processor import Bounds, Chunk
 from services.core.catalogue import Catalogue
 from services.infra import metrics
@@ -55,6 +56,7 @@ class Pipeline:
         self._chores = Chores(store)
         self._folding = Folding(store)
         self._filling = Filling(store, catalogue)
+        self._sweeping = Sweeping(store, catalogue, clock)
         self._census = CensusTaking(store, catalogue, clock)
         self._forgetting = Forgetting(store)
 
@@ -88,12 +90,14 @@ class Pipeline:
         pipeline._filling.start()
         pipeline._census.start()
         pipeline._forgetting.start()
+        pipeline._sweeping.start()
         return pipeline
 
     async def close(self) -> None:
         """Stop the chores and close the connections."""
         await self._census.stop()
         await self._forgetting.stop()
+        await self._sweeping.stop()
         await self._filling.stop()
         await self._folding.stop()
         await self._chores.stop()

@@ -15,18 +15,16 @@ from services.aggregator.counting.keeping_facts import Noted, with_noted
 from services.aggregator.counting.linking import Followed, Move
 from services.aggregator.counting.models import Models
 from services.aggregator.counting.ports import ChunkTransaction
+from services.aggregator.counting.writing_scores import write_scores
 from services.core import scoring
 from services.core.facts import Fact, Facts, PersonFacts
 from services.core.tallies import HOUR, LEAF, Tallies, fold, merge, sort_key
 from services.core.tallies import N as COUNT
 from services.state.facts import facts_of_persons
 from services.state.persons import Locked
-from services.state.scores import Scored
 
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
-
-WINDOWS_H: Final = (None, *scoring.WINDOWS.values())
 
 ALONE: Final[frozenset[int]] = frozenset()
 
@@ -75,31 +73,9 @@ async def keep_scores(  # noqa: PLR0913 -- what a chunk has stored before, and w
     facts = _facts(held, noted, person_of, read.facts)
     # A chunk that lagged behind, or came by the late topic, must not take a score back to before a neighbour's events.
     beside = Facts({place_of[person]: one for person, one in facts.items()})
-    scored = await _scored(transaction, persons, whole, beside, models=models, at_hour=max(at_hour, held.as_of))
+    scored = await write_scores(transaction, persons, whole, beside, models=models, at_hour=max(at_hour, held.as_of))
     states = _states(persons, whole, facts, held, read.members, version=scored.version)
     return Kept(states, scored.readings[0])
-
-
-async def _scored(
-    transaction: ChunkTransaction, persons: list[int], whole: Tallies, facts: Facts, *, models: Models, at_hour: int
-) -> Scored:
-    """Read everybody's tallies and facts and store the scores; returns those that are read by the active model."""
-    turn = await transaction.scores.turn()
-    generations = []
-    for generation in (await models.in_use(turn)).generations:
-        weigher = await models.weigher(generation.model, whole.rows[:, LEAF])
-        readings = scoring.read(
-            whole,
-            facts=facts,
-            owners=len(persons),
-            leaves=weigher.leaves,
-            at_hour=at_hour,
-            parameters=weigher.parameters,
-            windows_h=WINDOWS_H,
-        )
-        generations.append(Scored(persons, readings, turn.version, generation, at_hour))
-    await transaction.scores.write(generations)
-    return generations[0]
 
 
 class _Held(NamedTuple):

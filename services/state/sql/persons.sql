@@ -8,6 +8,14 @@ SELECT id, version, merged_into, GREATEST(as_of, as_of_b) AS as_of FROM person A
 WHERE id = ANY($1::bigint[]) AND EXISTS (SELECT FROM identity AS i WHERE i.id = p.id)
 ORDER BY id FOR NO KEY UPDATE
 
+-- turning_persons --
+-- Whom others hold is being scored, or will be looked at in a moment. Scores that were read at a later hour know it already.
+SELECT id FROM person
+WHERE turns_at BETWEEN 1 AND $1 AND merged_into IS NULL AND version > 0 AND GREATEST(as_of, as_of_b) <= $1
+ORDER BY turns_at
+LIMIT $2
+FOR NO KEY UPDATE SKIP LOCKED
+
 -- point_persons --
 -- A person whose naming identity belongs to another person is merged; one that names itself again is not.
 UPDATE person AS p SET merged_into = NULLIF(i.person, p.id)

@@ -69,8 +69,10 @@ CREATE TABLE person (
     score_30d_b double precision,
     confidence_30d_b double precision,
     score_90d_b double precision,
-    confidence_90d_b double precision
+    confidence_90d_b double precision,
+    turns_at integer NOT NULL DEFAULT 0          -- the hour from which a promise makes it another score; 0: none is open
 ) WITH (fillfactor = 70);
+CREATE INDEX person_turns ON person (turns_at) WHERE turns_at > 0;
 
 CREATE TABLE model (
     id smallint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
@@ -619,7 +621,7 @@ COMMENT ON COLUMN crm_customer_scores.score_24h IS 'The score of the last 24 hou
 COMMENT ON COLUMN crm_customer_scores.score_7d IS 'The score of the last 7 days alone.';
 COMMENT ON COLUMN crm_customer_scores.score_30d IS 'The score of the last 30 days alone.';
 COMMENT ON COLUMN crm_customer_scores.score_90d IS 'The score of the last 90 days alone.';
-COMMENT ON COLUMN crm_customer_scores.as_of IS 'The hour that the scores are of: the customer''s last event.';
+COMMENT ON COLUMN crm_customer_scores.as_of IS 'The hour that the scores are of: that of the customer''s last event, or a later one while a promise is overdue.';
 COMMENT ON COLUMN crm_customer_scores.version IS 'Rises with every change of the customer''s state: take a row only when it is above the one held.';
 COMMENT ON VIEW customer_score IS 'As crm_customer_scores, with all that is stored: standard error, confidence of each window, model.';
 COMMENT ON VIEW touchpoint IS 'Every event that counts, with the identity that took it.';

@@ -10,6 +10,7 @@ DELETE FROM incoming_score
 -- write_scores_a --
 UPDATE person AS p
 SET version = CASE WHEN $1 THEN n.version ELSE p.version END, version_a = n.version,
+    turns_at = CASE WHEN $1 THEN n.turns_at ELSE p.turns_at END,
     model = n.model, band = n.band, as_of = n.as_of,
     score = n.score, confidence = n.confidence, se = n.se,
     score_24h = n.score_24h, confidence_24h = n.confidence_24h,
@@ -22,6 +23,7 @@ WHERE p.id = n.id
 -- write_scores_b --
 UPDATE person AS p
 SET version = CASE WHEN $1 THEN n.version ELSE p.version END, version_b = n.version,
+    turns_at = CASE WHEN $1 THEN n.turns_at ELSE p.turns_at END,
     model_b = n.model, band_b = n.band, as_of_b = n.as_of,
     score_b = n.score, confidence_b = n.confidence, se_b = n.se,
     score_24h_b = n.score_24h, confidence_24h_b = n.confidence_24h,

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from random import Random
 
@@ -16,12 +17,14 @@ from pydantic import SecretStr
 from schemas.topics import DLQ, EVENT_TOPICS
 from services.aggregator.counting.filling import Filling, Step
 from services.aggregator.counting.pipeline import Pipeline
+from services.aggregator.counting.sweeping import Sweeping
 from services.aggregator.processor import Bounds
 from services.infra.clock import SystemClock
 from services.infra.settings import PostgresSettings, Settings
 from services.state.database import Database
 from services.state.roles import WORKER
 from tests.support.chunks import chunk
+from tests.support.clocks import StandingClock
 from tests.support.databases import as_role
 from tests.support.promises import START, WHO, Recount, crossed_lives, promise_catalogue, said
 from tests.support.said_log import END, PARTITIONS, SaidLog
@@ -173,3 +176,29 @@ async def test_a_model_that_takes_over_reads_promises_as_well(
     }
     assert after != before
     assert {*after} <= {*WHO}
+
+
+async def test_workers_that_sweep_at_once_share_whoever_is_due(
+    open_worker: OpenWorker, database: asyncpg.Connection, postgres_dsn: str, tmp_path: Path
+) -> None:
+    due = "2026-06-03T12:00:00Z"
+    values = [
+        said(f"e-{n}", "order.completed", hours=0, who=[f"customer:c{n}"], order=f"{n}", promised_at=due)
+        for n in range(30)
+    ]
+    worker = await open_worker([0])
+    await worker.process(chunk(values, at_ms=int(START.timestamp() * 1000)))
+    store = await Database.open(PostgresSettings(dsn=SecretStr(as_role(postgres_dsn, WORKER))), lanes=2)
+    clock = StandingClock(START + timedelta(days=4))
+    sweeps = [Sweeping(store, promise_catalogue(tmp_path), clock, portion=7) for _ in range(2)]
+
+    written = []
+    for _ in range(6):
+        written += await asyncio.gather(*(sweep.step() for sweep in sweeps))
+    later = [await sweep.step() for sweep in sweeps]
+    await store.close()
+
+    assert (sum(written), later) == (30, [0, 0])
+    await assert_as_if_read_in_one_go(database, values, tmp_path)
+    hours = {hour for _, hour in (await scores(database)).values()}
+    assert hours == {int(START.timestamp()) // 3600 + 96}

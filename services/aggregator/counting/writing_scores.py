@@ -1,0 +1,56 @@
+"""Read locked persons and write their scores: by the active model, and by one that takes over."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.aggregator.counting.models import Models
+from services.aggregator.counting.ports import ChunkTransaction
+from services.core import scoring
+from services.core.beside import turns_at
+from services.core.facts import Facts
+from services.core.tallies import LEAF, Tallies
+from services.state.scores import Scored
+
+WINDOWS_H: Final = (None, *scoring.WINDOWS.values())
+
+
+async def write_scores(
+    transaction: ChunkTransaction,
+    persons: Sequence[int],
+    tallies: Tallies,
+    facts: Facts,
+    *,
+    models: Models,
+    at_hour: int,
+) -> Scored:
+    """Read persons, whose places are the owners, and store the scores; returns those that are read by the active model."""
+    turn = await transaction.scores.turn()
+    generations = []
+    for generation in (await models.in_use(turn)).generations:
+        weigher = await models.weigher(generation.model, tallies.rows[:, LEAF])
+        readings = scoring.read(
+            tallies,
+            facts=facts,
+            owners=len(persons),
+            leaves=weigher.leaves,
+            at_hour=at_hour,
+            parameters=weigher.parameters,
+            windows_h=WINDOWS_H,
+        )
+        turns = _turns(facts, owners=len(persons))
+        generations.append(Scored(persons, readings, turn.version, generation, at_hour, turns))
+    await transaction.scores.write(generations)
+    return generations[0]
+
+
+def _turns(facts: Facts, *, owners: int) -> NDArray[np.int64]:
+    """When promises make each a score another one, as the last reading found out; 0 for never."""
+    found = np.zeros(owners, dtype=np.int64)
+    for owner, one in facts.people.items():
+        found[owner] = turns_at(one) or 0
+    return found
