@@ -21,7 +21,7 @@ from tests.faults.ledger import read_ledger
 from tests.faults.nemesis import ROLES, WORKERS, Fault, Nemesis, schedule
 from tests.faults.watch import Watch, percentiles
 from tests.support.counts import chosen_scale, chosen_seed
-from tests.support.places import data_directory
+from tests.support.places import disk_directory
 from tests.support.waiting import eventually
 
 ROOT: Final = Path(__file__).parents[2]
@@ -197,5 +197,5 @@ async def _main(data: Path) -> int:
 
 if __name__ == "__main__":
     argparse.ArgumentParser(description=__doc__).parse_args()
-    with data_directory() as folder:
+    with disk_directory() as folder:
         raise SystemExit(asyncio.run(_main(folder)))

@@ -27,7 +27,7 @@ from tests.faults.persistent import copies_in_log, lost, native, persistent_clie
 from tests.support.counts import chosen_scale, chosen_seed
 from tests.support.ingestprocess import IngestProcess, ingest_process
 from tests.support.missing import lacks
-from tests.support.places import data_directory
+from tests.support.places import disk_directory
 from tests.support.senders import SERVER_KEY
 from tests.support.waiting import eventually, wait_until
 
@@ -47,7 +47,7 @@ GROWTH_BYTES_MAX: Final = 150 * 1024 * 1024
 @pytest.fixture
 def broker() -> Iterator[EmbeddedKafka]:
     """A broker that has never run."""
-    with data_directory() as folder:
+    with disk_directory() as folder:
         own = EmbeddedKafka(folder)
         yield own
         own.stop()

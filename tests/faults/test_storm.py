@@ -16,7 +16,7 @@ from tests.faults.nemesis import COUNTS, WORKERS, Fault, schedule
 from tests.faults.storm import QUIET_S, complaints, storm, summary
 from tests.faults.workload import Workload
 from tests.support.counts import chosen_scale, chosen_seed
-from tests.support.places import data_directory
+from tests.support.places import disk_directory
 
 
 def test_the_schedule_keeps_the_promised_counts() -> None:
@@ -49,7 +49,7 @@ def test_a_ledger_cut_off_in_the_middle_of_a_line_is_read_up_to_it(tmp_path: Pat
 @pytest.mark.e2e
 async def test_a_storm_loses_nothing_and_counts_nothing_twice() -> None:
     seed = chosen_seed()
-    with data_directory() as folder:
+    with disk_directory() as folder:
         async with Cluster(folder, workers=WORKERS) as cluster:
             report = await storm(cluster, seed=seed, scale=chosen_scale())
             doctor = await cluster.tactus("doctor", "--data", str(folder))
