@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 
@@ -20,7 +21,7 @@ from services.state.roles import WORKER
 from tests.support.chunks import chunk
 from tests.support.databases import as_role
 from tests.support.openapi import Contract
-from tests.support.promises import START, Recount, at, crossed_lives, promise_catalogue, said
+from tests.support.promises import START, WHO, Recount, at, crossed_lives, promise_catalogue, said
 from tests.support.readapi import read_client
 from tests.support.said_log import END, PARTITIONS, SaidLog
 
@@ -36,13 +37,13 @@ TOLD_AGAIN = said("e-2", "order.completed", hours=1, order="7")
 BROUGHT = said("e-3", "delivery.delivered", hours=100, order="7")
 
 
-async def count(dsn: str, folder: Path, values: Sequence[bytes]) -> None:
+async def count(dsn: str, folder: Path, values: Sequence[bytes], *, first: int = 0) -> None:
     store = await Database.open(PostgresSettings(dsn=SecretStr(as_role(dsn, WORKER))), lanes=1)
     worker = await Pipeline.on(
         store, SaidLog(store), promise_catalogue(folder), cache_rows_max=10_000, clock=SystemClock()
     )
     await worker.take_ownership({("cx.touchpoints.v1", part): Bounds(0, END) for part in range(PARTITIONS)})
-    await worker.process(chunk(values, at_ms=NOW_MS))
+    await worker.process(chunk(values, first=first, at_ms=NOW_MS))
     await worker.close()
 
 
@@ -130,6 +131,48 @@ async def test_what_was_told_once_may_have_been_felt_otherwise(
     moved = {(one["touchpoint"], one["after"] < one["before"]) for one in body["leaves"]}
     assert ("order.completed", True) in moved
     assert body["difference"] < -5
+
+
+def arriving(values: Sequence[bytes], random: Random) -> list[tuple[int, bytes]]:
+    """Events of people of one name each, some of which come hours or days late, by the hour of their arrival."""
+    late = []
+    for value in values:
+        event = json.loads(value)
+        event["data"]["identities"] = event["data"]["identities"][:1]
+        came = datetime.fromisoformat(event["time"]) + timedelta(hours=random.choice((0, 0, 3, 70)) * random.random())
+        event["receivedat"] = came.isoformat().replace("+00:00", "Z")
+        late.append((int(came.timestamp()) // 3600, json.dumps(event).encode()))
+    return sorted(late)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_what_was_known_then_is_what_was_answered_at_that_hour(
+    seed: int, client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
+) -> None:
+    random = Random(seed)
+    rest, next_offset = arriving(crossed_lives(random, 90), random), 0
+    told: dict[tuple[str, str], dict[str, object]] = {}
+    for hours in range(30, 400, 53):
+        hour = NOW_HOUR - 240 + hours
+        arrived = [value for came, value in rest if came <= hour]
+        rest = [(came, value) for came, value in rest if came > hour]
+        await count(postgres_dsn, tmp_path, arrived, first=next_offset)
+        next_offset += len(arrived)
+        for who in WHO:
+            answer = await client.get(f"/v1/customers/{who}", params={"at": at(hours)})
+            if answer.status_code == 200:
+                told[who, at(hours)] = answer.json()
+
+    then = {
+        (who, moment): await client.get(f"/v1/customers/{who}", params={"at": moment, "known": "then"})
+        for who, moment in told
+    }
+
+    assert not rest
+    assert len(told) > 20
+    for key, answer in then.items():
+        CONTRACT.assert_holds(answer)
+        assert {**answer.json(), "version": 0} == {**told[key], "version": 0}
 
 
 @pytest.mark.parametrize("seed", range(3))
