@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from services.aggregator.counting.records import Event, Poison, read_record
 from services.commands.bundled_maps import find_map, has_map
+from services.commands.fitting.file_facts import FileFacts
 from services.commands.outcomes import Outcome
 from services.commands.rows.forms import FileForm
 from services.commands.rows.opening import open_rows
 from services.commands.rows.row import BadRow
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaf
-from services.core.facts import NO_FACTS
+from services.core.facts import Fact, Facts, PersonFacts
 from services.core.instants import HOUR_US, micros_of, write_instant
 from services.core.lived import History
 from services.core.tallies import HOURS_KEPT, fold
@@ -32,6 +33,7 @@ from services.infra.pseudonyms import known_identities
 from services.infra.sources import Source
 from services.ingest.judge import Judge, arrival
 from services.ingest.rejection import Rejected
+from services.state.facts import facts_of_persons
 
 Integers = NDArray[np.int64]
 
@@ -62,6 +64,7 @@ class EventFile:
     customers: dict[str, int] = field(default_factory=dict)
     columns: list[tuple[int, int, int, int, int]] = field(default_factory=list)
     """Customer, time in microseconds, leaf, v, q."""
+    facts: list[Fact] = field(default_factory=list)
     reasons: dict[str, int] = field(default_factory=lambda: defaultdict(int))
     """Why lines are no events, and how many are none for it."""
     seen: set[bytes] = field(default_factory=set)
@@ -81,6 +84,7 @@ class EventFile:
         leaf = self.leaves.setdefault(Leaf._make(event.leaf), len(self.leaves))
         customer = self.customers.setdefault(event.subject, len(self.customers))
         self.columns.append((customer, event.occurred_us, leaf, event.v, event.q))
+        self.facts += [fact._replace(identity=customer) for fact in event.facts]
 
     def told(self) -> list[str]:
         """Say what was read, and what could not be."""
@@ -88,7 +92,7 @@ class EventFile:
         lines = [f"{len(self.columns)} events of {len(self.customers)} customers read"]
         return lines + [f"{count} lines are no events: {reason}" for reason, count in reasons]
 
-    def before(self, outcomes: Sequence[Outcome]) -> tuple[History, list[int]]:
+    async def before(self, outcomes: Sequence[Outcome]) -> tuple[History, list[int]]:
         """Give what each outcome's customer had lived before it, and which outcomes are of customers of the file."""
         known = [place for place, outcome in enumerate(outcomes) if self._customer(outcome.identity) is not None]
         table = np.array(self.columns, dtype=np.int64).reshape(-1, 5)
@@ -101,7 +105,18 @@ class EventFile:
         within = np.arange(len(place)) - np.repeat(np.cumsum(counts) - counts, counts)
         mine = table[np.repeat(first, counts) + within]
         tallies = fold(owner=place, leaf=mine[:, 2], hour=mine[:, 1] // HOUR_US, v=mine[:, 3], q=mine[:, 4])
-        return History(tallies, list(self.leaves), NO_FACTS, moments // HOUR_US), known
+        facts = await self._facts_before(customers.tolist(), moments.tolist())
+        return History(tallies, list(self.leaves), facts, moments // HOUR_US), known
+
+    async def _facts_before(self, customers: Sequence[int], moments: Sequence[int]) -> Facts:
+        beside = await facts_of_persons(FileFacts(self.facts), {*customers})
+        return Facts(
+            {
+                place: PersonFacts(one.identities, [fact for fact in one.facts if fact.occurred_us < moment])
+                for place, (customer, moment) in enumerate(zip(customers, moments, strict=True))
+                if (one := beside.get(customer)) is not None
+            }
+        )
 
     def _customer(self, identity: str) -> int | None:
         if identity in self.customers:

@@ -50,12 +50,12 @@ class Judged(NamedTuple):
     """Of the earlier outcomes that were bad."""
 
 
-def judge(told: Told, learned: Learned, *, model: Catalogue, catalogue: Catalogue) -> Judged:
-    """Hold a model against the later outcomes; `model` is what its file says."""
+def judge(told: Told, learned: Learned, *, catalogue: Catalogue) -> Judged:
+    """Hold what was learned against the later outcomes, beside the catalogue that it was learned from."""
     later = learned.split.later
     bad = told.bad[later]
     customers = np.unique([outcome.identity for outcome in told.outcomes], return_inverse=True)[1][later]
-    scores = scores_of(told.history, model)
+    scores = scores_of(told.history, learned.catalogue)
     found = {
         name: area(of[later], bad)
         for name, of in (
@@ -65,7 +65,7 @@ def judge(told: Told, learned: Learned, *, model: Catalogue, catalogue: Catalogu
             ("limited", learned.unbound.limited),
         )
     }
-    risks = _risks(model, scores[later])
+    risks = _risks(learned.catalogue, scores[later])
     return Judged(
         **{name: interval(one.value, one.sway, customers) for name, one in found.items()},
         guesses=_guesses(learned, catalogue, told.bad, customers),

@@ -65,20 +65,20 @@ def _fit(options: Options) -> None:
     told = _told(options, catalogue)
     say(f"learning from {len(told.outcomes)} outcomes …")
     learned = learn(told, catalogue=catalogue, optimiser=optimiser)
-    draft = judge(told, learned, model=learned.catalogue, catalogue=catalogue)
+    judged = judge(told, learned, catalogue=catalogue)
     text = model_text(
         learned,
         name=options.name,
         made_at=write_instant(instant_of(SystemClock().now_us()).replace(microsecond=0)),
-        provenance=_provenance(options, told, learned, draft, catalogue),
+        provenance=_provenance(options, told, learned, judged, catalogue),
     )
     try:
         options.out.write_text(text, encoding="utf-8")
     except OSError as error:
         raise ConfigurationError(f"--out {options.out}: cannot be written ({error.strerror})") from error
     model = read_model(options.out, catalogue=catalogue)
-    # What is told is what the file does, read back as whoever activates it will.
-    judged = judge(told, learned, model=model.catalogue, catalogue=catalogue)
+    if model.version != learned.catalogue.model_version:
+        raise RuntimeError(f"{options.out} is another model than the one that was judged")
     show(learned, judged, told, catalogue)
     sys.stdout.write("\n".join(findings(judged, learned.unbound.against)) + "\n")
     sys.stdout.write(f"{options.out}: model {options.name}, version {model.version}\n")
@@ -126,7 +126,7 @@ def _history(options: Options, outcomes: Sequence[Outcome], catalogue: Catalogue
     file = read_events(options.events, map_file=options.map_file, catalogue=catalogue)
     for line in file.told():
         say(line)
-    return file.before(outcomes)
+    return asyncio.run(file.before(outcomes))
 
 
 def _left_out(path: Path, outcomes: Sequence[Outcome], known: set[int]) -> list[str]:

@@ -71,7 +71,7 @@ def outcomes() -> list[Outcome]:
     return [*found[:9], Outcome("customer:nobody", BEGAN, bad=True), *found[9:]]
 
 
-def in_a_file(folder: Path) -> tuple[History, list[int]]:
+async def in_a_file(folder: Path) -> tuple[History, list[int]]:
     path = folder / "events.ndjson"
     with path.open("w", encoding="utf-8") as stream:
         for event in (event for life in lives() for event in life):
@@ -81,7 +81,7 @@ def in_a_file(folder: Path) -> tuple[History, list[int]]:
             stream.write(
                 json.dumps({"id": event.event_id, "time": event.occurred_at.isoformat(), "data": data_whole}) + "\n"
             )
-    return read_events(path, map_file=None, catalogue=OURS).before(outcomes())
+    return await read_events(path, map_file=None, catalogue=OURS).before(outcomes())
 
 
 def tallies_of(history: History) -> list[tuple[object, ...]]:
@@ -99,7 +99,7 @@ async def test_a_database_tells_what_a_file_of_its_events_tells(
 
     history, known = await read_stack(outcomes(), settings=settings)
 
-    by_file, known_by_file = in_a_file(tmp_path)
+    by_file, known_by_file = await in_a_file(tmp_path)
     assert known == known_by_file
     assert len(known) == 2 * PEOPLE
     assert tallies_of(history) == tallies_of(by_file)

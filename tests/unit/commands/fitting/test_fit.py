@@ -89,7 +89,7 @@ def world(risk: Risk, *, people: int = 600, seed: int = 1, names: Sequence[str] 
 def planted() -> tuple[World, Learned, Judged]:
     made = world(by_planted_weights, people=3000)
     learned = learn(made.told, catalogue=OURS, optimiser=Optimiser())
-    return made, learned, judge(made.told, learned, model=learned.catalogue, catalogue=OURS)
+    return made, learned, judge(made.told, learned, catalogue=OURS)
 
 
 def test_weights_that_made_the_outcomes_are_found_again(planted: tuple[World, Learned, Judged]) -> None:
@@ -160,7 +160,7 @@ def test_a_good_thing_that_foretells_bad_outcomes_weighs_nothing_and_is_told() -
 
     made = world(risk, people=1200)
     learned = learn(made.told, catalogue=OURS, optimiser=Optimiser())
-    judged = judge(made.told, learned, model=learned.catalogue, catalogue=OURS)
+    judged = judge(made.told, learned, catalogue=OURS)
 
     lines = findings(judged, learned.unbound.against)
     assert learned.numbers.weights["order.completed"] == 0
@@ -174,7 +174,7 @@ def test_outcomes_of_pure_chance_are_said_to_be_that() -> None:
 
     learned = learn(made.told, catalogue=OURS, optimiser=Optimiser())
 
-    judged = judge(made.told, learned, model=learned.catalogue, catalogue=OURS)
+    judged = judge(made.told, learned, catalogue=OURS)
     lines = findings(judged, learned.unbound.against)
     assert not judged.gained.low > 0
     assert any(line.startswith(("No better than the catalogue", "Worse than")) for line in lines)
@@ -186,7 +186,7 @@ def test_a_share_that_moved_is_named_as_why_probabilities_are_off() -> None:
 
     learned = learn(made.told, catalogue=OURS, optimiser=Optimiser())
 
-    judged = judge(made.told, learned, model=learned.catalogue, catalogue=OURS)
+    judged = judge(made.told, learned, catalogue=OURS)
     lines = findings(judged, learned.unbound.against)
     assert judged.trueness.error > 0.02
     assert any("were told to be bad and" in line for line in lines)
