@@ -1,6 +1,6 @@
 # Every target does all of its own set-up: Python >= 3.11 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test storms faults laws check lint format bench bench-worker bench-ingest embedded dev bench-environment
+.PHONY: help demo up test storms faults laws check lint format bench bench-worker bench-ingest bench-read embedded dev bench-environment
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -45,12 +45,16 @@ bench-worker: bench-environment ## Measure one worker against its peers (JSON=FI
 bench-ingest: bench-environment ## Measure the doors beside a bridge to Kafka, six minutes (JSON=FILE keeps the figures)
 	@$(BENCH) bench.ingest $(if $(JSON),--json "$(JSON)") $(ARGS)
 
-bench: bench-environment ## Measure everything: worker, ingest, latency, hubs, judging
+bench-read: dev     ## Measure reading: the core, and answers over the API (JSON=FILE, ARGS="--customers 1000000")
+	@$(BIN)/python -m bench.read $(if $(JSON),--json "$(JSON)") $(ARGS)
+
+bench: bench-environment ## Measure everything: worker, ingest, latency, hubs, judging, reading
 	@$(BENCH) bench.worker
 	@$(BENCH) bench.ingest
 	@$(BENCH) bench.latency
 	@$(BENCH) bench.graph
 	@$(BENCH) bench.judge
+	@$(BENCH) bench.read
 
 embedded:
 	@sh scripts/bootstrap.sh .venv requirements-embedded.txt
