@@ -128,6 +128,8 @@ class PlaceSums(Measured):
 class CensusAnswer(Produced):
     """Of whom the sums are, of when, and all of them together."""
 
+    account: str | None
+    """Only this account's contacts, each by their own score, whatever the role; null: everybody."""
     place: str | None
     """Only what happened at this place; null: anywhere."""
     persons: Count

@@ -16,7 +16,7 @@ from schemas.censusapi import (
 )
 from schemas.documents.openapi import Json, json_answer, problem_answers
 from schemas.readapi import PAGE_DEFAULT, PAGE_MAX
-from schemas.touchpoint import PLACE_CHARS_MAX, PLACE_PATTERN
+from schemas.touchpoint import ID_PATTERN, PLACE_CHARS_MAX, PLACE_PATTERN
 
 CENSUS_ANSWERS: Final = (DriversAnswer, TouchpointsAnswer, JourneyMapAnswer, PlacesAnswer)
 
@@ -24,13 +24,23 @@ _REFUSALS: Final = (
     "bad-parameter",
     "unauthorized",
     "forbidden",
+    "unknown-account",
     "no-census",
     "method-not-allowed",
     "not-acceptable",
+    "account-too-large",
     "too-many-requests",
     "internal",
     "unavailable",
 )
+
+_ACCOUNT: Final[Json] = {
+    "name": "account",
+    "in": "query",
+    "description": "Only the contacts of this account, as events name it; counted as it is asked, not from the census.",
+    "schema": {"type": "string", "pattern": ID_PATTERN},
+    "example": "acme",
+}
 
 _PLACE: Final[Json] = {
     "name": "place",
@@ -83,7 +93,7 @@ def census_paths(*, accept_language: Json) -> Json:
             name,
             summary,
             answer,
-            parameters=[*parameters, accept_language],
+            parameters=[_ACCOUNT, *parameters, accept_language],
             refusals=of_place if _PLACE in parameters else _REFUSALS,
         )
         for path, name, summary, answer, parameters in operations

@@ -21,15 +21,13 @@ from schemas.censusapi import (
     TouchpointSums,
 )
 from schemas.instant import write_instant
+from services.api.census_sums import Ranked
 from services.core.catalogue import STAGES, Catalogue
 from services.core.census import NOT_COUNTED, PERIOD_H, Counted, Sums
 from services.core.instants import EPOCH
 from services.core.tallies import MICRO
 from services.infra.catalogue.reading import Labels
 from services.state.census import KeptCensus
-
-Ranked = Mapping[str, Counted]
-"""Sums by value, those that lost most first."""
 
 ORDER: Final = {stage: place for place, stage in enumerate(STAGES)}
 
@@ -38,12 +36,14 @@ class Frame(NamedTuple):
     """What every answer begins with."""
 
     census: KeptCensus
+    account: str | None
     place: str | None
     everything: Counted | None
 
     def fields(self) -> dict[str, object]:
         """The fields that all answers have."""
         return {
+            "account": self.account,
             "place": self.place,
             "persons": self.census.persons,
             "everything": Measured.model_validate(_measured(self.everything or NOT_COUNTED)),

@@ -35,11 +35,11 @@ WIDTH_MIN: Final = 60
 Show = Callable[["Telling", Console], None]
 
 
-def run_drivers(*, place: str | None, language: str, data: Path | None) -> int:
+def run_drivers(*, account: str | None, place: str | None, language: str, data: Path | None) -> int:
     """Print the drivers and the touchpoints; 0 when there are such, 1 when the reason why not was printed."""
 
     def ask() -> Show:
-        api, by = find_api(data), {"place": place}
+        api, by = find_api(data), {"account": account, "place": place}
         drivers = ask_census(api, "/v1/drivers", DriversAnswer, by=by, language=language)
         ranked = ask_census(
             api, "/v1/touchpoints", TouchpointsAnswer, by={**by, "limit": f"{TOUCHPOINTS}"}, language=language
@@ -49,11 +49,13 @@ def run_drivers(*, place: str | None, language: str, data: Path | None) -> int:
     return _run("drivers", ask, language=language)
 
 
-def run_journey(*, place: str | None, language: str, data: Path | None) -> int:
+def run_journey(*, account: str | None, place: str | None, language: str, data: Path | None) -> int:
     """Print the map of the journey; the same exit codes."""
 
     def ask() -> Show:
-        journey = ask_census(find_api(data), "/v1/journey", JourneyMapAnswer, by={"place": place}, language=language)
+        journey = ask_census(
+            find_api(data), "/v1/journey", JourneyMapAnswer, by={"account": account, "place": place}, language=language
+        )
         return partial(_show_journey, journey)
 
     return _run("journey", ask, language=language)
@@ -88,7 +90,8 @@ class Telling:
     def head(self, answer: CensusAnswer) -> Iterator[Text]:
         """Say of whom the sums are, of when, and what they come to."""
         words, numbers, whole = self.words, self.numbers, answer.everything
-        yield Text(answer.place or words.everyone, style="bold")
+        whom = " · ".join(part for part in (answer.account, answer.place) if part)
+        yield Text(whom or words.everyone, style="bold")
         read = numbers.so_many(answer.persons, words.read)
         yield Text(f"{words.of} {time_of(answer.counted_at)}, {read}, {answer.model_version}", style="dim")
         if not (whole.period.customers or whole.before.customers):

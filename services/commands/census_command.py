@@ -8,19 +8,20 @@ from typing import Annotated
 import typer
 
 Place = Annotated[str | None, typer.Option(help="Only what happened at this place: kind/value, such as store/042.")]
+Account = Annotated[str | None, typer.Option(help="Only the contacts of this account.")]
 Language = Annotated[str, typer.Option("--lang", "--language", help="en or pl.")]
 Data = Annotated[Path | None, typer.Option("--data", help="The directory of the stack.")]
 
 
-def drivers(place: Place = None, language: Language = "en", data: Data = None) -> None:
+def drivers(account: Account = None, place: Place = None, language: Language = "en", data: Data = None) -> None:
     """Show what all customers lost points by in 30 days: by what they weigh, by who can mend it, by touchpoint."""
     from services.commands import census as command
 
-    raise SystemExit(command.run_drivers(place=place, language=language, data=data))
+    raise SystemExit(command.run_drivers(account=account, place=place, language=language, data=data))
 
 
-def journey(place: Place = None, language: Language = "en", data: Data = None) -> None:
+def journey(account: Account = None, place: Place = None, language: Language = "en", data: Data = None) -> None:
     """Show where on the journey all customers lost points in 30 days: stages by channels."""
     from services.commands import census as command
 
-    raise SystemExit(command.run_journey(place=place, language=language, data=data))
+    raise SystemExit(command.run_journey(account=account, place=place, language=language, data=data))

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
-from services.core.census import EVERYTHING, Counted, Group, Sums
+from services.core.census import Counted, Group, Sums
 from services.state.pool import Statements
 
 VALUES_MAX: Final = 5_000
@@ -97,10 +97,6 @@ class CensusTable:
         """The sums of a scope along one thing, by value, those that lost most first."""
         rows = await self._say.rows("census_sums", census.number, scope, by, VALUES_MAX)
         return {row[0]: _counted(row[1:]) for row in rows}
-
-    async def everything(self, census: KeptCensus, *, scope: str) -> Counted | None:
-        """The sums of a scope as a whole; None when nobody was touched there."""
-        return (await self.sums(census, scope=scope, by=EVERYTHING)).get("")
 
     async def scopes(self, census: KeptCensus, *, beginning: str, limit: int) -> dict[str, Counted]:
         """The sums of each scope that begins so as a whole, those that lost most first."""
