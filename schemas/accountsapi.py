@@ -24,6 +24,14 @@ from schemas.touchpoint import RecordInstant
 PEOPLE_MAX: Final = 100
 """Contacts shown one by one: nobody reads more, and they are 20 KiB of JSON."""
 
+ACCOUNTS_CURSOR_PATTERN: Final = r"^[A-Za-z0-9_-]{12,700}={0,2}$"
+"""A place in a list of accounts: to the caller it means nothing."""
+
+BANDS: Final = ("unknown", "critical", "low", "fair", "good", "great")
+
+SORTS: Final = ("score", "worst", "account")
+"""The lowest score first; the lowest score of a key contact first; by name."""
+
 Account = Annotated[
     str,
     Field(min_length=1, max_length=128, description="The company, as events name it.", examples=["acme"]),
@@ -117,3 +125,35 @@ class AccountJourneyAnswer(Produced):
     touchpoints: Annotated[list[AccountTouchpoint], Field(max_length=PAGE_MAX)]
     next: str | None
     """The cursor of the page before this one in time; null when there is none."""
+
+
+class KeyContact(Produced):
+    """The champion or decision maker with the lowest score of their own."""
+
+    customer: Customer
+    score: Score
+
+
+class ListedAccount(Produced):
+    """An account as it was read last, a few seconds after its contacts' last event."""
+
+    account: Account
+    score: Score
+    confidence: Confidence
+    se: StandardError
+    band: Band
+    contacts: Count
+    """How many persons act for the account."""
+    worst_key_contact: KeyContact | None
+    """Null when nothing is known of any."""
+    as_of: RecordInstant
+    """The hour that the score is of: the last event of any contact. The account's own answer is read at the present."""
+
+
+class AccountsAnswer(Produced):
+    """A page of accounts by their stored scores, all by one model."""
+
+    accounts: Annotated[list[ListedAccount], Field(max_length=PAGE_MAX)]
+    next: str | None
+    """The cursor of the next page; null when there is none."""
+    model_version: ModelVersion

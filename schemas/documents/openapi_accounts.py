@@ -6,11 +6,20 @@ from typing import Final
 
 from pydantic import BaseModel
 
-from schemas.accountsapi import AccountAnswer, AccountJourneyAnswer, AccountReceiptAnswer
+from schemas.accountsapi import (
+    ACCOUNTS_CURSOR_PATTERN,
+    BANDS,
+    SORTS,
+    AccountAnswer,
+    AccountJourneyAnswer,
+    AccountReceiptAnswer,
+    AccountsAnswer,
+)
 from schemas.documents.openapi import Json, json_answer, problem_answers
+from schemas.readapi import PAGE_DEFAULT, PAGE_MAX
 from schemas.touchpoint import ID_PATTERN
 
-ACCOUNT_ANSWERS: Final = (AccountAnswer, AccountReceiptAnswer, AccountJourneyAnswer)
+ACCOUNT_ANSWERS: Final = (AccountAnswer, AccountReceiptAnswer, AccountJourneyAnswer, AccountsAnswer)
 
 _REFUSALS: Final = (
     "bad-parameter",
@@ -47,6 +56,7 @@ _ACCOUNT: Final[Json] = {
 def account_paths(*, at: Json, page: list[Json], accept_language: Json) -> Json:
     """Return the paths; `at` names a moment, `page` a page of a journey."""
     return {
+        "/v1/accounts": _list(),
         "/v1/accounts/{account}": _operation(
             "readAccount",
             "An account's score, read from all its contacts, each by the factor of the role",
@@ -78,3 +88,38 @@ def _operation(name: str, summary: str, answer: type[BaseModel], *, parameters: 
             "responses": {"200": json_answer("The answer.", answer, _LANGUAGE), **problem_answers(_REFUSALS)},
         },
     }
+
+
+def _list() -> Json:
+    return {
+        "get": {
+            "operationId": "listAccounts",
+            "summary": "Accounts by their stored scores, those that need somebody first",
+            "parameters": [
+                _parameter("band", "Of this band alone.", {"enum": [*BANDS]}),
+                _parameter(
+                    "sort",
+                    "The lowest score first, the unhappiest key contact first, or by name.",
+                    {"enum": [*SORTS], "default": SORTS[0]},
+                ),
+                _parameter(
+                    "limit",
+                    "Accounts in the page.",
+                    {"type": "integer", "minimum": 1, "maximum": PAGE_MAX, "default": PAGE_DEFAULT},
+                ),
+                _parameter(
+                    "cursor",
+                    "`next` of the page before, with the same sort.",
+                    {"type": "string", "pattern": ACCOUNTS_CURSOR_PATTERN},
+                ),
+            ],
+            "responses": {
+                "200": json_answer("The answer.", AccountsAnswer),
+                **problem_answers(tuple(slug for slug in _REFUSALS if not slug.endswith(("-account", "-large")))),
+            },
+        }
+    }
+
+
+def _parameter(name: str, description: str, schema: Json) -> Json:
+    return {"name": name, "in": "query", "description": description, "schema": schema}

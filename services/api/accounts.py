@@ -9,8 +9,6 @@ from functools import partial
 from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
-import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from schemas.accountsapi import AccountAnswer, AccountJourneyAnswer, AccountReceiptAnswer
@@ -27,7 +25,7 @@ from services.api.answers import Moment, Reasons
 from services.api.customers import NO_STORE, SCOPE, Customers
 from services.api.experience import FACT_ROWS, NAMES_MAX, Stored, experience_of, latest_of
 from services.api.requests import Asked, cursor_of, limit_of, moment_of, parameters_of, place_of
-from services.core.accounts import Contact
+from services.core.accounts import Contact, positions
 from services.core.facts import Facts
 from services.core.instants import instant_of
 from services.core.tallies import HOURS_KEPT, Tallies
@@ -203,16 +201,10 @@ async def lived_of(snapshot: Snapshot, account: str, *, moment: Moment, rows_max
     beside = await facts_of_persons(snapshot.facts, persons, facts_max=rows_max // FACT_ROWS + 1)
     facts = Facts({place: beside[person] for place, person in enumerate(persons) if person in beside})
     leaves = await snapshot.leaves.of_persons(persons, hours=hours, rows_max=NAMES_MAX + 1)
-    stored = Stored(Tallies(_positions(persons, tallies.owner), tallies.rows), facts, leaves)
+    stored = Stored(Tallies(positions(persons, tallies.owner), tallies.rows), facts, leaves)
     if len(leaves) > NAMES_MAX or stored.size > rows_max:
         return None
     return Lived(company, stored, await _identities(snapshot, contacts))
-
-
-def _positions(persons: Sequence[int], owner: NDArray[np.int64]) -> NDArray[np.int64]:
-    numbers = np.array(persons, dtype=np.int64)
-    by_number = np.argsort(numbers)
-    return by_number[np.searchsorted(numbers[by_number], owner)]
 
 
 async def _identities(snapshot: Snapshot, contacts: Contacts) -> dict[int, IdentityRow]:

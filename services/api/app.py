@@ -13,6 +13,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from schemas.whatifapi import BODY_BYTES_MAX
+from services.api.account_list import AccountLists
 from services.api.accounts import Accounts
 from services.api.bodies import read_body
 from services.api.census import Censuses
@@ -73,7 +74,7 @@ def create_app(
             Route("/v1/customers/{identity}/history", answering(customers.history)),
             Route("/v1/customers/{identity}/journey", answering(customers.journey)),
             *_about_everybody(Censuses(customers), answering),
-            *_about_accounts(Accounts(customers), answering),
+            *_about_accounts(customers, answering),
             Route("/v1/whatif", _answering_body(refusals, peers, WhatIfs(customers)), methods=["POST"]),
             Route("/v1/dead-letters", answering(letters.list)),
             Route("/v1/dead-letters/replay", trying_or_replaying, methods=["GET", "POST"]),
@@ -86,20 +87,22 @@ def create_app(
     return _on_encoded_paths(app)
 
 
-def _about_accounts(accounts: Accounts, answering: Answering) -> list[Route]:
-    return [
-        Route("/v1/accounts/{identity}", answering(accounts.score)),
-        Route("/v1/accounts/{identity}/receipt", answering(accounts.receipt)),
-        Route("/v1/accounts/{identity}/journey", answering(accounts.journey)),
-    ]
-
-
 def _about_everybody(censuses: Censuses, answering: Answering) -> list[Route]:
     return [
         Route("/v1/drivers", answering(censuses.drivers)),
         Route("/v1/touchpoints", answering(censuses.touchpoints)),
         Route("/v1/journey", answering(censuses.journey)),
         Route("/v1/places", answering(censuses.places)),
+    ]
+
+
+def _about_accounts(customers: Customers, answering: Answering) -> list[Route]:
+    accounts = Accounts(customers)
+    return [
+        Route("/v1/accounts", answering(AccountLists(customers).list)),
+        Route("/v1/accounts/{identity}", answering(accounts.score)),
+        Route("/v1/accounts/{identity}/receipt", answering(accounts.receipt)),
+        Route("/v1/accounts/{identity}/journey", answering(accounts.journey)),
     ]
 
 

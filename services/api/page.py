@@ -30,6 +30,7 @@ LINKS: Final = (
     Link("/v1/touchpoints", "The touchpoints that lost most points", needs_key=True),
     Link("/v1/journey", "Stages of the journey by channels", needs_key=True),
     Link("/v1/places", "The places that lost most points", needs_key=True),
+    Link("/v1/accounts", "Accounts, those that need somebody first", needs_key=True),
     Link("/v1/accounts/{account}", "A company's score, read from all who act for it", needs_key=True),
     Link("/v1/accounts/{account}/receipt", "Its reasons", needs_key=True),
     Link("/v1/accounts/{account}/journey", "The touchpoints of all its contacts in time", needs_key=True),

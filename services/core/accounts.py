@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 from services.core import scoring
 from services.core.evidence import as_one, balance, by_owner, evidence_of
 from services.core.roles import factors_of, is_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
 
     from services.core.catalogue import Parameters
     from services.core.dimensions import Leaves
@@ -36,6 +40,14 @@ class ContactReading(NamedTuple):
 def in_turn(contacts: Iterable[Contact]) -> list[Contact]:
     """Put contacts in the order in which they are summed: by name, which no order of arrival can change."""
     return sorted(contacts)
+
+
+def positions(persons: Sequence[int], owner: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Number owners, which are among these persons, by their places there."""
+    numbers = np.array(persons, dtype=np.int64)
+    by_number = np.argsort(numbers)
+    places: NDArray[np.int64] = by_number[np.searchsorted(numbers[by_number], owner)]
+    return places
 
 
 def read_contacts(

@@ -266,6 +266,15 @@ PROMISES_SWEPT_AT: Final = Gauge(
     "tactus_promises_swept_timestamp_seconds",
     "When this worker last found no customer left whose stored score lacks a promise that is overdue by this hour.",
 )
+ACCOUNTS_SCORED: Final = Counter(
+    "tactus_accounts_scored_total",
+    "Accounts whose stored score was read anew, by outcome: written, too_large (its contacts have lived more than is read).",
+    ["outcome"],
+)
+ACCOUNTS_WAITING: Final = Gauge(
+    "tactus_accounts_waiting",
+    "Accounts whose contacts have lived something since their stored score was read, when this worker last looked.",
+)
 RETENTION_REMOVED: Final = Totals(
     "tactus_retention_removed_total",
     "Rows that were removed because nobody reads them any more, by what they are.",

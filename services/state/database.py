@@ -13,6 +13,7 @@ from schemas.topics import Partition
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import PostgresSettings
 from services.state import housekeeping, progress, retention, source_notes
+from services.state.account_scores import AccountScoreTable
 from services.state.accounts import AccountTable
 from services.state.activation import ActivationTable
 from services.state.alerts import AlertTable
@@ -84,6 +85,7 @@ class Transaction(NamedTuple):
     census: CensusTable
     accounts: AccountTable
     facts: FactTable
+    account_scores: AccountScoreTable
 
 
 class Snapshot(NamedTuple):
@@ -103,6 +105,7 @@ class Snapshot(NamedTuple):
     retention: RetentionTable
     accounts: AccountTable
     facts: FactTable
+    account_scores: AccountScoreTable
 
 
 class Database:
@@ -161,6 +164,7 @@ class Database:
                     CensusTable(say),
                     AccountTable(say),
                     FactTable(say),
+                    AccountScoreTable(say),
                 )
 
     async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:
@@ -223,6 +227,7 @@ class ReadDatabase:
                 RetentionTable(say),
                 AccountTable(say),
                 FactTable(say),
+                AccountScoreTable(say),
             )
 
     @asynccontextmanager

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from services.core.instants import hour_of
+from services.state.account_scores import AccountScore
 from services.state.accounts import ACCOUNTS_MAX, CONTACTS_MAX, ContactPerson, ContactRow, Contacts, RoleRow
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ class AccountState:
 
     contacts: dict[tuple[str, int], ContactRow] = field(default_factory=dict)
     roles: dict[tuple[str, int, int], RoleRow] = field(default_factory=dict)
+    marks: list[str] = field(default_factory=list)
+    scores: dict[tuple[str, int], AccountScore] = field(default_factory=dict)
 
 
 class MemoryAccounts:
@@ -61,3 +64,43 @@ class MemoryAccounts:
         named = [one for one in state.contacts.values() if one.identity == contact.identity]
         before = [one for one in named if (one.since, one.account) < (contact.since, contact.account)]
         return len(before) < ACCOUNTS_MAX
+
+
+class MemoryAccountScores:
+    """The statements of the marks and of the stored scores."""
+
+    def __init__(self, store: MemoryStore) -> None:
+        self._store = store
+
+    async def mark(self, persons: Sequence[int]) -> None:
+        state, wanted = self._store.state, set(persons)
+        named = {one.account for one in state.accounts.contacts.values() if state.person_of[one.identity] in wanted}
+        state.accounts.marks += sorted(named)
+
+    async def hold(self) -> bool:
+        return True  # transactions come one after another here
+
+    async def take(self, *, limit: int) -> list[str]:
+        state = self._store.state.accounts
+        chosen = sorted(set(state.marks))[:limit]
+        state.marks = [one for one in state.marks if one not in chosen]
+        return chosen
+
+    async def behind(self, model: int, *, limit: int) -> list[str]:
+        in_use, scores = self._store.state.in_use, self._store.state.accounts.scores
+        active = None if in_use is None else in_use.active
+        wanted = {account: score.version for (account, number), score in scores.items() if number == active}
+        filled = {account: score.version for (account, number), score in scores.items() if number == model}
+        return sorted(one for one, version in wanted.items() if filled.get(one, -1) < version)[:limit]
+
+    async def as_of(self, persons: Sequence[int]) -> int:
+        return max((self._store.state.persons[person][2] or 0 for person in persons), default=0)
+
+    async def write(self, account: str, scores: Sequence[AccountScore]) -> None:
+        kept = self._store.state.accounts.scores
+        for key in [key for key in kept if key[0] == account]:
+            del kept[key]
+        kept.update({(account, score.model): score for score in scores})
+
+    async def waiting(self) -> int:
+        return len(set(self._store.state.accounts.marks))

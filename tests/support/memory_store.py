@@ -33,7 +33,7 @@ from services.state.scores import Scored, Turn
 from services.state.source_notes import SourceNote
 from services.state.tallies import ALL_HOURS
 from tests.support.clocks import NOON
-from tests.support.memory_accounts import AccountState, MemoryAccounts
+from tests.support.memory_accounts import AccountState, MemoryAccounts, MemoryAccountScores
 from tests.support.memory_facts import MemoryFacts
 
 DAYS_US = 30 * 24 * 3_600_000_000
@@ -114,6 +114,7 @@ class MemoryStore:
         self.activations = _Activations(self)
         self.census = _Census(self)
         self.accounts = MemoryAccounts(self)
+        self.account_scores = MemoryAccountScores(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MemoryStore]:

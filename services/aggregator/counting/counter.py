@@ -175,6 +175,7 @@ class Counter:
         followed = await follow(transaction, links, touched=touched, cache=self._persons) if links else Followed()
         kept = await self._score(transaction, chunk, sifted, noted, followed)
         await note_contacts(transaction.accounts, sifted.fresh, sifted.columns)
+        await transaction.account_scores.mark([*kept.persons])
         return counted._replace(links=links, followed=followed, columns=sifted.columns, kept=kept)
 
     async def _score(

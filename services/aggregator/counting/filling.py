@@ -45,7 +45,7 @@ class Step(Enum):
     IDLE = auto()
     """Nothing is under way, or another worker does it."""
     WAITING = auto()
-    """Transactions that began before the activation have not ended yet."""
+    """Transactions that began before the activation have not ended yet, or accounts are not written."""
     MOVED = auto()
     """There is more to do."""
     DONE = auto()
@@ -110,6 +110,8 @@ class Filling:
         if persons:
             await activations.move(held, await self._fill(transaction, held, persons))
             return Step.MOVED
+        if await transaction.account_scores.behind(held.model, limit=1):
+            return Step.WAITING  # whoever scores accounts writes theirs, beside
         await activations.flip(held)
         log.info("model_activated", model=held.model)
         return Step.DONE

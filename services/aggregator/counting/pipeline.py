@@ -19,6 +19,7 @@ from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.ownership import Ownership
 from services.aggregator.counting.pieces import by_days, halves
 from services.aggregator.counting.ports import Log, Store
+from services.aggregator.counting.scoring_accounts import ScoringAccounts
 from services.aggregator.counting.sweeping import Sweeping
 from services.aggregator.processor import Bounds, Chunk
 from services.core.catalogue import Catalogue
@@ -59,6 +60,7 @@ class Pipeline:
         self._sweeping = Sweeping(store, catalogue, clock)
         self._census = CensusTaking(store, catalogue, clock)
         self._forgetting = Forgetting(store)
+        self._companies = ScoringAccounts(store, catalogue)
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -91,11 +93,13 @@ class Pipeline:
         pipeline._census.start()
         pipeline._forgetting.start()
         pipeline._sweeping.start()
+        pipeline._companies.start()
         return pipeline
 
     async def close(self) -> None:
         """Stop the chores and close the connections."""
         await self._census.stop()
+        await self._companies.stop()
         await self._forgetting.stop()
         await self._sweeping.stop()
         await self._filling.stop()

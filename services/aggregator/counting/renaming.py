@@ -192,6 +192,7 @@ class _Portion:
             models=self._models,
             at_hour=0,
         )
+        await self._transaction.account_scores.mark([*locked])
 
 
 def _with_other_numbers(links: Iterable[LinkRow], merged: Mapping[int, int]) -> list[LinkRow]:

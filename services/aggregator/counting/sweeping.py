@@ -65,7 +65,10 @@ class Sweeping:
         hour = self._clock.now_us() // HOUR_US
         async with self._store.transaction() as transaction:
             due = sorted(await transaction.persons.turning(hour, limit=self._portion))
-            written = len(await self._write(transaction, due, hour)) if due else 0
+            persons = await self._write(transaction, due, hour) if due else ()
+            if persons:
+                await transaction.account_scores.mark(persons)
+        written = len(persons)
         PROMISES_SWEPT.inc(written)
         if not written:
             PROMISES_SWEPT_AT.set_to_current_time()

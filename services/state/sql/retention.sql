@@ -126,7 +126,9 @@ WITH links AS (
     DELETE FROM contact_role AS r USING contact AS c
     WHERE c.identity = ANY($1::bigint[]) AND r.account = c.account AND r.identity = c.identity
 ), contacts AS (
-    DELETE FROM contact WHERE identity = ANY($1::bigint[])
+    DELETE FROM contact WHERE identity = ANY($1::bigint[]) RETURNING account
+), marks AS (
+    INSERT INTO account_mark (account) SELECT DISTINCT account FROM contacts
 ), names AS (
     DELETE FROM identity WHERE id = ANY($1::bigint[])
 )

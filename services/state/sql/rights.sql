@@ -39,8 +39,8 @@ GRANT SELECT ON partition_progress, identity, person, person_score, model, model
     alert, erased, touchpoint, tally, customer_score, crm_customer_scores, touchpoint_ranking, seen_event, dead_letter, dead_letter_change TO tactus_reader;
 GRANT UPDATE (state) ON dead_letter TO tactus_reader;
 GRANT INSERT ON dead_letter_change TO tactus_reader;
-GRANT SELECT, INSERT, UPDATE, DELETE ON contact, contact_role TO tactus_worker;
-GRANT SELECT ON contact, contact_role TO tactus_reader;
+GRANT SELECT, INSERT, UPDATE, DELETE ON contact, contact_role, account_mark, account_score TO tactus_worker;
+GRANT SELECT ON contact, contact_role, account_score, crm_account_scores TO tactus_reader;
 GRANT SELECT ON source_seen, source_hour, till_day, census, census_sum, retention TO tactus_reader;
 
 -- let_in --

@@ -7,11 +7,16 @@ from typing import Any
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
+from services.aggregator.counting.scoring_accounts import ScoringAccounts, Step
 from services.core.valence import Const
 from services.infra.catalogue.reading import load_catalogue
+from services.infra.settings import PostgresSettings
+from services.state.database import Database
+from services.state.roles import WORKER
 from tests.support.companies import Told, store_companies
-from tests.support.databases import Databases
+from tests.support.databases import Databases, as_role
 from tests.support.openapi import Contract
 from tests.support.readapi import BEARER, read_client
 
@@ -188,6 +193,11 @@ async def test_a_company_may_be_called_whatever_an_event_can_say(postgres_dsn: s
         ("/v1/accounts/acme/journey?limit=0", 400, "bad-parameter"),
         ("/v1/accounts/acme/journey?cursor=x", 400, "bad-parameter"),
         ("/v1/accounts/nobody/receipt", 404, "unknown-account"),
+        ("/v1/accounts?band=bad", 400, "bad-parameter"),
+        ("/v1/accounts?sort=age", 400, "bad-parameter"),
+        ("/v1/accounts?cursor=x", 400, "bad-parameter"),
+        ("/v1/accounts?cursor=AAAAAAAAAAAA_w==", 400, "bad-parameter"),
+        ("/v1/accounts?at=2026-03-01T12:00:00Z", 400, "bad-parameter"),
     ],
 )
 async def test_what_cannot_be_answered_is_told_with_its_fix(
@@ -205,8 +215,87 @@ async def test_what_cannot_be_answered_is_told_with_its_fix(
 async def test_whoever_may_not_read_scores_is_told_nothing_of_accounts(acme: str) -> None:
     async with read_client(acme) as client:
         answers = [
-            await client.get(f"/v1/accounts/acme{part}", headers={**BEARER, "Authorization": "Bearer wrong"})
-            for part in ("", "/receipt", "/journey")
+            await client.get(f"/v1/accounts{part}", headers={**BEARER, "Authorization": "Bearer wrong"})
+            for part in ("/acme", "/acme/receipt", "/acme/journey", "")
         ]
 
-    assert [answer.status_code for answer in answers] == [401, 401, 401]
+    assert [answer.status_code for answer in answers] == [401, 401, 401, 401]
+
+
+async def listed(dsn: str, **parameters: str) -> list[list[str]]:
+    """The accounts of every page of a list."""
+    pages: list[list[str]] = []
+    cursor: dict[str, str] = {}
+    while True:
+        page = await ask(dsn, "/v1/accounts", **parameters, **cursor)
+        pages.append([one["account"] for one in page["accounts"]])
+        if page["next"] is None:
+            return pages
+        cursor = {"cursor": page["next"]}
+
+
+@pytest.fixture
+async def several(postgres_dsn: str) -> str:
+    """Companies whose scores and worst key contacts stand in different orders; two have equal scores."""
+    at = "2026-03-01T12:00:00Z"
+    await store_companies(
+        postgres_dsn,
+        [
+            Told("e-1", "a", "delivery.damaged", at, "zeta", "user"),
+            Told("e-2", "b", "delivery.damaged", at, "Łódź & sons", "user"),
+            Told("e-3", "c", "order.completed", at, "beta", "champion"),
+            Told("e-4", "d", "call.abandoned", at, "gamma", "champion"),
+            Told("e-5", "e", "order.completed", at, "gamma", "decision_maker"),
+        ],
+    )
+    settings = PostgresSettings(dsn=SecretStr(as_role(postgres_dsn, WORKER)))
+    store = await Database.open(settings, lanes=1)
+    while await ScoringAccounts(store, load_catalogue()).step() is Step.MOVED:
+        pass
+    await store.close()
+    return postgres_dsn
+
+
+@pytest.mark.parametrize("limit", ["1", "2", "100"])
+async def test_accounts_are_listed_in_each_order_whole_whatever_the_size_of_a_page(several: str, limit: str) -> None:
+    worst_first = ["zeta", "Łódź & sons", "gamma", "beta"]
+
+    assert [one for page in await listed(several, limit=limit) for one in page] == worst_first
+    assert [one for page in await listed(several, limit=limit, sort="account") for one in page] == [
+        "beta",
+        "gamma",
+        "zeta",
+        "Łódź & sons",
+    ]
+    assert [one for page in await listed(several, limit=limit, sort="worst") for one in page] == [
+        "gamma",
+        "beta",
+        "zeta",
+        "Łódź & sons",
+    ]
+
+
+async def test_a_list_shows_what_each_account_was_read_as(several: str) -> None:
+    page = await ask(several, "/v1/accounts", sort="account")
+    told = [await ask(several, f"/v1/accounts/{name}") for name in ("beta", "gamma")]
+
+    for row, account in zip(page["accounts"], told, strict=False):
+        assert {name: row[name] for name in ("score", "confidence", "se", "band", "contacts")} == {
+            name: account[name] for name in ("score", "confidence", "se", "band", "contacts")
+        }
+        assert row["worst_key_contact"]["customer"] == account["worst_key_contact"]["customer"]
+    assert page["accounts"][1]["worst_key_contact"]["customer"] == "customer:d"
+    assert page["model_version"] == told[0]["model_version"]
+    assert {row["as_of"] for row in page["accounts"]} == {"2026-03-01T12:00:00Z"}
+
+
+async def test_a_list_may_be_of_one_band(several: str) -> None:
+    every = (await ask(several, "/v1/accounts"))["accounts"]
+
+    for band in {row["band"] for row in every} | {"great"}:
+        page = (await ask(several, "/v1/accounts", band=band))["accounts"]
+        assert page == [row for row in every if row["band"] == band]
+
+
+async def test_before_anybody_acts_for_a_company_a_list_is_empty(postgres_dsn: str) -> None:
+    assert await listed(postgres_dsn) == [[]]

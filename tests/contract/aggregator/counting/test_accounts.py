@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
+import pytest
+
 from services.aggregator.counting.ports import Store
 from services.core.instants import hour_of
+from services.infra.catalogue.reading import load_catalogue
+from services.state.account_scores import AccountScore
 from services.state.accounts import ACCOUNTS_MAX, ContactRow, RoleRow
 
 NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -90,3 +95,60 @@ async def test_an_identity_counts_in_the_first_accounts_that_it_names_and_in_no_
             await transaction.accounts.note([ContactRow(name, agent, NOON - (100 - place) * HOUR)], [])
 
     assert [len(await people_of(store, name)) for name in names] == [1] * ACCOUNTS_MAX + [0, 0]
+
+
+def scored(account: str, model: int, *, version: int) -> AccountScore:
+    return AccountScore(account, model, version, 7, 3, 50.0, 0.5, 9.0, 50.0, 50.0, 50.0, 50.0, 2, None, None)
+
+
+async def test_an_account_is_marked_by_any_identity_of_a_contact_and_taken_once(store: Store) -> None:
+    anna, card, zoe = await numbers_of(store, "customer:anna", "loyalty:l1", "customer:zoe")
+    async with store.transaction() as transaction:
+        await transaction.accounts.note([ContactRow("acme", card, NOON), ContactRow("beta", zoe, NOON)], [])
+        await transaction.identities.move({card: anna})
+
+    async with store.transaction() as transaction:
+        await transaction.account_scores.mark([anna])
+        await transaction.account_scores.mark([anna, zoe])
+        waiting = await transaction.account_scores.waiting()
+        first = await transaction.account_scores.take(limit=1)
+        rest = await transaction.account_scores.take(limit=5)
+        nothing = await transaction.account_scores.take(limit=5)
+
+    assert (waiting, first, rest, nothing) == (2, ["acme"], ["beta"], [])
+
+
+async def test_what_a_transaction_that_failed_has_taken_is_still_marked(store: Store) -> None:
+    [anna] = await numbers_of(store, "customer:anna")
+    async with store.transaction() as transaction:
+        await transaction.accounts.note([ContactRow("acme", anna, NOON)], [])
+        await transaction.account_scores.mark([anna])
+
+    async def fail() -> None:
+        async with store.transaction() as transaction:
+            await transaction.account_scores.take(limit=5)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        await fail()
+
+    async with store.transaction() as transaction:
+        assert await transaction.account_scores.take(limit=5) == ["acme"]
+
+
+async def test_an_account_is_behind_until_a_model_that_takes_over_has_written_it_as_often(store: Store) -> None:
+    active, other = [
+        await store.models.keep(replace(load_catalogue().weighing, version=version)) for version in ("one", "other")
+    ]
+    await store.models.claim(active)
+    async with store.transaction() as transaction:
+        table = transaction.account_scores
+        await table.write("acme", [scored("acme", active, version=5)])
+        await table.write("beta", [scored("beta", active, version=6), scored("beta", other, version=6)])
+        before = await table.behind(other, limit=5)
+        await table.write("acme", [scored("acme", active, version=8), scored("acme", other, version=8)])
+        after = await table.behind(other, limit=5)
+        await table.write("beta", [scored("beta", active, version=9)])
+        again = await table.behind(other, limit=5)
+
+    assert (before, after, again) == (["acme"], [], ["beta"])
