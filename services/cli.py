@@ -209,14 +209,14 @@ def replay(
 
 @app.command()
 def explain(
-    customer: Annotated[str, typer.Argument(help="kind:value, or the bare id of a customer.")],
+    customer: Annotated[str, typer.Argument(help="kind:value, the bare id of a customer, or account:NAME.")],
     at: Annotated[str | None, typer.Option(help="Any past time, RFC 3339.")] = None,
     known_then: Annotated[bool, typer.Option("--known-then", help="Only what had arrived by then.")] = False,
     change: Annotated[Period | None, typer.Option(help="What moved the score within this period before.")] = None,
     language: Language = "en",
     data: Data = None,
 ) -> None:
-    """Show a customer's score and the reasons for it, or what moved it."""
+    """Show a customer's or an account's score and the reasons for it, or what moved it."""
     from services.commands import explain as command
 
     over = None if change is None else change.value

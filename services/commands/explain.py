@@ -1,4 +1,4 @@
-"""`tactus explain`: ask for a customer's score and the reasons for it, or for what moved it, and print them."""
+"""`tactus explain`: ask for a customer's or an account's score and the reasons for it, or for what moved it, and print them."""
 
 from __future__ import annotations
 
@@ -13,10 +13,12 @@ import httpx
 from pydantic import BaseModel
 from rich.console import Console
 
+from schemas.accountsapi import AccountAnswer, AccountReceiptAnswer
 from schemas.changeapi import ChangeAnswer
 from schemas.readapi import CustomerAnswer, ReceiptAnswer
 from schemas.touchpoint import identity_of_subject
 from services.client.endpoints import Endpoint, find_api
+from services.commands.explain_account import AccountExplained, AccountExplanation
 from services.commands.explain_change import ChangeExplanation
 from services.commands.explanation import FULL, Explained, Explanation
 from services.infra.errors import ConfigurationError, InvalidEventError, TactusError, UnavailableError
@@ -27,6 +29,9 @@ TIMEOUT_S: Final = 10.0
 
 TRIES_MAX: Final = 5
 """Score and receipt are two questions; when events came between them, both are asked again."""
+
+ACCOUNT: Final = "account:"
+"""What stands before an account's name, as a kind does before an identity; no identity is of it."""
 
 WIDTH_MIN: Final = 60
 """Below this a table of reasons cannot be read."""
@@ -58,7 +63,9 @@ def run(customer: str, *, when: When, change: str | None, language: str, data: P
     console.width = max(console.width, WIDTH_MIN)
     try:
         explanation = Explanation.in_language(language, override=read_settings().catalogue, detail=FULL)
-        if change is None:
+        if customer.startswith(ACCOUNT):
+            _explain_account(explanation, console, customer.removeprefix(ACCOUNT), when=when, change=change, data=data)
+        elif change is None:
             explanation.show(console, ask(find_api(data), f"{kind}:{value}", when=when))
         else:
             answer = ask_change(find_api(data), f"{kind}:{value}", over=change, when=when)
@@ -67,6 +74,16 @@ def run(customer: str, *, when: When, change: str | None, language: str, data: P
         sys.stderr.write(f"tactus explain: {error}\n")
         return 1
     return 0
+
+
+def _explain_account(
+    explanation: Explanation, console: Console, account: str, *, when: When, change: str | None, data: Path | None
+) -> None:
+    if not account:
+        raise InvalidEventError("an account has a name: write it after account:, as its events do")
+    if change is not None or when.known_then:
+        raise InvalidEventError("--change and --known are for customers: ask them of the account's contacts")
+    AccountExplanation(explanation).show(console, ask_account(find_api(data), account, at=when.at))
 
 
 def ask_change(endpoint: Endpoint, identity: str, *, over: str, when: When) -> ChangeAnswer:
@@ -91,6 +108,18 @@ def ask(endpoint: Endpoint, identity: str, *, when: When = NOW) -> Explained:
     raise UnavailableError("events of this customer come faster than the score can be read: ask for a moment with --at")
 
 
+def ask_account(endpoint: Endpoint, account: str, *, at: str | None) -> AccountExplained:
+    """Ask for an account's score and its receipt at the same moment; raises as `ask` does."""
+    path = f"/v1/accounts/{quote(account, safe='')}"
+    with _client(endpoint) as client:
+        for _ in range(TRIES_MAX):
+            score = _get(client, path, AccountAnswer, When(at).parameters)
+            receipt = _get(client, f"{path}/receipt", AccountReceiptAnswer, When(score.at).parameters)
+            if (score.score, score.model_version) == (receipt.score, receipt.model_version):
+                return AccountExplained(score, receipt)
+    raise UnavailableError("events of this account come faster than its score can be read: ask for a moment with --at")
+
+
 def _client(endpoint: Endpoint) -> httpx.Client:
     key = {"Authorization": f"Bearer {endpoint.key}"}
     return httpx.Client(base_url=endpoint.url, headers=key, timeout=TIMEOUT_S, trust_env=False)
@@ -110,6 +139,11 @@ def _get(client: httpx.Client, path: str, answer: type[AnswerT], parameters: Map
 
 def _refusal(response: httpx.Response) -> TactusError:
     match response.status_code:
+        case HTTPStatus.NOT_FOUND if response.json()["type"].endswith("unknown-account"):
+            return InvalidEventError(
+                "no account has this name: write it as account: and its name as its events do; an account appears with "
+                "the first event that names it under a server's key"
+            )
         case HTTPStatus.NOT_FOUND:
             return InvalidEventError(
                 "no customer has this identity: write it as kind:value as its events do; a customer appears with the "

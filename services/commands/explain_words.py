@@ -67,6 +67,11 @@ class Words:
     rated: str
     quotes: tuple[str, str]
     nothing: str
+    contacts: Forms
+    other_contacts: Forms
+    contact: str
+    role: str
+    worst_key_contact: str
     bands: Mapping[str, str]
 
 
@@ -105,6 +110,11 @@ EN: Final = Words(
     rated="rated",
     quotes=("“", "”"),
     nothing="Nothing was seen of this customer in the 400 days before.",
+    contacts=Forms("{} contact", "{} contacts", "{} contacts"),
+    other_contacts=Forms("{} other contact", "{} other contacts", "{} other contacts"),
+    contact="contact",
+    role="role",
+    worst_key_contact="Worst key contact:",
     bands=MappingProxyType({band: band for band in ("unknown", "critical", "low", "fair", "good", "great")}),
 )
 
@@ -143,6 +153,11 @@ PL: Final = Words(
     rated="ocena",
     quotes=("„", "”"),
     nothing="W ciągu poprzednich 400 dni nie odnotowano niczego o tym kliencie.",
+    contacts=Forms("{} kontakt", "{} kontakty", "{} kontaktów"),
+    other_contacts=Forms("{} inny kontakt", "{} inne kontakty", "{} innych kontaktów"),
+    contact="kontakt",
+    role="rola",
+    worst_key_contact="Najmniej zadowolony kluczowy kontakt:",
     bands=MappingProxyType(
         {
             "unknown": "nieznany",

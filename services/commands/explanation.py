@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from schemas.accountsapi import AccountAnswer, AccountReceiptAnswer
 from schemas.changeapi import ChangeLeaf
 from schemas.instant import parse_instant
 from schemas.readapi import Change, CustomerAnswer, LatestEvent, RatingGiven, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
@@ -76,12 +77,17 @@ class Explanation:
         score, receipt = explained
         for line in self._head(score):
             console.print(line)
+        self.because(console, score.dimensions.get("stage", {}), receipt)
+
+    def because(
+        self, console: Console, stages: Mapping[str, Cell], receipt: ReceiptAnswer | AccountReceiptAnswer
+    ) -> None:
+        """Print how each stage felt, the reasons, and the sum of them."""
+        console.print()
         if not receipt.leaves:
-            console.print()
             console.print(self.words.nothing)
             return
-        console.print()
-        console.print(self._stages(score.dimensions.get("stage", {})))
+        console.print(self._stages(stages))
         console.print()
         shown, rest = receipt.leaves[: self.detail.leaves], receipt.leaves[self.detail.leaves :]
         others = ReceiptOthers(
@@ -131,11 +137,16 @@ class Explanation:
             yield Text(f"{words.also} {', '.join(others)}", style="dim")
         yield Text(f"{words.at} {time_of(score.at)}, {words.version} {score.version}")
         yield Text()
+        yield from self.measures(score, stale=score.stale)
+
+    def measures(self, score: CustomerAnswer | AccountAnswer, *, stale: Sequence[str] = ()) -> Iterator[Text]:
+        """Tell the score, how it moved within a week, and its windows."""
+        words = self.words
         line = Text(f"{words.score} ")
         line.append(f"{self.figure(score.score)} {words.bands[score.band]}", style=STYLES[score.band])
         yield line.append(f", {words.give_or_take} {score.se:.0f}, {words.confidence} {_percent(score.confidence)}")
-        if score.stale:
-            yield Text(words.stale.format(", ".join(score.stale)), style="yellow")
+        if stale:
+            yield Text(words.stale.format(", ".join(stale)), style="yellow")
         week = score.change.week
         yield Text(f"{words.change} {self.signed(week.points)} ({self.parts_of(week)}), {self.weight_of(week)}")
         windows = score.windows

@@ -27,6 +27,7 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
         "watch-sources",
         "bots-staff-and-tests",
         "tune-the-score",
+        "accounts",
         "look-back",
         "drivers",
     ],

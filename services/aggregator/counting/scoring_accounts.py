@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from services.aggregator.counting.background import Background
 from services.aggregator.counting.models import Models, Weigher
 from services.aggregator.counting.ports import ChunkTransaction, Store
-from services.aggregator.counting.scorekeeping import WINDOWS_H
+from services.aggregator.counting.writing_scores import WINDOWS_H
 from services.core.accounts import Contact, positions, read_contacts, worst_key_contact
 from services.core.catalogue import Catalogue
 from services.core.facts import NO_FACTS, Facts
@@ -38,7 +38,7 @@ PORTION: Final = 20
 ROWS_MAX: Final = 400_000
 """Tallies of one account's contacts: 32 MiB, as many as the API reads. One with more has no stored score."""
 
-FACT_ROWS: Final = 20
+FACT_ROWS: Final = 50
 """A fact takes the room and the time of so many tallies."""
 
 LAST_HOUR: Final = (1 << HOUR_BITS) - 1
