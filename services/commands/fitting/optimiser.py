@@ -46,7 +46,7 @@ class Optimiser:
     ) -> Floats:
         """Go down from a place, within bounds, by a function that gives its value and which way it grows."""
         found = self._library.minimize(
-            function, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS_MAX, "ftol": 1e-8}
+            function, start, jac=True, method="L-BFGS-B", bounds=bounds, options={"maxiter": STEPS_MAX, "ftol": 1e-10}
         )
         return np.asarray(found.x, dtype=np.float64)
 

@@ -34,7 +34,7 @@ def show(learned: Learned, judged: Judged, told: Told, catalogue: Catalogue) -> 
     console = Console(highlight=False, markup=False)
     console.print(_foretold(judged))
     console.print(_weights(learned, catalogue))
-    for line in _undeclared(learned):
+    for line in _untaught(learned):
         sys.stdout.write(f"{line}\n")
 
 
@@ -70,13 +70,17 @@ def _events(learned: Learned) -> list[int]:
     return counts
 
 
-def _undeclared(learned: Learned) -> Iterator[str]:
-    declared = learned.catalogue.entries
-    lived = learned.lived
+def _untaught(learned: Learned) -> Iterator[str]:
+    """Say what was met and taught nothing, and what would let it."""
+    lived, declared = learned.lived, learned.catalogue.entries
+    met = [lived.names[number] for number in np.unique(lived.touchpoint).tolist()]
     felt = {lived.names[number] for number in np.unique(lived.touchpoint[lived.pos + lived.neg > 0]).tolist()}
-    for name in sorted(felt):
-        if name not in declared:
+    for name in met:
+        if name in felt and name not in declared:
             yield f"{name} keeps the weight of what is not declared; a line in TACTUS_CATALOGUE lets it be learned"
+    neutral = [name for name in met if name in declared and name not in felt]
+    if neutral:
+        yield f"{', '.join(neutral)}: felt neutral, so that no weight can be learned; the catalogue says how things feel"
 
 
 def figures_of(learned: Learned, judged: Judged, told: Told, *, version: str) -> Mapping[str, object]:

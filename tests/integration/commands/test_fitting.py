@@ -11,16 +11,25 @@ import numpy as np
 import pytest
 from pydantic import SecretStr
 
+from services.aggregator.counting.pipeline import Pipeline
+from services.aggregator.processor import Bounds
 from services.commands.fitting import stack
-from services.commands.fitting.event_file import read_events
+from services.commands.fitting.event_file import EventFile, read_events
 from services.commands.fitting.fit import scores_of
 from services.commands.fitting.stack import read_stack
 from services.commands.outcomes import Outcome
 from services.core.lived import History
 from services.infra.catalogue.reading import load_catalogue
+from services.infra.clock import SystemClock
 from services.infra.errors import ConfigurationError
 from services.infra.settings import PostgresSettings, Settings
+from services.state.database import Database
+from services.state.roles import WORKER
+from tests.support.chunks import chunk
 from tests.support.customers import Lived, store_person
+from tests.support.databases import as_role
+from tests.support.promises import START, Recount, crossed_lives, promise_catalogue
+from tests.support.said_log import END, PARTITIONS, SaidLog
 
 pytestmark = pytest.mark.integration
 
@@ -28,6 +37,7 @@ OURS = load_catalogue()
 BEGAN = datetime(2026, 1, 1, 10, 30, tzinfo=UTC)
 FELT = {"order.completed": 0.4, "delivery.damaged": -0.9, "payment.failed": -0.7, "web.error_shown": -0.5}
 PEOPLE = 40
+LATER_MS = int((START + timedelta(days=30)).timestamp() * 1000)
 
 
 def lives() -> list[list[Lived]]:
@@ -105,6 +115,32 @@ async def test_a_database_tells_what_a_file_of_its_events_tells(
     assert tallies_of(history) == tallies_of(by_file)
     assert history.at_hours.tolist() == by_file.at_hours.tolist()
     assert np.array_equal(scores_of(history, OURS), scores_of(by_file, OURS))
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_promises_count_in_a_fit_as_workers_stored_them(seed: int, postgres_dsn: str, tmp_path: Path) -> None:
+    catalogue = promise_catalogue(tmp_path)
+    everything = Recount.of(crossed_lives(Random(seed), 80), catalogue, at_ms=LATER_MS).events
+    alone = [one for one in everything if not one.others]
+    store = await Database.open(PostgresSettings(dsn=SecretStr(as_role(postgres_dsn, WORKER))), lanes=1)
+    worker = await Pipeline.on(store, SaidLog(store), catalogue, cache_rows_max=10_000, clock=SystemClock())
+    await worker.take_ownership({("cx.touchpoints.v1", part): Bounds(0, END) for part in range(PARTITIONS)})
+    await worker.process(chunk([one.body for one in alone], first=0, at_ms=LATER_MS))
+    await worker.close()
+    asked = [
+        Outcome(who, START + timedelta(hours=hours, minutes=30), bad=False)
+        for who in sorted({one.subject for one in alone})
+        for hours in (20, 90, 200, 300)
+    ]
+
+    history, known = await read_stack(asked, settings=Settings(postgres=PostgresSettings(dsn=SecretStr(postgres_dsn))))
+
+    file = EventFile()
+    for one in alone:
+        file.take(one)
+    by_file, known_by_file = await file.before(asked)
+    assert known == known_by_file
+    assert scores_of(history, catalogue).tolist() == scores_of(by_file, catalogue).tolist()
 
 
 async def test_more_than_can_be_held_is_refused_with_what_to_do(

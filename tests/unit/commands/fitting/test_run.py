@@ -150,12 +150,17 @@ def test_lines_that_are_no_events_are_counted_with_their_reason(
     )
 
 
-def test_a_touchpoint_that_is_not_declared_is_named(files: Files, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_touchpoint_of_which_nothing_can_be_learned_is_named(
+    files: Files, capsys: pytest.CaptureFixture[str]
+) -> None:
     files.bodies += [event(f"c-{number}", "x.own", 50, valence=-0.5) for number in range(PEOPLE)]
+    files.bodies += [event(f"c-{number}", "email.delivered", 50) for number in range(PEOPLE)]
 
     assert run(files.options()) == 0
 
-    assert "x.own keeps the weight of what is not declared; a line in TACTUS_CATALOGUE" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "x.own keeps the weight of what is not declared; a line in TACTUS_CATALOGUE" in said
+    assert "email.delivered: felt neutral, so that no weight can be learned" in said
 
 
 def test_others_events_are_read_by_a_map(files: Files) -> None:
