@@ -52,7 +52,8 @@ class Folded(NamedTuple):
     keys: int
     """How many different ones the impressions have."""
     tellings: Sequence[Telling]
-    told: Integers
+    told: Sequence[tuple[int, ...]]
+    """Of each telling that counts, the hour and what it adds."""
     harms: Sequence[tuple[int, Fact]]
     """Of a case that was resolved well: the number of its key, and the fact."""
 
@@ -139,7 +140,7 @@ def _fold(one: PersonFacts, *, catalogue: Catalogue, at_hour: int) -> Folded:
         weights=np.array([one.weight for one in fold.felt], dtype=np.float64),
         keys=len(number),
         tellings=told,
-        told=np.array([_amounts(one.fact) for one in told], dtype=np.int64).reshape(-1, len(TOLD_COLUMNS)),
+        told=[(one.fact.hour, *_amounts(one.fact)) for one in told],
         harms=[*_harms(one, told, good_cases, at_hour=at_hour)] if good_cases else (),
     )
 
@@ -197,14 +198,18 @@ def gather(facts: Facts, *, leaves: Leaves, at_hour: int, stood_at: int | None =
         now.append(folded(one, catalogue=catalogue, at_hour=at_hour))
         stood.append(now[-1] if stood_at is None else folded(one, catalogue=catalogue, at_hour=stood_at))
     bases = np.cumsum([0, *(one.keys for one in stood)])
-    told = [(owner, 0, telling.fact) for owner, one in zip(owners, now, strict=True) for telling in one.tellings]
+    told = [
+        (owner, 0, leaves.number(telling.fact.leaf), *amounts)
+        for owner, one in zip(owners, now, strict=True)
+        for telling, amounts in zip(one.tellings, one.told, strict=True)
+    ]
     harms = [
-        (owner, base + key, fact)
+        (owner, base + key, leaves.number(fact.leaf), fact.hour, *_amounts(fact))
         for owner, base, one in zip(owners, bases.tolist(), stood, strict=False)
         for key, fact in one.harms
     ]
     chosen = [telling for one in now for telling in one.tellings]
-    return Beside(_impressions(owners, stood, bases), _told(told, leaves), _told(harms, leaves), chosen)
+    return Beside(_impressions(owners, stood, bases), _told(told), _told(harms), chosen)
 
 
 def _impressions(owners: Sequence[int], folds: Sequence[Folded], bases: Integers) -> Impressions:
@@ -219,8 +224,7 @@ def _impressions(owners: Sequence[int], folds: Sequence[Folded], bases: Integers
     )
 
 
-def _told(facts: Sequence[tuple[int, int, Fact]], leaves: Leaves) -> Told:
-    rows = [(owner, key, leaves.number(fact.leaf), fact.hour, *_amounts(fact)) for owner, key, fact in facts]
+def _told(rows: Sequence[tuple[int, ...]]) -> Told:
     columns = np.array(rows, dtype=np.int64).reshape(-1, 4 + len(TOLD_COLUMNS))
     owner, key, leaf, hour = columns[:, :4].T
     return Told(owner, key, leaf, hour, columns[:, 4:])

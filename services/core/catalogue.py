@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -187,15 +188,16 @@ class Catalogue:
         """Tell whether an event says nothing of a customer's experience: its class does, or no person did it."""
         return arguments.unscored or bool(arguments.properties.get(MACHINE_MADE))
 
-    def constant(self, said: Said, *, may_be_unscored: bool) -> int | None:
+    def constant(self, said: Said, *, may_be_unscored: bool, names_nothing: bool = False) -> int | None:
         """Give the valence, in micro-units and with a stake of 1, of an event that needs no judging.
 
         Nearly every event is one: its touchpoint always feels the same, and nothing it says could change that or be
-        wrong. `may_be_unscored` tells whether it has a class, or its properties speak of a machine. None means that it
-        must be judged.
+        wrong. `may_be_unscored` tells whether it has a class, or its properties speak of a machine; `names_nothing` that
+        it names neither an order nor a case, and none of `fact_words`: so it leaves no fact, whatever its touchpoint.
+        None means that it must be judged.
         """
         if said.rating is None and said.stake is None and said.valence is None and not may_be_unscored:
-            return self.constants.get(said.touchpoint)
+            return (self.all_constants if names_nothing else self.constants).get(said.touchpoint)
         return None
 
     @cached_property
@@ -206,11 +208,20 @@ class Catalogue:
     @cached_property
     def constants(self) -> Mapping[str, int]:
         """Valence, in micro-units, of the touchpoints that always feel the same: stake 1 unless the event says so."""
-        return {
-            name: _micro(Felt(entry.valence.v))
-            for name, entry in self.entries.items()
-            if isinstance(entry.valence, Const) and name not in self.leaves_facts
-        }
+        return {name: v for name, v in self.all_constants.items() if name not in self.leaves_facts}
+
+    @cached_property
+    def all_constants(self) -> Mapping[str, int]:
+        """The same, with those that may leave facts."""
+        entries = self.entries.items()
+        return {name: _micro(Felt(entry.valence.v)) for name, entry in entries if isinstance(entry.valence, Const)}
+
+    @cached_property
+    def fact_words(self) -> re.Pattern[bytes]:
+        """What finds, in properties as they are sent, one by which promises are stated, kept and ended."""
+        kinds = self.promises.kinds.values()
+        names = sorted({name for kind in kinds for name in (kind.key, kind.due, *kind.parts) if name})
+        return re.compile("|".join(f'"{re.escape(name)}"' for name in names).encode() if names else b"(?!)")
 
     @cached_property
     def leaves_facts(self) -> frozenset[str]:

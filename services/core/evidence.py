@@ -268,17 +268,22 @@ def _stretch(leaves: Leaves, side: int, leaf: Integers) -> Floats | None:
 
 def _with_rows(tallies: Tallies, several: list[Told]) -> Tallies:
     """Make room for facts of leaves and hours that no tally is of."""
-    missing = []
-    for told in several:
-        if len(told.owner):
-            known = {*zip(tallies.owner.tolist(), *tallies.rows[:, [LEAF, HOUR]].T.tolist(), strict=True)}
-            wanted = {*zip(*(column.tolist() for column in (told.owner, told.leaf, told.hour)), strict=True)}
-            missing += sorted(wanted - known)
-    if not missing:
+    owner = np.concatenate([told.owner for told in several])
+    if not len(owner):
         return tallies
-    rows = np.zeros((len(missing), WIDTH), dtype=np.int64)
-    rows[:, [LEAF, HOUR]] = [one[1:] for one in missing]
-    return merge([tallies, merge([Tallies(np.array([one[0] for one in missing], dtype=np.int64), rows)])])
+    leaf, hour = (np.concatenate([getattr(told, name) for told in several]) for name in ("leaf", "hour"))
+    size = len(tallies.owner)
+    keys = sort_key(
+        owner=np.concatenate([tallies.owner, owner]),
+        middle=np.concatenate([tallies.rows[:, LEAF], leaf]),
+        hour=np.concatenate([tallies.rows[:, HOUR], hour]),
+    )
+    missing = ~np.isin(keys[size:], keys[:size])
+    if not missing.any():
+        return tallies
+    rows = np.zeros((int(missing.sum()), WIDTH), dtype=np.int64)
+    rows[:, LEAF], rows[:, HOUR] = leaf[missing], hour[missing]
+    return merge([tallies, merge([Tallies(owner[missing], rows)])])
 
 
 def _places(tallies: Tallies, told: Told, leaves: Leaves) -> Integers:

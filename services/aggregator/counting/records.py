@@ -302,14 +302,17 @@ def _judged(
     properties = bytes(data.properties)
     unscored = (envelope.classed or data.class_ or NONE) != NONE
     # Of nearly every event the properties stay undecoded.
-    constant = catalogue.constant(data, may_be_unscored=unscored or _MACHINE_MADE in properties)
+    may_leave_facts = data.touchpoint in catalogue.leaves_facts
+    names_nothing = may_leave_facts and not (data.order or data.case or catalogue.fact_words.search(properties))
+    may_be_unscored = unscored or _MACHINE_MADE in properties
+    constant = catalogue.constant(data, may_be_unscored=may_be_unscored, names_nothing=names_nothing)
     if constant is not None and not (data.case and constant < 0):
         return constant, MICRO, False, ()
     arguments = _arguments(data, occurred_us, unscored=unscored)
     judged = catalogue.impression(data.touchpoint, arguments)
     if isinstance(judged, Refusal):
         return judged
-    if not (data.case or data.touchpoint in catalogue.leaves_facts):
+    if not (data.case or may_leave_facts):
         return judged.v, judged.q, judged.overridden, ()
     teller = Teller(
         leaf=Leaf._make(_leaf(data, catalogue)),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -95,3 +96,39 @@ async def test_what_is_no_new_event_leaves_no_fact(tmp_path: Path) -> None:
 
     assert {fact.key for fact in store.state.facts} == {"order/7"}
     assert sorted(fact.role for fact in store.state.facts) == ["states", "tells"]
+
+
+@pytest.mark.parametrize(
+    ("named", "facts"),
+    [
+        ({}, 0),
+        ({"order": "7"}, 2),
+        ({"parcel": "P"}, 1),
+        ({"promised_at": "2026-06-03"}, 0),
+        ({"case": "C"}, 0),
+        ({"machine_made": True, "order": "7"}, 0),
+    ],
+)
+async def test_an_event_leaves_facts_of_what_it_names_and_of_nothing_else(
+    named: dict[str, Any], facts: int, tmp_path: Path
+) -> None:
+    store = MemoryStore()
+    worker = await worker_on(store, tmp_path)
+    stated = {"promised_at": "2026-06-03T12:00:00Z"} if facts else {}
+
+    await worker.process(chunk([said("e-1", "order.completed", hours=0, **{**stated, **named})], at_ms=NOW_MS))
+    await worker.close()
+
+    assert len(store.state.facts) == facts
+    assert len(store.state.events) == 1
+
+
+async def test_a_promise_for_no_day_is_refused_though_nothing_is_named(tmp_path: Path) -> None:
+    store = MemoryStore()
+    worker = await worker_on(store, tmp_path)
+
+    await worker.process(chunk([said("e-1", "order.completed", hours=0, promised_at="soon")], at_ms=NOW_MS))
+    await worker.close()
+
+    [letter] = store.state.letters.values()
+    assert (letter.reason, letter.detail[:22]) == ("invalid_argument", "properties.promised_at")
