@@ -67,7 +67,7 @@ def judge(told: Told, learned: Learned, *, catalogue: Catalogue) -> Judged:
     }
     risks = _risks(learned.catalogue, scores[later])
     return Judged(
-        **{name: interval(one.value, one.sway, customers) for name, one in found.items()},
+        **{name: _between(one, customers) for name, one in found.items()},
         guesses=_guesses(learned, catalogue, told.bad, customers),
         gained=_apart(found["learned"], found["catalogue"], customers),
         missed=_apart(found["logistic"], found["learned"], customers),
@@ -86,6 +86,11 @@ def _risks(model: Catalogue, scores: Floats) -> Floats:
     return np.array([calibration.at(score) for score in scores.tolist()])
 
 
+def _between(one: Area, customers: NDArray[np.int64]) -> Interval:
+    value, low, high = interval(one.value, one.sway, customers)
+    return Interval(value, max(low, 0.0), min(high, 1.0))
+
+
 def _apart(one: Area, other: Area, customers: NDArray[np.int64]) -> Interval:
     return interval(one.value - other.value, one.sway - other.sway, customers)
 
@@ -97,7 +102,7 @@ def _guesses(
     found: dict[str, Interval | None] = {}
     for name, guess in guesses(learned.lived.of(later), catalogue).items():
         of = area(guess.scores, bad[later])
-        found[name] = interval(of.value, of.sway, customers) if guess.known else None
+        found[name] = _between(of, customers) if guess.known else None
     return found
 
 

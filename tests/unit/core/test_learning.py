@@ -9,11 +9,21 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from schemas.weighing import PARAMETER_BOUNDS, WEIGHT_MAX
 from services.core.dimensions import Leaf
 from services.core.facts import NO_FACTS
-from services.core.learning import BetaForm, Logistic, evidence_columns, prior_of
+from services.core.learning import (
+    KAPPA_BOUNDS,
+    SCALE_BOUNDS,
+    WEIGHT_MOST,
+    BetaForm,
+    Logistic,
+    evidence_columns,
+    prior_of,
+)
 from services.core.lived import History, Lived, lived
 from services.core.tallies import fold
+from services.infra.catalogue.model_file import SCALE_LEAST, SCALE_MOST
 from services.infra.catalogue.reading import load_catalogue
 
 OURS = load_catalogue()
@@ -85,3 +95,11 @@ def test_every_weight_stays_at_zero_or_above_and_no_better_score_is_a_greater_ri
     assert (learned.weights >= 0).all()
     assert learned.slope > 0
     assert learned.kappa > 0
+
+
+def test_whatever_is_learned_a_models_file_may_say() -> None:
+    kappa = PARAMETER_BOUNDS["kappa"]
+
+    assert kappa[0] <= KAPPA_BOUNDS[0] < OURS.parameters.kappa < KAPPA_BOUNDS[1] <= kappa[1]
+    assert SCALE_LEAST <= SCALE_BOUNDS[0] < 1 < SCALE_BOUNDS[1] <= SCALE_MOST
+    assert WEIGHT_MOST <= WEIGHT_MAX

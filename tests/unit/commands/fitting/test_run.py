@@ -163,6 +163,21 @@ def test_a_touchpoint_of_which_nothing_can_be_learned_is_named(
     assert "email.delivered: felt neutral, so that no weight can be learned" in said
 
 
+def test_a_customer_may_be_named_by_an_address_that_events_name(
+    files: Files, capsys: pytest.CaptureFixture[str]
+) -> None:
+    identities = [{"kind": "email", "value": "Anna@Example.com"}]
+    body = {"touchpoint": "delivery.damaged", "identities": identities}
+    files.bodies.append({"id": "by-mail", "time": at(50), "data": body})
+    files.lines.append(f"email:anna@example.com,{at(120)},yes")
+
+    assert run(files.options()) == 0
+
+    said = capsys.readouterr().err
+    assert f"learning from {PEOPLE + 1} outcomes" in said
+    assert "left out" not in said
+
+
 def test_others_events_are_read_by_a_map(files: Files) -> None:
     rows = []
     for body in files.bodies:
