@@ -164,6 +164,25 @@ class LatestEvent(Produced):
     text: Said | None
 
 
+class FeltPromise(Produced):
+    """A promise that is felt at a leaf: open past its time, kept, or ended."""
+
+    kind: str
+    """Which of the catalogue's promises."""
+    about: str
+    """What was promised: order/…, case/… or cart/…, or a part whose whole nobody named."""
+    part: str
+    """The part of it, as parcel/…, line/… or refund/…; empty for the whole."""
+
+
+class AlsoTold(Produced):
+    """An event that says again what counts once."""
+
+    about: str
+    source: str
+    id: str
+
+
 class ReceiptLeaf(Produced):
     """What one leaf adds to the score, or takes from it."""
 
@@ -177,6 +196,10 @@ class ReceiptLeaf(Produced):
     """How many events there were; none where only a promise that was missed is felt."""
     latest: Annotated[list[LatestEvent], Field(max_length=LATEST_MAX)]
     """The newest of them, the newest first."""
+    promises: Annotated[list[FeltPromise], Field(max_length=LATEST_MAX)]
+    """Promises that are felt here, some of them when there are many."""
+    also_told: Annotated[list[AlsoTold], Field(max_length=LATEST_MAX)]
+    """What was told here again, by whomever: it counts once, by the event that told it first."""
 
 
 class ReceiptOthers(Produced):

@@ -10,12 +10,15 @@ from pydantic import ValidationError
 
 from schemas.instant import write_instant
 from schemas.readapi import (
+    LATEST_MAX,
     LEAVES_MAX,
     TEXT_SHOWN_CHARS_MAX,
     VALUES_MAX,
     AlertSummary,
+    AlsoTold,
     Changes,
     CustomerAnswer,
+    FeltPromise,
     JourneyAnswer,
     JourneyTouchpoint,
     LatestEvent,
@@ -201,6 +204,11 @@ def receipt_leaves(
             points=told,
             events=line.events,
             latest=[latest_event(event) for event in latest.get(number, ())],
+            promises=[FeltPromise(kind=kind, about=key, part=part) for kind, key, part in line.about[:LATEST_MAX]],
+            also_told=[
+                AlsoTold(about=key, source=source, id=event_id)
+                for key, source, event_id in line.told_again[:LATEST_MAX]
+            ],
         )
         for line, told, leaf, number in zip(
             explained.leaves, points, reasons.leaves, reasons.stored_leaves, strict=True

@@ -64,6 +64,8 @@ class Words:
     mover: str
     nothing_moved: str
     more: Forms
+    promised: str
+    also_told: str
     rated: str
     quotes: tuple[str, str]
     nothing: str
@@ -107,6 +109,8 @@ EN: Final = Words(
     mover="what moved it",
     nothing_moved="Nothing that counts then or now.",
     more=Forms("and {} more event", "and {} more events", "and {} more events"),
+    promised="promised: {}",
+    also_told="also told by {}",
     rated="rated",
     quotes=("“", "”"),
     nothing="Nothing was seen of this customer in the 400 days before.",
@@ -150,6 +154,8 @@ PL: Final = Words(
     mover="co ją spowodowało",
     nothing_moved="Nic, co się liczyło wtedy lub liczy teraz.",
     more=Forms("i jeszcze {} zdarzenie", "i jeszcze {} zdarzenia", "i jeszcze {} zdarzeń"),
+    promised="obiecane: {}",
+    also_told="to samo mówi {}",
     rated="ocena",
     quotes=("„", "”"),
     nothing="W ciągu poprzednich 400 dni nie odnotowano niczego o tym kliencie.",

@@ -184,13 +184,21 @@ class Explanation:
         table.add_column(self.words.events, justify="right", no_wrap=True)
         table.add_column(self.words.reason, overflow="fold")
         for leaf, points in zip(shown, tenths, strict=False):
-            reason = self.reason(leaf, self.latest(leaf.latest, of=leaf.events))
+            reason = self.reason(leaf, [*self._beside(leaf), *self.latest(leaf.latest, of=leaf.events)])
             style = style_of(points)
             table.add_row(Text(self.signed(points / 10), style=style), self.count(leaf.events), reason)
         if others.leaves:
             rest = self.so_many(others.leaves, self.words.others)
             table.add_row(self.signed(tenths[-1] / 10), self.count(others.events), rest)
         return table
+
+    def _beside(self, leaf: ReceiptLeaf) -> Iterator[str]:
+        """Name the promises that are felt at a leaf, and who told the same again."""
+        for promise in leaf.promises[: self.detail.events]:
+            named = " · ".join(dict.fromkeys(part for part in (promise.about, promise.part) if part))
+            yield self.words.promised.format(_harmless(named))
+        for one in leaf.also_told[: self.detail.events]:
+            yield self.words.also_told.format(f"{one.source} {one.id}")
 
     def reason(self, leaf: ReceiptLeaf | ChangeLeaf, events: Iterable[str]) -> Text:
         """Name a leaf, where it was, and the events behind it."""

@@ -98,8 +98,11 @@ async def test_what_is_told_twice_counts_once(client: httpx.AsyncClient, postgre
     await count(postgres_dsn, tmp_path, [ORDERED, TOLD_AGAIN])
 
     leaves = await receipt(client)
+    told = {one["touchpoint"]: one for one in (await client.get(f"/v1/customers/{A}/receipt")).json()["leaves"]}
 
     assert leaves["order.completed", "web"][1] == 2
+    assert told["order.completed"]["also_told"] == [{"about": "order/7", "source": "shop", "id": "e-2"}]
+    assert told["delivery.promise_missed"]["promises"] == [{"kind": "order", "about": "order/7", "part": ""}]
     alone = score_of([ORDERED], tmp_path)
     assert (await client.get(f"/v1/customers/{A}")).json()["score"] == pytest.approx(alone, abs=1e-9)
 

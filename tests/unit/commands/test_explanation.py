@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given
@@ -11,9 +12,11 @@ from rich.console import Console
 
 from schemas.changeapi import ChangeAnswer, ChangeEnd, ChangeLeaf, ChangeOthers
 from schemas.readapi import (
+    AlsoTold,
     Change,
     Changes,
     CustomerAnswer,
+    FeltPromise,
     LatestEvent,
     RatingGiven,
     ReceiptAnswer,
@@ -40,13 +43,15 @@ STILL = Change(points=0.0, came=0.0, faded=0.0, fell_out=0.0, significant=False)
 NONE = ReceiptOthers(leaves=0, points=0.0, events=0)
 
 
-def explained(
+def explained(  # noqa: PLR0913 -- each is part of an answer that some test varies
     points: list[float],
     *,
     customer: str = "customer:c1",
     events: int = 1,
     others: ReceiptOthers = NONE,
     text: str | None = COMMENT,
+    promises: Sequence[str] = (),
+    also_told: Sequence[str] = (),
 ) -> Explained:
     total = 50 + sum(points) + others.points
     leaves = [
@@ -69,6 +74,8 @@ def explained(
                 )
                 for k in range(min(events, 10))
             ],
+            promises=[FeltPromise(kind="order", about=f"order/{n}", part=part) for part in promises],
+            also_told=[AlsoTold(about=f"order/{n}", source="till/1", id=one) for one in also_told],
         )
         for n, each in enumerate(points)
     ]
@@ -263,6 +270,17 @@ def test_so_many_things_are_counted_as_the_language_counts(numbers: list[int], p
 def test_older_events_are_counted_in_words_that_fit_their_number(events: int, english: str, polish: str) -> None:
     assert any(line.rstrip(" ").endswith(english) for line in printed(explained([-1.0], events=events)))
     assert any(line.rstrip(" ").endswith(polish) for line in printed(explained([-1.0], events=events), language="pl"))
+
+
+def test_a_reason_names_its_promises_and_who_told_the_same_again() -> None:
+    told = explained([-3.0], promises=["", "parcel/\x1b[31mP"], also_told=["e-9"])
+
+    english, polish = (printed(told, language=language) for language in ("en", "pl"))
+
+    lines = [line.strip() for line in english]
+    for line in ("promised: order/0", "promised: order/0 · parcel/ [31mP", "also told by till/1 e-9"):
+        assert line in lines
+    assert {"obiecane: order/0", "to samo mówi till/1 e-9"} <= {line.strip() for line in polish}
 
 
 def test_a_strangers_words_do_nothing_to_the_screen() -> None:
