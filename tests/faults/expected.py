@@ -7,10 +7,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from tests.reference.impressions import MICRO, Entry, Refused, impression, micros
+from tests.reference.impressions import MICRO, Refused, impression, micros
+from tests.reference.promises import Book, Told
 from tests.reference.scoring import count
+from tests.reference.told import leaves_own
 
 HOUR_US = 3_600 * MICRO
+PARTS = ("parcel", "line", "refund", "cart")
+TRUSTED = ("server", "till", "signed")
 
 Partition = tuple[str, int]
 Place = tuple[str, int, int]
@@ -47,7 +51,21 @@ class Event(NamedTuple):
     data: Mapping[str, Any]
     classed: str
     """What the door's rules say it is, before what it says itself."""
+    trusted: bool
+    """Whether its key is believed about promises: a page's is not."""
     text: str
+
+    @property
+    def names_something(self) -> bool:
+        """Whether it may be about the same as another event."""
+        said = self.data.get("properties", {})
+        return any(self.data.get(one) for one in ("order", "case")) or any(said.get(one) for one in PARTS)
+
+    def told(self, who: int) -> Told:
+        """The event as the reference reads promises of it."""
+        source, name = self.key
+        known = self.received_us // HOUR_US
+        return Told(who, source, name, self.occurred_us, known, self.data, browser=not self.trusted)
 
 
 class Row(NamedTuple):
@@ -121,6 +139,7 @@ def read_event(envelope: Mapping[str, Any], text: str) -> Event:
         body=json.dumps(data, sort_keys=True),
         data=data,
         classed=envelope.get("classed", ""),
+        trusted=envelope.get("keykind") in TRUSTED,
         text=text,
     )
 
@@ -144,25 +163,27 @@ def observe(tallies: dict[TallyKey, list[int]], row: Row) -> None:
     count(tallies.setdefault(key, [0] * 8), v, q)
 
 
-def replay(records: Iterable[LogRecord], catalogue: Mapping[str, Entry]) -> Expected:
+def replay(records: Iterable[LogRecord], book: Book) -> Expected:
     """Everything the store must hold after these records, each partition in its own order."""
     found = Expected()
     for record in records:
-        outcome = _apply(found, record, catalogue)
+        outcome = _apply(found, record, book)
         found.outcomes.setdefault((record.topic, record.part), Counter())[outcome] += 1
     for row in found.rows.values():
         observe(found.tallies, row)
     return found
 
 
-def _apply(found: Expected, record: LogRecord, catalogue: Mapping[str, Entry]) -> str:
+def _apply(found: Expected, record: LogRecord, book: Book) -> str:
     home, place = ((record.topic, record.part), (record.topic, record.part, record.offset))
     event = judge(record.value)
     if isinstance(event, str):
         found.dead.add(place)
         return "dead"
     try:
-        v, q = impression(catalogue, event.data, event.occurred_us, classed=event.classed)
+        v, q = impression(book.valences, event.data, event.occurred_us, classed=event.classed)
+        # What promises and tellings say of it stands beside its tally.
+        q = leaves_own(book, event.told(0)) if q and event.names_something else q
     except Refused:
         found.dead.add(place)
         return "dead"

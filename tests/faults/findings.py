@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any, Final, NamedTuple
 
 from tests.faults.expected import HOUR_US, Event, EventKey, Expected, Partition, Said, judge
-from tests.faults.persons import persons_of, readings
+from tests.faults.persons import about_the_same, persons_of, readings, readings_with_promises
 from tests.reference.impressions import EPOCH, MICRO, micros
+from tests.reference.promises import Book, Told
 from tests.reference.scoring import Model
 
 EXAMPLES: Final = 5
@@ -66,6 +67,7 @@ def compare(
     holdings: Holdings,
     *,
     model: Model,
+    book: Book,
     bounds: Mapping[Partition, tuple[int, int]],
     ledger: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
@@ -77,7 +79,7 @@ def compare(
     _compare_touchpoints(expected, stored, findings)
     _compare_dead_letters(expected, holdings, bounds, findings)
     _compare_conservation(expected, holdings, bounds, findings)
-    _compare_scores(expected, holdings, model, findings)
+    _compare_scores(expected, holdings, model, book, findings)
     outcomes = sum(expected.outcomes.values(), Counter[str]())
     report: dict[str, Any] = {
         "records": outcomes.total(),
@@ -197,7 +199,7 @@ def _compare_conservation(
     findings.add("outcome_mismatch", miscounted)
 
 
-def _compare_scores(expected: Expected, holdings: Holdings, model: Model, findings: Findings) -> None:
+def _compare_scores(expected: Expected, holdings: Holdings, model: Model, book: Book, findings: Findings) -> None:
     events = [row.event for row in expected.rows.values()]
     wanted = persons_of((event.named for event in events), (event.alias for event in events if event.alias))
     wrong = [(identity, person) for identity, person in wanted.items() if holdings.persons.get(identity) != person]
@@ -207,16 +209,40 @@ def _compare_scores(expected: Expected, holdings: Holdings, model: Model, findin
         owned.setdefault(holdings.persons.get(key[0], key[0]), {})[key] = tally
     scores = {row["person_id"]: row for row in holdings.scores}
     findings.add("score_missing", owned.keys() ^ scores.keys())
+    promised = _promised(expected, holdings)
     off = []
     for person in owned.keys() & scores.keys():
         row = scores[person]
-        for suffix, (score, confidence) in readings(
-            owned[person], at_hour=_us(row["as_of"]) // HOUR_US, model=model
-        ).items():
+        at_hour = _us(row["as_of"]) // HOUR_US
+        if person in promised:
+            told, mine = promised[person]
+            read = readings_with_promises(told, mine=mine, at_hour=at_hour, model=model, book=book)
+        else:
+            read = readings(owned[person], at_hour=at_hour, model=model)
+        for suffix, (score, confidence) in read.items():
             stored = row[f"score{suffix}"], row[f"confidence{suffix}"]
             if any(abs(one - other) > SCORE_PRECISION for one, other in zip(stored, (score, confidence), strict=True)):
                 off.append((person, suffix, stored, (score, confidence)))
     findings.add("score_mismatch", off)
+
+
+def _promised(expected: Expected, holdings: Holdings) -> dict[str, tuple[list[Told], set[int]]]:
+    """Of each person who has named an order or a case: own events, all that are about the same, and own identities."""
+    number = {identity: place for place, identity in enumerate(sorted(holdings.persons))}
+    scored = [row.event for row in expected.rows.values() if not (row.event.classed or row.event.data.get("class"))]
+    own: dict[str, list[Event]] = {}
+    for event in scored:
+        own.setdefault(holdings.persons.get(event.identity, event.identity), []).append(event)
+    beside: dict[str, list[Event]] = {}
+    for together in about_the_same(scored):
+        for person in {holdings.persons.get(event.identity, event.identity) for event in together}:
+            beside.setdefault(person, []).extend(together)
+    found = {}
+    for person, others in beside.items():
+        events = {event.key: event for event in (*own[person], *others)}
+        mine = {number[identity] for identity, whose in holdings.persons.items() if whose == person}
+        found[person] = [event.told(number[event.identity]) for event in events.values()], mine
+    return found
 
 
 def _compare_ledger(

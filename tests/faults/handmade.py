@@ -11,10 +11,12 @@ from typing import Any
 from tests.faults.expected import Expected, LogRecord
 from tests.faults.findings import Holdings, Progress, compare
 from tests.faults.persons import read_model, readings
-from tests.reference.impressions import EPOCH, MICRO, read_catalogue
+from tests.reference.impressions import EPOCH, MICRO
+from tests.reference.promises import read_book
 
 HERE = Path(__file__).parent
-CATALOGUE = read_catalogue(HERE.parents[1] / "schemas" / "catalogue.yaml")
+BOOK = read_book(HERE.parents[1] / "schemas" / "catalogue.yaml")
+CATALOGUE = BOOK.valences
 MODEL = read_model(HERE.parents[1] / "schemas" / "catalogue.yaml")
 TOPIC = "cx.touchpoints.v1"
 HOUR = 1_767_225_600 // 3600  # 2026-01-01T00:00:00Z
@@ -96,7 +98,7 @@ def truthful(expected: Expected, records: list[LogRecord]) -> Holdings:
 
 
 def judged(expected: Expected, held: Holdings, records: list[LogRecord], *, ledger: Sequence[Json] = ()) -> Json:
-    return compare(expected, held, model=MODEL, bounds=ends(records), ledger=ledger)
+    return compare(expected, held, model=MODEL, book=BOOK, bounds=ends(records), ledger=ledger)
 
 
 OTHER_BODY = touched("e1", data={"text": "another body"})

@@ -21,7 +21,7 @@ from tests.faults.expected import LogRecord, replay
 from tests.faults.findings import Holdings, Progress, compare
 from tests.faults.ledger import read_ledger
 from tests.faults.persons import read_model
-from tests.reference.impressions import read_catalogue
+from tests.reference.promises import read_book
 
 EVENT_TOPICS: Final = ("cx.touchpoints.v1", "cx.touchpoints.late.v1")
 DLQ: Final = "cx.touchpoints.dlq.v1"
@@ -125,12 +125,13 @@ def judge_stack(*, bootstrap: str, dsn: str, ledger: Path | None) -> dict[str, A
             if topic in EVENT_TOPICS
             for record in read_partition(reader, topic, part, limits)
         )
-        expected = replay(records, read_catalogue(CATALOGUE))
+        book = read_book(CATALOGUE)
+        expected = replay(records, book)
         holdings = asyncio.run(read_holdings(dsn))
     finally:
         reader.close()
     lines = list(read_ledger(ledger)) if ledger else []
-    return compare(expected, holdings, model=read_model(CATALOGUE), bounds=bounds, ledger=lines)
+    return compare(expected, holdings, model=read_model(CATALOGUE), book=book, bounds=bounds, ledger=lines)
 
 
 def main() -> int:

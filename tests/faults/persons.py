@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 import yaml
 
+from tests.faults.expected import PARTS, Event
+from tests.reference.promises import Book, Told
 from tests.reference.scoring import Model, State, score
+from tests.reference.told import read as read_told
 
 TallyKey = tuple[str, str, str, str, int]
 """Identity, touchpoint, channel, place, hour."""
@@ -66,6 +69,33 @@ def _joined(groups: Iterable[Sequence[str]]) -> list[list[str]]:
     for identity in parent:
         members.setdefault(root(identity), []).append(identity)
     return list(members.values())
+
+
+def readings_with_promises(
+    told: Sequence[Told], *, mine: Collection[int], at_hour: int, model: Model, book: Book
+) -> dict[str, tuple[float, float]]:
+    """The same of one person, from the person's events and all that are about the same as one of them."""
+    read = {
+        suffix: read_told(book, told, model, mine=mine, at=at_hour, window=hours) for suffix, hours in WINDOWS.items()
+    }
+    return {suffix: (found.score, found.confidence) for suffix, found in read.items()}
+
+
+def about_the_same(events: Iterable[Event]) -> list[list[Event]]:
+    """Events that name an order, a case or a part of one, brought together as far as one leads to another."""
+    named = [(event, names_of(event)) for event in events if event.names_something]
+    together: dict[str, list[Event]] = {}
+    root = {name: min(group) for group in _joined(names for _, names in named) for name in group}
+    for event, names in named:
+        together.setdefault(root[names[0]], []).append(event)
+    return [*together.values()]
+
+
+def names_of(event: Event) -> list[str]:
+    """What it names, as kind/id."""
+    said = event.data.get("properties", {})
+    found = [f"{one}/{event.data[one]}" for one in ("order", "case") if event.data.get(one)]
+    return found + [f"{one}/{said[one]}" for one in PARTS if said.get(one)]
 
 
 def readings(

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from tests.faults.expected import judge, replay
-from tests.faults.handmade import CATALOGUE, HISTORY, HOUR, MODEL, TOPIC, Json, logged, touched
+from tests.faults.handmade import BOOK, CATALOGUE, HISTORY, HOUR, MODEL, TOPIC, Json, logged, touched
 from tests.faults.persons import persons_of, readings
 from tests.faults.poison import bad_values
 from tests.reference.impressions import MICRO, Refused, impression, micros
@@ -72,7 +72,7 @@ def test_tallies_are_the_integers_of_the_definition() -> None:
     halves = {"touchpoint": "x.thing", "valence": 0.333333, "stake": 0.5}
     records = logged(touched("e1"), touched("e2"), touched("e3", data=halves))
 
-    tallies = replay(records, CATALOGUE).tallies
+    tallies = replay(records, BOOK).tallies
 
     failed = ("customer:c1", "payment.failed", "web", "", HOUR)
     assert tallies[failed] == [2, 2_000_000, 0, 1_400_000, 0, 980_000, 0, 700_000]
@@ -138,7 +138,7 @@ def test_an_alias_by_another_key_than_a_server_s_is_a_dead_letter() -> None:
 
 
 def test_each_record_has_one_outcome() -> None:
-    expected = replay(logged(*HISTORY), CATALOGUE)
+    expected = replay(logged(*HISTORY), BOOK)
 
     assert expected.outcomes[TOPIC, 0] == {"applied": 3, "duplicate": 2, "conflict": 1, "dead": 1}
     assert expected.conflicts == {(TOPIC, 0, 3)}
@@ -146,7 +146,7 @@ def test_each_record_has_one_outcome() -> None:
 
 
 def test_a_retry_that_differs_in_its_time_is_a_duplicate() -> None:
-    expected = replay(logged(touched("e1"), touched("e1", time="2026-01-01T00:31:00Z")), CATALOGUE)
+    expected = replay(logged(touched("e1"), touched("e1", time="2026-01-01T00:31:00Z")), BOOK)
 
     assert expected.outcomes[TOPIC, 0] == {"applied": 1, "duplicate": 1}
 
@@ -164,4 +164,4 @@ def test_what_ingest_adds_makes_no_conflict() -> None:
         receivedat="2026-01-01T00:45:00Z",
     )
 
-    assert replay(logged(first, again), CATALOGUE).outcomes[TOPIC, 0] == {"applied": 1, "duplicate": 1}
+    assert replay(logged(first, again), BOOK).outcomes[TOPIC, 0] == {"applied": 1, "duplicate": 1}

@@ -10,21 +10,21 @@ import pytest
 
 from tests.faults.expected import replay
 from tests.faults.findings import Holdings
-from tests.faults.handmade import CATALOGUE, HISTORY, OTHER_BODY, TOPIC, Json, judged, logged, touched, truthful
+from tests.faults.handmade import BOOK, HISTORY, OTHER_BODY, TOPIC, Json, judged, logged, touched, truthful
 
 HERE = Path(__file__).parent
 
 
 def test_a_conflict_between_partitions_is_a_fault_of_the_workload() -> None:
     records = [*logged(touched("e1")), *logged(touched("e1", data={"text": "other"}), part=1)]
-    expected = replay(records, CATALOGUE)
+    expected = replay(records, BOOK)
 
     assert judged(expected, truthful(expected, records), records)["by_kind"]["workload_undecidable"] == 1
 
 
 def test_a_truthful_store_has_no_violations() -> None:
     records = logged(*HISTORY)
-    expected = replay(records, CATALOGUE)
+    expected = replay(records, BOOK)
 
     report = judged(expected, truthful(expected, records), records)
 
@@ -109,7 +109,7 @@ LIES: dict[str, tuple[str, Lie]] = {
 def test_a_store_that_lies_is_caught(lie: str) -> None:
     kind, tell = LIES[lie]
     records = logged(*HISTORY)
-    expected = replay(records, CATALOGUE)
+    expected = replay(records, BOOK)
 
     report = judged(expected, tell(truthful(expected, records)), records)
 
@@ -136,7 +136,7 @@ SENT = [noted("sent"), noted("sent", "e2"), noted("sent", "e3", time=None)]
 )
 def test_a_ledger_that_the_log_contradicts_is_caught(line: Json, kind: str) -> None:
     records = logged(*HISTORY)
-    expected = replay(records, CATALOGUE)
+    expected = replay(records, BOOK)
 
     report = judged(expected, truthful(expected, records), records, ledger=[*SENT, line])
 
@@ -145,7 +145,7 @@ def test_a_ledger_that_the_log_contradicts_is_caught(line: Json, kind: str) -> N
 
 def test_an_acknowledged_event_that_the_store_lacks_is_lost() -> None:
     records = logged(*HISTORY)
-    expected = replay(records, CATALOGUE)
+    expected = replay(records, BOOK)
     held = truthful(expected, records)
     held = held._replace(touchpoints=[row for row in held.touchpoints if row["event_id"] != "e2"])
 
@@ -156,7 +156,7 @@ def test_an_acknowledged_event_that_the_store_lacks_is_lost() -> None:
 
 def test_an_unknown_outcome_may_have_happened_or_not() -> None:
     records = logged(*HISTORY)
-    expected = replay(records, CATALOGUE)
+    expected = replay(records, BOOK)
     lines = [*SENT, noted("unknown"), noted("sent", "e9"), noted("unknown", "e9")]
 
     report = judged(expected, truthful(expected, records), records, ledger=lines)
@@ -166,7 +166,7 @@ def test_an_unknown_outcome_may_have_happened_or_not() -> None:
 
 def test_events_that_nobody_sent_are_caught() -> None:
     records = logged(*HISTORY)
-    expected = replay(records, CATALOGUE)
+    expected = replay(records, BOOK)
 
     report = judged(expected, truthful(expected, records), records, ledger=SENT[1:])
 
@@ -203,6 +203,8 @@ def test_the_oracle_shares_no_code_with_the_services() -> None:
         "impressions.py",
         "ledger.py",
         "persons.py",
+        "promises.py",
         "scoring.py",
+        "told.py",
     }
     assert not foreign

@@ -56,14 +56,30 @@ def _waited(dice: random.Random, _at: datetime) -> Json:
     return {"touchpoint": "call.answered", "channel": "contact_centre", "properties": {"wait_seconds": wait}}
 
 
+def _order(dice: random.Random, at: datetime) -> str:
+    """One of a few orders of this second: several people say something of each."""
+    return f"o-{int(at.timestamp())}-{dice.randrange(3)}"
+
+
+def _ordered(dice: random.Random, at: datetime) -> Json:
+    promised = at - timedelta(minutes=dice.randint(-3000, 6000))
+    said = {"promised_at": stamp(promised)} | ({"parcel": f"p-{dice.randrange(2)}"} if dice.random() < 0.2 else {})
+    return {"touchpoint": "order.completed", "channel": "web", "order": _order(dice, at), "properties": said}
+
+
+def _cancelled(dice: random.Random, at: datetime) -> Json:
+    return {"touchpoint": "order.cancelled_by_shop", "channel": "back_office", "order": _order(dice, at)}
+
+
 def _delivered(dice: random.Random, at: datetime) -> Json:
     promised = at - timedelta(minutes=dice.randint(-3000, 6000))
-    return {
+    shaped: Json = {
         "touchpoint": "delivery.delivered",
         "channel": "delivery",
         "place": f"carrier/{dice.choice(['blue', 'green'])}",
-        "properties": {"promised_at": stamp(promised)},
+        "properties": {"promised_at": stamp(promised)} if dice.random() < 0.7 else {},
     }
+    return shaped | ({"order": _order(dice, at)} if dice.random() < 0.6 else {})
 
 
 def _felt(dice: random.Random, _at: datetime) -> Json:
@@ -92,10 +108,12 @@ def _staked(dice: random.Random, _at: datetime) -> Json:
 SHAPES: Final[tuple[tuple[int, Shape], ...]] = (
     (30, _const("web.page_viewed", "web")),
     (10, _const("web.product_viewed", "web")),
-    (8, _const("order.completed", "web")),
+    (4, _const("order.completed", "web")),
+    (4, _ordered),
     (6, _const("pos.sale_completed", "pos")),
     (4, _const("payment.failed", "web")),
-    (4, _const("order.cancelled_by_shop", "back_office")),
+    (3, _const("order.cancelled_by_shop", "back_office")),
+    (1, _cancelled),
     (6, _rated("survey.csat", "survey", range(1, 6))),
     (4, _rated("survey.nps", "survey", range(11))),
     (8, _waited),

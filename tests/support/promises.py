@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -17,7 +18,10 @@ from services.core.dimensions import Leaves
 from services.core.facts import Facts, PersonFacts
 from services.core.instants import HOUR_US
 from services.core.tallies import fold
-from services.infra.catalogue.reading import load_catalogue
+from services.infra.catalogue.reading import CATALOGUE_FILE, load_catalogue
+from tests.reference.promises import Book, Told, read_book
+from tests.reference.scoring import Model
+from tests.reference.told import read
 from tests.support.chunks import LogRecord, event
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
@@ -58,6 +62,13 @@ def promise_catalogue(folder: Path) -> Catalogue:
     own = folder / "promises.yaml"
     own.write_text(PROMISES)
     return load_catalogue(own)
+
+
+def promise_book(folder: Path) -> Book:
+    """The same as plain data."""
+    own = folder / "promises.yaml"
+    own.write_text(PROMISES)
+    return read_book(CATALOGUE_FILE, own)
 
 
 def at(hours: float) -> str:
@@ -121,6 +132,23 @@ class Recount(NamedTuple):
         read = [read_record(LogRecord(0, at_ms, b"", value), catalogue=catalogue, known={}) for value in values]
         assert not [one for one in read if isinstance(one, Poison)]
         return cls([one for one in read if isinstance(one, Event)], catalogue)
+
+    def plain(self, person: str, person_of: Mapping[str, str], *, book: Book, at_hour: int) -> float:
+        """The same by the plain reading that shares no code with the product."""
+        names = sorted(person_of)
+        told = [
+            Told(
+                names.index(one.subject),
+                one.source,
+                one.event_id,
+                one.occurred_us,
+                one.received_us // HOUR_US,
+                json.loads(one.body)["data"],
+            )
+            for one in self.events
+        ]
+        mine = {place for place, name in enumerate(names) if person_of[name] == person}
+        return read(book, told, Model(book.weights), mine=mine, at=at_hour).score
 
     def score(self, person: str, person_of: Mapping[str, str], *, at_hour: int) -> float:
         """A person's score at an hour, from everybody's facts."""

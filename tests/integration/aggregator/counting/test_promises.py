@@ -23,10 +23,14 @@ from services.infra.clock import SystemClock
 from services.infra.settings import PostgresSettings, Settings
 from services.state.database import Database
 from services.state.roles import WORKER
+from tests.faults.expected import LogRecord, replay
+from tests.faults.findings import compare
+from tests.faults.oracle import read_holdings
+from tests.reference.scoring import Model
 from tests.support.chunks import chunk
 from tests.support.clocks import StandingClock
 from tests.support.databases import as_role
-from tests.support.promises import START, WHO, Recount, crossed_lives, promise_catalogue, said
+from tests.support.promises import START, WHO, Recount, crossed_lives, promise_book, promise_catalogue, said
 from tests.support.said_log import END, PARTITIONS, SaidLog
 
 pytestmark = pytest.mark.integration
@@ -202,3 +206,23 @@ async def test_workers_that_sweep_at_once_share_whoever_is_due(
     await assert_as_if_read_in_one_go(database, values, tmp_path)
     hours = {hour for _, hour in (await scores(database)).values()}
     assert hours == {int(START.timestamp()) // 3600 + 96}
+
+
+async def test_the_oracle_of_the_fault_storms_reads_promises_as_the_workers_do(
+    open_worker: OpenWorker, postgres_dsn: str, tmp_path: Path
+) -> None:
+    values = crossed_lives(Random(11), 120)
+    worker = await open_worker([0])
+    for first in range(0, len(values), 7):
+        await worker.process(chunk(values[first : first + 7], first=first, at_ms=NOW_MS + 3 * 86_400_000))
+    book = promise_book(tmp_path)
+    expected = replay([LogRecord("log", 0, offset, value) for offset, value in enumerate(values)], book)
+
+    held = await read_holdings(postgres_dsn)
+    report = compare(expected, held, model=Model(book.weights), book=book, bounds={("log", 0): (0, len(values))})
+    other = held._replace(scores=[{**row, "score": row["score"] + 1e-6} for row in held.scores])
+    lying = compare(expected, other, model=Model(book.weights), book=book, bounds={("log", 0): (0, len(values))})
+
+    kinds = ("score_mismatch", "score_missing", "person_mismatch", "tally_mismatch", "not_counted", "counted_twice")
+    assert {kind: report["by_kind"][kind] for kind in kinds} == dict.fromkeys(kinds, 0), report["examples"]
+    assert lying["by_kind"]["score_mismatch"] == len(held.scores)

@@ -13,7 +13,7 @@ from services.aggregator.processor import Bounds
 from services.infra.clock import SystemClock
 from tests.support.chunks import chunk
 from tests.support.memory_store import MemoryStore
-from tests.support.promises import START, Recount, crossed_lives, promise_catalogue, said
+from tests.support.promises import START, Recount, crossed_lives, promise_book, promise_catalogue, said
 from tests.support.said_log import SaidLog
 
 NOW_MS = int(START.timestamp() * 1000) + 10 * 86_400_000
@@ -66,6 +66,10 @@ async def test_in_any_order_and_any_chunks_scores_are_as_if_read_in_one_go(seed:
     await worker.close()
 
     assert_as_if_read_in_one_go(store, values, tmp_path)
+    recount, person_of = Recount.of(values, promise_catalogue(tmp_path), at_ms=NOW_MS), people(store)
+    for person, (score, hour) in scores(store).items():
+        plain = recount.plain(person, person_of, book=promise_book(tmp_path), at_hour=hour)
+        assert score == pytest.approx(plain, abs=1e-9)
 
 
 async def test_whoever_keeps_it_keeps_it_for_the_one_it_was_promised_to(tmp_path: Path) -> None:
