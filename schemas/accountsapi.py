@@ -27,8 +27,6 @@ PEOPLE_MAX: Final = 100
 ACCOUNTS_CURSOR_PATTERN: Final = r"^[A-Za-z0-9_-]{12,700}={0,2}$"
 """A place in a list of accounts: to the caller it means nothing."""
 
-BANDS: Final = ("unknown", "critical", "low", "fair", "good", "great")
-
 SORTS: Final = ("score", "worst", "account")
 """The lowest score first; the lowest score of a key contact first; by name."""
 
@@ -76,6 +74,8 @@ class AccountAnswer(Produced):
     confidence: Confidence
     se: StandardError
     band: Band
+    bands: dict[Band, Score]
+    """The bands of the model, the worst first, with the scores at which they begin."""
     change: Changes
     """By the roles of this moment."""
     dimensions: dict[str, dict[str, Cell]]

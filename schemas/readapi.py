@@ -119,6 +119,8 @@ class CustomerAnswer(Produced):
     p_bad: Annotated[float, Field(ge=0, le=1)] | None
     """How likely a bad outcome is at this score, as the model was calibrated on outcomes; null when it was not."""
     band: Band
+    bands: dict[Band, Score]
+    """The bands of the model, the worst first, with the scores at which they begin."""
     change: Changes
     dimensions: dict[str, dict[str, Cell]]
     """By dimension (touchpoint, channel, stage, …), then by its value: of each at most 200, those most was seen of."""

@@ -18,12 +18,15 @@ Customer = Annotated[
     StringConstraints(min_length=3, max_length=KIND_CHARS_MAX + 1 + IDENTITY_CHARS_MAX),
     Field(description="A person: kind:value of its strongest, then smallest identity.", examples=["customer:c1"]),
 ]
+BAND_PATTERN: Final = "^[a-z][a-z0-9_-]{0,29}$"
+"""A word for where a score lies: a model may have bands of its own."""
+
 Band = Annotated[
     str,
-    StringConstraints(pattern="^(unknown|critical|low|fair|good|great)$"),
+    StringConstraints(pattern=BAND_PATTERN),
     Field(
         description="unknown below a confidence of 0.1; else critical below a score of 25, low from 25, fair from 40, "
-        "good from 60, great from 80."
+        "good from 60, great from 80, unless the model has other bands."
     ),
 ]
 

@@ -21,7 +21,7 @@ from schemas.documents.generate import GENERATED, documents  # noqa: E402 - the 
 from schemas.documents.problem_page import problems_page  # noqa: E402
 from scripts.mapping_page import mapping_page  # noqa: E402
 from services.commands.explain_words import WORDS  # noqa: E402
-from services.core.scoring import BAND_FROM, BANDS, CONFIDENCE_KNOWN  # noqa: E402
+from services.core.bands import BANDS, CONFIDENCE_KNOWN, UNKNOWN_BAND  # noqa: E402
 from services.infra import metrics  # noqa: E402
 from services.infra.collectors import Distribution, Levels, Means, Totals  # noqa: E402
 from services.infra.settings import Settings  # noqa: E402
@@ -53,26 +53,26 @@ def generated() -> dict[Path, str]:
 
 def bands_page() -> str:
     """Return the table of bands with their limits, in the languages that people read them in."""
-    starts = (0.0, *BAND_FROM)
-    ends = (*BAND_FROM, 100.0)
+    ends = (*BANDS.starts, 100.0)
     rows = [
-        f"| `{name}` | {WORDS['pl'].bands[name]} | {start:g} | {'up to' if name == BANDS[-1] else 'below'} {end:g} |"
-        for name, start, end in zip(BANDS[1:], starts, ends, strict=True)
+        f"| `{name}` | {WORDS['pl'].bands[name]} | {start:g} | {'up to' if end == 100 else 'below'} {end:g} |"  # noqa: PLR2004 - the end
+        for (name, start), end in zip(BANDS.begins.items(), ends, strict=True)
     ]
-    rows.append(f"| `{BANDS[0]}` | {WORDS['pl'].bands[BANDS[0]]} | | |")
+    rows.append(f"| `{UNKNOWN_BAND}` | {WORDS['pl'].bands[UNKNOWN_BAND]} | | |")
     return "\n".join(
         [
             "# Bands",
             "",
-            "Generated from `services/core/scoring.py`. A score lies between 0 and 100; 50 is neutral. Its band is a word",
+            "Generated from `services/core/bands.py`. A score lies between 0 and 100; 50 is neutral. Its band is a word",
             "for where it lies:",
             "",
             "| band | in Polish | from | |",
             "|---|---|---|---|",
             *rows,
             "",
-            f"A score with a confidence below {CONFIDENCE_KNOWN:g} has the band `{BANDS[0]}`, wherever it lies: too little was",
-            "seen of the customer. The limits are the same for every dimension and window, and no setting moves them.",
+            f"A score with a confidence below {CONFIDENCE_KNOWN:g} has the band `{UNKNOWN_BAND}`, wherever it lies: too little was",
+            "seen of the customer. The limits are the same for every dimension and window. A model may have others, under names of",
+            "its own: [tune the score](../how-to/tune-the-score.md).",
             "",
         ]
     )

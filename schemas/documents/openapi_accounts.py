@@ -8,7 +8,6 @@ from pydantic import BaseModel
 
 from schemas.accountsapi import (
     ACCOUNTS_CURSOR_PATTERN,
-    BANDS,
     SORTS,
     AccountAnswer,
     AccountJourneyAnswer,
@@ -17,6 +16,7 @@ from schemas.accountsapi import (
 )
 from schemas.documents.openapi import Json, json_answer, problem_answers
 from schemas.readapi import PAGE_DEFAULT, PAGE_MAX
+from schemas.score import BAND_PATTERN
 from schemas.touchpoint import ID_PATTERN
 
 ACCOUNT_ANSWERS: Final = (AccountAnswer, AccountReceiptAnswer, AccountJourneyAnswer, AccountsAnswer)
@@ -96,7 +96,7 @@ def _list() -> Json:
             "operationId": "listAccounts",
             "summary": "Accounts by their stored scores, those that need somebody first",
             "parameters": [
-                _parameter("band", "Of this band alone.", {"enum": [*BANDS]}),
+                _parameter("band", "Of this band of the model alone.", {"type": "string", "pattern": BAND_PATTERN}),
                 _parameter(
                     "sort",
                     "The lowest score first, the unhappiest key contact first, or by name.",

@@ -21,12 +21,13 @@ from schemas.score import Cell, parts_as_told
 from services.api.answers import Moment, Reasons, receipt_leaves, told_change, touchpoint_told, windows_told
 from services.api.experience import Experience
 from services.core.accounts import Contact, ContactReading, read_contacts, worst_key_contact
+from services.core.bands import Bands
 from services.core.catalogue import Catalogue, Parameters
 from services.core.change import PERIODS, read_changes
 from services.core.dimensions import Leaves
 from services.core.facts import Facts
 from services.core.roles import ROLES, factors_of
-from services.core.scoring import WINDOWS, Reading, band, read_dimensions, read_together, receipt
+from services.core.scoring import WINDOWS, Reading, read_dimensions, read_together, receipt
 from services.infra.catalogue.reading import Labels
 from services.state.accounts import ContactPerson
 from services.state.events import JourneyEvent
@@ -65,13 +66,14 @@ def account_answer(
     changes = read_changes(tallies, **given, factors=factors, periods_h=[*PERIODS.values()])
     readings = read_contacts(tallies, **given, contacts=company.contacts)
     worst = worst_key_contact(readings)
-    people, others = _people(company, readings)
+    people, others = _people(company, readings, catalogue.bands)
     return AccountAnswer(
         account=company.account,
         score=overall.score,
         confidence=overall.confidence,
         se=overall.se,
-        band=band(overall.score, overall.confidence),
+        band=catalogue.bands.name(overall.score, overall.confidence),
+        bands=catalogue.bands.begins,
         change=Changes(**dict(zip(PERIODS, map(told_change, changes), strict=True))),
         dimensions={
             name: {value: Cell(score=cell.score, confidence=cell.confidence) for value, cell in cells.items()}
@@ -81,7 +83,7 @@ def account_answer(
         windows=windows_told(windows),
         contacts=company.every,
         unread=company.every - len(company.contacts),
-        worst_key_contact=None if worst is None else _contact(company, worst, points=worst.points),
+        worst_key_contact=None if worst is None else _contact(company, worst, catalogue.bands, points=worst.points),
         people=people,
         others=others,
         model_version=catalogue.model_version,
@@ -89,23 +91,25 @@ def account_answer(
     )
 
 
-def _people(company: Company, readings: Sequence[ContactReading]) -> tuple[list[AccountContact], OtherContacts]:
+def _people(
+    company: Company, readings: Sequence[ContactReading], bands: Bands
+) -> tuple[list[AccountContact], OtherContacts]:
     """Show those who take most, and the others as one sum; rounded, the points still add up."""
     order = sorted(readings, key=lambda one: (one.points, one.contact))
     shown, rest = order[:PEOPLE_MAX], order[PEOPLE_MAX:]
     *points, others = parts_as_told(0.0, [*(one.points for one in shown), math.fsum(one.points for one in rest)])
-    people = [_contact(company, one, points=told) for one, told in zip(shown, points, strict=True)]
+    people = [_contact(company, one, bands, points=told) for one, told in zip(shown, points, strict=True)]
     return people, OtherContacts(contacts=len(rest), points=others)
 
 
-def _contact(company: Company, reading: ContactReading, *, points: float) -> AccountContact:
+def _contact(company: Company, reading: ContactReading, bands: Bands, *, points: float) -> AccountContact:
     return AccountContact(
         customer=reading.contact.customer,
         role=ROLES[reading.contact.role],
         since=write_instant(company.people[reading.contact].since),
         score=reading.score,
         confidence=reading.confidence,
-        band=band(reading.score, reading.confidence),
+        band=bands.name(reading.score, reading.confidence),
         points=points,
     )
 

@@ -13,7 +13,6 @@ from services.api.customers import NO_STORE, SCOPE, Customers
 from services.api.requests import Asked, bad, limit_of, parameters_of
 from services.core.catalogue import Catalogue
 from services.core.instants import HOUR_US, instant_of
-from services.core.scoring import BANDS
 from services.infra.errors import UnavailableError
 from services.infra.http.answer import Answer
 from services.infra.http.problems import Refused, refusal
@@ -31,7 +30,7 @@ _KEY: Final = struct.Struct(">d")
 class Wanted(NamedTuple):
     """What a request asks, understood."""
 
-    band: int | None
+    band: str | None
     sort: str
     limit: int
     after: Turn
@@ -59,10 +58,14 @@ class AccountLists:
         async with self._parts.database.snapshot() as snapshot:
             in_use = await snapshot.models.in_use()
             catalogue = await self._parts.models.in_use(snapshot)
+            names = catalogue.bands.names
+            if wanted.band is not None and wanted.band not in names:
+                return refusal(bad(f"The parameter band must be one of: {', '.join(names)}."))
+            band = None if wanted.band is None else names.index(wanted.band)
             found: list[StoredAccount] = []
             if in_use is not None:
                 found = await snapshot.account_scores.listed(
-                    in_use.active, sort=wanted.sort, band=wanted.band, after=wanted.after, limit=wanted.limit + 1
+                    in_use.active, sort=wanted.sort, band=band, after=wanted.after, limit=wanted.limit + 1
                 )
         body = accounts_answer(found, wanted, catalogue=catalogue)
         return Answer(200, body.model_dump_json().encode())
@@ -73,20 +76,20 @@ def accounts_answer(found: Sequence[StoredAccount], wanted: Wanted, *, catalogue
     shown = found[: wanted.limit]
     more = len(found) > wanted.limit
     return AccountsAnswer(
-        accounts=[_listed(one) for one in shown],
+        accounts=[_listed(one, catalogue) for one in shown],
         next=cursor_of(_turn(shown[-1], sort=wanted.sort)) if more else None,
         model_version=catalogue.model_version,
     )
 
 
-def _listed(one: StoredAccount) -> ListedAccount:
+def _listed(one: StoredAccount, catalogue: Catalogue) -> ListedAccount:
     known = one.worst is not None and one.worst_score is not None
     return ListedAccount(
         account=one.account,
         score=one.score,
         confidence=one.confidence,
         se=one.se,
-        band=BANDS[one.band],
+        band=catalogue.bands.names[one.band],
         contacts=one.contacts,
         worst_key_contact=KeyContact(customer=str(one.worst), score=one.worst_score or 0.0) if known else None,
         as_of=write_instant(instant_of(one.as_of * HOUR_US)),
@@ -107,14 +110,12 @@ def wanted_of(asked: Asked) -> Wanted | Refused:
     if isinstance(limit, Refused):
         return limit
     band, sort = parameters.get("band"), parameters.get("sort", SORTS[0])
-    if band is not None and band not in BANDS:
-        return bad(f"The parameter band must be one of: {', '.join(BANDS)}.")
     if sort not in SORTS:
         return bad(f"The parameter sort must be one of: {', '.join(SORTS)}.")
     after = turn_of(parameters.get("cursor"))
     if isinstance(after, Refused):
         return after
-    return Wanted(None if band is None else BANDS.index(band), sort, limit, after)
+    return Wanted(band, sort, limit, after)
 
 
 def turn_of(cursor: str | None) -> Turn | Refused:

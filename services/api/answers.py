@@ -39,7 +39,6 @@ from services.core.scoring import (
     WINDOWS,
     Reading,
     Receipt,
-    band,
     read,
     read_dimensions,
     receipt,
@@ -105,7 +104,8 @@ def customer_answer(
         confidence=overall.confidence,
         se=overall.se,
         p_bad=None if catalogue.calibration is None else catalogue.calibration.at(overall.score),
-        band=band(overall.score, overall.confidence),
+        band=catalogue.bands.name(overall.score, overall.confidence),
+        bands=catalogue.bands.begins,
         change=Changes(**dict(zip(PERIODS, map(told_change, changes), strict=True))),
         dimensions={
             name: {value: Cell(score=cell.score, confidence=cell.confidence) for value, cell in cells.items()}

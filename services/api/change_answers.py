@@ -12,10 +12,10 @@ from schemas.readapi import LEAVES_MAX
 from schemas.score import parts_as_told
 from services.api.answers import Moment, latest_event, told_change
 from services.api.experience import FIRST_INSTANT, Experience
+from services.core.bands import Bands
 from services.core.catalogue import Catalogue
 from services.core.change import PERIODS, Move, Moves, read_moves
 from services.core.dimensions import Leaf
-from services.core.scoring import band
 from services.infra.catalogue.reading import Labels
 from services.state.events import LatestEvent
 from services.state.persons import Person
@@ -79,8 +79,8 @@ def change_answer(  # noqa: PLR0913 -- whose, over what, and how it is told
     return ChangeAnswer(
         customer=person.customer,
         over=over,
-        before=_end(moves.score_before, moves.confidence_before, moment, hours=PERIODS[over]),
-        after=_end(moves.score, moves.confidence, moment, hours=0),
+        before=_end(moves.score_before, moves.confidence_before, moment, bands=catalogue.bands, hours=PERIODS[over]),
+        after=_end(moves.score, moves.confidence, moment, bands=catalogue.bands, hours=0),
         change=told_change(moves.change),
         leaves=leaves,
         others=ChangeOthers(leaves=others.leaf, events=others.events, events_before=others.events_before, **told[-1]),
@@ -89,11 +89,11 @@ def change_answer(  # noqa: PLR0913 -- whose, over what, and how it is told
     )
 
 
-def _end(score: float, confidence: float, moment: Moment, *, hours: int) -> ChangeEnd:
+def _end(score: float, confidence: float, moment: Moment, *, bands: Bands, hours: int) -> ChangeEnd:
     return ChangeEnd(
         score=score,
         confidence=confidence,
-        band=band(score, confidence),
+        band=bands.name(score, confidence),
         at=write_instant(max(moment.at, FIRST_INSTANT + timedelta(hours=hours)) - timedelta(hours=hours)),
     )
 

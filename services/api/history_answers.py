@@ -12,7 +12,6 @@ from services.api.experience import Experience
 from services.core.catalogue import Catalogue
 from services.core.history import read_history
 from services.core.instants import hour_of
-from services.core.scoring import BANDS, bands
 from services.core.tallies import HOURS_KEPT
 from services.state.persons import Person
 
@@ -50,7 +49,8 @@ def history_answer(person: Person, experience: Experience, *, span: Span, catalo
         values_max=HISTORY_VALUES_MAX,
     )
     overall = history.overall
-    named = [BANDS[number] for number in bands(overall.score, overall.confidence).tolist()]
+    bands = catalogue.bands
+    named = [bands.names[number] for number in bands.numbers(overall.score, overall.confidence).tolist()]
     columns = [column.tolist() for column in overall]
     return HistoryAnswer(
         customer=person.customer,

@@ -11,7 +11,7 @@ from schemas.whatifapi import WhatIfAnswer, WhatIfLeaf, WhatIfOthers, WhatIfRead
 from services.api.answers import Moment
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaf
-from services.core.scoring import Receipt, band
+from services.core.scoring import Receipt
 from services.core.whatif import side_by_side
 from services.infra.catalogue.reading import Labels
 from services.state.persons import Person
@@ -67,7 +67,7 @@ def _reading(receipt: Receipt, catalogue: Catalogue) -> WhatIfReading:
         score=receipt.score,
         confidence=receipt.confidence,
         se=receipt.se,
-        band=band(receipt.score, receipt.confidence),
+        band=catalogue.bands.name(receipt.score, receipt.confidence),
         p_bad=None if catalogue.calibration is None else catalogue.calibration.at(receipt.score),
         prior=receipt.prior,
     )

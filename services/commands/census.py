@@ -19,7 +19,7 @@ from services.client.census import ask_census
 from services.client.endpoints import find_api
 from services.commands.census_words import CENSUS_WORDS, CensusWords
 from services.commands.explanation import FULL, STYLES, Explanation, time_of
-from services.core.scoring import CONFIDENCE_KNOWN, band
+from services.core.bands import BANDS, CONFIDENCE_KNOWN
 from services.infra.errors import TactusError
 from services.infra.settings import read_settings
 
@@ -128,7 +128,7 @@ class Telling:
         score = sums.period.score
         if score is None:
             return Text("–", style="dim")
-        return Text(self.numbers.figure(score), style=STYLES[band(score, CONFIDENCE_KNOWN)])
+        return Text(self.numbers.figure(score), style=STYLES[BANDS.name(score, CONFIDENCE_KNOWN)])
 
     def map(self, cells: Sequence[CellSums]) -> Table:
         """Lay stages out by channels, those that lost most first, and the rest of the channels together."""

@@ -21,7 +21,6 @@ from services.commands.stack_settings import stack_settings
 from services.commands.telling import INTERRUPTED, say
 from services.core.comparison import Comparison
 from services.core.instants import HOUR_US
-from services.core.scoring import BANDS
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.clock import SystemClock
 from services.infra.errors import TactusError
@@ -75,7 +74,8 @@ async def compare(one: str, other: str, *, outcomes: Sequence[Outcome] | None, s
 
 
 async def _everybody(statements: Statements, reader: PeopleReader) -> Comparison:
-    comparison, hour = Comparison(), SystemClock().now_us() // HOUR_US
+    first, second = (each.bands for each in reader.catalogues)
+    comparison, hour = Comparison(first, second), SystemClock().now_us() // HOUR_US
     total, told_s = await People(statements).count(), monotonic()
     async for portion in _portions(People(statements)):
         owners = {one.number: place for place, one in enumerate(portion)}
@@ -107,7 +107,8 @@ def figures_of(compared: Compared) -> Mapping[str, object]:
         "changed_band": people.changed,
         "points_apart_mean": people.distance / people.persons if people.persons else 0.0,
         "matrix": {
-            band: dict(zip(BANDS, row, strict=True)) for band, row in zip(BANDS, people.matrix.tolist(), strict=True)
+            band: dict(zip(people.bands[1].names, row, strict=True))
+            for band, row in zip(people.bands[0].names, people.matrix.tolist(), strict=True)
         },
         "movers": [{"customer": who, "one": one, "other": other} for _, who, one, other in people.movers],
         "outcomes": None if foresight is None else foresight._asdict(),
@@ -133,9 +134,9 @@ def show(compared: Compared, console: Console) -> None:
 def _matrix(people: Comparison) -> Table:
     table = Table(box=None, pad_edge=False)
     table.add_column("one \\ other")
-    for band in BANDS:
+    for band in people.bands[1].names:
         table.add_column(band, justify="right")
-    for band, row in zip(BANDS, people.matrix.tolist(), strict=True):
+    for band, row in zip(people.bands[0].names, people.matrix.tolist(), strict=True):
         table.add_row(band, *map(str, row))
     return table
 

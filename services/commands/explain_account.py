@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.accountsapi import AccountAnswer, AccountContact, AccountReceiptAnswer
-from services.commands.explanation import STYLES, Explanation, add_up, style_of, time_of
+from services.commands.explanation import Explanation, add_up, style_of, style_of_band, time_of
+from services.core.bands import Bands
 
 PEOPLE_SHOWN: Final = 10
 """Those who move the score most; the API shows a hundred."""
@@ -38,7 +39,7 @@ class AccountExplanation:
         if score.people:
             console.print()
             console.print(self._people(score))
-        self._explanation.because(console, score.dimensions.get("stage", {}), receipt)
+        self._explanation.because(console, score.dimensions.get("stage", {}), receipt, bands=Bands.of(score.bands))
 
     def _head(self, score: AccountAnswer) -> Iterator[Text]:
         words = self._words
@@ -49,7 +50,7 @@ class AccountExplanation:
         worst = score.worst_key_contact
         if worst is not None:
             line = Text(f"{words.worst_key_contact} {worst.customer}, {self._role(worst)}: ")
-            yield line.append(self._standing(worst), style=STYLES[worst.band])
+            yield line.append(self._standing(worst), style=style_of_band(worst.band))
 
     def _people(self, score: AccountAnswer) -> Table:
         words = self._words
@@ -64,7 +65,7 @@ class AccountExplanation:
         tenths = add_up(points, start=score.score - sum(points), total=score.score)
         for one, tenth in zip(shown, tenths, strict=False):
             told = Text(self._explanation.signed(tenth / 10), style=style_of(tenth))
-            table.add_row(told, one.customer, self._role(one), Text(self._standing(one), style=STYLES[one.band]))
+            table.add_row(told, one.customer, self._role(one), Text(self._standing(one), style=style_of_band(one.band)))
         self._add_others(table, len(rest) + score.others.contacts, tenths)
         return table
 
@@ -74,7 +75,7 @@ class AccountExplanation:
             table.add_row(self._explanation.signed(tenths[-1] / 10), others, "", "")
 
     def _standing(self, one: AccountContact) -> str:
-        return f"{self._explanation.figure(one.score)} {self._words.bands[one.band]}"
+        return f"{self._explanation.figure(one.score)} {self._explanation.band(one.band)}"
 
     def _role(self, one: AccountContact) -> str:
         return self._explanation.labels.roles[one.role]

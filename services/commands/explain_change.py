@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from schemas.changeapi import ChangeAnswer, ChangeEnd, ChangeLeaf, ChangeOthers
-from services.commands.explanation import STYLES, Explanation, add_up, style_of, time_of
+from services.commands.explanation import Explanation, add_up, style_of, style_of_band, time_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class ChangeExplanation:
         yield Text(f"{told}, {by.weight_of(change)}")
 
     def _end(self, end: ChangeEnd) -> Text:
-        return Text(f"{self.by.figure(end.score)} {self.by.words.bands[end.band]}", style=STYLES[end.band])
+        return Text(f"{self.by.figure(end.score)} {self.by.band(end.band)}", style=style_of_band(end.band))
 
     def _table(self, answer: ChangeAnswer, shown: Sequence[ChangeLeaf], tenths: Sequence[int]) -> Table:
         by, words = self.by, self.by.words

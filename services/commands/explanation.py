@@ -19,7 +19,7 @@ from schemas.instant import parse_instant
 from schemas.readapi import Change, CustomerAnswer, LatestEvent, RatingGiven, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
 from schemas.score import Cell
 from services.commands.explain_words import WORDS, Forms, Words
-from services.core.scoring import band
+from services.core.bands import Bands
 from services.infra.catalogue.reading import Labels, labels
 
 
@@ -77,17 +77,22 @@ class Explanation:
         score, receipt = explained
         for line in self._head(score):
             console.print(line)
-        self.because(console, score.dimensions.get("stage", {}), receipt)
+        self.because(console, score.dimensions.get("stage", {}), receipt, bands=Bands.of(score.bands))
 
     def because(
-        self, console: Console, stages: Mapping[str, Cell], receipt: ReceiptAnswer | AccountReceiptAnswer
+        self,
+        console: Console,
+        stages: Mapping[str, Cell],
+        receipt: ReceiptAnswer | AccountReceiptAnswer,
+        *,
+        bands: Bands,
     ) -> None:
         """Print how each stage felt, the reasons, and the sum of them."""
         console.print()
         if not receipt.leaves:
             console.print(self.words.nothing)
             return
-        console.print(self._stages(stages))
+        console.print(self._stages(stages, bands))
         console.print()
         shown, rest = receipt.leaves[: self.detail.leaves], receipt.leaves[self.detail.leaves :]
         others = ReceiptOthers(
@@ -112,6 +117,10 @@ class Explanation:
         if not any(digit in written for digit in "123456789"):
             return written
         return f"{'+' if points > 0 else '−'}{written}"
+
+    def band(self, name: str) -> str:
+        """Say a band in this language; one that a model named itself, as it did."""
+        return self.words.bands.get(name, name)
 
     def parts_of(self, change: Change) -> str:
         """Tell what came and what faded, and what fell out where anything did, in tenths that add up."""
@@ -143,7 +152,7 @@ class Explanation:
         """Tell the score, how it moved within a week, and its windows."""
         words = self.words
         line = Text(f"{words.score} ")
-        line.append(f"{self.figure(score.score)} {words.bands[score.band]}", style=STYLES[score.band])
+        line.append(f"{self.figure(score.score)} {self.band(score.band)}", style=style_of_band(score.band))
         yield line.append(f", {words.give_or_take} {score.se:.0f}, {words.confidence} {_percent(score.confidence)}")
         if stale:
             yield Text(words.stale.format(", ".join(stale)), style="yellow")
@@ -157,7 +166,7 @@ class Explanation:
                 f"  {name.ljust(width)}  {self.figure(cell.score):>5}  {words.confidence} {_percent(cell.confidence)}"
             )
 
-    def _stages(self, cells: Mapping[str, Cell]) -> Table:
+    def _stages(self, cells: Mapping[str, Cell], bands: Bands) -> Table:
         """The stages that something was seen of, in the order of the journey."""
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
         table.add_column(self.words.stages)
@@ -168,12 +177,12 @@ class Explanation:
             if name not in cells:
                 continue
             cell = cells[name]
-            named = band(cell.score, cell.confidence)
-            style = STYLES[named]
+            named = bands.name(cell.score, cell.confidence)
+            style = style_of_band(named)
             table.add_row(
                 label,
                 Text(self.figure(cell.score), style=style),
-                Text(self.words.bands[named], style=style),
+                Text(self.band(named), style=style),
                 _percent(cell.confidence),
             )
         return table
@@ -276,6 +285,11 @@ def _tenths(number: float) -> int:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.0f} %"
+
+
+def style_of_band(name: str) -> str:
+    """Colour a band; one that a model named itself is not."""
+    return STYLES.get(name, "")
 
 
 def style_of(points: float) -> str:

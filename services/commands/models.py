@@ -117,9 +117,18 @@ def differences(before: Catalogue, after: Catalogue) -> Iterable[tuple[str, str,
         for side, left, right in (("good", mine_.good, its_.good), ("bad", mine_.bad, its_.bad)):
             if left != right:
                 yield f"{side} valence of {name}", f"× {left:g}", f"× {right:g}"
+    yield from _beside_weights(before, after)
+
+
+def _beside_weights(before: Catalogue, after: Catalogue) -> Iterable[tuple[str, str, str]]:
     if after.calibration != before.calibration:
         knots = [f"{len(one.scores)} knots" if one else "none" for one in (after.calibration, before.calibration)]
         yield "calibration", knots[0], knots[1]
+    if after.bands != before.bands:
+        mine, its = (
+            ", ".join(f"{name} {start:g}" for name, start in one.bands.begins.items()) for one in (after, before)
+        )
+        yield "bands", mine, its
 
 
 async def choose(what: str, statements: Statements, *, catalogue: Catalogue) -> Chosen:

@@ -34,6 +34,11 @@ class PeopleReader:
         self._facts = FactTable(statements)
         self._catalogues = catalogues
 
+    @property
+    def catalogues(self) -> Sequence[Catalogue]:
+        """The models, in the order of the readings."""
+        return self._catalogues
+
     async def read(self, owners: Mapping[int, int], *, at_hours: Sequence[int]) -> list[scoring.Reading[Floats]]:
         """Score persons, given their places, at an hour each; a reading for every model, in the order of the places."""
         places = sorted(owners, key=owners.__getitem__)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from services.core import scoring
+from services.core.bands import CONFIDENCE_KNOWN
 from services.core.evidence import as_one, balance, by_owner, evidence_of
 from services.core.roles import factors_of, is_key
 
@@ -87,9 +88,5 @@ def read_contacts(
 
 def worst_key_contact(readings: Iterable[ContactReading]) -> ContactReading | None:
     """Give the key contact that lives through most harm: of those of whom enough is known, the lowest score."""
-    known = [
-        one
-        for one in readings
-        if is_key(one.contact.role) and scoring.band(one.score, one.confidence) != scoring.BANDS[0]
-    ]
+    known = [one for one in readings if is_key(one.contact.role) and one.confidence >= CONFIDENCE_KNOWN]
     return min(known, key=lambda one: (one.score, one.contact), default=None)

@@ -8,6 +8,7 @@ from dataclasses import astuple, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+from services.core.bands import BANDS, Bands
 from services.core.promise_kinds import NO_PROMISES, PromiseKinds
 from services.core.tallies import MICRO
 from services.core.valence import (
@@ -125,6 +126,7 @@ class Catalogue:
     stretches: Mapping[str, Stretch] = field(default_factory=dict)
     """By what the valence of some touchpoints is multiplied in the read."""
     calibration: Calibration | None = None
+    bands: Bands = BANDS
     version: str | None = None
     """The name of the model that weighs here; None: that of all this."""
 
@@ -137,6 +139,7 @@ class Catalogue:
             weights={name: entry.weight for name, entry in self.entries.items()},
             stretches=self.stretches,
             calibration=self.calibration,
+            bands=self.bands,
         )
 
     def weighed_by(self, weighing: Weighing) -> Catalogue:
@@ -149,6 +152,7 @@ class Catalogue:
             parameters=weighing.parameters,
             stretches=weighing.stretches,
             calibration=weighing.calibration,
+            bands=weighing.bands,
             version=weighing.version,
         )
 
@@ -234,7 +238,8 @@ class Catalogue:
         if self.version is not None:
             return self.version
         entries = sorted((name, repr(entry)) for name, entry in self.entries.items())
-        beside = [part for part in (sorted(self.stretches.items()), self.calibration) if part]
+        bands = None if self.bands == BANDS else self.bands
+        beside = [part for part in (sorted(self.stretches.items()), self.calibration, bands) if part]
         kinds = map(repr, self.promises.kinds.values())
         text = repr((ALGORITHM, astuple(self.parameters), entries, *kinds, *beside))
         return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 
-from services.core.scoring import BANDS, bands
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from services.core.bands import Bands
     from services.core.scoring import Reading
 
     Floats = NDArray[np.float64]
@@ -34,8 +33,10 @@ class Mover(NamedTuple):
 class Comparison:
     """Adds up, in memory that does not grow with the people."""
 
-    def __init__(self) -> None:
-        self.matrix = np.zeros((len(BANDS), len(BANDS)), dtype=np.int64)
+    def __init__(self, one: Bands, other: Bands) -> None:
+        """Take the bands of the first and of the second model."""
+        self.bands = one, other
+        self.matrix = np.zeros((len(one.names), len(other.names)), dtype=np.int64)
         """How many are in which band by the first model (rows) and by the second (columns)."""
         self.distance = 0.0
         """How far the scores lie apart, in points, of everybody together."""
@@ -43,7 +44,8 @@ class Comparison:
 
     def add(self, customers: Sequence[str], one: Reading[Floats], other: Reading[Floats]) -> None:
         """Add people as both models read them."""
-        places = bands(one.score, one.confidence), bands(other.score, other.confidence)
+        read = (one, other)
+        places = tuple(bands.numbers(each.score, each.confidence) for bands, each in zip(self.bands, read, strict=True))
         np.add.at(self.matrix, places, 1)
         distance = np.abs(other.score - one.score)
         self.distance += float(distance.sum())
@@ -59,8 +61,9 @@ class Comparison:
 
     @property
     def changed(self) -> int:
-        """How many of them are in another band by the second model."""
-        return self.persons - int(self.matrix.trace())
+        """How many of them are in a band of another name by the second model."""
+        one, other = (np.array(bands.names) for bands in self.bands)
+        return self.persons - int(self.matrix[one[:, None] == other[None, :]].sum())
 
     @property
     def movers(self) -> list[Mover]:

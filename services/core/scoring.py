@@ -28,13 +28,6 @@ if TYPE_CHECKING:
 WINDOWS: Final[Mapping[str, int]] = MappingProxyType({"24h": 24, "7d": 168, "30d": 720, "90d": 2160})
 """Windows people look at, in hours; inside a window nothing decays."""
 
-BANDS: Final = ("unknown", "critical", "low", "fair", "good", "great")
-BAND_FROM: Final = (25.0, 40.0, 60.0, 80.0)
-"""The scores at which low, fair, good and great begin."""
-
-CONFIDENCE_KNOWN: Final = 0.1
-"""Below it a score says more about the prior than about the person."""
-
 T = TypeVar("T")
 
 
@@ -278,17 +271,6 @@ def _names_by_leaf(
         told = tuple(ToldAgain(fact.key, one.source, one.event_id) for one in others)
         again[leaf] = (*again.get(leaf, ()), *told)
     return about, again
-
-
-def band(score: float, confidence: float) -> str:
-    """Name the band of a score."""
-    return BANDS[int(bands(np.array([score]), np.array([confidence]))[0])]
-
-
-def bands(score: Floats, confidence: Floats) -> Integers:
-    """Number the bands of many scores: positions in BANDS."""
-    index = np.searchsorted(np.array(BAND_FROM), score, side="right") + 1
-    return np.where(confidence < CONFIDENCE_KNOWN, 0, index).astype(np.int64)
 
 
 def reading_of(balance: Balance, parameters: Parameters) -> Reading[Floats]:

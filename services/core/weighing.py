@@ -6,6 +6,7 @@ from bisect import bisect_right
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from services.core.bands import BANDS, Bands
 from services.core.valence import reach
 
 if TYPE_CHECKING:
@@ -69,6 +70,7 @@ class Weighing:
     stretches: Mapping[str, Stretch] = field(default_factory=dict)
     """Of the touchpoints whose valence is scaled."""
     calibration: Calibration | None = None
+    bands: Bands = BANDS
 
 
 def stretch(scale: float, valence: Valence) -> Stretch:

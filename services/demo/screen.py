@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from services.commands.explanation import STYLES
+from services.commands.explanation import style_of_band
 from services.demo.board import POINTS_MIN, Board, Cause, Row
 from services.demo.shop import Phase
 
@@ -166,7 +166,7 @@ def frame(board: Board, status: Status, labels: Mapping[str, str], *, rows: int,
     table.add_column("what moved it", ratio=1, no_wrap=True)
     table.add_column("points", justify="right", no_wrap=True)
     for row in board.rows(rows):
-        style = STYLES[row.band]
+        style = style_of_band(row.band)
         why, points = ("", "") if row.cause is None else (_label(row.cause, labels), f"{row.cause.points:+.1f}")
         score, named = Text(f"{row.score:.1f}", style), Text(row.band, style)
         table.add_row(_name(row), score, _arrow(row.change), named, why, points)

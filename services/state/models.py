@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final, NamedTuple
 
+from services.core.bands import Bands
 from services.core.catalogue import UNKNOWN_WEIGHT, Parameters
 from services.core.weighing import UNSTRETCHED, Calibration, Stretch, Weighing
 from services.infra.errors import ConfigurationError
@@ -84,7 +85,7 @@ class ModelTable:
         await self._say.run("note_weights", number, [*weighing.weights], [*weighing.weights.values()], good, bad)
         scalars = (getattr(weighing.parameters, name) for name in PARAMETERS)
         knots = weighing.calibration or (None, None)
-        await self._say.run("note_model", number, *scalars, UNKNOWN_WEIGHT, *knots)
+        await self._say.run("note_model", number, *scalars, UNKNOWN_WEIGHT, *knots, *map(list, weighing.bands))
         return number
 
     async def name(self, number: int, *, name: str, document: str) -> None:
@@ -124,6 +125,7 @@ class ModelTable:
                 if (one["good_scale"], one["bad_scale"]) != UNSTRETCHED
             },
             calibration=None if scores is None else Calibration(tuple(scores), tuple(risks)),
+            bands=Bands(tuple(row["band_names"]), tuple(row["band_starts"])),
         )
 
     async def known(self, *, limit: int) -> list[KnownModel]:

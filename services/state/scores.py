@@ -8,7 +8,8 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.core.scoring import Reading, bands
+from services.core.bands import Bands
+from services.core.scoring import Reading
 from services.state.copying import fixed_copy
 from services.state.models import Generation, InUse
 from services.state.pool import Statements
@@ -24,6 +25,8 @@ class Scored(NamedTuple):
 
     persons: Sequence[int]
     readings: Sequence[Reading[Floats]]
+    bands: Bands
+    """Of the model that they were read by."""
     version: int
     generation: Generation
     at_hour: int | NDArray[np.int64]
@@ -79,7 +82,7 @@ def score_copy(scored: Scored) -> bytes:
         ("bigint", np.array(scored.persons, dtype=np.int64)),
         ("bigint", np.full(count, scored.version)),
         ("smallint", np.full(count, scored.generation.model)),
-        ("smallint", bands(whole.score, whole.confidence)),
+        ("smallint", scored.bands.numbers(whole.score, whole.confidence)),
         ("integer", np.full(count, scored.at_hour)),
         ("integer", np.zeros(count, dtype=np.int64) if scored.turns_at is None else scored.turns_at),
         ("double", whole.score),

@@ -138,8 +138,8 @@ class Filling:
             windows_h=WINDOWS_H,
         )
         turn = await transaction.scores.turn()
-        generation = Generation(held.model, 1 - held.slot)
-        await transaction.scores.fill(Scored(persons, readings, turn.version, generation, at_hours))
+        generation, bands = Generation(held.model, 1 - held.slot), weigher.leaves.catalogue.bands
+        await transaction.scores.fill(Scored(persons, readings, bands, turn.version, generation, at_hours))
         return persons
 
     def _models_of(self, transaction: ChunkTransaction) -> Models:

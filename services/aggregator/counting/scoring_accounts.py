@@ -15,7 +15,7 @@ from services.core.accounts import Contact, positions, read_contacts, worst_key_
 from services.core.catalogue import Catalogue
 from services.core.facts import NO_FACTS, Facts
 from services.core.roles import factors_of
-from services.core.scoring import bands, read_together
+from services.core.scoring import read_together
 from services.core.tallies import HOUR_BITS, LEAF, Tallies, merge
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
@@ -188,7 +188,7 @@ def _scored(key: tuple[str, int, int, int], lived: _Lived, weigher: Weigher) -> 
     day, week, month, quarter = (float(window.score[0]) for window in windows)
     return AccountScore(
         *key,
-        band=int(bands(overall.score, overall.confidence)[0]),
+        band=int(leaves.catalogue.bands.numbers(overall.score, overall.confidence)[0]),
         score=float(overall.score[0]),
         confidence=float(overall.confidence[0]),
         se=float(overall.se[0]),

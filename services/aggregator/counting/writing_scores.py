@@ -43,7 +43,8 @@ async def write_scores(
             windows_h=WINDOWS_H,
         )
         turns = _turns(facts, owners=len(persons))
-        generations.append(Scored(persons, readings, turn.version, generation, at_hour, turns))
+        bands = weigher.leaves.catalogue.bands
+        generations.append(Scored(persons, readings, bands, turn.version, generation, at_hour, turns))
     await transaction.scores.write(generations)
     return generations[0]
 

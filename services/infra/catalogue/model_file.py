@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Final, NamedTuple
 
 import yaml
 
+from schemas.score import BAND_PATTERN
+from services.core.bands import BANDS, UNKNOWN_BAND, Bands
 from services.core.catalogue import Catalogue
 from services.core.weighing import Calibration, stretch
 from services.infra.catalogue.parameters import read_parameters
@@ -24,8 +27,16 @@ SCALE_MOST: Final = 10.0
 NAME_CHARS_MAX: Final = 100
 """A line of a list."""
 
+SCORE_MOST: Final = 100.0
+
 KNOTS_MAX: Final = 1000
 """Ten a point: an isotonic fit of a million outcomes has some hundreds."""
+
+
+BANDS_MOST: Final = 10
+"""Ten points each; a reader keeps apart no more words than that."""
+
+_BAND: Final = re.compile(BAND_PATTERN)
 
 
 class ModelFile(NamedTuple):
@@ -49,7 +60,7 @@ def read_model(path: Path, *, catalogue: Catalogue) -> ModelFile:
     """Read a model on top of a catalogue; raises ConfigurationError that names each wrong line and its fix."""
     file, root = open_yaml(path, fix="name a model's file, as docs/how-to/tune-the-score.md shows one")
     root = root or Field(file, yaml.MappingNode("tag:yaml.org,2002:map", []), "", 1)
-    optional = ("parameters", "weights", "valence_scales", "calibration")
+    optional = ("parameters", "weights", "valence_scales", "calibration", "bands")
     fields = root.record(required=("model",), optional=optional)
     name, made_at = _named(fields)
     parameters = catalogue.parameters
@@ -58,6 +69,7 @@ def read_model(path: Path, *, catalogue: Catalogue) -> ModelFile:
     weights = {one: read_weight(field) for one, field in _of_touchpoints(fields, "weights", catalogue)}
     scales = {one: _scale(field) for one, field in _of_touchpoints(fields, "valence_scales", catalogue)}
     calibration = _calibration(fields["calibration"]) if "calibration" in fields else None
+    bands = _bands(fields["bands"]) if "bands" in fields else catalogue.bands
     file.check()
     entries = {
         one: replace(entry, weight=weights[one]) if one in weights else entry
@@ -69,6 +81,7 @@ def read_model(path: Path, *, catalogue: Catalogue) -> ModelFile:
         parameters=parameters,
         stretches={one: stretch(scale, entries[one].valence) for one, scale in scales.items() if scale != 1},
         calibration=calibration,
+        bands=bands,
     )
     return ModelFile(name, made_at, weighed, path.read_text(encoding="utf-8"))
 
@@ -116,6 +129,26 @@ def _calibration(field: Field) -> Calibration | None:
         if risk > before:
             one.wrong(f"the probability {risk:g} follows {before:g}; a better score must never be the greater risk")
     return Calibration(scores, risks)
+
+
+def _bands(field: Field) -> Bands:
+    begins = {name: start.number(least=0, most=100) for name, start in field.mapping().items()}
+    if not 2 <= len(begins) <= BANDS_MOST:  # noqa: PLR2004 - one would say nothing
+        field.wrong(f"must name 2 to {BANDS_MOST} bands with the scores at which they begin, such as `low: 0`")
+        return BANDS
+    for name, one in field.mapping().items():
+        if not _BAND.fullmatch(name) or name == UNKNOWN_BAND:
+            one.wrong(f"the name must be lower-case letters, digits, - and _, up to 30, and not {UNKNOWN_BAND!r}")
+    (_, first), *later = field.mapping().items()
+    starts = [*begins.values()]
+    if starts[0] != 0:
+        first.wrong("the first band must begin at 0, so that every score has one")
+    for (_, one), start, before in zip(later, starts[1:], starts[:-1], strict=True):
+        if start <= before:
+            one.wrong(f"{start:g} follows {before:g}; write the bands from the worst to the best, with rising scores")
+        elif start >= SCORE_MOST:
+            one.wrong("must begin below 100, which no score reaches")
+    return Bands.of(begins)
 
 
 def _knot(field: Field) -> tuple[float, float]:

@@ -92,7 +92,9 @@ CREATE TABLE model (
     calibration_risks double precision[],
     factor_decision_maker double precision NOT NULL DEFAULT 3,  -- by what a contact's role multiplies in its account
     factor_champion double precision NOT NULL DEFAULT 2,
-    factor_user double precision NOT NULL DEFAULT 1
+    factor_user double precision NOT NULL DEFAULT 1,
+    band_names text[] NOT NULL DEFAULT '{unknown,critical,low,fair,good,great}',  -- the first of whoever is not known
+    band_starts double precision[] NOT NULL DEFAULT '{25,40,60,80}'  -- of the third and each later one
 );
 
 CREATE TABLE model_weight (
@@ -572,7 +574,7 @@ WHERE version > 0 AND coalesce((SELECT slot FROM model_in_use), 0) = 1;
 
 CREATE VIEW customer_score AS
 SELECT i.value AS person_id, p.score, p.confidence, p.se,
-    (ARRAY['unknown', 'critical', 'low', 'fair', 'good', 'great'])[p.band + 1] AS band,
+    (coalesce(m.band_names, '{unknown,critical,low,fair,good,great}'))[p.band + 1] AS band,
     p.version, m.version AS model_version, to_timestamp(p.as_of * 3600::double precision) AS as_of,
     p.score_24h, p.confidence_24h, p.score_7d, p.confidence_7d,
     p.score_30d, p.confidence_30d, p.score_90d, p.confidence_90d
@@ -587,11 +589,12 @@ FROM customer_score;
 
 CREATE VIEW crm_account_scores AS
 SELECT s.account, s.score, s.confidence,
-    (ARRAY['unknown', 'critical', 'low', 'fair', 'good', 'great'])[s.band + 1] AS band,
+    (coalesce(m.band_names, '{unknown,critical,low,fair,good,great}'))[s.band + 1] AS band,
     s.contacts, n.value AS worst_key_contact, s.worst_score AS worst_key_contact_score,
     s.score_24h, s.score_7d, s.score_30d, s.score_90d, to_timestamp(s.as_of * 3600::double precision) AS as_of, s.version
 FROM account_score AS s
 LEFT JOIN identity AS n ON n.id = s.worst
+LEFT JOIN model AS m ON m.id = s.model
 WHERE s.model = (SELECT active FROM model_in_use);
 
 -- The window of 30 days, read for every person as the score reads it, and then added up by touchpoint.

@@ -44,9 +44,15 @@ async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
 
 CONFIG = """
 [[operations]]
+# Two moments may each be one and yet lie the wrong way around, or too far apart.
 include-operation-id = "readHistory"
 [operations.checks]
-# Two moments may each be one and yet lie the wrong way around, or too far apart.
+positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "5xx"]
+
+[[operations]]
+# A word may be none of the bands that the model names.
+include-operation-id = "listAccounts"
+[operations.checks]
 positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "5xx"]
 """
 

@@ -12,6 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from services.aggregator.counting.filling import Filling, Step
+from services.core.bands import Bands
 from services.core.weighing import Calibration
 from services.infra.settings import PostgresSettings
 from services.state.activation import take_over
@@ -31,6 +32,7 @@ OTHER = replace(
     entries={**OURS.entries, "call.taken": replace(OURS.entries["call.taken"], weight=5.0)},
     parameters=replace(OURS.parameters, prior=0.6),
     calibration=Calibration((0.0, 100.0), (1.0, 0.0)),
+    bands=Bands.of({"poor": 0, "so-so": 30, "fine": 48}),
 )
 WHO = "/v1/customers/customer:c1"
 
@@ -124,3 +126,25 @@ async def test_a_calibrated_model_tells_how_likely_a_bad_outcome_is(
 
     assert without["p_bad"] is None
     assert told["p_bad"] == pytest.approx(1 - told["score"] / 100)
+
+
+async def test_a_model_with_bands_of_its_own_names_them_in_every_answer(
+    postgres_dsn: str, database: asyncpg.Connection, store: Database
+) -> None:
+    statements, filling = Statements(database), Filling(store, OURS)
+    async with read_client(postgres_dsn) as client:
+        before = (await client.get(WHO)).json()
+        await take_over(statements, await ModelTable(statements).keep(OURS.weighing))
+        await take_over(statements, await ModelTable(statements).keep(OTHER.weighing))
+        while await filling.step() is not Step.DONE:
+            pass
+        score, change, history = [(await client.get(f"{WHO}{path}")).json() for path in ("", "/change", "/history")]
+        asked = (await client.post("/v1/whatif", json={"customer": "customer:c1"})).json()
+    stored = await database.fetchval("SELECT band FROM crm_customer_scores")
+
+    named = OTHER.bands.name(score["score"], score["confidence"])
+    assert before["bands"] == {"critical": 0, "low": 25, "fair": 40, "good": 60, "great": 80}
+    assert score["bands"] == {"poor": 0, "so-so": 30, "fine": 48}
+    assert named in {"poor", "so-so", "fine"}
+    told = [score["band"], change["after"]["band"], history["points"][-1]["band"], asked["after"]["band"], stored]
+    assert told == [named] * 5

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 
 from services.commands.comparing import compare, figures_of
 from services.commands.outcomes import Outcome
-from services.core.scoring import band
+from services.core.bands import BANDS
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.errors import ConfigurationError
 from services.infra.settings import PostgresSettings, Settings
@@ -74,7 +74,7 @@ async def test_everybody_is_read_by_both_models(settings: Settings, model: str) 
     figures = figures_of(await compare("catalogue", model, outcomes=None, settings=settings))
 
     one, other = by_the_book({}, 3, HOUR), by_the_book({"delivery.damaged": 9, "order.completed": 0.5}, 1, HOUR)
-    changed = sum(band(*one[who]) != band(*other[who]) for who in LIVED)
+    changed = sum(BANDS.name(*one[who]) != BANDS.name(*other[who]) for who in LIVED)
     movers = figures["movers"]
     assert isinstance(movers, list)
     assert figures["persons"] == len(LIVED)

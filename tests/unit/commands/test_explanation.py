@@ -27,7 +27,7 @@ from schemas.score import Cell, Windows
 from services.commands.explain_change import ChangeExplanation
 from services.commands.explain_words import WORDS, Forms, in_english, in_polish
 from services.commands.explanation import FULL, SHORT, Detail, Explained, Explanation, add_up
-from services.core.scoring import BANDS
+from services.core.bands import BANDS
 from services.infra.catalogue.reading import LANGUAGES
 
 AT = "2026-03-01T12:00:00Z"
@@ -87,6 +87,7 @@ def explained(  # noqa: PLR0913 -- each is part of an answer that some test vari
         se=12.5,
         p_bad=None,
         band="fair",
+        bands=BANDS.begins,
         change=Changes(day=STILL, week=CHANGE, month=STILL),
         dimensions={"stage": STAGES, "channel": {}},
         left_out={},
@@ -193,8 +194,8 @@ def test_an_explanation_in_polish_has_polish_words_and_commas() -> None:
 def test_every_language_of_the_labels_has_words_and_a_word_for_every_band(language: str) -> None:
     words = WORDS[language]
 
-    assert set(words.bands) == set(BANDS)
-    assert len(set(words.bands.values())) == len(BANDS)
+    assert set(words.bands) == set(BANDS.names)
+    assert len(set(words.bands.values())) == len(BANDS.names)
     assert list(words.windows) == ["24h", "7d", "30d", "90d"]
 
 

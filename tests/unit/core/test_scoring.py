@@ -10,18 +10,14 @@ import numpy as np
 import pytest
 
 from schemas.readapi import CustomerAnswer
+from services.core.bands import BANDS, CONFIDENCE_KNOWN, Bands
 from services.core.catalogue import Arguments, Catalogue, Impression, Parameters
 from services.core.dimensions import DIMENSIONS, Leaves
 from services.core.evidence import decay_table
 from services.core.facts import NO_FACTS
 from services.core.scoring import (
-    BAND_FROM,
-    BANDS,
-    CONFIDENCE_KNOWN,
     WINDOWS,
     Dimensions,
-    band,
-    bands,
     read,
     read_dimensions,
 )
@@ -46,16 +42,28 @@ from tests.unit.core.histories import LEAVES, MODELS, NOW, Person, catalogue_of,
     ],
 )
 def test_a_score_is_in_the_band_it_reaches(score: float, confidence: float, name: str) -> None:
-    assert band(score, confidence) == name
-    assert BANDS[int(bands(np.array([score]), np.array([confidence]))[0])] == name
+    assert BANDS.name(score, confidence) == name
+    assert BANDS.names[int(BANDS.numbers(np.array([score]), np.array([confidence]))[0])] == name
+
+
+def test_bands_may_have_other_names_and_borders() -> None:
+    bands = Bands.of({"fine": 70, "poor": 0, "so-so": 33.5})
+
+    assert bands == Bands(("unknown", "poor", "so-so", "fine"), (33.5, 70))
+    assert bands.begins == {"poor": 0, "so-so": 33.5, "fine": 70}
+    told = [bands.name(score, confidence) for score, confidence in ((33.4, 1), (33.5, 1), (70, 0.1), (70, 0.05))]
+    assert told == ["poor", "so-so", "fine", "unknown"]
 
 
 def test_the_contract_says_where_bands_begin() -> None:
-    [told] = re.findall(r'"description": "(unknown below[^"]*)"', json.dumps(CustomerAnswer.model_json_schema()))
+    [told] = {*re.findall(r'"description": "(unknown below[^"]*)"', json.dumps(CustomerAnswer.model_json_schema()))}
 
-    limits = zip(BANDS[2:], BAND_FROM, strict=True)
+    _, *limits = BANDS.begins.items()
     named = ", ".join(f"{name} from {start:g}" for name, start in limits)
-    assert told == f"unknown below a confidence of {CONFIDENCE_KNOWN}; else critical below a score of 25, {named}."
+    assert told == (
+        f"unknown below a confidence of {CONFIDENCE_KNOWN}; else critical below a score of 25, {named}, unless the "
+        "model has other bands."
+    )
 
 
 def test_the_windows_are_a_day_a_week_a_month_and_a_quarter() -> None:

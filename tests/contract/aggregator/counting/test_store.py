@@ -13,6 +13,7 @@ import pytest
 
 from schemas.topics import EVENTS
 from services.aggregator.counting.ports import Store
+from services.core.bands import BANDS
 from services.core.census import Counted, Group, Sums
 from services.core.persons import NO_CROWD
 from services.core.scoring import WINDOWS, Reading
@@ -347,7 +348,7 @@ async def test_a_written_score_carries_its_version_and_hour(store: Store) -> Non
     async with store.transaction() as transaction:
         await transaction.persons.add([row.person])
         version = (await transaction.scores.turn()).version
-        scored = Scored([row.person], [reading] * (1 + len(WINDOWS)), version, Generation(model, 0), 99)
+        scored = Scored([row.person], [reading] * (1 + len(WINDOWS)), BANDS, version, Generation(model, 0), 99)
         await transaction.scores.write([scored])
     async with store.transaction() as transaction:
         locked = await transaction.persons.lock([row.person])
@@ -366,7 +367,7 @@ async def scored(store: Store, *customers: str) -> list[int]:
     async with store.transaction() as transaction:
         await transaction.persons.add(persons)
         turn = await transaction.scores.turn()
-        await transaction.scores.write([Scored(persons, readings, turn.version, Generation(1, 0), 99)])
+        await transaction.scores.write([Scored(persons, readings, BANDS, turn.version, Generation(1, 0), 99)])
     return persons
 
 

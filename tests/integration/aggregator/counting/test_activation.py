@@ -15,6 +15,7 @@ from pydantic import SecretStr
 from schemas.instant import write_instant
 from services.aggregator.counting.filling import Filling, Step
 from services.aggregator.counting.pipeline import Pipeline
+from services.core.bands import Bands
 from services.core.catalogue import Catalogue
 from services.core.weighing import Stretch
 from services.infra.catalogue.reading import load_catalogue
@@ -39,6 +40,7 @@ OURS = load_catalogue()
 OTHER = Catalogue(
     entries={**OURS.entries, "order.completed": replace(OURS.entries["order.completed"], weight=0.5)},
     parameters=replace(OURS.parameters, kappa=1.0, half_life_days=7.0),
+    bands=Bands.of({"poor": 0, "so-so": 30, "fine": 48}),
 )
 THIRD = replace(OTHER, stretches={"case.escalated": Stretch(1.0, 0.25)})
 
@@ -137,6 +139,8 @@ async def check(database: asyncpg.Connection, catalogue: Catalogue) -> None:
     rows, fresh = await stored(database), await by_the_book(database, catalogue)
     assert {row[3] for row in rows.values()} == {catalogue.model_version}
     assert rows.keys() == fresh.keys()
+    for told in await database.fetch("SELECT score, confidence, band FROM customer_score"):
+        assert told["band"] == catalogue.bands.name(told["score"], told["confidence"])
     for person, row in rows.items():
         assert row[:3] == pytest.approx(fresh[person], abs=1e-9)
 

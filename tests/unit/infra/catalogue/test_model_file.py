@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from services.core.bands import BANDS, Bands
 from services.core.weighing import Stretch
 from services.infra.catalogue.model_file import ModelFile, read_model
 from services.infra.catalogue.reading import load_catalogue
@@ -29,6 +30,10 @@ valence_scales:
   order.completed: 1
 calibration:
   knots: [[20, 0.9], [60, 0.2], [80, 0.2]]
+bands:
+  poor: 0
+  so-so: 45
+  fine: 70.5
 """
 
 
@@ -52,6 +57,14 @@ def test_a_model_changes_what_it_names_and_nothing_else(tmp_path: Path) -> None:
     assert [catalogue.calibration.at(score) for score in (0, 20, 40, 70, 100)] == pytest.approx(
         [0.9, 0.9, 0.55, 0.2, 0.2]
     )
+
+
+def test_a_model_may_have_bands_of_its_own(tmp_path: Path) -> None:
+    with_bands = read(tmp_path, WHOLE).catalogue.bands
+    without = read(tmp_path, "model: {name: same, provenance: {by: nobody}}").catalogue.bands
+
+    assert with_bands == Bands(("unknown", "poor", "so-so", "fine"), (45, 70.5))
+    assert without == BANDS
 
 
 def test_a_model_says_how_much_each_role_counts_in_its_account(tmp_path: Path) -> None:
@@ -83,12 +96,14 @@ def test_the_version_is_a_hash_of_all_that_weighs_and_of_nothing_else(tmp_path: 
             ("damaged: 1", "damaged: 2"),
             ("csat: 0.5", "csat: 0.6"),
             ("[20, 0.9]", "[20, 0.8]"),
+            ("so-so: 45", "so-so: 46"),
+            ("so-so: 45", "fair: 45"),
         )
     }
 
     assert renamed == version
     assert nothing == OURS.model_version
-    assert len(others) == 4
+    assert len(others) == 6
     assert version not in others
 
 
@@ -118,6 +133,16 @@ MISTAKES = {
     "no name": ("  name: spring\n", "", 1, "lacks `name`; add it"),
     "long name": ("spring", "s" * 101, 2, "is longer than 100 characters; shorten it"),
     "no provenance": ("{by: Anna, outcomes: survey-may.csv}", "{}", 4, "is empty; say where the numbers come from"),
+    "first band": ("poor: 0", "poor: 1", 17, "bands.poor: the first band must begin at 0"),
+    "falling bands": ("so-so: 45", "so-so: 71", 19, "bands.fine: 70.5 follows 71; write the bands from the worst"),
+    "equal bands": ("so-so: 45", "so-so: 70.5", 19, "70.5 follows 70.5"),
+    "band past the end": ("fine: 70.5", "fine: 101", 19, "101 is out of range; give a number from 0 to 100"),
+    "empty band": ("fine: 70.5", "fine: 100", 19, "must begin below 100, which no score reaches"),
+    "nan band": ("so-so: 45", "so-so: .nan", 18, "bands.so-so: must be a number"),
+    "name of a band": ("so-so: 45", "So so: 45", 18, "the name must be lower-case letters"),
+    "unknown band": ("so-so: 45", "unknown: 45", 18, "and not 'unknown'"),
+    "one band": ("  so-so: 45\n  fine: 70.5\n", "", 16, "must name 2 to 10 bands"),
+    "many bands": ("  fine: 70.5\n", "".join(f"  b{n}: {60 + n}\n" for n in range(9)), 16, "must name 2 to 10 bands"),
     "time": ("2026-05-01T10:00:00Z", "in May", 3, "must be an RFC 3339 time"),
     "twice": ("  delivery.damaged: 1\n", "  delivery.damaged: 1\n  delivery.damaged: 2\n", 10, "stands twice"),
 }
