@@ -23,6 +23,9 @@ from services.demo.traffic import CARRIED, Message
 BROWSER: Final = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 """What visitors of the simulated shop have."""
 
+ARRIVED: Final = "delivery.delivered"
+"""What carriers have a day for."""
+
 _JSON: Final = msgspec.json.Encoder()
 
 
@@ -50,7 +53,7 @@ def carrier_news(message: Message) -> bytes:
         "emails": [happening.customer.email],
         "order_id": body.get("order"),
     }
-    if isinstance(numbers, Mapping) and "hours_late" in numbers:
+    if body["touchpoint"] == ARRIVED and isinstance(numbers, Mapping) and "hours_late" in numbers:
         promised_at = happening.at - timedelta(hours=numbers["hours_late"])
         said["expected_delivery"] = write_instant(promised_at)
     return _JSON.encode({"event": "tracking_update", "msg": said, "ts": int(happening.at.timestamp())})

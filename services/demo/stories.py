@@ -107,7 +107,8 @@ def called(*, wait_seconds: Range) -> Step:
     )
 
 
-COMPLAINT: Final = Step(touchpoint="case.opened", channel="contact_centre", place="team", case=True, after_h=SOON)
+ASKED: Final = Step(touchpoint="case.opened", channel="contact_centre", place="team", case=True, after_h=SOON)
+COMPLAINT: Final = Step(touchpoint="complaint.made", channel="contact_centre", place="team", case=True)
 
 STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
     "browses": (*BROWSE, Step(touchpoint="web.wishlist_added", channel="web", via="site")),
@@ -178,7 +179,7 @@ STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
         delivered(hours_late=(10, 70)),
         rated("survey.csat", channel="survey", scale="csat5", low=1, high=3),
     ),
-    "complains": (COMPLAINT, called(wait_seconds=(150, 600)), resolved(hours=(30.0, 90.0))),
+    "complains": (ASKED, COMPLAINT, called(wait_seconds=(150, 600)), resolved(hours=(30.0, 90.0))),
     "uses_account_manager": (
         Step(touchpoint="product.milestone", channel="product"),
         Step(touchpoint="subscription.renewed", channel="product", after_h=SOON),
@@ -192,16 +193,19 @@ STORIES: Final[Mapping[str, tuple[Step, ...]]] = {
     "outage_at_checkout": (
         Step(touchpoint="web.checkout_error", channel="web", place="site", order=True),
         Step(touchpoint="payment.failed", channel="web", place="site", order=True),
+        ASKED,
         COMPLAINT,
         called(wait_seconds=(400, 1500)),
     ),
     "outage_of_service": (
         Step(touchpoint="service.outage", channel="product", numbers={"minutes": (120, 240)}),
+        ASKED,
         COMPLAINT,
         called(wait_seconds=(400, 1500)),
     ),
     "outage_of_delivery": (
-        Step(touchpoint="delivery.promise_missed", channel="delivery", via="order", place="carrier", order=True),
+        Step(touchpoint="delivery.promise_missed", channel="delivery", via="order", place="carrier"),
+        ASKED,
         COMPLAINT,
         called(wait_seconds=(300, 1200)),
     ),

@@ -118,7 +118,7 @@ def test_shifting_all_times_by_whole_hours_changes_nothing(random: Random) -> No
 
 @law
 def test_silence_only_moves_a_score_toward_neutral_while_no_promise_is_or_becomes_overdue(random: Random) -> None:
-    """As long as nothing passes 400 days, and no promise's sum is so much that its cap holds it up."""
+    """As long as nothing passes 400 days, and no promise's sum is so much that its cap holds it while it fades."""
     person, passed = person_of(random), random.choice((1, 24, 700, 5000))
     later = person.later(passed)
     quiet = all(later.at - book.KEPT_HOURS < told.hour <= person.at for told in person.history)
@@ -126,7 +126,8 @@ def test_silence_only_moves_a_score_toward_neutral_while_no_promise_is_or_become
 
     before, after = person.read().score - neutral, later.read().score - neutral
 
-    if quiet and felt == later.felt() and len({one.key for one in felt}) == len(felt):
+    capped = person.model.cap < 2 or len({one.key for one in felt}) < len(felt)
+    if quiet and not capped and felt == later.felt():
         assert abs(after) <= abs(before) + SLACK
         assert after * before >= 0 or abs(after) < SLACK
 

@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random
 from typing import Any, Final
 
@@ -37,9 +36,8 @@ from tests.reference.scoring import Model
 NOW: Final = 500_000
 """An hour of the year 2027."""
 
-OWN: Final = Path(__file__).with_name("told_catalogue.yaml")
-CATALOGUE: Final = load_catalogue(OWN)
-BOOK: Final = read_book(CATALOGUE_FILE, OWN)
+CATALOGUE: Final = load_catalogue()
+BOOK: Final = read_book(CATALOGUE_FILE)
 MODEL: Final = Model(BOOK.weights)
 
 MODELS: Final = (

@@ -9,6 +9,8 @@ import asyncpg
 import pytest
 
 from schemas.instant import write_instant
+from services.core.catalogue import Catalogue
+from services.core.valence import Const
 from services.infra.catalogue.reading import load_catalogue
 from services.state.roles import READER
 from tests.integration.aggregator.counting.conftest import OpenPipeline
@@ -53,6 +55,12 @@ async def test_touchpoints_are_ranked_by_the_points_that_customers_lost_in_thirt
     assert lost["case.escalated"] > 10
 
 
+def felt(catalogue: Catalogue, touchpoint: str) -> tuple[int, int]:
+    """The valence and the stake, in micro-units, of a touchpoint that always feels the same."""
+    valence = catalogue.entry(touchpoint).valence
+    return (round(valence.v * 10**6), 10**6) if isinstance(valence, Const) else (0, 0)
+
+
 def by_the_book(hour: int) -> tuple[dict[str, float], dict[str, float], dict[str, int]]:
     catalogue = load_catalogue(None)
     model = Model({name: entry.weight for name, entry in catalogue.entries.items()}, h=float("inf"))
@@ -61,12 +69,7 @@ def by_the_book(hour: int) -> tuple[dict[str, float], dict[str, float], dict[str
     customers: dict[str, int] = defaultdict(int)
     for person in {who for who, _, _ in LIVED}:
         tallies = state(
-            Event(
-                (what, "web", ""),
-                hour - ago,
-                catalogue.constants.get(what, 0),
-                10**6 if what in catalogue.constants else 0,
-            )
+            Event((what, "web", ""), hour - ago, *felt(catalogue, what))
             for who, what, ago in LIVED
             if who == person and ago < 720
         )

@@ -58,7 +58,7 @@ MISTAKES = [
     Mistake("  prior: 0.5 ", "  prior: 1 ", "1 is out of range; give a number from 0.01 to 0.99"),
     Mistake("  beta: 0.5 ", "  gamma: 0.5 ", "parameters.gamma: is not a known key"),
     Mistake("unknown: {", "other: {", "is not a known key"),
-    Mistake("{const: 0.02}", "{const: 0.02", "while parsing a flow mapping, begun on line 85", below=1),
+    Mistake("{const: 0.02}", "{const: 0.02", "while parsing a flow mapping, begun on line 153", below=1),
     Mistake("stage: awareness", "\tstage: awareness", "is not YAML"),
 ]
 
