@@ -30,6 +30,7 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
         "accounts",
         "look-back",
         "drivers",
+        "promises",
     ],
 )
 def test_a_guide_leads_to_the_score_that_moved(guide: str, stack: Connection, tmp_path: Path) -> None:

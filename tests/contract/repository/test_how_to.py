@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from services.core.valence import Scale
-from services.infra.catalogue.reading import CATALOGUE_FILE, check, read_catalogue
+from services.infra.catalogue.reading import CATALOGUE_FILE, check, load_catalogue, read_catalogue
 from services.infra.errors import ConfigurationError
 from services.infra.sources import digest, load_sources, load_sources_with_secrets
 from services.ingest.judge import Accepted, arrival
@@ -62,7 +62,7 @@ def test_the_alias_of_the_page_on_names_is_taken_from_a_server() -> None:
 
 def test_the_catalogue_of_the_page_on_touchpoints_is_in_order_and_does_what_it_says(tmp_path: Path) -> None:
     page = (HOW_TO / "own-touchpoints.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    [example, _] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
     path = tmp_path / "own.yaml"
     path.write_text(example, encoding="utf-8")
 
@@ -74,3 +74,18 @@ def test_the_catalogue_of_the_page_on_touchpoints_is_in_order_and_does_what_it_s
     assert file.catalogue.entry("pos.queue_waited").weight == 1.2
     assert file.labels["en"].touchpoints["pos.queue_waited"] == "Wait at the counter"
     assert file.catalogue.parameters.half_life_days == 45
+
+
+def test_the_promise_of_the_page_on_touchpoints_is_in_order_and_does_what_it_says(tmp_path: Path) -> None:
+    page = (HOW_TO / "own-touchpoints.md").read_text(encoding="utf-8")
+    [_, example] = re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "own.yaml"
+    path.write_text(example, encoding="utf-8")
+
+    catalogue = read_catalogue(CATALOGUE_FILE, override=path).catalogue
+
+    fitting = catalogue.promises.kinds["fitting"]
+    assert (fitting.key, fitting.due, fitting.missed) == ("order", "fitting_at", "fitting.missed")
+    assert fitting.keeps == ("fitting.done",)
+    assert catalogue.entry("fitting.done").once == "order"
+    assert catalogue.promises.kinds.keys() > load_catalogue().promises.kinds.keys()
