@@ -109,10 +109,16 @@ class Said(NamedTuple):
     due: int | None
 
 
-def read_book(path: Path) -> Book:
-    """Read the catalogue's file."""
-    page = yaml.safe_load(path.read_text())
-    return Book(page["touchpoints"], page["promises"])
+def read_book(path: Path, own: Path | None = None) -> Book:
+    """Read the catalogue's file, and what a deployment's own changes of it and adds to it."""
+    touchpoints: dict[str, Any] = {}
+    promises: dict[str, Any] = {}
+    for page in (yaml.safe_load(one.read_text()) for one in (path, own) if one is not None):
+        for name, entry in page["touchpoints"].items():
+            touchpoints[name] = {"channel": "any", **touchpoints.get(name, {}), **entry}
+        for name, rule in page.get("promises", {}).items():
+            promises[name] = {**promises.get(name, {}), **rule}
+    return Book(touchpoints, promises)
 
 
 # What an event is about.
