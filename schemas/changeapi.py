@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
-from schemas.readapi import LATEST_MAX, LEAVES_MAX, Change, LatestEvent, Place
+from schemas.readapi import LATEST_MAX, LEAVES_MAX, Change, FeltPromise, LatestEvent, Place
 from schemas.score import Band, Confidence, Customer, ModelVersion, Points, Produced, Score, Version
 from schemas.touchpoint import RecordInstant
 
@@ -52,6 +52,8 @@ class ChangeLeaf(Produced):
     """How many counted when it began."""
     latest: Annotated[list[LatestEvent], Field(max_length=LATEST_MAX)]
     """The newest of all of them, the newest first."""
+    promises: Annotated[list[FeltPromise], Field(max_length=LATEST_MAX)]
+    """Promises that are felt here at either end, some of them when there are many."""
 
 
 class ChangeOthers(Produced):

@@ -37,6 +37,7 @@ from services.core.identity import strength
 from services.core.instants import hour_of
 from services.core.scoring import (
     WINDOWS,
+    Key,
     Reading,
     Receipt,
     read,
@@ -187,6 +188,11 @@ def receipt_answer(
     )
 
 
+def promises_told(about: Sequence[Key]) -> list[FeltPromise]:
+    """Name promises, some of them when there are many."""
+    return [FeltPromise(kind=kind, about=key, part=part) for kind, key, part in about[:LATEST_MAX]]
+
+
 def receipt_leaves(
     reasons: Reasons, latest: Mapping[int, Sequence[StoredEvent]], *, labels: Labels
 ) -> tuple[list[ReceiptLeaf], ReceiptOthers]:
@@ -204,7 +210,7 @@ def receipt_leaves(
             points=told,
             events=line.events,
             latest=[latest_event(event) for event in latest.get(number, ())],
-            promises=[FeltPromise(kind=kind, about=key, part=part) for kind, key, part in line.about[:LATEST_MAX]],
+            promises=promises_told(line.about),
             also_told=[
                 AlsoTold(about=key, source=source, id=event_id)
                 for key, source, event_id in line.told_again[:LATEST_MAX]

@@ -10,7 +10,7 @@ from schemas.changeapi import ChangeAnswer, ChangeEnd, ChangeLeaf, ChangeOthers
 from schemas.instant import write_instant
 from schemas.readapi import LEAVES_MAX
 from schemas.score import parts_as_told
-from services.api.answers import Moment, latest_event, told_change
+from services.api.answers import Moment, latest_event, promises_told, told_change
 from services.api.experience import FIRST_INSTANT, Experience
 from services.core.bands import Bands
 from services.core.catalogue import Catalogue
@@ -71,6 +71,7 @@ def change_answer(  # noqa: PLR0913 -- whose, over what, and how it is told
             events=line.events,
             events_before=line.events_before,
             latest=[latest_event(event) for event in latest.get(number, ())],
+            promises=promises_told(line.about),
             **points,
         )
         for line, points, leaf, number in zip(moves.leaves, told[:-1], found.leaves, found.stored_leaves, strict=True)

@@ -56,7 +56,8 @@ class ChangeExplanation:
             table.add_column(heading, justify="right", no_wrap=True)
         table.add_column(words.mover, overflow="fold")
         for leaf, points in zip(shown, tenths, strict=False):
-            reason = by.reason(leaf, by.latest(leaf.latest, of=leaf.events + leaf.events_before))
+            events = by.latest(leaf.latest, of=leaf.events + leaf.events_before)
+            reason = by.reason(leaf, [*by.promised(leaf.promises), *events])
             table.add_row(
                 Text(by.signed(points / 10), style=style_of(points)),
                 by.signed(leaf.came),

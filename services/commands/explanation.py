@@ -16,7 +16,16 @@ from rich.text import Text
 from schemas.accountsapi import AccountAnswer, AccountReceiptAnswer
 from schemas.changeapi import ChangeLeaf
 from schemas.instant import parse_instant
-from schemas.readapi import Change, CustomerAnswer, LatestEvent, RatingGiven, ReceiptAnswer, ReceiptLeaf, ReceiptOthers
+from schemas.readapi import (
+    Change,
+    CustomerAnswer,
+    FeltPromise,
+    LatestEvent,
+    RatingGiven,
+    ReceiptAnswer,
+    ReceiptLeaf,
+    ReceiptOthers,
+)
 from schemas.score import Cell
 from services.commands.explain_words import WORDS, Forms, Words
 from services.core.bands import Bands
@@ -203,11 +212,15 @@ class Explanation:
 
     def _beside(self, leaf: ReceiptLeaf) -> Iterator[str]:
         """Name the promises that are felt at a leaf, and who told the same again."""
-        for promise in leaf.promises[: self.detail.events]:
-            named = " · ".join(dict.fromkeys(part for part in (promise.about, promise.part) if part))
-            yield self.words.promised.format(_harmless(named))
+        yield from self.promised(leaf.promises)
         for one in leaf.also_told[: self.detail.events]:
             yield self.words.also_told.format(f"{one.source} {one.id}")
+
+    def promised(self, promises: Sequence[FeltPromise]) -> Iterator[str]:
+        """Name the promises that are felt at a leaf."""
+        for promise in promises[: self.detail.events]:
+            named = " · ".join(dict.fromkeys(part for part in (promise.about, promise.part) if part))
+            yield self.words.promised.format(_harmless(named))
 
     def reason(self, leaf: ReceiptLeaf | ChangeLeaf, events: Iterable[str]) -> Text:
         """Name a leaf, where it was, and the events behind it."""

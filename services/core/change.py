@@ -11,7 +11,7 @@ import numpy as np
 
 from services.core.beside import FELT_HOUR
 from services.core.evidence import NOTHING, Groups, as_one, balance, events_of, evidence_of
-from services.core.scoring import reading_of
+from services.core.scoring import names_by_leaf, reading_of
 from services.core.tallies import HOURS_KEPT
 
 if TYPE_CHECKING:
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from services.core.dimensions import Leaves
     from services.core.evidence import Balance, Evidence
     from services.core.facts import Facts
+    from services.core.scoring import Key
     from services.core.tallies import Tallies
 
     Floats = NDArray[np.float64]
@@ -73,6 +74,8 @@ class Move(NamedTuple):
     """Its events within the period."""
     events_before: int
     """Those that counted when the period began."""
+    about: tuple[Key, ...] = ()
+    """The promises that are felt here at either end: kind, whole and part of each."""
 
     @property
     def moved(self) -> float:
@@ -151,14 +154,18 @@ def read_moves(  # noqa: PLR0913 -- what is read, when, and under what model
     columns = (moves.points[:, shown].T.tolist(), moves.events[:, shown].T.tolist())
     sums = (math.fsum(column) for column in moves.points[:, rest].tolist())
     counts: list[int] = moves.events[:, rest].sum(axis=1).tolist()
+    about = _about(stations, leaves)
     return Moves(
         score_before=float(before.score[0]),
         score=float(after.score[0]),
         confidence_before=float(before.confidence[0]),
         confidence=float(after.confidence[0]),
         change=_change(stations, hours=hours, parameters=parameters),
-        leaves=[Move(leaf, *points, *events) for leaf, points, events in zip(shown.tolist(), *columns, strict=True)],
-        others=Move._make([len(rest), *sums, *counts]),
+        leaves=[
+            Move._make([leaf, *points, *events, about.get(leaf, ())])
+            for leaf, points, events in zip(shown.tolist(), *columns, strict=True)
+        ],
+        others=Move._make([len(rest), *sums, *counts, ()]),
     )
 
 
@@ -238,6 +245,15 @@ def _moves(stations: _Stations, leaves: Leaves, *, hours: int, parameters: Param
     return _ByLeaf(
         np.stack([before, after, came, faded, fell_out, diluted]), np.stack([within, events_before]), counts | counted
     )
+
+
+def _about(stations: _Stations, leaves: Leaves) -> dict[int, tuple[Key, ...]]:
+    """Give by leaf the promises that are felt there at either end, each once."""
+    about: dict[int, tuple[Key, ...]] = {}
+    for evidence in (stations.now, stations.earlier):
+        for leaf, keys in names_by_leaf(evidence, leaves)[0].items():
+            about[leaf] = tuple(dict.fromkeys((*about.get(leaf, ()), *keys)))
+    return about
 
 
 def _points(parts: Balance, parameters: Parameters) -> Floats:

@@ -245,7 +245,7 @@ def receipt(  # noqa: PLR0913 -- what is read, when, and under what model
     order = order[anything[order]]
     shown, rest = order[:leaves_max], order[len(order[:leaves_max]) :]
     columns = (column[shown].tolist() for column in (used, points, counts, parts.good, parts.bad))
-    about, again = _names_by_leaf(evidence, leaves)
+    about, again = names_by_leaf(evidence, leaves)
     lines = [
         LeafPoints(*line)._replace(about=about.get(line[0], ()), told_again=again.get(line[0], ()))
         for line in zip(*columns, strict=True)
@@ -255,7 +255,7 @@ def receipt(  # noqa: PLR0913 -- what is read, when, and under what model
     return Receipt(score, confidence, se, 100 * prior, lines, others)
 
 
-def _names_by_leaf(
+def names_by_leaf(
     evidence: Evidence, leaves: Leaves
 ) -> tuple[dict[int, tuple[Key, ...]], dict[int, tuple[ToldAgain, ...]]]:
     """Give by leaf the promises whose impressions are there, and the sources that told again what counts there once."""

@@ -136,6 +136,40 @@ async def test_what_was_told_once_may_have_been_felt_otherwise(
     assert body["difference"] < -5
 
 
+async def test_a_promise_that_fell_due_is_what_moved_a_score(
+    client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
+) -> None:
+    await count(postgres_dsn, tmp_path, [ORDERED])
+
+    answer = await client.get(f"/v1/customers/{A}/change", params={"over": "day", "at": at(60)})
+
+    CONTRACT.assert_holds(answer)
+    missed, *_ = answer.json()["leaves"]
+    before, after = (score_of([ORDERED], tmp_path, hour=NOW_HOUR - 240 + hours) for hours in (36, 60))
+    assert answer.json()["change"]["points"] == pytest.approx(after - before, abs=1e-8)
+    assert (missed["touchpoint"], missed["events"], missed["came"] < 0) == ("delivery.promise_missed", 0, True)
+    assert missed["promises"] == [{"kind": "order", "about": "order/7", "part": ""}]
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_a_history_with_promises_is_what_is_answered_at_each_moment(
+    seed: int, client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
+) -> None:
+    await count(postgres_dsn, tmp_path, crossed_lives(Random(seed), 60))
+
+    asked = {"from": at(-24), "to": at(240), "dimension": "touchpoint"}
+    history = await client.get(f"/v1/customers/{A}/history", params=asked)
+    points, values = history.json()["points"], history.json()["values"]
+    singles = [(await client.get(f"/v1/customers/{A}", params={"at": point["at"]})).json() for point in points]
+
+    CONTRACT.assert_holds(history)
+    assert len(points) == 12
+    for place, (point, single) in enumerate(zip(points, singles, strict=True)):
+        assert (point["score"], point["band"]) == (single["score"], single["band"])
+        for touchpoint, cell in single["dimensions"]["touchpoint"].items():
+            assert {name: column[place] for name, column in values[touchpoint].items()} == cell
+
+
 def arriving(values: Sequence[bytes], random: Random) -> list[tuple[int, bytes]]:
     """Events of people of one name each, some of which come hours or days late, by the hour of their arrival."""
     late = []

@@ -313,6 +313,7 @@ def moved(points: list[tuple[float, float, float]], *, hidden: int = 0) -> Chang
             faded=faded,
             fell_out=fell_out,
             latest=[event],
+            promises=[FeltPromise(kind="order", about="order/7", part="")],
             **nothing,  # type: ignore[arg-type]
         )
         for n, (came, faded, fell_out) in enumerate(points)
@@ -356,6 +357,7 @@ def test_what_moved_a_score_is_told_leaf_by_leaf_and_adds_up() -> None:
     assert others[:5] == ["0.0", "0.0", "0.0", "0", "3"]
     assert "2026-03-01 12:00 UTC  shop e1" in "\n".join(lines)
     assert sum("and 3 more events" in line for line in lines) == 2
+    assert sum("order/7" in line for line in lines) == 2
     assert lines[-1] == "60.0 − 15.0 + 2.8 = 47.8"
 
 
