@@ -16,11 +16,7 @@ def leaves_own(book: Book, told: Told) -> int:
     entry = book.touchpoints.get(told.touchpoint)
     if entry is None or not told.scored:
         return q
-    for family in families(book).values():
-        for rule in family.values():
-            if rule["missed"] == told.touchpoint and about(rule, told) is not None:
-                return 0
-    return 0 if keeps_something(book, told) or counts_once(book, told) else q
+    return 0 if a_promise_speaks_for(book, told) or counts_once(book, told) else q
 
 
 def counts_once(book: Book, told: Told) -> str:
@@ -29,11 +25,16 @@ def counts_once(book: Book, told: Told) -> str:
     return f"{of}/{told.named(of)}" if of and told.named(of) else ""
 
 
-def keeps_something(book: Book, told: Told) -> bool:
-    """Whether a promise speaks for it, instead of its own tally."""
+def a_promise_speaks_for(book: Book, told: Told) -> bool:
+    """Whether what it says is felt by a promise: it keeps one, or says that one was missed."""
     valence = book.touchpoints.get(told.touchpoint, {}).get("valence")
     kept = isinstance(valence, dict) and "kept" in valence and told.scored and not told.browser
-    return kept and any(one.does == "keeps" for family in families(book).values() for one in says(book, family, told))
+    return any(
+        (rule["missed"] == told.touchpoint and about(rule, told) is not None)
+        or (kept and any(one.does == "keeps" for one in says(book, family, told)))
+        for family in families(book).values()
+        for rule in family.values()
+    )
 
 
 def chosen(book: Book, told: Iterable[Told], *, mine: Collection[int], at: int) -> list[Told]:
@@ -43,7 +44,7 @@ def chosen(book: Book, told: Iterable[Told], *, mine: Collection[int], at: int) 
         key = counts_once(book, one)
         if not key or one.who not in mine or not at - KEPT_HOURS < one.hour <= at or not one.scored:
             continue
-        if impression(book.valences, one.data, one.at)[1] > 0 and not keeps_something(book, one):
+        if impression(book.valences, one.data, one.at)[1] > 0 and not a_promise_speaks_for(book, one):
             found.setdefault((one.touchpoint, key), one)
     return [*found.values()]
 
