@@ -20,6 +20,7 @@ from services.commands.dlq_command import dlq
 from services.commands.import_command import import_file
 from services.commands.map_command import app as map_
 from services.commands.model_command import app as model
+from services.commands.rebuild_command import app as rebuild
 from services.commands.sources_command import sources
 from services.commands.till_command import app as till
 from services.commands.whatif_command import whatif
@@ -47,6 +48,7 @@ app.add_typer(till, name="till")
 app.add_typer(sources, name="sources")
 app.add_typer(classes, name="classes")
 app.add_typer(model, name="model")
+app.add_typer(rebuild, name="rebuild")
 app.command("whatif")(whatif)
 app.command("drivers")(drivers)
 app.command("journey")(journey)

@@ -16,6 +16,7 @@ from services.infra.pseudonyms import hash_key, respelt
 from services.infra.settings import Settings
 from services.state.database import WORKER_APPLICATION, Database
 from services.state.pool import connected
+from services.state.rebuilding import RebuildTable
 from services.state.renaming import workers_connected
 
 NAME: Final = "tactus-identity"
@@ -35,6 +36,11 @@ async def renormalise(settings: Settings) -> Mended:
     catalogue = load_catalogue(settings.catalogue)
     async with connected(settings.postgres.dsn.get_secret_value(), application=NAME) as statements:
         running = await workers_connected(statements, application=WORKER_APPLICATION)
+        last = await RebuildTable(statements).last()
+    if last is not None and last.under_way:
+        raise ConfigurationError(
+            "a rebuild is under way: let `tactus rebuild` finish it, or give it up by `tactus rebuild drop`"
+        )
     if running:
         raise ConfigurationError(
             f"workers are counting ({running} connections): stop them (`tactus up --workers 0`, or `docker compose stop "

@@ -7,7 +7,7 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from services.client.connection import DEFAULT_DATA, FILE, find_connection
-from services.client.keys import read_hash_key
+from services.client.keys import SOURCES, read_hash_key
 from services.infra.settings import Settings, read_settings
 
 
@@ -21,6 +21,7 @@ def stack_settings(data: Path | None) -> Settings:
         update={
             "kafka": settings.kafka.embedded_at(connection.kafka),
             "postgres": settings.postgres.model_copy(update={"dsn": SecretStr(connection.postgres)}),
+            "sources": settings.sources or connection.data / SOURCES,
             "hash_key": settings.hash_key or read_hash_key(connection.data),
         }
     )

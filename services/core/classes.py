@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cached_property, lru_cache
@@ -67,8 +67,18 @@ class Rules:
     def class_of(self, record: Mapping[str, Any]) -> str:
         """Return the class that a rule gives to a record, NONE if that is to count; empty where no rule fits."""
         data, source = record["data"], record["source"].partition("/")[0]
-        for rule in self._left(data.get("class"), record.get("agent"), record.get("ranges"), source):
-            if not rule.staff or self._is_staff(record, source):
+
+        def named() -> list[str]:
+            return [f"{one['kind']}:{one['value']}" for one in data["identities"]]
+
+        return self.class_given(data.get("class"), record.get("agent"), record.get("ranges"), source, named)
+
+    def class_given(
+        self, said: str | None, agent: str | None, ranges: str | None, source: str, named: Callable[[], Iterable[str]]
+    ) -> str:
+        """Return the class that a rule gives to what a record keeps, as `class_of`; `named` is asked only for staff."""
+        for rule in self._left(said, agent, ranges, source):
+            if not rule.staff or self._is_staff(ranges, source, named):
                 return rule.event_class
         return ""
 
@@ -97,11 +107,11 @@ class Rules:
             return False
         return not rule.sources or any(fnmatchcase(source, glob) for glob in rule.sources)
 
-    def _is_staff(self, record: Mapping[str, Any], source: str) -> bool:
-        if STAFF in record.get("ranges", "").split():
+    def _is_staff(self, ranges: str | None, source: str, named: Callable[[], Iterable[str]]) -> bool:
+        if STAFF in (ranges or "").split():
             return True
         known = self.staff.get(source, ())
-        return any(f"{one['kind']}:{one['value']}" in known for one in record["data"]["identities"])
+        return any(one in known for one in named())
 
 
 NO_RULES: Final = Rules()

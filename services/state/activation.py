@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
+from services.infra.errors import ConfigurationError
 from services.state.models import InUse
 from services.state.pool import Statements
+
+REBUILDING: Final = (
+    "a rebuild is under way, which lets scores be written anew at its end: let `tactus rebuild` finish it, or give it up by "
+    "`tactus rebuild drop`"
+)
 
 
 class Held(NamedTuple):
@@ -79,15 +85,20 @@ class ActivationTable:
     async def begin(self, model: int) -> InUse | None:
         """Let a model take over; returns what was in use, None when no model was and this one is at once.
 
-        Another activation under way is replaced, by none when the model is active already.
+        Another activation under way is replaced, by none when the model is active already. Raises ConfigurationError while
+        a rebuild is under way.
         """
         await self._say.rows("wait_for_activation")
         row = await self._say.row("hold_pointer")
         if row is None:
             await self._say.value("claim_model", model)
             return None
-        before = InUse(*row)
-        wanted = None if model == before.active else model
+        if await self._say.value("rebuild_under_way"):
+            raise ConfigurationError(REBUILDING)
+        *in_use, stale = row
+        before = InUse(*in_use)
+        # Scores that were read of former tallies are written anew, also of the model that is active.
+        wanted = None if model == before.active and not stale else model
         if wanted != before.filling:
             await self._say.run("end_activation", "replaced")
             await self._say.run("point_at_filling", wanted)

@@ -212,6 +212,9 @@ class ReadDatabase:
         """Open a snapshot; raises UnavailableError when the database is away, has no tables, or is too slow."""
         async with self._lent() as connection, connection.transaction(isolation="repeatable_read", readonly=True):
             say = Statements(connection)
+            # Before the snapshot is taken: whoever swaps tallies waits for us or we for it, so that none are read as they
+            # stood before they were whole.
+            await say.run("read_whole_tallies")
             yield Snapshot(
                 ProgressTable(say),
                 EventTable(say, Caution()),

@@ -74,14 +74,10 @@ class FactTable:
 
         Returns those that facts had before.
         """
-        named: dict[str, list[int]] = {}
-        for fact in facts:
-            for name in fact.names if fact.role in SHARED_ROLES else ():
-                named.setdefault(name, []).append(fact.occurred_us)
-        if not named:
+        names, counts, latest = names_of(facts)
+        if not names:
             return set()
-        latest = [max(instants) for instants in named.values()]
-        rows = await self._say.rows("lock_fact_names", [*named], [*map(len, named.values())], latest)
+        rows = await self._say.rows("lock_fact_names", names, counts, latest)
         return {row["name"] for row in rows}
 
     async def add(self, facts: Sequence[Fact], leaves: Sequence[int]) -> None:
@@ -98,6 +94,15 @@ class FactTable:
         columns = [list(column) for column in zip(*asked, strict=True)]
         rows = await self._say.rows("facts_sharing", *columns, SHARED_MAX)
         return [Shared(asker, person, _fact(columns)) for asker, person, *columns in rows]
+
+
+def names_of(facts: Iterable[Fact]) -> tuple[list[str], list[int], list[int]]:
+    """Give the names that facts share with others, of how many facts each is, and the latest instant of one of them."""
+    named: dict[str, list[int]] = {}
+    for fact in facts:
+        for name in fact.names if fact.role in SHARED_ROLES else ():
+            named.setdefault(name, []).append(fact.occurred_us)
+    return [*named], [*map(len, named.values())], [*map(max, named.values())]
 
 
 async def facts_of_persons(

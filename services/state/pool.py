@@ -130,6 +130,12 @@ class Statements:
             yield Statements(session)
 
     @asynccontextmanager
+    async def as_of_one_moment(self) -> AsyncIterator[Statements]:
+        """Say several statements in one transaction that sees what was committed before its first one, and no more."""
+        async with self._speaking() as session, session.transaction(isolation="repeatable_read"):
+            yield Statements(session)
+
+    @asynccontextmanager
     async def _speaking(self) -> AsyncIterator[asyncpg.Connection]:
         with present():
             if isinstance(self.session, asyncpg.Pool):

@@ -40,6 +40,8 @@ class Turn(NamedTuple):
 
     version: int
     in_use: InUse | None
+    tallies: int = 0
+    """Which tallies are read, by the number of swaps."""
 
 
 class ScoreTable:
@@ -55,8 +57,8 @@ class ScoreTable:
         that takes over waits for these persons or is known here.
         """
         [row] = await self._say.rows("turn")
-        version, active, slot, filling = row
-        return Turn(version, None if active is None else InUse(active, slot, filling))
+        version, tallies, active, slot, filling = row
+        return Turn(version, None if active is None else InUse(active, slot, filling), tallies)
 
     async def write(self, generations: Sequence[Scored]) -> None:
         """Store the scores of locked persons whose state is another one since, in each generation."""

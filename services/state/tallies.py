@@ -36,9 +36,7 @@ class TallyTable:
             mine = rows[chosen]
             if not len(mine):
                 continue
-            columns = [("bigint", identity[chosen])]
-            columns += [(kind, mine[:, position]) for position, (_, kind) in enumerate(TYPES)]
-            await self._say.copy_in(table, fixed_copy(columns))
+            await self._say.copy_in(table, tally_copy(identity[chosen], mine))
             if table == "incoming_tally":
                 await self._say.run("add_tallies")
 
@@ -63,6 +61,11 @@ class TallyTable:
         with present():
             await self._say.session.copy_from_query(query, output=output, format="binary")
         return parse_tallies(output.getbuffer())
+
+
+def tally_copy(identity: NDArray[np.int64], rows: NDArray[np.int64]) -> bytes:
+    """The rows of `tally_row`, or of a table like it, as a binary COPY."""
+    return fixed_copy([("bigint", identity), *((kind, rows[:, place]) for place, (_, kind) in enumerate(TYPES))])
 
 
 def storable_hour(hour: int) -> int:

@@ -28,6 +28,7 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
         "bots-staff-and-tests",
         "tune-the-score",
         "accounts",
+        "rebuild",
         "look-back",
         "drivers",
         "promises",

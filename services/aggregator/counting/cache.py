@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -39,11 +39,16 @@ class PersonCache:
     """Least recently used persons, bounded by rows.
 
     An entry is valid exactly when its version equals the locked person row's: every write of any of the
-    person's tallies, by any worker and either topic, takes a new version under that lock.
+    person's tallies, by any worker and either topic, takes a new version under that lock. Tallies that a rebuild
+    swaps in take none: whoever scores asks whether they are those that are remembered here.
     """
 
     def __init__(self, *, rows_max: int) -> None:
         self._rows_max = rows_max
+        self._tallies: int | None = None
+        self._forget()
+
+    def _forget(self) -> None:
         self._rows = 0
         self._states: OrderedDict[int, CachedPerson] = OrderedDict()
 
@@ -55,6 +60,20 @@ class PersonCache:
         """The state at that version, or None."""
         state = self._states.get(person)
         return state if state is not None and state.version == version else None
+
+    def disagrees(self, tallies: int) -> bool:
+        """Tell whether other tallies are read than those of which something was remembered; that is forgotten."""
+        if self._tallies == tallies:
+            return False
+        remembered, self._tallies = bool(self._states), tallies
+        self._forget()
+        return remembered
+
+    def put_all(self, states: Mapping[int, CachedPerson], *, tallies: int) -> None:
+        """Remember committed states, unless other tallies are read meanwhile."""
+        if tallies == self._tallies:
+            for person, state in states.items():
+                self.put(person, state)
 
     def put(self, person: int, state: CachedPerson) -> None:
         """Remember a committed state; the longest unused are dropped past the bound."""

@@ -74,8 +74,7 @@ class Counter:
         counted = await self._commit(_span_of(chunk), chunk, batch, origin=origin, epoch=epoch)
         self._linker.stored(counted.links)
         if counted.kept:
-            for person, state in counted.kept.persons.items():
-                self._persons.put(person, state)
+            self._persons.put_all(counted.kept.persons, tallies=counted.kept.tallies)
         return counted
 
     def _forget_everything(self) -> None:

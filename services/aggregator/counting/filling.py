@@ -12,7 +12,7 @@ import numpy as np
 from services.aggregator.counting.background import Background
 from services.aggregator.counting.models import Models
 from services.aggregator.counting.ports import ChunkTransaction, Store
-from services.aggregator.counting.writing_scores import WINDOWS_H
+from services.aggregator.counting.writing_scores import WINDOWS_H, turns_of
 from services.core import scoring
 from services.core.catalogue import Catalogue
 from services.core.facts import Facts
@@ -129,9 +129,10 @@ class Filling:
         facts = await facts_of_persons(transaction.facts, persons)
         weigher = await self._models_of(transaction).weigher(held.model, tallies.rows[:, LEAF])
         at_hours = np.array([locked[person].as_of for person in persons], dtype=np.int64)
+        beside = Facts({place: facts[person] for place, person in enumerate(persons) if person in facts})
         readings = scoring.read_each(
             tallies,
-            facts=Facts({place: facts[person] for place, person in enumerate(persons) if person in facts}),
+            facts=beside,
             leaves=weigher.leaves,
             at_hours=at_hours,
             parameters=weigher.parameters,
@@ -139,7 +140,9 @@ class Filling:
         )
         turn = await transaction.scores.turn()
         generation, bands = Generation(held.model, 1 - held.slot), weigher.leaves.catalogue.bands
-        await transaction.scores.fill(Scored(persons, readings, bands, turn.version, generation, at_hours))
+        # A rebuild may have found promises, or lost them.
+        turns = turns_of(beside, owners=len(persons))
+        await transaction.scores.fill(Scored(persons, readings, bands, turn.version, generation, at_hours, turns))
         return persons
 
     def _models_of(self, transaction: ChunkTransaction) -> Models:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Final, NamedTuple
+from typing import Annotated, Final, NamedTuple, Protocol
 
 import msgspec
 from msgspec import Meta
@@ -209,7 +209,9 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
         return _poison(envelope, *why)
     received = envelope.receivedat
     received_us = occurred_us if received is None else round(received.timestamp() * 1_000_000)
-    judged = _judged(envelope, data, catalogue, occurred_us=occurred_us, received_us=received_us)
+    judged = judge(
+        envelope, data, catalogue, classed=envelope.classed, occurred_us=occurred_us, received_us=received_us
+    )
     if isinstance(judged, Refusal):
         detail = f"{judged.field}: {judged.reason}"[:200]
         return _poison(envelope, "invalid_argument", detail)
@@ -223,7 +225,7 @@ def _event(record: Record, envelope: Envelope, catalogue: Catalogue, known: Mapp
         body_hash(bytes(envelope.data), channel_origin=envelope.channelorigin),
         subject,
         others,
-        _leaf(data, catalogue),
+        leaf_of(data, catalogue),
         v,
         q,
         envelope.source,
@@ -291,16 +293,28 @@ def _names(identity: NamedIdentity, subject: str) -> bool:
     return f"{identity.kind}:{identity.value}" == subject
 
 
-def _leaf(data: Data, catalogue: Catalogue) -> tuple[str, str, str]:
+def leaf_of(data: Data, catalogue: Catalogue) -> tuple[str, str, str]:
+    """Give the leaf that an event falls to."""
     return data.touchpoint, data.channel or catalogue.entry(data.touchpoint).channel, data.place
 
 
-def _judged(
-    envelope: Envelope, data: Data, catalogue: Catalogue, *, occurred_us: int, received_us: int
+class Told(Protocol):
+    """Who tells of an event, and by which key."""
+
+    id: str
+    source: str
+    keykind: str
+
+
+def judge(
+    envelope: Told, data: Data, catalogue: Catalogue, *, classed: str, occurred_us: int, received_us: int
 ) -> tuple[int, int, bool, tuple[Fact, ...]] | Refusal:
-    """Judge an event: valence, the stake of its tally, whether its own valence was not used, and its facts."""
+    """Judge an event: valence, the stake of its tally, whether its own valence was not used, and its facts.
+
+    `classed` is what rules say of it, before what it says itself.
+    """
     properties = bytes(data.properties)
-    unscored = (envelope.classed or data.class_ or NONE) != NONE
+    unscored = (classed or data.class_ or NONE) != NONE
     # Of nearly every event the properties stay undecoded.
     may_leave_facts = data.touchpoint in catalogue.leaves_facts
     names_nothing = may_leave_facts and not (data.order or data.case or catalogue.fact_words.search(properties))
@@ -315,7 +329,7 @@ def _judged(
     if not (data.case or may_leave_facts):
         return judged.v, judged.q, judged.overridden, ()
     teller = Teller(
-        leaf=Leaf._make(_leaf(data, catalogue)),
+        leaf=Leaf._make(leaf_of(data, catalogue)),
         order=data.order or "",
         case=data.case or "",
         source=envelope.source,

@@ -34,6 +34,8 @@ class Kept(NamedTuple):
 
     persons: Mapping[int, CachedPerson]
     overall: scoring.Reading[Floats]
+    tallies: int
+    """Of which tallies they are, by the number of swaps."""
 
 
 async def keep_scores(  # noqa: PLR0913 -- what a chunk has stored before, and what scores are read by
@@ -65,6 +67,9 @@ async def keep_scores(  # noqa: PLR0913 -- what a chunk has stored before, and w
     place_of = {person: place for place, person in enumerate(persons)}
     owner = np.array([place_of[person_of[one]] for one in identities.tolist()], dtype=np.int64)[folded.owner]
     added = Tallies(owner, folded.rows)
+    turn = await transaction.scores.turn()
+    if cache.disagrees(turn.tallies):
+        raise StaleNamesError  # other tallies were swapped in: what was remembered of the former ones is forgotten
     remembered = _remembered(held, place_of, added)
     fresh = _fresh(added, remembered, held, persons)
     await transaction.tallies.add(identities[folded.owner], folded.rows, fresh=fresh)
@@ -73,9 +78,10 @@ async def keep_scores(  # noqa: PLR0913 -- what a chunk has stored before, and w
     facts = _facts(held, noted, person_of, read.facts)
     # A chunk that lagged behind, or came by the late topic, must not take a score back to before a neighbour's events.
     beside = Facts({place_of[person]: one for person, one in facts.items()})
-    scored = await write_scores(transaction, persons, whole, beside, models=models, at_hour=max(at_hour, held.as_of))
+    at_hour = max(at_hour, held.as_of)
+    scored = await write_scores(transaction, persons, whole, beside, turn=turn, models=models, at_hour=at_hour)
     states = _states(persons, whole, facts, held, read.members, version=scored.version)
-    return Kept(states, scored.readings[0])
+    return Kept(states, scored.readings[0], turn.tallies)
 
 
 class _Held(NamedTuple):

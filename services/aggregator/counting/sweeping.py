@@ -100,7 +100,8 @@ class Sweeping:
         facts = Facts({place: beside[person] for place, person in enumerate(persons) if person in beside})
         tallies = merge([Tallies(np.searchsorted(persons, stored.owner), stored.rows)])
         models = self._models_of(transaction)
-        await write_scores(transaction, persons, tallies, facts, models=models, at_hour=hour)
+        turn = await transaction.scores.turn()
+        await write_scores(transaction, persons, tallies, facts, turn=turn, models=models, at_hour=hour)
         return persons
 
     def _models_of(self, transaction: ChunkTransaction) -> Models:

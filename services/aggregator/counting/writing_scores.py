@@ -14,22 +14,22 @@ from services.core import scoring
 from services.core.beside import turns_at
 from services.core.facts import Facts
 from services.core.tallies import LEAF, Tallies
-from services.state.scores import Scored
+from services.state.scores import Scored, Turn
 
 WINDOWS_H: Final = (None, *scoring.WINDOWS.values())
 
 
-async def write_scores(
+async def write_scores(  # noqa: PLR0913 - what is read, and by what
     transaction: ChunkTransaction,
     persons: Sequence[int],
     tallies: Tallies,
     facts: Facts,
     *,
+    turn: Turn,
     models: Models,
     at_hour: int,
 ) -> Scored:
     """Read persons, whose places are the owners, and store the scores; returns those that are read by the active model."""
-    turn = await transaction.scores.turn()
     generations = []
     for generation in (await models.in_use(turn)).generations:
         weigher = await models.weigher(generation.model, tallies.rows[:, LEAF])
@@ -42,14 +42,14 @@ async def write_scores(
             parameters=weigher.parameters,
             windows_h=WINDOWS_H,
         )
-        turns = _turns(facts, owners=len(persons))
+        turns = turns_of(facts, owners=len(persons))
         bands = weigher.leaves.catalogue.bands
         generations.append(Scored(persons, readings, bands, turn.version, generation, at_hour, turns))
     await transaction.scores.write(generations)
     return generations[0]
 
 
-def _turns(facts: Facts, *, owners: int) -> NDArray[np.int64]:
+def turns_of(facts: Facts, *, owners: int) -> NDArray[np.int64]:
     """When promises make each a score another one, as the last reading found out; 0 for never."""
     found = np.zeros(owners, dtype=np.int64)
     for owner, one in facts.people.items():

@@ -4,7 +4,7 @@ SELECT id FROM activation WHERE ended_at IS NULL FOR UPDATE
 
 -- hold_pointer --
 -- One activation is begun at a time; whoever scores only reads this row, and is not kept waiting.
-SELECT active, slot, filling FROM model_in_use FOR NO KEY UPDATE
+SELECT active, slot, filling, filled < tallies AS stale FROM model_in_use FOR NO KEY UPDATE
 
 -- end_activation --
 UPDATE activation SET ended_at = now(), moved_at = now(), outcome = $1 WHERE ended_at IS NULL
@@ -50,7 +50,7 @@ ORDER BY id LIMIT $2
 UPDATE activation SET cursor = GREATEST(cursor, $2), done = done + $3, moved_at = now() WHERE id = $1
 
 -- flip --
-UPDATE model_in_use SET active = filling, slot = 1 - slot, filling = NULL WHERE filling = $1
+UPDATE model_in_use SET active = filling, slot = 1 - slot, filling = NULL, filled = tallies WHERE filling = $1
 
 -- activation_status --
 SELECT m.version, m.name, a.begun_at, a.moved_at, a.ended_at, a.outcome, a.done, a.total, a.horizon IS NOT NULL AS known,

@@ -32,6 +32,7 @@ GRANT SELECT ON fact, fact_name TO tactus_reader;
 GRANT DELETE ON tally_row, identity, person, link, score_change, alert, outbox, dead_letter TO tactus_worker;
 GRANT SELECT, DELETE ON webhook_delivery TO tactus_worker;
 GRANT SELECT ON erased TO tactus_worker;
+GRANT SELECT ON rebuild TO tactus_worker, tactus_reader;
 GRANT USAGE ON SEQUENCE identity_id, score_version TO tactus_worker;
 GRANT SELECT ON SEQUENCE leaf_id_seq TO tactus_worker;
 GRANT EXECUTE ON FUNCTION make_month(date), old_months(), drop_old_months(), forget_strays(bigint, bigint) TO tactus_worker;

@@ -112,7 +112,9 @@ CREATE TABLE model_in_use (
     singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
     active smallint NOT NULL REFERENCES model (id),
     slot smallint NOT NULL CHECK (slot IN (0, 1)),  -- in which set its scores stand
-    filling smallint REFERENCES model (id)       -- whose scores are being written into the other one
+    filling smallint REFERENCES model (id),      -- whose scores are being written into the other one
+    tallies integer NOT NULL DEFAULT 0,          -- which are read, by the number of swaps: whoever remembers others forgets them
+    filled integer NOT NULL DEFAULT 0            -- of which tallies the scores that are in use were read
 );
 
 -- Each time that a model took over or was to; at most one is under way.
@@ -274,6 +276,24 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION make_month(date) FROM PUBLIC;
+
+-- Each time that what is stored was judged anew; at most one is under way. What it works with is made when it begins.
+CREATE TABLE rebuild (
+    id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    judged_by text NOT NULL,                     -- hash of the catalogue and of the rules on classes that judge
+    begun_at timestamptz NOT NULL DEFAULT now(),
+    cursor integer NOT NULL DEFAULT 0,           -- events before this hour are judged
+    events bigint NOT NULL DEFAULT 0,            -- that are judged
+    total bigint NOT NULL,                       -- as many there were at the beginning, about
+    changed bigint NOT NULL DEFAULT 0,           -- judged in another way than they are stored
+    refused bigint NOT NULL DEFAULT 0,           -- that today's catalogue would not take: they count with a stake of 0
+    moved_at timestamptz NOT NULL DEFAULT now(),
+    built_at timestamptz,                        -- when everything was judged but what came meanwhile
+    ended_at timestamptz,
+    outcome text CHECK (outcome IN ('swapped', 'dropped')),
+    CHECK ((ended_at IS NULL) = (outcome IS NULL))
+);
+CREATE UNIQUE INDEX rebuild_under_way ON rebuild ((true)) WHERE ended_at IS NULL;
 
 -- How far the walks are that remove what nobody reads any more: one row a subject, one worker at a time.
 CREATE TABLE retention (

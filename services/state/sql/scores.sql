@@ -1,7 +1,7 @@
 -- turn --
 -- Read under the locks of the persons to be scored: whoever locked them before an activation began is waited for by
 -- whoever fills, and whoever locks them later reads here that both sets must be written.
-SELECT nextval('score_version') AS version, u.active, u.slot, u.filling
+SELECT nextval('score_version') AS version, coalesce(u.tallies, 0) AS tallies, u.active, u.slot, u.filling
 FROM (SELECT) AS one LEFT JOIN model_in_use AS u ON true
 
 -- forget_incoming_scores --
@@ -10,7 +10,7 @@ DELETE FROM incoming_score
 -- write_scores_a --
 UPDATE person AS p
 SET version = CASE WHEN $1 THEN n.version ELSE p.version END, version_a = n.version,
-    turns_at = CASE WHEN $1 THEN n.turns_at ELSE p.turns_at END,
+    turns_at = n.turns_at,
     model = n.model, band = n.band, as_of = n.as_of,
     score = n.score, confidence = n.confidence, se = n.se,
     score_24h = n.score_24h, confidence_24h = n.confidence_24h,
@@ -23,7 +23,7 @@ WHERE p.id = n.id
 -- write_scores_b --
 UPDATE person AS p
 SET version = CASE WHEN $1 THEN n.version ELSE p.version END, version_b = n.version,
-    turns_at = CASE WHEN $1 THEN n.turns_at ELSE p.turns_at END,
+    turns_at = n.turns_at,
     model_b = n.model, band_b = n.band, as_of_b = n.as_of,
     score_b = n.score, confidence_b = n.confidence, se_b = n.se,
     score_24h_b = n.score_24h, confidence_24h_b = n.confidence_24h,

@@ -1,0 +1,1 @@
+"""Judge anew what is stored."""
