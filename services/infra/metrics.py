@@ -268,7 +268,7 @@ PROMISES_SWEPT_AT: Final = Gauge(
 )
 ACCOUNTS_SCORED: Final = Counter(
     "tactus_accounts_scored_total",
-    "Accounts whose stored score was read anew, by outcome: written, too_large (its contacts have lived more than is read).",
+    "Accounts whose stored score was read anew, by outcome: written, too_large (its contacts have lived more than is read), nobody (all of them are forgotten).",
     ["outcome"],
 )
 ACCOUNTS_WAITING: Final = Gauge(
