@@ -6,7 +6,8 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from schemas.readapi import LEAVES_MAX, PAGE_MAX, Changes, JourneyTouchpoint, ReceiptLeaf, ReceiptOthers
+from schemas.changeapi import ChangeEnd, ChangeLeaf, ChangeOthers, Period
+from schemas.readapi import LEAVES_MAX, PAGE_MAX, Change, Changes, JourneyTouchpoint, ReceiptLeaf, ReceiptOthers
 from schemas.score import (
     Band,
     Cell,
@@ -24,7 +25,7 @@ from schemas.touchpoint import RecordInstant
 PEOPLE_MAX: Final = 100
 """Contacts shown one by one: nobody reads more, and they are 20 KiB of JSON."""
 
-ACCOUNTS_CURSOR_PATTERN: Final = r"^[A-Za-z0-9_-]{12,700}={0,2}$"
+ACCOUNTS_CURSOR_PATTERN: Final = r"^([0-9a-f]{2}){8,520}$"
 """A place in a list of accounts: to the caller it means nothing."""
 
 SORTS: Final = ("score", "worst", "account")
@@ -109,6 +110,24 @@ class AccountReceiptAnswer(Produced):
     """The rest of the leaves; zeros when there is none."""
     model_version: ModelVersion
     at: RecordInstant
+
+
+class AccountChangeAnswer(Produced):
+    """Two receipts side by side: what came, faded and fell out of all leaves adds up to the change.
+
+    Both are read with the contacts and the roles of the later moment.
+    """
+
+    account: Account
+    over: Period
+    before: ChangeEnd
+    after: ChangeEnd
+    change: Change
+    leaves: Annotated[list[ChangeLeaf], Field(max_length=LEAVES_MAX)]
+    """Those that moved the score most, the first the most; of all contacts together."""
+    others: ChangeOthers
+    """The rest of the leaves; zeros when there is none."""
+    model_version: ModelVersion
 
 
 class AccountTouchpoint(JourneyTouchpoint):

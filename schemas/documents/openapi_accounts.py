@@ -10,6 +10,7 @@ from schemas.accountsapi import (
     ACCOUNTS_CURSOR_PATTERN,
     SORTS,
     AccountAnswer,
+    AccountChangeAnswer,
     AccountJourneyAnswer,
     AccountReceiptAnswer,
     AccountsAnswer,
@@ -19,7 +20,13 @@ from schemas.readapi import PAGE_DEFAULT, PAGE_MAX
 from schemas.score import BAND_PATTERN
 from schemas.touchpoint import ID_PATTERN
 
-ACCOUNT_ANSWERS: Final = (AccountAnswer, AccountReceiptAnswer, AccountJourneyAnswer, AccountsAnswer)
+ACCOUNT_ANSWERS: Final = (
+    AccountAnswer,
+    AccountReceiptAnswer,
+    AccountChangeAnswer,
+    AccountJourneyAnswer,
+    AccountsAnswer,
+)
 
 _REFUSALS: Final = (
     "bad-parameter",
@@ -53,8 +60,8 @@ _ACCOUNT: Final[Json] = {
 }
 
 
-def account_paths(*, at: Json, page: list[Json], accept_language: Json) -> Json:
-    """Return the paths; `at` names a moment, `page` a page of a journey."""
+def account_paths(*, at: Json, over: Json, page: list[Json], accept_language: Json) -> Json:
+    """Return the paths; `at` names a moment, `over` a period before it, `page` a page of a journey."""
     return {
         "/v1/accounts": _list(),
         "/v1/accounts/{account}": _operation(
@@ -68,6 +75,12 @@ def account_paths(*, at: Json, page: list[Json], accept_language: Json) -> Json:
             "The reasons of an account's score: prior + the sum of the points, those of the others too = score",
             AccountReceiptAnswer,
             parameters=[at, accept_language],
+        ),
+        "/v1/accounts/{account}/change": _operation(
+            "readAccountChange",
+            "What moved an account's score within a day, a week or a month: two receipts side by side",
+            AccountChangeAnswer,
+            parameters=[over, at, accept_language],
         ),
         "/v1/accounts/{account}/journey": _operation(
             "readAccountJourney",

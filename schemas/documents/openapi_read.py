@@ -216,7 +216,7 @@ def _census() -> Json:
 
 
 def _accounts() -> Json:
-    return account_paths(at=_AT, page=[_LIMIT, _CURSOR], accept_language=_ACCEPT_LANGUAGE)
+    return account_paths(at=_AT, over=_OVER, page=[_LIMIT, _CURSOR], accept_language=_ACCEPT_LANGUAGE)
 
 
 def _customer_paths() -> Json:

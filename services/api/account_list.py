@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
+import re
 import struct
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
-from schemas.accountsapi import SORTS, AccountsAnswer, KeyContact, ListedAccount
+from schemas.accountsapi import ACCOUNTS_CURSOR_PATTERN, SORTS, AccountsAnswer, KeyContact, ListedAccount
 from schemas.instant import write_instant
 from services.api.customers import NO_STORE, SCOPE, Customers
 from services.api.requests import Asked, bad, limit_of, parameters_of
@@ -25,6 +25,7 @@ FIRST: Final = Turn(-1.0, "")
 """Before every account: no score is below zero."""
 
 _KEY: Final = struct.Struct(">d")
+_CURSOR: Final = re.compile(ACCOUNTS_CURSOR_PATTERN.removesuffix("$"))
 
 
 class Wanted(NamedTuple):
@@ -122,16 +123,14 @@ def turn_of(cursor: str | None) -> Turn | Refused:
     """Return the place in a list that a cursor stands for."""
     if cursor is None:
         return FIRST
-    try:
-        raw = base64.b64decode(cursor, altchars=b"-_", validate=True)
-        [key], account = _KEY.unpack(raw[: _KEY.size]), raw[_KEY.size :].decode()
-    except (ValueError, struct.error):
+    if not _CURSOR.fullmatch(cursor):
         return bad("The parameter cursor must be `next` of the page before.")
-    if "\0" in account:
-        return bad("The parameter cursor must be `next` of the page before.")
-    return Turn(key, account)
+    raw = bytes.fromhex(cursor)
+    [key] = _KEY.unpack(raw[: _KEY.size])
+    # Not one of ours, and still a place: what no name holds is passed over.
+    return Turn(key, raw[_KEY.size :].decode(errors="replace").replace("\0", ""))
 
 
 def cursor_of(turn: Turn) -> str:
     """Write a place in a list as a cursor."""
-    return base64.urlsafe_b64encode(_KEY.pack(turn.key) + turn.account.encode()).decode()
+    return (_KEY.pack(turn.key) + turn.account.encode()).hex()

@@ -11,7 +11,7 @@ from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel
 
-from schemas.accountsapi import AccountAnswer, AccountJourneyAnswer, AccountReceiptAnswer
+from schemas.accountsapi import AccountAnswer, AccountChangeAnswer, AccountJourneyAnswer, AccountReceiptAnswer
 from schemas.readapi import LATEST_MAX, TALLIES_MAX
 from schemas.touchpoint import ID_PATTERN
 from services.api.account_answers import (
@@ -22,12 +22,15 @@ from services.api.account_answers import (
     account_receipt_answer,
 )
 from services.api.answers import Moment, Reasons
+from services.api.change_answers import Moved, moved, sides_of
 from services.api.customers import NO_STORE, SCOPE, Customers
 from services.api.experience import FACT_ROWS, NAMES_MAX, Stored, experience_of, latest_of
-from services.api.requests import Asked, cursor_of, limit_of, moment_of, parameters_of, place_of
+from services.api.requests import Asked, cursor_of, page_of, parameters_of, when_of
 from services.core.accounts import Contact, positions
+from services.core.change import PERIODS
 from services.core.facts import Facts
 from services.core.instants import instant_of
+from services.core.roles import factors_of
 from services.core.tallies import HOURS_KEPT, Tallies
 from services.infra.catalogue.reading import LANGUAGES
 from services.infra.errors import UnavailableError
@@ -50,6 +53,7 @@ class Question(NamedTuple):
 
     account: str
     at: datetime
+    over: str
     limit: int
     before: Place
     language: str
@@ -81,6 +85,10 @@ class Accounts:
     async def receipt(self, asked: Asked) -> Answer:
         """Answer `GET /v1/accounts/{account}/receipt`."""
         return await self._answer(asked, self._receipt, named=("at",))
+
+    async def change(self, asked: Asked) -> Answer:
+        """Answer `GET /v1/accounts/{account}/change`."""
+        return await self._answer(asked, self._change, named=("at", "over"))
 
     async def journey(self, asked: Asked) -> Answer:
         """Answer `GET /v1/accounts/{account}/journey`."""
@@ -142,6 +150,29 @@ class Accounts:
         labels = self._parts.labels[question.language]
         return account_receipt_answer(lived.company, reasons, latest, catalogue=catalogue, labels=labels, moment=moment)
 
+    async def _change(self, question: Question, snapshot: Snapshot, rows_max: int) -> AccountChangeAnswer | None:
+        moment, catalogue = Moment(question.at), await self._parts.models.in_use(snapshot)
+        lived = await lived_of(snapshot, question.account, moment=moment, rows_max=rows_max)
+        if lived is None:
+            return None
+        factors = factors_of([one.role for one in lived.company.contacts], catalogue.parameters)
+
+        def work() -> Moved:
+            experience = experience_of(lived.stored, catalogue=catalogue)
+            return moved(experience, over=question.over, catalogue=catalogue, moment=moment, factors=factors)
+
+        found = await self._large.compute(work, rows=lived.stored.size)
+        latest = await latest_of(
+            snapshot,
+            [*lived.identities],
+            leaves=[*found.stored_leaves],
+            hours=(moment.hour - PERIODS[question.over] - HOURS_KEPT, moment.hour),
+            each=LATEST_MAX,
+        )
+        labels = self._parts.labels[question.language]
+        sides = sides_of(found, latest, over=question.over, catalogue=catalogue, labels=labels, moment=moment)
+        return AccountChangeAnswer(account=question.account, **sides)
+
     async def _journey(self, question: Question, snapshot: Snapshot, _rows_max: int) -> AccountJourneyAnswer:
         hour = Moment(question.at).hour
         contacts = await snapshot.accounts.contacts(question.account, until_hour=hour)
@@ -164,19 +195,16 @@ def question_of(asked: Asked, *, named: Sequence[str], now: datetime) -> Questio
     parameters = parameters_of(asked.query, named=named)
     if isinstance(parameters, Refused):
         return parameters
-    limit = limit_of(parameters.get("limit"))
-    if isinstance(limit, Refused):
-        return limit
-    before = place_of(parameters.get("cursor"))
-    if isinstance(before, Refused):
-        return before
-    at = moment_of(parameters.get("at"), now=now)
-    if isinstance(at, Refused):
-        return at
+    page = page_of(parameters)
+    if isinstance(page, Refused):
+        return page
+    when = when_of(parameters, now=now)
+    if isinstance(when, Refused):
+        return when
     account = account_of_path(asked.identity)
     if isinstance(account, Refused):
         return account
-    return Question(account, at, limit, before, language_of(asked.accept_language, LANGUAGES))
+    return Question(account, when.at, when.over, *page, language_of(asked.accept_language, LANGUAGES))
 
 
 def account_of_path(segment: str) -> str | Refused:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
 
 from schemas.changeapi import ChangeAnswer, ChangeEnd, ChangeLeaf, ChangeOthers
 from schemas.instant import write_instant
-from schemas.readapi import LEAVES_MAX
+from schemas.readapi import LEAVES_MAX, Change
 from schemas.score import parts_as_told
 from services.api.answers import Moment, latest_event, promises_told, told_change
 from services.api.experience import FIRST_INSTANT, Experience
@@ -19,6 +22,8 @@ from services.core.dimensions import Leaf
 from services.infra.catalogue.reading import Labels
 from services.state.events import LatestEvent
 from services.state.persons import Person
+
+Floats = NDArray[np.float64]
 
 POINTS: Final = ("before", "after", "came", "faded", "fell_out", "diluted")
 
@@ -31,8 +36,10 @@ class Moved(NamedTuple):
     stored_leaves: Sequence[int]
 
 
-def moved(experience: Experience, *, over: str, catalogue: Catalogue, moment: Moment) -> Moved:
-    """Find the leaves that moved a score most within a period before a moment."""
+def moved(
+    experience: Experience, *, over: str, catalogue: Catalogue, moment: Moment, factors: Floats | None = None
+) -> Moved:
+    """Find the leaves that moved a score most within a period before a moment; with factors, that of several as one."""
     moves = read_moves(
         experience.tallies,
         facts=experience.facts,
@@ -41,12 +48,25 @@ def moved(experience: Experience, *, over: str, catalogue: Catalogue, moment: Mo
         hours=PERIODS[over],
         parameters=catalogue.parameters,
         leaves_max=LEAVES_MAX,
+        factors=factors,
     )
     return Moved(
         moves,
         [experience.leaves.triples[line.leaf] for line in moves.leaves],
         [experience.stored_leaves[line.leaf] for line in moves.leaves],
     )
+
+
+class Sides(TypedDict):
+    """The receipts of both ends side by side, as the answers about customers and accounts have them."""
+
+    over: str
+    before: ChangeEnd
+    after: ChangeEnd
+    change: Change
+    leaves: list[ChangeLeaf]
+    others: ChangeOthers
+    model_version: str
 
 
 def change_answer(  # noqa: PLR0913 -- whose, over what, and how it is told
@@ -59,6 +79,20 @@ def change_answer(  # noqa: PLR0913 -- whose, over what, and how it is told
     labels: Labels,
     moment: Moment,
 ) -> ChangeAnswer:
+    """Tell what moved a person's score."""
+    sides = sides_of(found, latest, over=over, catalogue=catalogue, labels=labels, moment=moment)
+    return ChangeAnswer(customer=person.customer, version=person.version, **sides)
+
+
+def sides_of(
+    found: Moved,
+    latest: Mapping[int, Sequence[LatestEvent]],
+    *,
+    over: str,
+    catalogue: Catalogue,
+    labels: Labels,
+    moment: Moment,
+) -> Sides:
     """Set the receipts of both ends side by side; rounded parts still add up."""
     moves = found.moves
     told = _told([*moves.leaves, moves.others], prior=100 * catalogue.parameters.prior)
@@ -77,8 +111,7 @@ def change_answer(  # noqa: PLR0913 -- whose, over what, and how it is told
         for line, points, leaf, number in zip(moves.leaves, told[:-1], found.leaves, found.stored_leaves, strict=True)
     ]
     others = moves.others
-    return ChangeAnswer(
-        customer=person.customer,
+    return Sides(
         over=over,
         before=_end(moves.score_before, moves.confidence_before, moment, bands=catalogue.bands, hours=PERIODS[over]),
         after=_end(moves.score, moves.confidence, moment, bands=catalogue.bands, hours=0),
@@ -86,7 +119,6 @@ def change_answer(  # noqa: PLR0913 -- whose, over what, and how it is told
         leaves=leaves,
         others=ChangeOthers(leaves=others.leaf, events=others.events, events_before=others.events_before, **told[-1]),
         model_version=catalogue.model_version,
-        version=person.version,
     )
 
 

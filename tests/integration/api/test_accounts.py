@@ -105,6 +105,19 @@ async def test_the_receipt_of_an_account_adds_up_to_its_score(acme: str) -> None
     assert "e-7" not in {event for latest in events.values() for event in latest}
 
 
+@pytest.mark.parametrize("over", ["day", "week", "month"])
+async def test_what_moved_an_account_adds_up_leaf_by_leaf_by_the_factors_of_its_roles(acme: str, over: str) -> None:
+    told, change = await ask(acme, "/v1/accounts/acme"), await ask(acme, "/v1/accounts/acme/change", over=over)
+
+    assert (change["after"]["score"], change["change"]) == (told["score"], told["change"][over])
+    lines = [*change["leaves"], change["others"]]
+    for part in ("came", "faded", "fell_out"):
+        assert sum(line[part] for line in lines) == pytest.approx(change["change"][part], abs=1e-8)
+    moved = {leaf["touchpoint"]: leaf["came"] for leaf in change["leaves"]}
+    assert moved["delivery.damaged"] < moved["call.abandoned"] < 0 < moved["order.completed"]
+    assert change["after"]["score"] - change["before"]["score"] == pytest.approx(change["change"]["points"], abs=1e-8)
+
+
 async def test_the_journey_of_an_account_is_that_of_all_its_contacts_page_by_page(acme: str) -> None:
     pages: list[list[tuple[str, str]]] = []
     cursor: dict[str, str] = {}
@@ -193,6 +206,8 @@ async def test_a_company_may_be_called_whatever_an_event_can_say(postgres_dsn: s
         ("/v1/accounts/acme/journey?limit=0", 400, "bad-parameter"),
         ("/v1/accounts/acme/journey?cursor=x", 400, "bad-parameter"),
         ("/v1/accounts/nobody/receipt", 404, "unknown-account"),
+        ("/v1/accounts/acme/change?over=year", 400, "bad-parameter"),
+        ("/v1/accounts/nobody/change", 404, "unknown-account"),
         ("/v1/accounts?band=bad", 400, "bad-parameter"),
         ("/v1/accounts?sort=age", 400, "bad-parameter"),
         ("/v1/accounts?cursor=x", 400, "bad-parameter"),
@@ -216,10 +231,10 @@ async def test_whoever_may_not_read_scores_is_told_nothing_of_accounts(acme: str
     async with read_client(acme) as client:
         answers = [
             await client.get(f"/v1/accounts{part}", headers={**BEARER, "Authorization": "Bearer wrong"})
-            for part in ("/acme", "/acme/receipt", "/acme/journey", "")
+            for part in ("/acme", "/acme/receipt", "/acme/change", "/acme/journey", "")
         ]
 
-    assert [answer.status_code for answer in answers] == [401, 401, 401, 401]
+    assert [answer.status_code for answer in answers] == [401] * 5
 
 
 async def listed(dsn: str, **parameters: str) -> list[list[str]]:

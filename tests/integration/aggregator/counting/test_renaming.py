@@ -34,7 +34,7 @@ from services.infra.pseudonyms import HASHED_KINDS, pseudonym
 from services.infra.settings import PostgresSettings, Settings
 from services.ingest.judge import Accepted, arrival
 from services.state.database import Database
-from services.state.roles import WORKER
+from services.state.roles import READER
 from tests.integration.aggregator.counting.test_persons import recomputed, stored
 from tests.support.chunks import chunk
 from tests.support.databases import Databases, as_role
@@ -352,7 +352,7 @@ async def test_a_role_that_may_not_do_it_is_told_which_right_it_lacks(postgres_d
     await count(postgres_dsn, [as_formerly(sent("e-1", ("customer", f"{ZOE}\u200b")))])
 
     with pytest.raises(ConfigurationError, match="permission denied"):
-        await renormalise(settings_of(as_role(postgres_dsn, WORKER)))
+        await renormalise(settings_of(as_role(postgres_dsn, READER)))
 
 
 async def test_while_workers_run_the_command_refuses_with_what_to_do(postgres_dsn: str) -> None:
