@@ -18,6 +18,9 @@ CELLS_MAX: Final = 5_000
 PLACE_KIND_PATTERN: Final = r"^[a-z][a-z0-9_-]{0,31}$"
 """What stands before the slash of a place."""
 
+SEGMENT_PATTERN: Final = r"^[a-z][a-z0-9_]{0,31}:[A-Za-z0-9_.-]{1,40}$"
+"""A property of events and its value, as the setting declares them; other is any value that it does not."""
+
 CHOICES: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         "stage": (
@@ -132,6 +135,8 @@ class CensusAnswer(Produced):
     """Only this account's contacts, each by their own score, whatever the role; null: everybody."""
     place: str | None
     """Only what happened at this place; null: anywhere."""
+    segment: str | None
+    """Only people of whom this property was said last, property:value; null: whatever was said of them."""
     persons: Count
     """So many people were read, touched or not."""
     everything: Measured

@@ -139,6 +139,12 @@ PROBLEMS: Final = _table(
         "Write kind/value as events do, such as store/042. A place is known with the census after its first event.",
     ),
     (
+        "unknown-segment",
+        404,
+        "Nobody is known to be in this segment",
+        "Declare the property and its values in TACTUS_AGGREGATOR__SEGMENTS; the next census tells people apart by them.",
+    ),
+    (
         "no-census",
         404,
         "Nothing was summed up yet",

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from schemas.censusapi import (
     CHOICES,
     PLACE_KIND_PATTERN,
+    SEGMENT_PATTERN,
     DriversAnswer,
     JourneyMapAnswer,
     PlacesAnswer,
@@ -50,6 +51,17 @@ _PLACE: Final[Json] = {
     "example": "store/2",
 }
 
+_SEGMENT: Final[Json] = {
+    "name": "segment",
+    "in": "query",
+    "description": (
+        "Only people of whom events of 60 days said this property last: property:value, as TACTUS_AGGREGATOR__SEGMENTS "
+        "declares them. With neither account nor place."
+    ),
+    "schema": {"type": "string", "pattern": SEGMENT_PATTERN},
+    "example": "plan:gold",
+}
+
 _LIMIT: Final[Json] = {
     "name": "limit",
     "in": "query",
@@ -69,22 +81,28 @@ _KIND: Final[Json] = {
 def census_paths(*, accept_language: Json) -> Json:
     """Return the paths."""
     by = {name: _word(name, known) for name, known in CHOICES.items()}
-    of_place = (*_REFUSALS, "unknown-place")
+    of_place = (*_REFUSALS, "unknown-place", "unknown-segment")
     operations = (
-        ("drivers", "readDrivers", "What people weigh, those that lost most points first", DriversAnswer, [_PLACE]),
+        (
+            "drivers",
+            "readDrivers",
+            "What people weigh, those that lost most points first",
+            DriversAnswer,
+            [_PLACE, _SEGMENT],
+        ),
         (
             "touchpoints",
             "readTouchpoints",
             "The touchpoints that lost most points in 30 days, with their trend",
             TouchpointsAnswer,
-            [_PLACE, *by.values(), _LIMIT],
+            [_PLACE, _SEGMENT, *by.values(), _LIMIT],
         ),
         (
             "journey",
             "readJourneyMap",
             "Stages of the journey by channels",
             JourneyMapAnswer,
-            [_PLACE, by["stage"]],
+            [_PLACE, _SEGMENT, by["stage"]],
         ),
         ("places", "readPlaces", "The places that lost most points", PlacesAnswer, [_KIND, _LIMIT]),
     )

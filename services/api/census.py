@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from pydantic import BaseModel
 
-from schemas.censusapi import CHOICES, PLACE_KIND_PATTERN
+from schemas.censusapi import CHOICES, PLACE_KIND_PATTERN, SEGMENT_PATTERN
 from schemas.readapi import TALLIES_MAX
 from schemas.touchpoint import ID_CHARS_MAX, ID_PATTERN, PLACE_CHARS_MAX, PLACE_PATTERN
 from services.api.census_answers import (
@@ -23,7 +23,7 @@ from services.api.census_answers import (
 from services.api.census_sums import Kept, Taken, contacts_of, recount
 from services.api.customers import NO_STORE, SCOPE, Customers
 from services.api.requests import Asked, limit_of, parameters_of
-from services.core.census import CELL, CONTROL, DRIVER, EVERYONE, EVERYTHING, PLACE, TOUCHPOINT
+from services.core.census import CELL, CONTROL, DRIVER, EVERYONE, EVERYTHING, PLACE, SEGMENT, TOUCHPOINT
 from services.core.instants import hour_of, instant_of
 from services.infra.catalogue.reading import LANGUAGES, Labels
 from services.infra.errors import UnavailableError
@@ -36,8 +36,13 @@ from services.state.database import Snapshot
 _FORMS: Final = {
     "account": (re.compile(ID_PATTERN), "must be 1 to 128 printable characters, as events name it"),
     "place": (re.compile(PLACE_PATTERN), "must be kind/value as events write it, such as store/042"),
+    "segment": (re.compile(SEGMENT_PATTERN), "must be property:value as the settings declare them, such as plan:gold"),
     "kind": (re.compile(PLACE_KIND_PATTERN), "must be what stands before the slash of a place, such as store"),
 }
+
+
+KNOWN_SHOWN: Final = 20
+"""Segments that a refusal names: as many as somebody reads."""
 
 
 class About(NamedTuple):
@@ -45,6 +50,7 @@ class About(NamedTuple):
 
     account: str | None
     place: str | None
+    segment: str | None
     kind: str
     """Of places; empty: of any."""
     chosen: Chosen
@@ -64,15 +70,15 @@ class Censuses:
 
     async def drivers(self, asked: Asked) -> Answer:
         """Answer `GET /v1/drivers`."""
-        return await self._answer(asked, self._drivers, named=("account", "place"))
+        return await self._answer(asked, self._drivers, named=("account", "place", "segment"))
 
     async def touchpoints(self, asked: Asked) -> Answer:
         """Answer `GET /v1/touchpoints`."""
-        return await self._answer(asked, self._touchpoints, named=("account", "place", *CHOICES, "limit"))
+        return await self._answer(asked, self._touchpoints, named=("account", "place", "segment", *CHOICES, "limit"))
 
     async def journey(self, asked: Asked) -> Answer:
         """Answer `GET /v1/journey`."""
-        return await self._answer(asked, self._journey, named=("account", "place", "stage"))
+        return await self._answer(asked, self._journey, named=("account", "place", "segment", "stage"))
 
     async def places(self, asked: Asked) -> Answer:
         """Answer `GET /v1/places`."""
@@ -105,13 +111,15 @@ class Censuses:
             if taken is None or isinstance(taken, Answer):
                 return taken
             everything = (await taken.by(EVERYTHING, scope=_scope(about))).get("")
+            if everything is None and about.segment is not None:
+                return await _unknown_segment(taken)
             if everything is None and about.place is not None:
                 fault = {
                     "field": "place",
                     "reason": "nobody was touched there in 60 days; /v1/places lists those known",
                 }
                 return refusal(Refused("unknown-place"), {"faults": [fault]})
-            frame = Frame(taken.of, about.account, about.place, everything)
+            frame = Frame(taken.of, about.account, about.place, about.segment, everything)
             return await answerer(about, snapshot, taken, frame)
 
     async def _taken(self, about: About, snapshot: Snapshot, *, rows_max: int) -> Taken | Answer | None:
@@ -157,7 +165,16 @@ class Censuses:
 
 
 def _scope(about: About) -> str:
+    if about.segment is not None:
+        return SEGMENT + about.segment
     return EVERYONE if about.place is None else PLACE + about.place
+
+
+async def _unknown_segment(taken: Taken) -> Answer:
+    scopes = await taken.scopes(beginning=SEGMENT, limit=KNOWN_SHOWN)
+    known = ", ".join(scope.removeprefix(SEGMENT) for scope in sorted(scopes)) or "none yet"
+    fault = {"field": "segment", "reason": f"the last census knows these: {known}"}
+    return refusal(Refused("unknown-segment"), {"faults": [fault]})
 
 
 def _about(asked: Asked, *, named: Collection[str], labels: Labels) -> About | Answer:
@@ -168,11 +185,13 @@ def _about(asked: Asked, *, named: Collection[str], labels: Labels) -> About | A
     if isinstance(limit, Refused):
         return refusal(limit)
     faults = [{"field": name, "reason": reason} for name, text in parameters.items() if (reason := _fault(name, text))]
+    if "segment" in parameters and {"account", "place"} & parameters.keys():
+        faults.append({"field": "segment", "reason": "is of everybody everywhere: leave account and place out"})
     if faults:
         return refusal(Refused("bad-parameter"), {"faults": faults})
     chosen = Chosen(*(parameters.get(name) for name in CHOICES))
-    place, account = parameters.get("place"), parameters.get("account")
-    return About(account, place, parameters.get("kind", ""), chosen, limit, labels)
+    account, place, segment = map(parameters.get, ("account", "place", "segment"))
+    return About(account, place, segment, parameters.get("kind", ""), chosen, limit, labels)
 
 
 def _fault(name: str, text: str) -> str | None:

@@ -38,6 +38,7 @@ class Frame(NamedTuple):
     census: KeptCensus
     account: str | None
     place: str | None
+    segment: str | None
     everything: Counted | None
 
     def fields(self) -> dict[str, object]:
@@ -45,6 +46,7 @@ class Frame(NamedTuple):
         return {
             "account": self.account,
             "place": self.place,
+            "segment": self.segment,
             "persons": self.census.persons,
             "everything": Measured.model_validate(_measured(self.everything or NOT_COUNTED)),
             "days": PERIOD_H // 24,

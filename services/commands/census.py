@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import groupby
@@ -32,14 +32,17 @@ CHANNELS: Final = 6
 WIDTH_MIN: Final = 60
 """Below this a table cannot be read."""
 
+By = Mapping[str, str | None]
+"""Of whom: account, place and segment, as far as they are given."""
+
 Show = Callable[["Telling", Console], None]
 
 
-def run_drivers(*, account: str | None, place: str | None, language: str, data: Path | None) -> int:
+def run_drivers(*, by: By, language: str, data: Path | None) -> int:
     """Print the drivers and the touchpoints; 0 when there are such, 1 when the reason why not was printed."""
 
     def ask() -> Show:
-        api, by = find_api(data), {"account": account, "place": place}
+        api = find_api(data)
         drivers = ask_census(api, "/v1/drivers", DriversAnswer, by=by, language=language)
         ranked = ask_census(
             api, "/v1/touchpoints", TouchpointsAnswer, by={**by, "limit": f"{TOUCHPOINTS}"}, language=language
@@ -49,13 +52,11 @@ def run_drivers(*, account: str | None, place: str | None, language: str, data: 
     return _run("drivers", ask, language=language)
 
 
-def run_journey(*, account: str | None, place: str | None, language: str, data: Path | None) -> int:
+def run_journey(*, by: By, language: str, data: Path | None) -> int:
     """Print the map of the journey; the same exit codes."""
 
     def ask() -> Show:
-        journey = ask_census(
-            find_api(data), "/v1/journey", JourneyMapAnswer, by={"account": account, "place": place}, language=language
-        )
+        journey = ask_census(find_api(data), "/v1/journey", JourneyMapAnswer, by=by, language=language)
         return partial(_show_journey, journey)
 
     return _run("journey", ask, language=language)
@@ -90,7 +91,7 @@ class Telling:
     def head(self, answer: CensusAnswer) -> Iterator[Text]:
         """Say of whom the sums are, of when, and what they come to."""
         words, numbers, whole = self.words, self.numbers, answer.everything
-        whom = " · ".join(part for part in (answer.account, answer.place) if part)
+        whom = " · ".join(part for part in (answer.account, answer.place, answer.segment) if part)
         yield Text(whom or words.everyone, style="bold")
         read = numbers.so_many(answer.persons, words.read)
         yield Text(f"{words.of} {time_of(answer.counted_at)}, {read}, {answer.model_version}", style="dim")

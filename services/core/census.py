@@ -12,7 +12,7 @@ from services.core.scoring import WINDOWS
 from services.core.tallies import MICRO
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,6 +33,9 @@ EVERYONE: Final = ""
 PLACE: Final = "place:"
 """Before the place that sums are of; the sums of everyone stand beside them."""
 
+SEGMENT: Final = "segment:"
+"""Before the property and the value by which people are told apart, with a colon between them."""
+
 EVERYTHING: Final = "everything"
 CELL: Final = "stage_channel"
 DRIVER: Final = "driver"
@@ -50,14 +53,15 @@ BY: Final[Mapping[str, Callable[[Leaf, Entry], str]]] = MappingProxyType(
 )
 """What is summed by: each row gives a leaf its value. The stage holds no slash, so the pair can be taken apart."""
 
+EVERYBODY: Final = "everybody"
 SCOPES: Final[Mapping[str, Callable[[Leaf], str | None]]] = MappingProxyType(
-    {"everyone": lambda _: EVERYONE, "place": lambda leaf: PLACE + leaf.place if leaf.place else None}
+    {EVERYBODY: lambda _: EVERYONE, "place": lambda leaf: PLACE + leaf.place if leaf.place else None}
 )
 """Of which leaves there are sums: of all, and of those at each place; None leaves a leaf out."""
 
 
 class Group(NamedTuple):
-    """What sums are of: everyone or one place, along what, and its value there."""
+    """What sums are of: everyone, one place or one segment, along what, and its value there."""
 
     scope: str
     by: str
@@ -106,27 +110,56 @@ class _Parts(NamedTuple):
     """Events, lost and won, by column."""
 
 
-def count_up(
-    tallies: Tallies, *, facts: Facts, owners: int, leaves: Leaves, at_hour: int, parameters: Parameters
+NO_SEGMENTS: Final[Mapping[str, Sequence[int]]] = MappingProxyType({})
+
+
+class _Pairs(NamedTuple):
+    """What each owner has lived through at the leaves of each code, as parallel columns."""
+
+    owner: Integers
+    code: Integers
+    sums: Integers
+    """In the order of Sums."""
+    width: int
+    """How many codes there are."""
+
+
+_AMOUNTS: Final = np.array([1, 3, 4])
+"""Where events, lost and won stand among Sums."""
+
+
+def count_up(  # noqa: PLR0913 -- who is read, when, and under what model
+    tallies: Tallies,
+    *,
+    facts: Facts,
+    owners: int,
+    leaves: Leaves,
+    at_hour: int,
+    parameters: Parameters,
+    segments: Mapping[str, Sequence[int]] = NO_SEGMENTS,
 ) -> Census:
     """Sum up owners 0 … owners − 1 in the period that ends with an hour, and in the one before.
 
     What each of them adds depends on nobody else and is rounded by itself, so any division of people into portions
     gives the same sums. Points are of the score of the whole period; `leaves` numbers the leaves of the facts as well.
+    `segments` tells by scope which owners are in it: sums of everyone are told apart by them, too.
     """
     census: Census = {}
     codes = [*_codes(leaves)]
+    inside = {scope: np.isin(np.arange(owners), members) for scope, members in segments.items()}
     for place, hour in enumerate((at_hour, at_hour - PERIOD_H)):
         evidence = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=hour, parameters=parameters)
         parts = _parts(evidence, owners=owners, leaves=leaves, parameters=parameters)
-        for by, groups, code in codes:
-            for number, sums in _summed(evidence, parts, code, parameters):
-                scope, value = groups[number]
-                if scope is not None:
-                    group = Group(scope, by, value)
-                    pair = list(census.get(group, NOT_COUNTED))
-                    pair[place] = sums
-                    census[group] = Counted(*pair)
+        for kind, by, groups, code in codes:
+            pairs = _paired(evidence, parts, code, parameters)
+            for of, members in {EVERYONE: None, **(inside if kind == EVERYBODY else {})}.items():
+                for number, sums in _summed(pairs, members):
+                    scope, value = groups[number]
+                    if scope is not None:
+                        group = Group(of or scope, by, value)
+                        both = list(census.get(group, NOT_COUNTED))
+                        both[place] = sums
+                        census[group] = Counted(*both)
     return census
 
 
@@ -139,15 +172,15 @@ def _added(one: Counted, other: Counted) -> Counted:
     return Counted(*(Sums(*map(sum, zip(*both, strict=True))) for both in zip(one, other, strict=True)))
 
 
-def _codes(leaves: Leaves) -> Iterator[tuple[str, list[tuple[str | None, str]], Integers]]:
-    """Give, for everything that is summed by, the groups by their numbers, and the number of each leaf's group."""
+def _codes(leaves: Leaves) -> Iterator[tuple[str, str, list[tuple[str | None, str]], Integers]]:
+    """Give, for all that is summed, of what and by what, the groups by their numbers, and the number of each leaf's group."""
     pairs = [*zip(leaves.triples, leaves.entries, strict=True)]
-    for scope_of in SCOPES.values():
+    for kind, scope_of in SCOPES.items():
         for by, value_of in BY.items():
             words = [(scope_of(leaf), value_of(leaf, entry)) for leaf, entry in pairs]
             groups = [*dict.fromkeys(words)]
             code_of = {word: code for code, word in enumerate(groups)}
-            yield by, groups, np.array([code_of[word] for word in words], dtype=np.int64)
+            yield kind, by, groups, np.array([code_of[word] for word in words], dtype=np.int64)
 
 
 def _parts(evidence: Evidence, *, owners: int, leaves: Leaves, parameters: Parameters) -> _Parts:
@@ -171,21 +204,27 @@ def _parts(evidence: Evidence, *, owners: int, leaves: Leaves, parameters: Param
     return _Parts(owner, leaf, groups, touched, np.stack([events, lost, won], axis=1))
 
 
-def _summed(evidence: Evidence, parts: _Parts, code: Integers, parameters: Parameters) -> Iterator[tuple[int, Sums]]:
-    """Sum by the code of the leaf; each owner's score of a group is read from what it holds of them alone."""
-    if not len(parts.leaf):
-        return
-    width = int(code.max()) + 1
+def _paired(evidence: Evidence, parts: _Parts, code: Integers, parameters: Parameters) -> _Pairs:
+    """Sum by owner and the code of the leaf; each owner's score of a code is read from what it holds of them alone."""
+    width = int(code.max(initial=-1)) + 1
     keys, places = np.unique(parts.owner * width + code[parts.leaf], return_inverse=True)
-    of = keys % width
     groups = Groups(places[parts.rows.rows], places[parts.rows.felt], len(keys))
     touched = np.zeros(len(keys), dtype=np.bool_)
     touched[places[parts.touched]] = True
     scores = _scores(balance(evidence, groups, capped_in=groups, window_h=PERIOD_H, parameters=parameters), parameters)
-    sums = np.zeros((width, len(Sums._fields)), dtype=np.int64)
-    np.add.at(sums[:, 0], of, touched)
-    np.add.at(sums[:, 1:5], code[parts.leaf], np.insert(parts.amounts, 1, 0, axis=1))
-    np.add.at(sums[:, 2], of, np.where(touched, np.rint(MICRO * scores), 0).astype(np.int64))
+    sums = np.zeros((len(keys), len(Sums._fields)), dtype=np.int64)
+    sums[:, 0] = touched
+    np.add.at(sums, (places[:, np.newaxis], _AMOUNTS), parts.amounts)
+    sums[:, 2] = np.where(touched, np.rint(MICRO * scores), 0).astype(np.int64)
+    owner, of = np.divmod(keys, max(width, 1))
+    return _Pairs(owner, of, sums, width)
+
+
+def _summed(pairs: _Pairs, members: NDArray[np.bool_] | None) -> Iterator[tuple[int, Sums]]:
+    """Add up owners by code, of members alone if such are told; codes that touched nobody are left out."""
+    mine = slice(None) if members is None else members[pairs.owner]
+    sums = np.zeros((pairs.width, len(Sums._fields)), dtype=np.int64)
+    np.add.at(sums, pairs.code[mine], pairs.sums[mine])
     for number in np.flatnonzero(sums[:, 0]).tolist():
         yield number, Sums(*sums[number].tolist())
 

@@ -186,6 +186,10 @@ class IngestSettings(BaseModel):
     )
 
 
+SEGMENTS_PATTERN: Final = r"^([a-z][a-z0-9_]{0,31}=[A-Za-z0-9_.-]{1,40}(,[A-Za-z0-9_.-]{1,40}){0,49}( |$)){0,3}$"
+"""Words without a colon or a quote: they stand in the names of sums and in questions as they are."""
+
+
 class AggregatorSettings(BaseModel):
     """One stream worker."""
 
@@ -216,6 +220,15 @@ class AggregatorSettings(BaseModel):
         ge=0,
         le=1_000_000,
         description="The same for keys that pages show: a site has some tens of event names of its own.",
+    )
+    segments: str = Field(
+        default="",
+        max_length=2000,
+        pattern=SEGMENTS_PATTERN,
+        description=(
+            "By which properties of events people are told apart in sums over everybody, and their values: "
+            "`plan=free,gold country=pl,de`; at most three properties of fifty values. Any other value is `other`."
+        ),
     )
     session_timeout_s: float = Field(default=10.0, ge=6, le=300, description="Silence after which a worker is dead.")
     watchdog_s: float = Field(

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
 from services.core.census import Counted, Group, Sums
+from services.core.instants import HOUR_US, instant_of
 from services.state.pool import Statements
 
 VALUES_MAX: Final = 5_000
 """Along one thing of one scope, those that lost most: ten times as many touchpoints as a large catalogue declares."""
+
+OTHER: Final = "other"
+"""Stands for every value of a property that nobody declared, so that what people wrote is in no sum's name."""
 
 FORGOTTEN_MAX: Final = 10_000
 """Sums removed in one step: some tens of milliseconds."""
@@ -62,6 +66,14 @@ class CensusTable:
     async def persons(self, held: HeldCensus, *, limit: int) -> list[int]:
         """The next persons in turn, without those that belong to another one."""
         return [row["id"] for row in await self._say.rows("persons_to_count", held.cursor, held.last, limit)]
+
+    async def values(
+        self, persons: Sequence[int], *, name: str, declared: Collection[str], hours: tuple[int, int]
+    ) -> dict[int, str]:
+        """What events of the hours (after, until] said last of a property of persons; OTHER where it is not declared."""
+        since, until = (instant_of((hour + 1) * HOUR_US) for hour in hours)
+        rows = await self._say.rows("segments_of_persons", list(persons), since, until, name)
+        return {row["person"]: row["value"] if row["value"] in declared else OTHER for row in rows}
 
     async def add(self, held: HeldCensus, counted: Mapping[Group, Counted]) -> None:
         """Add what a portion of people came to."""

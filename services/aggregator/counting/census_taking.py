@@ -12,7 +12,7 @@ import numpy as np
 from services.aggregator.counting.background import Background
 from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.core.catalogue import Catalogue
-from services.core.census import PERIOD_H, Census, count_up
+from services.core.census import PERIOD_H, SEGMENT, Census, count_up
 from services.core.dimensions import Leaves
 from services.core.facts import Facts
 from services.core.instants import HOUR_US
@@ -59,10 +59,14 @@ class Step(Enum):
 class CensusTaking:
     """The task that takes censuses for as long as the worker lives; the next worker goes on where it stopped."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, clock: Clock, *, portion: int = PERSONS) -> None:
+    def __init__(
+        self, store: Store, catalogue: Catalogue, clock: Clock, *, segments: str = "", portion: int = PERSONS
+    ) -> None:
+        """Take censuses of people, told apart by the segments that the setting declares."""
         self._store = store
         self._catalogue = catalogue
         self._clock = clock
+        self._segments = declared_segments(segments)
         self._portion = portion
         self._background = Background("census", self._round)
 
@@ -134,6 +138,7 @@ class CensusTaking:
         places = np.array([place_of[triple_of[number]] for number in used.tolist()], dtype=np.int64)
         stored.rows[:, LEAF] = places[leaf]
         owner = np.searchsorted(persons, stored.owner)
+        segments = await self._told_apart(transaction, persons, hours=hours)
 
         def work() -> Census:
             return count_up(
@@ -143,9 +148,28 @@ class CensusTaking:
                 leaves=Leaves.of(catalogue, named),
                 at_hour=held.hour,
                 parameters=catalogue.parameters,
+                segments=segments,
             )
 
         # Beside the loop: events are counted meanwhile.
         counted = await asyncio.to_thread(work)
         await transaction.census.add(held, counted)
         await transaction.census.move(held, persons)
+
+    async def _told_apart(
+        self, transaction: ChunkTransaction, persons: Sequence[int], *, hours: tuple[int, int]
+    ) -> dict[str, list[int]]:
+        """Put the places of these persons into their segments."""
+        segments: dict[str, list[int]] = {}
+        for name, declared in self._segments.items():
+            values = await transaction.census.values(persons, name=name, declared=declared, hours=hours)
+            for place, person in enumerate(persons):
+                if person in values:
+                    segments.setdefault(f"{SEGMENT}{name}:{values[person]}", []).append(place)
+        return segments
+
+
+def declared_segments(text: str) -> dict[str, tuple[str, ...]]:
+    """Read the setting: the values of each property."""
+    pairs = (part.partition("=") for part in text.split())
+    return {name: tuple(values.split(",")) for name, _, values in pairs}

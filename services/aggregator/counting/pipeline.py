@@ -48,7 +48,9 @@ UNFORESEEN_MAX: Final = 20
 class Pipeline:
     """The stream's Processor: state in the store, caches in memory, nothing of Kafka or Faust."""
 
-    def __init__(self, store: Store, log_: Log, catalogue: Catalogue, counter: Counter, clock: Clock) -> None:
+    def __init__(
+        self, store: Store, log_: Log, catalogue: Catalogue, counter: Counter, clock: Clock, *, segments: str
+    ) -> None:
         self._store = store
         self._catalogue = catalogue
         self._counter = counter
@@ -58,7 +60,7 @@ class Pipeline:
         self._folding = Folding(store)
         self._filling = Filling(store, catalogue)
         self._sweeping = Sweeping(store, catalogue, clock)
-        self._census = CensusTaking(store, catalogue, clock)
+        self._census = CensusTaking(store, catalogue, clock, segments=segments)
         self._forgetting = Forgetting(store)
         self._companies = ScoringAccounts(store, catalogue)
 
@@ -68,11 +70,14 @@ class Pipeline:
         store = await Database.open(settings.postgres, lanes=settings.aggregator.lanes)
         kafka = KafkaLog(settings.kafka, (*EVENT_TOPICS, DLQ))
         catalogue, rows_max = load_catalogue(settings.catalogue), settings.aggregator.cache_rows_max
-        bounds = NameBounds.of(settings.aggregator)
-        return await cls.on(store, kafka, catalogue, cache_rows_max=rows_max, clock=SystemClock(), bounds=bounds)
+        bounds, segments = NameBounds.of(settings.aggregator), settings.aggregator.segments
+        clock = SystemClock()
+        return await cls.on(
+            store, kafka, catalogue, cache_rows_max=rows_max, clock=clock, bounds=bounds, segments=segments
+        )
 
     @classmethod
-    async def on(
+    async def on(  # noqa: PLR0913 -- all that it is built from
         cls,
         store: Store,
         log_: Log,
@@ -81,12 +86,13 @@ class Pipeline:
         cache_rows_max: int,
         clock: Clock,
         bounds: NameBounds | None = None,
+        segments: str = "",
     ) -> Self:
         """Let the catalogue's model weigh if none does, and start the chores on an open store; bounds are those of the settings' defaults."""
         await claim(store.models, catalogue)
         bounds = bounds or NameBounds.of(AggregatorSettings())
         counter = Counter(store, catalogue, cache_rows_max=cache_rows_max, bounds=bounds)
-        pipeline = cls(store, log_, catalogue, counter, clock)
+        pipeline = cls(store, log_, catalogue, counter, clock, segments=segments)
         await pipeline._chores.start()
         pipeline._folding.start()
         pipeline._filling.start()

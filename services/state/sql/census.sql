@@ -21,6 +21,15 @@ FOR NO KEY UPDATE OF c SKIP LOCKED
 -- persons_to_count --
 SELECT id FROM person WHERE id > $1 AND id <= $2 AND version > 0 AND merged_into IS NULL ORDER BY id LIMIT $3
 
+-- segments_of_persons --
+-- What was said last of each person within the hours that are read; a value that nobody declared is another one.
+SELECT DISTINCT ON (i.person) i.person, r.body::json #>> ARRAY['data', 'properties', $4] AS value
+FROM identity AS i
+JOIN touchpoint_row AS r ON r.identity = i.id AND r.occurred_at >= $2 AND r.occurred_at < $3
+WHERE i.person = ANY($1::bigint[]) AND position('"' || $4 || '"' IN r.body) > 0 AND position('\u0000' IN r.body) = 0
+    AND r.body::json #>> ARRAY['data', 'properties', $4] IS NOT NULL
+ORDER BY i.person, r.occurred_at DESC, r.source DESC, r.event_id DESC
+
 -- add_census_sums --
 INSERT INTO census_sum AS s
 SELECT $1, * FROM unnest(

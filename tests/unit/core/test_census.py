@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import reduce
 
 import numpy as np
@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.core.census import BY, NOT_COUNTED, PERIOD_H, Census, Group, count_up, together
+from services.core.census import BY, NO_SEGMENTS, NOT_COUNTED, PERIOD_H, Census, Group, count_up, together
 from services.core.dimensions import Leaves
 from services.core.facts import NO_FACTS
 from services.core.scoring import read
@@ -34,7 +34,11 @@ NOBODY: Census = {}
 
 
 def counted(
-    people: Sequence[Sequence[Event]], *, model: Model = MODELS[0], numbering: Sequence[tuple[str, str, str]] = LEAVES
+    people: Sequence[Sequence[Event]],
+    *,
+    model: Model = MODELS[0],
+    numbering: Sequence[tuple[str, str, str]] = LEAVES,
+    segments: Mapping[str, Sequence[int]] = NO_SEGMENTS,
 ) -> Census:
     """Count people in one portion."""
     return count_up(
@@ -44,6 +48,7 @@ def counted(
         leaves=Leaves.of(catalogue_of(model), numbering),
         at_hour=NOW,
         parameters=parameters_of(model),
+        segments=segments,
     )
 
 
@@ -93,6 +98,16 @@ def test_won_less_lost_is_how_far_scores_are_from_the_prior(people: list[list[Ev
     )
     for by in BY:
         assert sum(one.now.lost for group, one in found.items() if group[:2] == ("", by)) == everything.lost
+
+
+@given(people=PEOPLE, members=st.sets(st.integers(0, 5)))
+def test_a_segment_has_the_sums_of_its_members_alone(people: list[list[Event]], members: set[int]) -> None:
+    found = counted(people, segments={"segment:plan:gold": [*members]})
+
+    mine = counted([history for owner, history in enumerate(people) if owner in members])
+    in_segment = {group._replace(scope=""): one for group, one in found.items() if group.scope == "segment:plan:gold"}
+    assert in_segment == {group: one for group, one in mine.items() if not group.scope}
+    assert {group: one for group, one in found.items() if group.scope[:8] != "segment:"} == counted(people)
 
 
 def test_who_was_touched_counts_however_it_felt() -> None:
