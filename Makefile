@@ -1,6 +1,6 @@
 # Every target does all of its own set-up: Python >= 3.11 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test storms faults laws check lint format bench bench-worker bench-ingest bench-read embedded dev bench-environment
+.PHONY: help demo up test storms faults laws check lint format bench bench-worker bench-ingest bench-read bench-rebuild embedded dev bench-environment
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -48,6 +48,9 @@ bench-ingest: bench-environment ## Measure the doors beside a bridge to Kafka, s
 bench-read: dev     ## Measure reading: the core, and answers over the API (JSON=FILE, ARGS="--customers 1000000")
 	@$(BIN)/python -m bench.read $(if $(JSON),--json "$(JSON)") $(ARGS)
 
+bench-rebuild: dev  ## Measure a rebuild beside counting (JSON=FILE, ARGS="--events 1000000")
+	@$(BIN)/python -m bench.rebuild $(if $(JSON),--json "$(JSON)") $(ARGS)
+
 bench: bench-environment ## Measure everything: worker, ingest, latency, hubs, judging, reading
 	@$(BENCH) bench.worker
 	@$(BENCH) bench.ingest
@@ -55,6 +58,7 @@ bench: bench-environment ## Measure everything: worker, ingest, latency, hubs, j
 	@$(BENCH) bench.graph
 	@$(BENCH) bench.judge
 	@$(BENCH) bench.read
+	@$(BENCH) bench.rebuild
 
 embedded:
 	@sh scripts/bootstrap.sh .venv requirements-embedded.txt
