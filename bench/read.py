@@ -169,6 +169,7 @@ async def store(dsn: str, *, customers: int, now: int) -> int:
             await connection.copy_to_table("tally_row", source=_pieces(copied), format="binary")
             stored += len(rows)
         await connection.execute("VACUUM ANALYZE")
+        await connection.execute("CHECKPOINT")  # what was copied is on the disk before anybody is asked
     finally:
         await connection.close()
     return stored
