@@ -143,8 +143,8 @@ def _against_free(judged: Judged, against: Mapping[str, float]) -> list[str]:
             f"The form of the score costs nothing: a free logistic fit of the same evidence is not .01 ahead ({span})."
         ]
     reasons = ["of so few outcomes it may be chance"] if missed.low <= 0 else []
-    held = max(judged.held_back.value, 0.0)
-    if against and held > 0:
+    held = max(judged.held_back.value, 0.0) if against else 0.0
+    if held > 0:
         named = [f"{name} ({'more' if of > 0 else 'less'} risk)" for name, of in against.items()][:AGAINST_SHOWN_MAX]
         reasons.append(f"{held:.3f} of it by letting good harm or bad help, which no score may: {', '.join(named)}")
     if missed.value - held > 0:
