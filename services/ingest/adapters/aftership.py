@@ -9,7 +9,7 @@ from typing import Any, Final
 from services.ingest.adapter import Adapter, Example
 from services.ingest.hooks import Delivery, Happened, event_of, named, webhook
 from services.ingest.loose import event_id, members, word
-from services.ingest.parcels import TRACKING, carrier_place, promised_at
+from services.ingest.parcels import TRACKING, carrier_place, parcel_of
 from services.ingest.signatures import Scheme
 
 SCHEME: Final = Scheme(header="aftership-hmac-sha256")
@@ -43,12 +43,11 @@ def happened(delivery: Delivery) -> Iterator[Happened]:
     thing, identities = word(said.get("id")), _identities(said)
     if body.get("event") != "tracking_update" or touchpoint is None or thing is None or not identities:
         return
-    promised = promised_at(said.get("expected_delivery")) if touchpoint == DELIVERED else None
     data = {
         "identities": identities,
         "order": event_id(said.get("order_id")),
         "place": carrier_place(said.get("slug")),
-        "properties": None if promised is None else {"promised_at": promised},
+        "properties": parcel_of(touchpoint, number=said.get("tracking_number"), expected=said.get("expected_delivery")),
     }
     yield event_of(touchpoint, thing, at=body.get("ts"), data=data)
 

@@ -13,7 +13,7 @@ from services.ingest.head import Head
 from services.ingest.hooks import Delivery, Happened, event_of, named, webhook
 from services.ingest.judge import Arrival
 from services.ingest.loose import members, word
-from services.ingest.parcels import TRACKING, carrier_place, promised_at
+from services.ingest.parcels import TRACKING, carrier_place, parcel_of
 from services.ingest.signatures import Scheme
 
 SCHEME: Final = Scheme(header="x-hmac-signature", encoding="hex", prefix="hmac-sha256-hex=")
@@ -53,12 +53,11 @@ def happened(delivery: Delivery) -> Iterator[Happened]:
     is_tracker = word(body.get("description")) in DESCRIPTIONS
     if not is_tracker or touchpoint is None or thing is None or not identities:
         return
-    promised = promised_at(said.get("est_delivery_date")) if touchpoint == DELIVERED else None
     data = {
         "identities": identities,
         "place": carrier_place(said.get("carrier")),
         "class": "test" if body.get("mode") == "test" else None,
-        "properties": None if promised is None else {"promised_at": promised},
+        "properties": parcel_of(touchpoint, number=said.get("tracking_code"), expected=said.get("est_delivery_date")),
     }
     yield event_of(touchpoint, thing, at=body.get("created_at"), data=data)
 

@@ -124,7 +124,7 @@ async def test_every_event_of_a_service_desk_is_stored_once_under_its_caller(sta
         "case.opened",
         "case.resolved",
         "call.transferred",
-        "x.ticket_closed",
+        "x.ticket_waiting_on_customer",
     }
     newest = max(row["occurred_at"] for row in rows)
     assert timedelta(0) <= datetime.now(UTC) - newest < timedelta(hours=2)

@@ -101,7 +101,7 @@ def test_a_line_becomes_an_event_with_its_own_id_time_and_person() -> None:
         ("ticket_reopened", {"count": 1}, "case.reopened", {"times_reopened": 1}),
         ("sla_breached", {"hours_open": 80.5}, "x.sla_breached", {"hours_open": 80.5}),
         ("ticket_waiting_on_customer", {}, "x.ticket_waiting_on_customer", None),
-        ("ticket_closed", {"closed_code": "code 6"}, "x.ticket_closed", {"closed_code": "code 6"}),
+        ("ticket_closed", {"closed_code": "code 6"}, "case.resolved", {"closed_code": "code 6"}),
         ("Ticket  Put-aside!", {}, "x.ticket_put_aside", None),
     ],
 )

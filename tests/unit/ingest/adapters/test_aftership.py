@@ -73,18 +73,22 @@ async def test_an_order_and_a_number_are_one_person_s() -> None:
     ("tag", "expected", "properties"),
     [
         ("Delivered", "2026-03-01T16:00:00+01:00", {"promised_at": "2026-03-01T16:00:00+01:00"}),
-        ("Delivered", "2026-03-01T16:00:00", None),
-        ("Delivered", "2026-03-01T00:00:00+01:00", None),
-        ("Delivered", "2026-03-01", None),
-        ("Delivered", "1772366341", None),
-        ("Delivered", 1772366340, None),
-        ("InTransit", "2026-03-01T16:00:00+01:00", None),
+        ("InTransit", "2026-03-01T16:00:00+01:00", {"promised_at": "2026-03-01T16:00:00+01:00"}),
+        ("Delivered", "2026-03-01T00:00:00+01:00", {"promised_at": "2026-03-01+01:00"}),
+        ("Delivered", "2026-03-01T00:00:00Z", {"promised_at": "2026-03-01Z"}),
+        ("Delivered", "2026-03-01T16:00:00", {}),
+        ("Delivered", "2026-03-01", {}),
+        ("Delivered", "1772366341", {}),
+        ("Delivered", 1772366340, {}),
+        ("AttemptFail", "2026-03-01T16:00:00+01:00", {}),
     ],
 )
-async def test_only_a_full_instant_is_a_promise(tag: str, expected: object, properties: object) -> None:
+async def test_only_a_full_instant_is_a_promise_and_midnight_is_its_day(
+    tag: str, expected: object, properties: dict[str, str]
+) -> None:
     (record,) = await kept("aftership", update(tag=tag, expected_delivery=expected))
 
-    assert record["data"].get("properties") == properties
+    assert record["data"]["properties"] == {"parcel": "P1", **properties}
 
 
 @pytest.mark.parametrize("slug", [None, "", 7.5, "x" * 90, "a\nb"])

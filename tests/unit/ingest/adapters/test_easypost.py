@@ -64,15 +64,17 @@ async def test_the_test_mode_never_scores() -> None:
     ("status", "expected", "properties"),
     [
         ("delivered", "2026-03-01T15:00:00Z", {"promised_at": "2026-03-01T15:00:00Z"}),
-        ("delivered", "2026-03-01T00:00:00Z", None),
-        ("delivered", None, None),
-        ("in_transit", "2026-03-01T15:00:00Z", None),
+        ("in_transit", "2026-03-01T15:00:00Z", {"promised_at": "2026-03-01T15:00:00Z"}),
+        ("delivered", "2026-03-01T00:00:00Z", {"promised_at": "2026-03-01Z"}),
+        ("delivered", None, {}),
     ],
 )
-async def test_only_a_full_instant_is_a_promise(status: str, expected: object, properties: object) -> None:
+async def test_only_a_full_instant_is_a_promise_and_midnight_is_its_day(
+    status: str, expected: object, properties: dict[str, str]
+) -> None:
     (record,) = await kept("easypost", event(status=status, est_delivery_date=expected))
 
-    assert record["data"].get("properties") == properties
+    assert record["data"]["properties"] == {"parcel": "P1", **properties}
 
 
 @pytest.mark.parametrize(
