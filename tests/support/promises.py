@@ -1,4 +1,4 @@
-"""Promises on a small scale: a catalogue that has some, lives in which they cross, and what these come to."""
+"""Promises on a small scale: lives in which they cross, and what these come to."""
 
 from __future__ import annotations
 
@@ -26,49 +26,17 @@ from tests.support.chunks import LogRecord, event
 
 START = datetime(2026, 6, 1, 12, tzinfo=UTC)
 
-PROMISES = """\
-touchpoints:
-  order.completed: {once: order}
-  pos.sale_completed: {once: order}
-  delivery.delivered: {once: order, valence: {kept: {late: promised_at}}}
-  case.resolved: {once: case, valence: {kept: {resolved: {desired_seconds: 86400, adequate_seconds: 259200, bonus: 0.3}}}}
-promises:
-  order:
-    about: order
-    parts: [parcel]
-    felt: late
-    due: promised_at
-    missed: delivery.promise_missed
-    begins: [order.completed]
-    states: [delivery.dispatched]
-    keeps: [delivery.delivered]
-    ends: [order.cancelled_by_shop]
-  case:
-    about: case
-    again: true
-    recovers: true
-    felt: {wait: {desired_seconds: 86400, adequate_seconds: 259200}}
-    missed: case.escalated
-    begins: [case.opened]
-    keeps: [case.resolved]
-"""
+CATALOGUE = load_catalogue()
+BOOK = read_book(CATALOGUE_FILE)
+"""The same as plain data."""
 
 WHO = ("customer:a", "customer:b", "email_hash:" + "c" * 32, "anonymous:v-1")
 SERVER = {"keykind": "server"}
 
 
-def promise_catalogue(folder: Path) -> Catalogue:
-    """The product's catalogue with these promises instead of whatever it has."""
-    own = folder / "promises.yaml"
-    own.write_text(PROMISES)
-    return load_catalogue(own)
-
-
-def promise_book(folder: Path) -> Book:
-    """The same as plain data."""
-    own = folder / "promises.yaml"
-    own.write_text(PROMISES)
-    return read_book(CATALOGUE_FILE, own)
+def promise_catalogue(_folder: Path) -> Catalogue:
+    """The product's catalogue, which has promises of its own."""
+    return CATALOGUE
 
 
 def at(hours: float) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from pathlib import Path
 from random import Random
 
 import asyncpg
@@ -20,7 +19,7 @@ from services.state.roles import WORKER
 from tests.support.chunks import chunk
 from tests.support.clocks import StandingClock
 from tests.support.databases import as_role
-from tests.support.promises import START, at, crossed_lives, promise_catalogue, said
+from tests.support.promises import CATALOGUE, START, at, crossed_lives, said
 from tests.support.readapi import read_client
 from tests.support.said_log import END, PARTITIONS, SaidLog
 
@@ -30,10 +29,10 @@ NOW = START + timedelta(days=10)
 NOW_MS = int(NOW.timestamp() * 1000)
 
 
-async def counted(dsn: str, folder: Path, values: list[bytes], *, portions: tuple[int, ...]) -> None:
+async def counted(dsn: str, values: list[bytes], *, portions: tuple[int, ...]) -> None:
     """Count events by a worker, and take a census in portions of each size."""
     store = await Database.open(PostgresSettings(dsn=SecretStr(as_role(dsn, WORKER))), lanes=1)
-    catalogue = promise_catalogue(folder)
+    catalogue = CATALOGUE
     worker = await Pipeline.on(store, SaidLog(store), catalogue, cache_rows_max=10_000, clock=SystemClock())
     await worker._census.stop()
     await worker.take_ownership({("cx.touchpoints.v1", part): Bounds(0, END) for part in range(PARTITIONS)})
@@ -45,11 +44,11 @@ async def counted(dsn: str, folder: Path, values: list[bytes], *, portions: tupl
     await worker.close()
 
 
-async def test_a_promise_that_is_open_costs_points_where_it_is_missed(postgres_dsn: str, tmp_path: Path) -> None:
+async def test_a_promise_that_is_open_costs_points_where_it_is_missed(postgres_dsn: str) -> None:
     ordered = said("e-1", "order.completed", hours=0, order="7", promised_at=at(48))
-    await counted(postgres_dsn, tmp_path, [ordered], portions=(500,))
+    await counted(postgres_dsn, [ordered], portions=(500,))
 
-    async with read_client(postgres_dsn, catalogue=promise_catalogue(tmp_path), now=NOW) as client:
+    async with read_client(postgres_dsn, catalogue=CATALOGUE, now=NOW) as client:
         touchpoints = (await client.get("/v1/touchpoints")).json()["touchpoints"]
         receipt = (await client.get("/v1/customers/customer:a")).json()
 
@@ -61,8 +60,8 @@ async def test_a_promise_that_is_open_costs_points_where_it_is_missed(postgres_d
 
 
 @pytest.mark.parametrize("seed", range(4))
-async def test_sums_with_promises_are_those_of_each_ones_score(seed: int, postgres_dsn: str, tmp_path: Path) -> None:
-    await counted(postgres_dsn, tmp_path, crossed_lives(Random(seed), 60), portions=(500, 1))
+async def test_sums_with_promises_are_those_of_each_ones_score(seed: int, postgres_dsn: str) -> None:
+    await counted(postgres_dsn, crossed_lives(Random(seed), 60), portions=(500, 1))
 
     connection = await asyncpg.connect(postgres_dsn)
     people = [
@@ -81,7 +80,7 @@ async def test_sums_with_promises_are_those_of_each_ones_score(seed: int, postgr
         for number in (1, 2)
     ]
     await connection.close()
-    async with read_client(postgres_dsn, catalogue=promise_catalogue(tmp_path), now=NOW) as client:
+    async with read_client(postgres_dsn, catalogue=CATALOGUE, now=NOW) as client:
         scores = [(await client.get(f"/v1/customers/{who}")).json()["windows"]["30d"]["score"] for who in people]
         whole = (await client.get("/v1/drivers")).json()["everything"]["period"]
 

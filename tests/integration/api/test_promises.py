@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
-from pathlib import Path
 from random import Random
 
 import httpx
@@ -21,7 +20,7 @@ from services.state.roles import WORKER
 from tests.support.chunks import chunk
 from tests.support.databases import as_role
 from tests.support.openapi import Contract
-from tests.support.promises import START, WHO, Recount, at, crossed_lives, promise_catalogue, said
+from tests.support.promises import CATALOGUE, START, WHO, Recount, at, crossed_lives, said
 from tests.support.readapi import read_client
 from tests.support.said_log import END, PARTITIONS, SaidLog
 
@@ -37,25 +36,23 @@ TOLD_AGAIN = said("e-2", "order.completed", hours=1, order="7")
 BROUGHT = said("e-3", "delivery.delivered", hours=100, order="7")
 
 
-async def count(dsn: str, folder: Path, values: Sequence[bytes], *, first: int = 0) -> None:
+async def count(dsn: str, values: Sequence[bytes], *, first: int = 0) -> None:
     store = await Database.open(PostgresSettings(dsn=SecretStr(as_role(dsn, WORKER))), lanes=1)
-    worker = await Pipeline.on(
-        store, SaidLog(store), promise_catalogue(folder), cache_rows_max=10_000, clock=SystemClock()
-    )
+    worker = await Pipeline.on(store, SaidLog(store), CATALOGUE, cache_rows_max=10_000, clock=SystemClock())
     await worker.take_ownership({("cx.touchpoints.v1", part): Bounds(0, END) for part in range(PARTITIONS)})
     await worker.process(chunk(values, first=first, at_ms=NOW_MS))
     await worker.close()
 
 
 @pytest.fixture
-async def client(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[httpx.AsyncClient]:
-    async with read_client(postgres_dsn, catalogue=promise_catalogue(tmp_path), now=NOW) as opened:
+async def client(postgres_dsn: str) -> AsyncIterator[httpx.AsyncClient]:
+    async with read_client(postgres_dsn, catalogue=CATALOGUE, now=NOW) as opened:
         yield opened
 
 
-def score_of(values: Sequence[bytes], folder: Path, *, hour: int = NOW_HOUR) -> float:
+def score_of(values: Sequence[bytes], *, hour: int = NOW_HOUR) -> float:
     """The score of one who is alone, from all these events at once."""
-    return Recount.of(values, promise_catalogue(folder), at_ms=NOW_MS).score(A, {A: A}, at_hour=hour)
+    return Recount.of(values, CATALOGUE, at_ms=NOW_MS).score(A, {A: A}, at_hour=hour)
 
 
 async def receipt(client: httpx.AsyncClient, **parameters: str) -> dict[tuple[str, str], tuple[float, int]]:
@@ -66,15 +63,15 @@ async def receipt(client: httpx.AsyncClient, **parameters: str) -> dict[tuple[st
 
 
 async def test_a_promise_that_is_open_counts_and_is_a_reason_of_its_own(
-    client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
+    client: httpx.AsyncClient, postgres_dsn: str
 ) -> None:
-    await count(postgres_dsn, tmp_path, [ORDERED])
+    await count(postgres_dsn, [ORDERED])
 
     answer = await client.get(f"/v1/customers/{A}")
     leaves = await receipt(client)
 
     CONTRACT.assert_holds(answer)
-    assert answer.json()["score"] == pytest.approx(score_of([ORDERED], tmp_path), abs=1e-9)
+    assert answer.json()["score"] == pytest.approx(score_of([ORDERED]), abs=1e-9)
     assert answer.json()["dimensions"]["touchpoint"]["delivery.promise_missed"]["score"] < 40
     points, events = leaves["delivery.promise_missed", "delivery"]
     assert (points < -10, events) == (True, 0)
@@ -83,19 +80,19 @@ async def test_a_promise_that_is_open_counts_and_is_a_reason_of_its_own(
 
 @pytest.mark.parametrize("hours", [0, 47, 49, 80, 99, 101, 240])
 async def test_at_any_hour_it_is_what_was_known_of_that_hour(
-    hours: int, client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
+    hours: int, client: httpx.AsyncClient, postgres_dsn: str
 ) -> None:
     lived = [ORDERED, TOLD_AGAIN, BROUGHT]
-    await count(postgres_dsn, tmp_path, lived)
+    await count(postgres_dsn, lived)
 
     answer = await client.get(f"/v1/customers/{A}", params={"at": at(hours)})
 
-    expected = score_of(lived, tmp_path, hour=NOW_HOUR - 240 + hours)
+    expected = score_of(lived, hour=NOW_HOUR - 240 + hours)
     assert answer.json()["score"] == pytest.approx(expected, abs=1e-9)
 
 
-async def test_what_is_told_twice_counts_once(client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path) -> None:
-    await count(postgres_dsn, tmp_path, [ORDERED, TOLD_AGAIN])
+async def test_what_is_told_twice_counts_once(client: httpx.AsyncClient, postgres_dsn: str) -> None:
+    await count(postgres_dsn, [ORDERED, TOLD_AGAIN])
 
     leaves = await receipt(client)
     told = {one["touchpoint"]: one for one in (await client.get(f"/v1/customers/{A}/receipt")).json()["leaves"]}
@@ -103,30 +100,28 @@ async def test_what_is_told_twice_counts_once(client: httpx.AsyncClient, postgre
     assert leaves["order.completed", "web"][1] == 2
     assert told["order.completed"]["also_told"] == [{"about": "order/7", "source": "shop", "id": "e-2"}]
     assert told["delivery.promise_missed"]["promises"] == [{"kind": "order", "about": "order/7", "part": ""}]
-    alone = score_of([ORDERED], tmp_path)
+    alone = score_of([ORDERED])
     assert (await client.get(f"/v1/customers/{A}")).json()["score"] == pytest.approx(alone, abs=1e-9)
 
 
 @pytest.mark.parametrize("without", ["e-1", "e-2", "e-3"])
 async def test_without_an_event_is_without_its_facts(
-    without: str, client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
+    without: str, client: httpx.AsyncClient, postgres_dsn: str
 ) -> None:
     lived = {"e-1": ORDERED, "e-2": TOLD_AGAIN, "e-3": BROUGHT}
-    await count(postgres_dsn, tmp_path, [*lived.values()])
+    await count(postgres_dsn, [*lived.values()])
 
     question = {"customer": A, "without": [{"source": "shop", "id": without}]}
     answer = await client.post("/v1/whatif", json=question)
 
     CONTRACT.assert_holds(answer)
     rest = [value for name, value in lived.items() if name != without]
-    assert answer.json()["before"]["score"] == pytest.approx(score_of([*lived.values()], tmp_path), abs=1e-9)
-    assert answer.json()["after"]["score"] == pytest.approx(score_of(rest, tmp_path), abs=1e-9)
+    assert answer.json()["before"]["score"] == pytest.approx(score_of([*lived.values()]), abs=1e-9)
+    assert answer.json()["after"]["score"] == pytest.approx(score_of(rest), abs=1e-9)
 
 
-async def test_what_was_told_once_may_have_been_felt_otherwise(
-    client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
-) -> None:
-    await count(postgres_dsn, tmp_path, [ORDERED])
+async def test_what_was_told_once_may_have_been_felt_otherwise(client: httpx.AsyncClient, postgres_dsn: str) -> None:
+    await count(postgres_dsn, [ORDERED])
 
     question = {"customer": A, "changed": [{"source": "shop", "id": "e-1", "valence": -1, "stake": 2}]}
     body = (await client.post("/v1/whatif", json=question)).json()
@@ -136,16 +131,14 @@ async def test_what_was_told_once_may_have_been_felt_otherwise(
     assert body["difference"] < -5
 
 
-async def test_a_promise_that_fell_due_is_what_moved_a_score(
-    client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
-) -> None:
-    await count(postgres_dsn, tmp_path, [ORDERED])
+async def test_a_promise_that_fell_due_is_what_moved_a_score(client: httpx.AsyncClient, postgres_dsn: str) -> None:
+    await count(postgres_dsn, [ORDERED])
 
     answer = await client.get(f"/v1/customers/{A}/change", params={"over": "day", "at": at(60)})
 
     CONTRACT.assert_holds(answer)
     missed, *_ = answer.json()["leaves"]
-    before, after = (score_of([ORDERED], tmp_path, hour=NOW_HOUR - 240 + hours) for hours in (36, 60))
+    before, after = (score_of([ORDERED], hour=NOW_HOUR - 240 + hours) for hours in (36, 60))
     assert answer.json()["change"]["points"] == pytest.approx(after - before, abs=1e-8)
     assert (missed["touchpoint"], missed["events"], missed["came"] < 0) == ("delivery.promise_missed", 0, True)
     assert missed["promises"] == [{"kind": "order", "about": "order/7", "part": ""}]
@@ -153,9 +146,9 @@ async def test_a_promise_that_fell_due_is_what_moved_a_score(
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_a_history_with_promises_is_what_is_answered_at_each_moment(
-    seed: int, client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
+    seed: int, client: httpx.AsyncClient, postgres_dsn: str
 ) -> None:
-    await count(postgres_dsn, tmp_path, crossed_lives(Random(seed), 60))
+    await count(postgres_dsn, crossed_lives(Random(seed), 60))
 
     asked = {"from": at(-24), "to": at(240), "dimension": "touchpoint"}
     history = await client.get(f"/v1/customers/{A}/history", params=asked)
@@ -184,7 +177,7 @@ def arriving(values: Sequence[bytes], random: Random) -> list[tuple[int, bytes]]
 
 @pytest.mark.parametrize("seed", range(2))
 async def test_what_was_known_then_is_what_was_answered_at_that_hour(
-    seed: int, client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
+    seed: int, client: httpx.AsyncClient, postgres_dsn: str
 ) -> None:
     random = Random(seed)
     rest, next_offset = arriving(crossed_lives(random, 90), random), 0
@@ -193,7 +186,7 @@ async def test_what_was_known_then_is_what_was_answered_at_that_hour(
         hour = NOW_HOUR - 240 + hours
         arrived = [value for came, value in rest if came <= hour]
         rest = [(came, value) for came, value in rest if came > hour]
-        await count(postgres_dsn, tmp_path, arrived, first=next_offset)
+        await count(postgres_dsn, arrived, first=next_offset)
         next_offset += len(arrived)
         for who in WHO:
             answer = await client.get(f"/v1/customers/{who}", params={"at": at(hours)})
@@ -214,11 +207,11 @@ async def test_what_was_known_then_is_what_was_answered_at_that_hour(
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_answers_are_as_if_all_events_were_read_at_once(
-    seed: int, client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
+    seed: int, client: httpx.AsyncClient, postgres_dsn: str
 ) -> None:
     values = crossed_lives(Random(seed), 60)
-    await count(postgres_dsn, tmp_path, values)
-    recount = Recount.of(values, promise_catalogue(tmp_path), at_ms=NOW_MS)
+    await count(postgres_dsn, values)
+    recount = Recount.of(values, CATALOGUE, at_ms=NOW_MS)
 
     answers = {one.subject: (await client.get(f"/v1/customers/{one.subject}")).json() for one in recount.events}
 
@@ -228,18 +221,16 @@ async def test_answers_are_as_if_all_events_were_read_at_once(
         assert answer["score"] == pytest.approx(expected, abs=1e-9)
 
 
-async def test_a_history_and_a_change_know_promises_as_they_stood(
-    client: httpx.AsyncClient, postgres_dsn: str, tmp_path: Path
-) -> None:
+async def test_a_history_and_a_change_know_promises_as_they_stood(client: httpx.AsyncClient, postgres_dsn: str) -> None:
     lived = [ORDERED, TOLD_AGAIN, BROUGHT]
-    await count(postgres_dsn, tmp_path, lived)
+    await count(postgres_dsn, lived)
 
     history = (await client.get(f"/v1/customers/{A}/history", params={"from": at(24)})).json()
     change = await client.get(f"/v1/customers/{A}/change", params={"over": "week"})
 
     scores = {point["at"]: point["score"] for point in history["points"]}
     for days in range(10):
-        expected = score_of(lived, tmp_path, hour=NOW_HOUR - 24 * days)
+        expected = score_of(lived, hour=NOW_HOUR - 24 * days)
         assert scores[at(240 - 24 * days)] == pytest.approx(expected, abs=1e-9)
     CONTRACT.assert_holds(change)
     moved = {leaf["touchpoint"] for leaf in change.json()["leaves"]}

@@ -28,7 +28,7 @@ from services.state.roles import WORKER
 from tests.support.chunks import chunk
 from tests.support.customers import Lived, store_person
 from tests.support.databases import as_role
-from tests.support.promises import START, Recount, crossed_lives, promise_catalogue
+from tests.support.promises import CATALOGUE, START, Recount, crossed_lives
 from tests.support.said_log import END, PARTITIONS, SaidLog
 
 pytestmark = pytest.mark.integration
@@ -118,8 +118,8 @@ async def test_a_database_tells_what_a_file_of_its_events_tells(
 
 
 @pytest.mark.parametrize("seed", range(3))
-async def test_promises_count_in_a_fit_as_workers_stored_them(seed: int, postgres_dsn: str, tmp_path: Path) -> None:
-    catalogue = promise_catalogue(tmp_path)
+async def test_promises_count_in_a_fit_as_workers_stored_them(seed: int, postgres_dsn: str) -> None:
+    catalogue = CATALOGUE
     everything = Recount.of(crossed_lives(Random(seed), 80), catalogue, at_ms=LATER_MS).events
     alone = [one for one in everything if not one.others]
     store = await Database.open(PostgresSettings(dsn=SecretStr(as_role(postgres_dsn, WORKER))), lanes=1)

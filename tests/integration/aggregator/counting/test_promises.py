@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
-from pathlib import Path
 from random import Random
 
 import asyncpg
@@ -30,7 +29,7 @@ from tests.reference.scoring import Model
 from tests.support.chunks import chunk
 from tests.support.clocks import StandingClock
 from tests.support.databases import as_role
-from tests.support.promises import START, WHO, Recount, crossed_lives, promise_book, promise_catalogue, said
+from tests.support.promises import BOOK, CATALOGUE, START, WHO, Recount, crossed_lives, said
 from tests.support.said_log import END, PARTITIONS, SaidLog
 
 pytestmark = pytest.mark.integration
@@ -41,16 +40,14 @@ OpenWorker = Callable[[Sequence[int]], Awaitable[Pipeline]]
 
 
 @pytest.fixture
-async def open_worker(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[OpenWorker]:
+async def open_worker(postgres_dsn: str) -> AsyncIterator[OpenWorker]:
     """Open workers that own these partitions from there on."""
     async with AsyncExitStack() as stack:
 
         async def open_one(parts: Sequence[int]) -> Pipeline:
             settings = Settings(postgres=PostgresSettings(dsn=SecretStr(as_role(postgres_dsn, WORKER))))
             store = await Database.open(settings.postgres, lanes=settings.aggregator.lanes)
-            worker = await Pipeline.on(
-                store, SaidLog(store), promise_catalogue(tmp_path), cache_rows_max=10_000, clock=SystemClock()
-            )
+            worker = await Pipeline.on(store, SaidLog(store), CATALOGUE, cache_rows_max=10_000, clock=SystemClock())
             stack.push_async_callback(worker.close)
             await worker.take_ownership(
                 {(topic, part): Bounds(0, END) for topic in (*EVENT_TOPICS, DLQ) for part in parts}
@@ -74,8 +71,8 @@ async def scores(database: asyncpg.Connection) -> dict[str, tuple[float, int]]:
     return {row["person_id"]: (row["score"], row["hour"]) for row in rows}
 
 
-async def assert_as_if_read_in_one_go(database: asyncpg.Connection, values: list[bytes], folder: Path) -> None:
-    recount = Recount.of(values, promise_catalogue(folder), at_ms=NOW_MS)
+async def assert_as_if_read_in_one_go(database: asyncpg.Connection, values: list[bytes]) -> None:
+    recount = Recount.of(values, CATALOGUE, at_ms=NOW_MS)
     person_of, told = await people(database), await scores(database)
     assert told == {
         person: (recount.score(person, person_of, at_hour=hour), hour) for person, (_, hour) in told.items()
@@ -84,7 +81,7 @@ async def assert_as_if_read_in_one_go(database: asyncpg.Connection, values: list
 
 @pytest.mark.parametrize("seed", range(6))
 async def test_workers_that_count_at_once_do_not_miss_each_others_facts(
-    seed: int, open_worker: OpenWorker, database: asyncpg.Connection, tmp_path: Path
+    seed: int, open_worker: OpenWorker, database: asyncpg.Connection
 ) -> None:
     random = Random(seed)
     values = crossed_lives(random, 90)
@@ -99,11 +96,11 @@ async def test_workers_that_count_at_once_do_not_miss_each_others_facts(
 
     await asyncio.gather(*map(count, range(PARTITIONS)))
 
-    await assert_as_if_read_in_one_go(database, values, tmp_path)
+    await assert_as_if_read_in_one_go(database, values)
 
 
 async def test_a_promise_and_its_keeping_that_are_counted_at_once_meet(
-    open_worker: OpenWorker, database: asyncpg.Connection, tmp_path: Path
+    open_worker: OpenWorker, database: asyncpg.Connection
 ) -> None:
     one, other = await open_worker([0]), await open_worker([1])
     values = []
@@ -120,11 +117,11 @@ async def test_a_promise_and_its_keeping_that_are_counted_at_once_meet(
             other.process(chunk([kept], first=number, part=1, at_ms=NOW_MS)),
         )
 
-    await assert_as_if_read_in_one_go(database, values, tmp_path)
+    await assert_as_if_read_in_one_go(database, values)
 
 
 async def test_a_worker_that_starts_over_reads_what_was_promised(
-    open_worker: OpenWorker, database: asyncpg.Connection, tmp_path: Path
+    open_worker: OpenWorker, database: asyncpg.Connection
 ) -> None:
     values = crossed_lives(Random(77), 40)
     first = await open_worker(range(PARTITIONS))
@@ -133,7 +130,7 @@ async def test_a_worker_that_starts_over_reads_what_was_promised(
     second = await open_worker(range(PARTITIONS))
     await second.process(chunk(values[20:], first=20, at_ms=NOW_MS))
 
-    await assert_as_if_read_in_one_go(database, values, tmp_path)
+    await assert_as_if_read_in_one_go(database, values)
 
 
 async def test_facts_are_numbers_and_words_of_one_event(open_worker: OpenWorker, database: asyncpg.Connection) -> None:
@@ -154,13 +151,13 @@ async def test_facts_are_numbers_and_words_of_one_event(open_worker: OpenWorker,
 
 
 async def test_a_model_that_takes_over_reads_promises_as_well(
-    open_worker: OpenWorker, database: asyncpg.Connection, postgres_dsn: str, tmp_path: Path
+    open_worker: OpenWorker, database: asyncpg.Connection, postgres_dsn: str
 ) -> None:
     values = crossed_lives(Random(5), 60)
     worker = await open_worker(range(PARTITIONS))
     await worker.process(chunk(values, at_ms=NOW_MS))
     before = await scores(database)
-    catalogue = promise_catalogue(tmp_path)
+    catalogue = CATALOGUE
     weighing = replace(catalogue.weighing, version="m2", weights={**catalogue.weighing.weights, "web.page_viewed": 0.5})
     store = await Database.open(PostgresSettings(dsn=SecretStr(postgres_dsn)), lanes=1)
     number = await store.models.keep(weighing)
@@ -183,7 +180,7 @@ async def test_a_model_that_takes_over_reads_promises_as_well(
 
 
 async def test_workers_that_sweep_at_once_share_whoever_is_due(
-    open_worker: OpenWorker, database: asyncpg.Connection, postgres_dsn: str, tmp_path: Path
+    open_worker: OpenWorker, database: asyncpg.Connection, postgres_dsn: str
 ) -> None:
     due = "2026-06-03T12:00:00Z"
     values = [
@@ -194,7 +191,7 @@ async def test_workers_that_sweep_at_once_share_whoever_is_due(
     await worker.process(chunk(values, at_ms=int(START.timestamp() * 1000)))
     store = await Database.open(PostgresSettings(dsn=SecretStr(as_role(postgres_dsn, WORKER))), lanes=2)
     clock = StandingClock(START + timedelta(days=4))
-    sweeps = [Sweeping(store, promise_catalogue(tmp_path), clock, portion=7) for _ in range(2)]
+    sweeps = [Sweeping(store, CATALOGUE, clock, portion=7) for _ in range(2)]
 
     written = []
     for _ in range(6):
@@ -203,19 +200,19 @@ async def test_workers_that_sweep_at_once_share_whoever_is_due(
     await store.close()
 
     assert (sum(written), later) == (30, [0, 0])
-    await assert_as_if_read_in_one_go(database, values, tmp_path)
+    await assert_as_if_read_in_one_go(database, values)
     hours = {hour for _, hour in (await scores(database)).values()}
     assert hours == {int(START.timestamp()) // 3600 + 96}
 
 
 async def test_the_oracle_of_the_fault_storms_reads_promises_as_the_workers_do(
-    open_worker: OpenWorker, postgres_dsn: str, tmp_path: Path
+    open_worker: OpenWorker, postgres_dsn: str
 ) -> None:
     values = crossed_lives(Random(11), 120)
     worker = await open_worker([0])
     for first in range(0, len(values), 7):
         await worker.process(chunk(values[first : first + 7], first=first, at_ms=NOW_MS + 3 * 86_400_000))
-    book = promise_book(tmp_path)
+    book = BOOK
     expected = replay([LogRecord("log", 0, offset, value) for offset, value in enumerate(values)], book)
 
     held = await read_holdings(postgres_dsn)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,15 +12,15 @@ from services.aggregator.processor import Bounds
 from services.infra.clock import SystemClock
 from tests.support.chunks import chunk
 from tests.support.memory_store import MemoryStore
-from tests.support.promises import START, Recount, crossed_lives, promise_book, promise_catalogue, said
+from tests.support.promises import BOOK, CATALOGUE, START, Recount, crossed_lives, said
 from tests.support.said_log import SaidLog
 
 NOW_MS = int(START.timestamp() * 1000) + 10 * 86_400_000
 
 
-async def worker_on(store: MemoryStore, folder: Path) -> Pipeline:
+async def worker_on(store: MemoryStore) -> Pipeline:
     log = SaidLog(store)
-    worker = await Pipeline.on(store, log, promise_catalogue(folder), cache_rows_max=10_000, clock=SystemClock())
+    worker = await Pipeline.on(store, log, CATALOGUE, cache_rows_max=10_000, clock=SystemClock())
     await worker.take_ownership({partition: Bounds(*ends) for partition, ends in log.bounds.items()})
     return worker
 
@@ -41,8 +40,8 @@ def scores(store: MemoryStore) -> dict[str, tuple[float, int]]:
     }
 
 
-def assert_as_if_read_in_one_go(store: MemoryStore, values: list[bytes], folder: Path) -> None:
-    recount = Recount.of(values, promise_catalogue(folder), at_ms=NOW_MS)
+def assert_as_if_read_in_one_go(store: MemoryStore, values: list[bytes]) -> None:
+    recount = Recount.of(values, CATALOGUE, at_ms=NOW_MS)
     person_of = people(store)
     told = scores(store)
     assert told == {
@@ -51,12 +50,12 @@ def assert_as_if_read_in_one_go(store: MemoryStore, values: list[bytes], folder:
 
 
 @pytest.mark.parametrize("seed", range(12))
-async def test_in_any_order_and_any_chunks_scores_are_as_if_read_in_one_go(seed: int, tmp_path: Path) -> None:
+async def test_in_any_order_and_any_chunks_scores_are_as_if_read_in_one_go(seed: int) -> None:
     random, store = Random(seed), MemoryStore()
     values = crossed_lives(random, 40)
     sent = [*values, *random.choices(values, k=10)]
     random.shuffle(sent)
-    worker = await worker_on(store, tmp_path)
+    worker = await worker_on(store)
 
     first = 0
     while sent:
@@ -65,16 +64,16 @@ async def test_in_any_order_and_any_chunks_scores_are_as_if_read_in_one_go(seed:
         sent, first = sent[size:], first + len(sent[:size])
     await worker.close()
 
-    assert_as_if_read_in_one_go(store, values, tmp_path)
-    recount, person_of = Recount.of(values, promise_catalogue(tmp_path), at_ms=NOW_MS), people(store)
+    assert_as_if_read_in_one_go(store, values)
+    recount, person_of = Recount.of(values, CATALOGUE, at_ms=NOW_MS), people(store)
     for person, (score, hour) in scores(store).items():
-        plain = recount.plain(person, person_of, book=promise_book(tmp_path), at_hour=hour)
+        plain = recount.plain(person, person_of, book=BOOK, at_hour=hour)
         assert score == pytest.approx(plain, abs=1e-9)
 
 
-async def test_whoever_keeps_it_keeps_it_for_the_one_it_was_promised_to(tmp_path: Path) -> None:
+async def test_whoever_keeps_it_keeps_it_for_the_one_it_was_promised_to() -> None:
     store = MemoryStore()
-    worker = await worker_on(store, tmp_path)
+    worker = await worker_on(store)
     ordered = said("e-1", "order.completed", hours=0, order="7", promised_at="2026-06-03T12:00:00Z")
     brought = said("e-2", "delivery.delivered", hours=24 * 9, who=["email_hash:" + "d" * 32], order="7")
 
@@ -85,12 +84,12 @@ async def test_whoever_keeps_it_keeps_it_for_the_one_it_was_promised_to(tmp_path
 
     assert scores(store)["customer:a"][0] > waiting
     assert scores(store)["email_hash:" + "d" * 32][0] == 50
-    assert_as_if_read_in_one_go(store, [ordered, brought], tmp_path)
+    assert_as_if_read_in_one_go(store, [ordered, brought])
 
 
-async def test_what_is_no_new_event_leaves_no_fact(tmp_path: Path) -> None:
+async def test_what_is_no_new_event_leaves_no_fact() -> None:
     store = MemoryStore()
-    worker = await worker_on(store, tmp_path)
+    worker = await worker_on(store)
     ordered = said("e-1", "order.completed", hours=0, order="7", promised_at="2026-06-03T12:00:00Z")
     otherwise = said("e-1", "order.completed", hours=0, order="8", promised_at="2026-06-03T12:00:00Z")
 
@@ -113,11 +112,9 @@ async def test_what_is_no_new_event_leaves_no_fact(tmp_path: Path) -> None:
         ({"machine_made": True, "order": "7"}, 0),
     ],
 )
-async def test_an_event_leaves_facts_of_what_it_names_and_of_nothing_else(
-    named: dict[str, Any], facts: int, tmp_path: Path
-) -> None:
+async def test_an_event_leaves_facts_of_what_it_names_and_of_nothing_else(named: dict[str, Any], facts: int) -> None:
     store = MemoryStore()
-    worker = await worker_on(store, tmp_path)
+    worker = await worker_on(store)
     stated = {"promised_at": "2026-06-03T12:00:00Z"} if facts else {}
 
     await worker.process(chunk([said("e-1", "order.completed", hours=0, **{**stated, **named})], at_ms=NOW_MS))
@@ -127,9 +124,9 @@ async def test_an_event_leaves_facts_of_what_it_names_and_of_nothing_else(
     assert len(store.state.events) == 1
 
 
-async def test_a_promise_for_no_day_is_refused_though_nothing_is_named(tmp_path: Path) -> None:
+async def test_a_promise_for_no_day_is_refused_though_nothing_is_named() -> None:
     store = MemoryStore()
-    worker = await worker_on(store, tmp_path)
+    worker = await worker_on(store)
 
     await worker.process(chunk([said("e-1", "order.completed", hours=0, promised_at="soon")], at_ms=NOW_MS))
     await worker.close()

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from services.aggregator.counting.pipeline import Pipeline
 from services.aggregator.counting.sweeping import Sweeping
 from services.aggregator.processor import Bounds
 from tests.support.chunks import chunk
 from tests.support.clocks import StandingClock
 from tests.support.memory_store import MemoryStore
-from tests.support.promises import START, Recount, at, promise_catalogue, said
+from tests.support.promises import CATALOGUE, START, Recount, at, said
 from tests.support.said_log import SaidLog
 
 START_MS = int(START.timestamp() * 1000)
@@ -18,9 +16,9 @@ HOUR = START_MS // 3_600_000
 A = "customer:a"
 
 
-async def counted(store: MemoryStore, values: list[bytes], folder: Path, *, clock: StandingClock) -> None:
+async def counted(store: MemoryStore, values: list[bytes], *, clock: StandingClock) -> None:
     log = SaidLog(store)
-    worker = await Pipeline.on(store, log, promise_catalogue(folder), cache_rows_max=10_000, clock=clock)
+    worker = await Pipeline.on(store, log, CATALOGUE, cache_rows_max=10_000, clock=clock)
     await worker.take_ownership({partition: Bounds(*ends) for partition, ends in log.bounds.items()})
     await worker.process(chunk(values, at_ms=START_MS))
     await worker.close()
@@ -32,12 +30,12 @@ def clock_at(hours: float) -> StandingClock:
     return clock
 
 
-async def test_a_score_is_written_at_the_hour_at_which_its_promise_is_overdue(tmp_path: Path) -> None:
+async def test_a_score_is_written_at_the_hour_at_which_its_promise_is_overdue() -> None:
     store, clock = MemoryStore(), clock_at(0)
     ordered = said("e-1", "order.completed", hours=0, order="7", promised_at=at(48.5))
-    await counted(store, [ordered], tmp_path, clock=clock)
-    sweep = Sweeping(store, promise_catalogue(tmp_path), clock)
-    recount = Recount.of([ordered], promise_catalogue(tmp_path), at_ms=START_MS)
+    await counted(store, [ordered], clock=clock)
+    sweep = Sweeping(store, CATALOGUE, clock)
+    recount = Recount.of([ordered], CATALOGUE, at_ms=START_MS)
     person = store._names[A]
 
     swept = {}
@@ -54,11 +52,11 @@ async def test_a_score_is_written_at_the_hour_at_which_its_promise_is_overdue(tm
     assert await sweep.step() == 0
 
 
-async def test_after_sixty_days_nobody_waits_any_more(tmp_path: Path) -> None:
+async def test_after_sixty_days_nobody_waits_any_more() -> None:
     store, clock = MemoryStore(), clock_at(0)
     ordered = said("e-1", "order.completed", hours=0, order="7", promised_at=at(0))
-    await counted(store, [ordered], tmp_path, clock=clock)
-    sweep = Sweeping(store, promise_catalogue(tmp_path), clock)
+    await counted(store, [ordered], clock=clock)
+    sweep = Sweeping(store, CATALOGUE, clock)
 
     clock.at = clock_at(61 * 24).at
     assert await sweep.step() == 1
@@ -66,26 +64,26 @@ async def test_after_sixty_days_nobody_waits_any_more(tmp_path: Path) -> None:
     assert await sweep.step() == 0
 
 
-async def test_who_was_kept_a_promise_is_not_looked_at(tmp_path: Path) -> None:
+async def test_who_was_kept_a_promise_is_not_looked_at() -> None:
     store, clock = MemoryStore(), clock_at(100)
     lived = [
         said("e-1", "order.completed", hours=-9, order="7", promised_at=at(-5)),
         said("e-2", "delivery.delivered", hours=-1, order="7"),
         said("e-3", "web.page_viewed", hours=-1),
     ]
-    await counted(store, lived, tmp_path, clock=clock)
+    await counted(store, lived, clock=clock)
 
-    assert await Sweeping(store, promise_catalogue(tmp_path), clock).step() == 0
+    assert await Sweeping(store, CATALOGUE, clock).step() == 0
 
 
-async def test_a_round_is_bounded_and_those_who_wait_longest_come_first(tmp_path: Path) -> None:
+async def test_a_round_is_bounded_and_those_who_wait_longest_come_first() -> None:
     store, clock = MemoryStore(), clock_at(100)
     lived = [
         said(f"e-{n}", "order.completed", hours=0, who=[f"customer:c{n}"], order=f"{n}", promised_at=at(9 - n))
         for n in range(5)
     ]
-    await counted(store, lived, tmp_path, clock=clock)
-    sweep = Sweeping(store, promise_catalogue(tmp_path), clock, portion=2)
+    await counted(store, lived, clock=clock)
+    sweep = Sweeping(store, CATALOGUE, clock, portion=2)
 
     rounds = [await sweep.step()]
     first = {n for n in range(5) if store.state.persons[store._names[f"customer:c{n}"]][2] == HOUR + 100}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import timedelta
-from pathlib import Path
 from random import Random
 
 import pytest
@@ -13,7 +12,7 @@ from services.commands.fitting.event_file import EventFile
 from services.commands.fitting.fit import scores_of
 from services.commands.outcomes import Outcome
 from services.core.instants import EPOCH, HOUR_US, hour_of
-from tests.support.promises import START, WHO, Recount, crossed_lives, promise_catalogue, said
+from tests.support.promises import CATALOGUE, START, WHO, Recount, crossed_lives, said
 
 LATEST_MS = int((START + timedelta(days=60)).timestamp() * 1000)
 
@@ -32,8 +31,8 @@ def outcomes_at(who: str, hours: Sequence[int]) -> list[Outcome]:
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_a_file_is_scored_as_all_of_its_events_read_at_once(seed: int, tmp_path: Path) -> None:
-    catalogue = promise_catalogue(tmp_path)
+async def test_a_file_is_scored_as_all_of_its_events_read_at_once(seed: int) -> None:
+    catalogue = CATALOGUE
     recount = Recount.of(crossed_lives(Random(seed), 60), catalogue, at_ms=LATEST_MS)
     file, hours = file_of(recount), [hour_of(START) + later for later in (30, 100, 250, 400)]
 
@@ -46,8 +45,8 @@ async def test_a_file_is_scored_as_all_of_its_events_read_at_once(seed: int, tmp
         assert scores.tolist() == wanted
 
 
-async def test_a_parcel_that_has_not_come_counts_against_the_shop_until_it_has(tmp_path: Path) -> None:
-    catalogue = promise_catalogue(tmp_path)
+async def test_a_parcel_that_has_not_come_counts_against_the_shop_until_it_has() -> None:
+    catalogue = CATALOGUE
     due = {"promised_at": (START + timedelta(hours=48)).isoformat()}
     events = [
         said("e-1", "order.completed", hours=0, order="7", **due),
@@ -61,8 +60,8 @@ async def test_a_parcel_that_has_not_come_counts_against_the_shop_until_it_has(t
     assert waiting > arrived > overdue
 
 
-async def test_nothing_at_an_outcomes_instant_is_known_at_it(tmp_path: Path) -> None:
-    catalogue = promise_catalogue(tmp_path)
+async def test_nothing_at_an_outcomes_instant_is_known_at_it() -> None:
+    catalogue = CATALOGUE
     file = file_of(Recount.of([said("e-1", "order.completed", hours=0, order="7")], catalogue, at_ms=LATEST_MS))
     [event] = file.columns
     instant = EPOCH + timedelta(microseconds=event[1])
