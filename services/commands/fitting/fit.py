@@ -102,6 +102,8 @@ class Learned(NamedTuple):
     strength: float
     catalogue: Catalogue
     """The catalogue, weighed by what was found, with its calibration."""
+    scores: Floats
+    """By what was learned, of every outcome."""
     unbound: Unbound
 
 
@@ -129,6 +131,7 @@ def learn(told: Told, *, catalogue: Catalogue, optimiser: Optimiser) -> Learned:
         numbers=numbers,
         strength=strength,
         catalogue=replace(weighed, calibration=calibration),
+        scores=scores,
         unbound=_unbound(felt, told, parts.earlier, first, catalogue, optimiser),
     )
 

@@ -55,17 +55,14 @@ def judge(told: Told, learned: Learned, *, catalogue: Catalogue) -> Judged:
     later = learned.split.later
     bad = told.bad[later]
     customers = np.unique([outcome.identity for outcome in told.outcomes], return_inverse=True)[1][later]
-    scores = scores_of(told.history, learned.catalogue)
-    found = {
-        name: area(of[later], bad)
-        for name, of in (
-            ("learned", scores),
-            ("catalogue", scores_of(told.history, catalogue)),
-            ("logistic", learned.unbound.free),
-            ("limited", learned.unbound.limited),
-        )
+    scores = {
+        "learned": learned.scores[later],
+        "catalogue": scores_of(told.history.of(later), catalogue),
+        "logistic": learned.unbound.free[later],
+        "limited": learned.unbound.limited[later],
     }
-    risks = _risks(learned.catalogue, scores[later])
+    found = {name: area(of, bad) for name, of in scores.items()}
+    risks = _risks(learned.catalogue, scores["learned"])
     return Judged(
         **{name: _between(one, customers) for name, one in found.items()},
         guesses=_guesses(learned, catalogue, told.bad, customers),
