@@ -30,6 +30,9 @@ HARMS: Final = "harms"
 
 ROLES: Final = (STATES, KEEPS, ENDS, TELLS, HARMS)
 
+SHARED_ROLES: Final = frozenset((STATES, KEEPS, ENDS))
+"""Those of a promise, which is kept and ended by anybody's facts."""
+
 ONCE_ORDER: Final = "once:order"
 ONCE_CASE: Final = "once:case"
 RECOVERY: Final = "recovery"
@@ -85,6 +88,14 @@ class Fact(NamedTuple):
     def names(self) -> tuple[str, ...]:
         """What facts about the same are found by: two facts may belong together when they share one of these."""
         return (self.key, self.part) if self.part and self.part != self.key else (self.key,)
+
+    @property
+    def shared_names(self) -> tuple[str, ...]:
+        """The names by which facts of other identities belong to it, and which are locked before it is written.
+
+        What counts once, and what harms a case, is a person's own: no other person's facts are looked up for it.
+        """
+        return self.names if self.role in SHARED_ROLES else ()
 
 
 class Teller(NamedTuple):
@@ -201,14 +212,6 @@ def _fact(
     )
 
 
-def shared_names(facts: Iterable[Fact]) -> frozenset[str]:
-    """Give the names by which facts of other identities belong to these, and which are locked before any is written.
-
-    What counts once, and what harms a case, is a person's own: no other person's facts are looked up for it.
-    """
-    return frozenset(name for fact in facts if fact.role in (STATES, KEEPS, ENDS) for name in fact.names)
-
-
 class PersonFacts:
     """All that is read of a person beside the tallies. Made anew when a fact comes or an identity goes."""
 
@@ -217,7 +220,7 @@ class PersonFacts:
     def __init__(self, identities: Iterable[int], facts: Iterable[Fact]) -> None:
         """Take the numbers of the person's own identities, and the facts in any order.
 
-        These are the facts of the identities, and those of any others that share a name with them (`shared_names`).
+        These are the facts of the identities, and those of any others that share a name with them or with one another (`Fact.shared_names`).
         """
         self.identities = frozenset(identities)
         self.facts = tuple(facts)

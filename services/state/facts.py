@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple, Protocol
 import numpy as np
 
 from services.core.dimensions import Leaf
-from services.core.facts import ENDS, KEEPS, ROLES, STATES, Fact, PersonFacts
+from services.core.facts import ROLES, Fact, PersonFacts
 from services.state.copying import fixed_rows, length_of, mixed_copy, text_field
 from services.state.pool import Statements
 
@@ -25,8 +25,6 @@ SHARED_MAX: Final = 1_000
 
 ROUNDS_MAX: Final = 4
 """From a parcel to its order, to that order's other parcels, and to what names one of these alone."""
-
-SHARED_ROLES: Final = frozenset((STATES, KEEPS, ENDS))
 
 NULL: Final = length_of(-1)
 
@@ -100,7 +98,7 @@ def names_of(facts: Iterable[Fact]) -> tuple[list[str], list[int], list[int]]:
     """Give the names that facts share with others, of how many facts each is, and the latest instant of one of them."""
     named: dict[str, list[int]] = {}
     for fact in facts:
-        for name in fact.names if fact.role in SHARED_ROLES else ():
+        for name in fact.shared_names:
             named.setdefault(name, []).append(fact.occurred_us)
     return [*named], [*map(len, named.values())], [*map(max, named.values())]
 
@@ -139,12 +137,7 @@ async def others_of(table: ReadFacts, asked: Collection[Asked]) -> list[Shared]:
 
 def asked_by(person: int, facts: Iterable[Fact]) -> set[Asked]:
     """Give the names by which a person's facts, or those found for it, look for others."""
-    return {
-        Asked(person, name, name == fact.part == fact.key)
-        for fact in facts
-        if fact.role in SHARED_ROLES
-        for name in fact.names
-    }
+    return {Asked(person, name, name == fact.part == fact.key) for fact in facts for name in fact.shared_names}
 
 
 def fact_copy(facts: Sequence[Fact], leaves: Sequence[int]) -> bytes:

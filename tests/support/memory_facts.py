@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from services.core.facts import Fact
-from services.state.facts import SHARED_MAX, SHARED_ROLES, Asked, Shared
+from services.state.facts import SHARED_MAX, Asked, Shared
 
 if TYPE_CHECKING:
     from tests.support.memory_store import MemoryStore, State
@@ -25,10 +25,10 @@ class MemoryFacts:
 
     @property
     def _names(self) -> Counter[str]:
-        return Counter(name for fact in self._state.facts if fact.role in SHARED_ROLES for name in fact.names)
+        return Counter(name for fact in self._state.facts for name in fact.shared_names)
 
     async def lock(self, facts: Iterable[Fact]) -> set[str]:
-        names = {name for fact in facts if fact.role in SHARED_ROLES for name in fact.names}
+        names = {name for fact in facts for name in fact.shared_names}
         return names & self._names.keys()
 
     async def add(self, facts: Sequence[Fact], leaves: Sequence[int]) -> None:
@@ -46,7 +46,7 @@ class MemoryFacts:
             for one in asked
             if counts[one.name] <= SHARED_MAX
             for fact in self._state.facts
-            if fact.role in SHARED_ROLES
+            if fact.shared_names
             and (fact.key == one.name or (one.alone and fact.part == one.name))
             and (one.alone or self._state.person_of[fact.identity] != one.person)
         ]

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from services.aggregator.counting.dedup import Sifted
 from services.aggregator.counting.ports import ChunkTransaction
 from services.core.facts import Fact, PersonFacts
-from services.state.facts import SHARED_ROLES, asked_by, others_of
+from services.state.facts import asked_by, others_of
 
 
 class Noted(NamedTuple):
@@ -72,7 +72,7 @@ async def note_facts(transaction: ChunkTransaction, sifted: Sifted) -> Noted:
 
 def _in_several(facts: Iterable[Fact]) -> set[str]:
     """Give the names that more than one of these facts have."""
-    names = Counter(name for fact in facts if fact.role in SHARED_ROLES for name in fact.names)
+    names = Counter(name for fact in facts for name in fact.shared_names)
     return {name for name, count in names.items() if count > 1}
 
 

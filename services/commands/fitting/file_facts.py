@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable
 
 from services.core.facts import Fact
-from services.state.facts import SHARED_MAX, SHARED_ROLES, Asked, Shared
+from services.state.facts import SHARED_MAX, Asked, Shared
 
 
 class FileFacts:
@@ -19,7 +19,7 @@ class FileFacts:
         self._by_part: defaultdict[str, list[Fact]] = defaultdict(list)
         for fact in facts:
             self._of[fact.identity].append(fact)
-            if fact.role in SHARED_ROLES:
+            if fact.shared_names:
                 self._by_key[fact.key].append(fact)
                 if fact.part not in {"", fact.key}:
                     self._by_part[fact.part].append(fact)

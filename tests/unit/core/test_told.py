@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from services.core.facts import Facts, PersonFacts, shared_names
+from services.core.facts import Facts, PersonFacts
 from services.core.promises import fold, turns
 from tests.reference import promises as book
 from tests.reference import told as book_of_scores
@@ -78,7 +78,7 @@ def test_facts_that_no_name_leads_to_from_a_persons_own_change_nothing(random: R
     found = [fact for fact in facts if fact.identity in person.mine]
 
     for _ in facts:
-        names = shared_names(found)
+        names = {name for fact in found for name in fact.shared_names}
         found += [fact for fact in facts if fact not in found and names & {*fact.names}]
 
     assert replace(person, facts=found).read() == person.read()
