@@ -14,6 +14,7 @@ from services.infra.metrics import (
     ACTIVE_MODEL,
     CONSERVATION_GAP,
     EVENTS,
+    REBUILD_STILL_SECONDS,
     RETENTION_DONE_AT,
     RETENTION_REMOVED,
 )
@@ -51,6 +52,7 @@ class Watch:
                 passed = await snapshot.progress.passed(EVENT_TOPICS)
                 active = await snapshot.models.active()
                 activations = await snapshot.activations.status(limit=1)
+                rebuild_still_s = await snapshot.rebuilds.still_s()
                 walks = await snapshot.retention.walks()
         except UnavailableError as error:
             if self._reason != str(error):
@@ -65,6 +67,7 @@ class Watch:
         ACTIVE_MODEL.set({} if active is None else {active.version: 1})
         RETENTION_REMOVED.set({one.subject: one.removed for one in walks})
         RETENTION_DONE_AT.set({one.subject: one.ended_at.timestamp() for one in walks})
+        REBUILD_STILL_SECONDS.set(rebuild_still_s or 0)
         show_activation(next((one for one in activations if one.under_way), None))
 
 

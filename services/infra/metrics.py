@@ -272,7 +272,7 @@ ACCOUNTS_SCORED: Final = Counter(
     ["outcome"],
 )
 ACCOUNTS_WAITING: Final = Gauge(
-    "tactus_accounts_waiting",
+    "tactus_waiting_accounts",
     "Accounts whose contacts have lived something since their stored score was read, when this worker last looked.",
 )
 RETENTION_REMOVED: Final = Totals(
@@ -302,6 +302,10 @@ ACTIVATION_PERSONS: Final = Levels(
 ACTIVATION_STILL_SECONDS: Final = Gauge(
     "tactus_model_activation_still_seconds",
     "Since when a model that takes over has not moved on; 0 while none takes over.",
+)
+REBUILD_STILL_SECONDS: Final = Gauge(
+    "tactus_rebuild_still_seconds",
+    "Since when a rebuild that is under way has not moved on; 0 while there is none.",
 )
 BUILD_INFO: Final = Info("tactus_build", "The version that runs.")
 

@@ -30,6 +30,7 @@ from services.state.models import ModelTable
 from services.state.persons import PersonTable
 from services.state.pool import LEND_S, Statements, lent, open_pool, present
 from services.state.progress import Position, ProgressTable
+from services.state.rebuilding import RebuildTable
 from services.state.renaming import RenamingTable
 from services.state.retention import Busy, RetentionTable, Round
 from services.state.scores import ScoreTable
@@ -102,6 +103,7 @@ class Snapshot(NamedTuple):
     models: ModelTable
     activations: ActivationTable
     census: CensusTable
+    rebuilds: RebuildTable
     retention: RetentionTable
     accounts: AccountTable
     facts: FactTable
@@ -227,6 +229,7 @@ class ReadDatabase:
                 ModelTable(say),
                 ActivationTable(say),
                 CensusTable(say),
+                RebuildTable(say),
                 RetentionTable(say),
                 AccountTable(say),
                 FactTable(say),

@@ -155,6 +155,11 @@ class RebuildTable:
         row = await self._say.row("rebuild_status")
         return None if row is None else Progress(*row)
 
+    async def still_s(self) -> float | None:
+        """Since when the one that is under way has not moved on, in seconds; None while there is none."""
+        still_s: float | None = await self._say.value("rebuild_still")
+        return still_s
+
     async def claim(self) -> None:
         """Be the one process that rebuilds, for as long as the connection lasts; raises ConfigurationError."""
         if not await self._say.value("owns_tables"):

@@ -2,6 +2,9 @@
 SELECT id, judged_by, begun_at, cursor, events, total, changed, refused, moved_at, built_at, ended_at, outcome
 FROM rebuild ORDER BY id DESC LIMIT 1
 
+-- rebuild_still --
+SELECT extract(epoch FROM clock_timestamp() - moved_at)::float8 FROM rebuild WHERE ended_at IS NULL
+
 -- rebuild_under_way --
 SELECT EXISTS (SELECT FROM rebuild WHERE ended_at IS NULL)
 
