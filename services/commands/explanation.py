@@ -144,8 +144,8 @@ class Explanation:
         return self.words.significant if change.significant else self.words.usual
 
     def figure(self, number: float) -> str:
-        """Write a number to a tenth."""
-        return f"{number:.1f}".replace(".", self.words.decimal)
+        """Write a number to a tenth, with the minus of print; nothing is not less than nothing."""
+        return f"{number:z.1f}".replace("-", "−").replace(".", self.words.decimal)
 
     def _head(self, score: CustomerAnswer) -> Iterator[Text]:
         words = self.words

@@ -145,6 +145,13 @@ def test_the_sum_is_written_out() -> None:
     assert [EN.signed(each) for each in (1.05, -2, 0.01, -0.04, 0)] == ["+1.1", "−2.0", "0.0", "0.0", "0.0"]
 
 
+@pytest.mark.parametrize(
+    ("number", "written"), [(2.25, "2.2"), (-1.66, "−1.7"), (-0.04, "0.0"), (0.0, "0.0"), (50.0, "50.0")]
+)
+def test_a_number_below_zero_has_the_minus_of_print_and_nothing_has_none(number: float, written: str) -> None:
+    assert EN.figure(number) == written
+
+
 def test_an_explanation_names_score_windows_stages_reasons_and_the_events_behind() -> None:
     lines = printed(explained([-12.5, 4.25], events=5))
 
