@@ -255,7 +255,7 @@ async def test_a_stack_that_only_settings_name_is_reached(stack: Connection, tmp
     assert [run.returncode for run in runs] == [0] * 4, [run.stderr for run in runs]
     assert len(await stored(stack, "shop/elsewhere")) == 9
     assert explained.stdout.startswith("customer:c-elsewhere\n")
-    assert explained.stdout.endswith(" = 30.5\n")
+    assert explained.stdout.endswith(" = 43.1\n")
 
 
 def test_a_refused_event_is_told_why(stack: Connection) -> None:
