@@ -127,11 +127,7 @@ def account_reasons(
         leaves_max=LEAVES_MAX,
         factors=factors_of([one.role for one in company.contacts], catalogue.parameters),
     )
-    return Reasons(
-        explained,
-        [experience.leaves.triples[line.leaf] for line in explained.leaves],
-        [experience.stored_leaves[line.leaf] for line in explained.leaves],
-    )
+    return Reasons.of(explained, experience)
 
 
 def account_receipt_answer(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 from pydantic import ValidationError
 
@@ -147,6 +147,15 @@ class Reasons(NamedTuple):
     leaves: Sequence[Leaf]
     stored_leaves: Sequence[int]
 
+    @classmethod
+    def of(cls, explained: Receipt, experience: Experience) -> Self:
+        """Name the leaves of a receipt that was read from this experience."""
+        return cls(
+            explained,
+            [experience.leaves.triples[line.leaf] for line in explained.leaves],
+            [experience.stored_leaves[line.leaf] for line in explained.leaves],
+        )
+
 
 def reasons_of(experience: Experience, *, catalogue: Catalogue, moment: Moment) -> Reasons:
     """Find the leaves that moved a score most."""
@@ -158,11 +167,7 @@ def reasons_of(experience: Experience, *, catalogue: Catalogue, moment: Moment) 
         parameters=catalogue.parameters,
         leaves_max=LEAVES_MAX,
     )
-    return Reasons(
-        explained,
-        [experience.leaves.triples[line.leaf] for line in explained.leaves],
-        [experience.stored_leaves[line.leaf] for line in explained.leaves],
-    )
+    return Reasons.of(explained, experience)
 
 
 def receipt_answer(
