@@ -18,6 +18,10 @@ REASON_EVENTS_MAX: Final = 10
 AlertId = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Severity = Literal["warning", "critical"]
 AlertState = Literal["opened", "worsened", "closed", "withdrawn"]
+"""What has just happened to it."""
+
+AlertStanding = Literal["open", "closed", "withdrawn"]
+"""How it stands."""
 
 
 class EventName(Produced):

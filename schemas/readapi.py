@@ -6,7 +6,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from schemas.alert import AlertId, AlertState, Severity
+from schemas.alert import AlertId, AlertStanding, Severity
 from schemas.score import (
     Band,
     Cell,
@@ -98,7 +98,7 @@ class AlertSummary(Produced):
     id: AlertId
     rule: str
     severity: Severity
-    state: AlertState
+    state: AlertStanding
     opened_at: RecordInstant
     changed_at: RecordInstant
     closed_at: RecordInstant | None

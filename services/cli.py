@@ -54,7 +54,7 @@ app.command("drivers")(drivers)
 app.command("journey")(journey)
 
 
-STAYING: Final = frozenset({"up", "ingest", "aggregator", "api"})
+STAYING: Final = frozenset({"up", "ingest", "aggregator", "api", "outbound"})
 """Commands that run until they are told to stop: for them that is success, for the others what shells say of it."""
 
 
@@ -148,6 +148,14 @@ def api() -> None:
 
 
 @app.command()
+def outbound() -> None:
+    """Tell scores and alerts to topics, people, webhooks and CRM systems."""
+    from services.outbound.__main__ import main as command
+
+    command()
+
+
+@app.command()
 def migrate(
     worker_password: Annotated[
         Path | None, typer.Option(help="File with the password by which tactus_worker shall log in.")
@@ -155,11 +163,14 @@ def migrate(
     reader_password: Annotated[
         Path | None, typer.Option(help="File with the password by which tactus_reader shall log in.")
     ] = None,
+    outbound_password: Annotated[
+        Path | None, typer.Option(help="File with the password by which tactus_outbound shall log in.")
+    ] = None,
 ) -> None:
     """Bring the database to this version's schema, and give its roles their rights."""
     from services.commands.migrate import run as command
 
-    command(worker_password=worker_password, reader_password=reader_password)
+    command({"tactus_worker": worker_password, "tactus_reader": reader_password, "tactus_outbound": outbound_password})
 
 
 @app.command()

@@ -16,7 +16,7 @@ OPERATOR_KEY: Final = "operator_key"
 """The key by which the API sends dead letters again, alone in its file."""
 
 OWNER: Final = "owner"
-ROLES: Final = (OWNER, "worker", "reader")
+ROLES: Final = (OWNER, "worker", "reader", "outbound")
 """Each has a password, in a folder of its own that is a volume of its own."""
 
 

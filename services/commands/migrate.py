@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from pathlib import Path
 
 from services.infra.errors import ConfigurationError
 from services.infra.settings import read_settings
 from services.state.migrations import migrate
-from services.state.roles import READER, WORKER, let_in
+from services.state.roles import let_in
 
 
-def run(*, worker_password: Path | None, reader_password: Path | None) -> None:
+def run(files: Mapping[str, Path | None]) -> None:
     """Migrate, and let the roles in whose passwords lie in these files; raises ConfigurationError."""
-    files = {WORKER: worker_password, READER: reader_password}
     passwords = {role: _password(path) for role, path in files.items() if path is not None}
     dsn = read_settings().postgres.dsn.get_secret_value()
     applied = asyncio.run(_bring(dsn, passwords))

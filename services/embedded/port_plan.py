@@ -26,6 +26,7 @@ class Ports(NamedTuple):
     ingest_metrics: int
     api: int
     api_metrics: int
+    outbound_metrics: int
     workers_metrics: tuple[int, ...]
 
 
@@ -75,6 +76,7 @@ def choose_ports(settings: Settings, *, workers: int, usual: bool, say: Callable
         ingest_metrics=chooser.take("ingest's metrics", settings.ingest, "metrics_port"),
         api=chooser.take("the API", settings.api, "port"),
         api_metrics=chooser.take("the API's metrics", settings.api, "metrics_port"),
+        outbound_metrics=chooser.take("outbound's metrics", settings.outbound, "metrics_port"),
         workers_metrics=tuple(
             chooser.take(f"worker {number}'s metrics", settings.aggregator, "metrics_port", offset=number)
             for number in range(workers)

@@ -36,9 +36,10 @@ from services.state.migrations import migrate
 LOCK: Final = "up.lock"
 WORKER: Final = "aggregator"
 API: Final = "api"
+OUTBOUND: Final = "outbound"
 SPOOL: Final = "spool"
 
-ROLE_OF: Final = {WORKER: roles.WORKER, API: roles.READER}
+ROLE_OF: Final = {WORKER: roles.WORKER, API: roles.READER, OUTBOUND: roles.OUTBOUND}
 """Whom the database takes a service for; ingest needs no database."""
 
 
@@ -167,6 +168,7 @@ class LocalStack:
     def _services(self, settings: Settings, keys: Keys, ports: Ports) -> list[Service]:
         common = self._environment(settings, keys, ports)
         ingest, api, worker = (reached_at(part.host) for part in (settings.ingest, settings.api, settings.aggregator))
+        outbound = reached_at(settings.outbound.host)
 
         def service(name: str, log: str, doors: tuple[tuple[str, int], ...], own: Mapping[str, int]) -> Service:
             environment = {**common, **{f"TACTUS_{key}": str(port) for key, port in own.items()}}
@@ -187,6 +189,10 @@ class LocalStack:
             service(
                 *("api", "api", ((api, ports.api), (api, ports.api_metrics))),
                 {"API__PORT": ports.api, "API__METRICS_PORT": ports.api_metrics},
+            ),
+            service(
+                *("outbound", "outbound", ((outbound, ports.outbound_metrics),)),
+                {"OUTBOUND__METRICS_PORT": ports.outbound_metrics},
             ),
         ]
 
@@ -235,6 +241,7 @@ class LocalStack:
                 "ingest": [f"http://{ingest}:{ports.ingest_metrics}/metrics"],
                 "aggregator": [f"http://{worker}:{port}/metrics" for port in ports.workers_metrics],
                 "api": [f"http://{api}:{ports.api_metrics}/metrics"],
+                "outbound": [f"http://{reached_at(settings.outbound.host)}:{ports.outbound_metrics}/metrics"],
             },
             data=self.data,
         )

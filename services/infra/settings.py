@@ -259,6 +259,13 @@ class ApiSettings(BaseModel):
     )
 
 
+class OutboundSettings(BaseModel):
+    """What tells scores and alerts to others."""
+
+    host: str = Field(default="127.0.0.1", description="Address for the metrics port.")
+    metrics_port: int = Field(default=9120, ge=0, le=65535, description="/metrics, /livez, /readyz.")
+
+
 class Settings(BaseSettings):
     """Everything a process may be told; every field has a line in docs/reference/settings.md."""
 
@@ -269,6 +276,7 @@ class Settings(BaseSettings):
     ingest: IngestSettings = IngestSettings()
     aggregator: AggregatorSettings = AggregatorSettings()
     api: ApiSettings = ApiSettings()
+    outbound: OutboundSettings = OutboundSettings()
     sources: Path | None = Field(default=None, description="TOML file of sources, readers and their keys.")
     catalogue: Path | None = Field(default=None, description="YAML file that overrides parts of the catalogue.")
     classes: Path | None = Field(

@@ -15,7 +15,6 @@ FOLLOWERS: Final = (
     "merge_touchpoints",
     "merge_facts",
     "merge_alerts",
-    "merge_changes",
     "merge_roles",
     "merge_contacts",
     "merge_crowds",

@@ -1,4 +1,4 @@
-"""What each process may do in the database: two roles, and the rights that `tactus migrate` gives them."""
+"""What each process may do in the database: three roles, and the rights that `tactus migrate` gives them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ WORKER: Final = "tactus_worker"
 READER: Final = "tactus_reader"
 """What the read API needs, and whoever asks by SQL: it changes nothing."""
 
-ROLES: Final = (WORKER, READER)
+OUTBOUND: Final = "tactus_outbound"
+"""What tells others: it reads scores and alerts, and writes down what it has told."""
+
+ROLES: Final = (WORKER, READER, OUTBOUND)
 
 NAME: Final = "tactus-migrate"
 """As the server shows our connection."""
@@ -36,7 +39,10 @@ async def give_rights(connection: asyncpg.Connection, *, anew: bool) -> None:
         for role in ROLES:
             await connection.execute(SQL["make_role"].replace("$role", role))
     except asyncpg.InsufficientPrivilegeError:
-        fix = f"CREATE ROLE {WORKER}; CREATE ROLE {READER}; as a role with CREATEROLE, then `tactus migrate` again"
+        fix = (
+            " ".join(f"CREATE ROLE {role};" for role in ROLES)
+            + " as a role with CREATEROLE, then `tactus migrate` again"
+        )
         log.warning("roles_not_made", fix=fix)
         return
     async with connection.transaction():

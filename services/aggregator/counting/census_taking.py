@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 
-from services.aggregator.counting.background import Background
 from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.core.catalogue import Catalogue
 from services.core.census import PERIOD_H, SEGMENT, Census, count_up
@@ -17,8 +16,8 @@ from services.core.dimensions import Leaves
 from services.core.facts import Facts
 from services.core.instants import HOUR_US
 from services.core.tallies import LEAF, Tallies, merge
+from services.infra.background import Background
 from services.infra.clock import Clock
-from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
 from services.infra.metrics import CENSUS_DONE_AT
 from services.state.census import HeldCensus
@@ -68,7 +67,7 @@ class CensusTaking:
         self._clock = clock
         self._segments = declared_segments(segments)
         self._portion = portion
-        self._background = Background("census", self._round)
+        self._background = Background("census", self._round, again_s=AGAIN_S)
 
     def start(self) -> None:
         """Go on in the background."""
@@ -93,15 +92,7 @@ class CensusTaking:
     async def _round(self) -> float:
         """One step; how long to pause after it."""
         began_s = asyncio.get_running_loop().time()
-        try:
-            step = await self.step()
-        except UnavailableError as error:
-            log.warning("census_put_off", because=str(error), again_in_s=AGAIN_S)
-            return AGAIN_S
-        except Exception:
-            # Whatever it is, counting goes on, and the last census is read.
-            log.exception("census_failed", again_in_s=AGAIN_S)
-            return AGAIN_S
+        step = await self.step()
         if step is Step.DONE:
             CENSUS_DONE_AT.set_to_current_time()
         return REST_TIMES * (asyncio.get_running_loop().time() - began_s) if step is Step.MOVED else EVERY_S

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from services.aggregator.counting.background import Background
 from services.aggregator.counting.ports import Store
-from services.infra.errors import UnavailableError
+from services.infra.background import Background
 from services.infra.logs import get_logger
 from services.infra.metrics import CHORES_DONE_AT
 
@@ -24,11 +23,11 @@ class Chores:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._background = Background("chores", self._round)
+        self._background = Background("chores", self._round, again_s=AGAIN_S)
 
     async def start(self) -> None:
         """Do one round, so that a new database has its months, and go on in the background."""
-        self._background.start(pause_s=await self._round())
+        self._background.start(pause_s=await self._background.round())
 
     async def stop(self) -> None:
         """Leave off."""
@@ -36,15 +35,7 @@ class Chores:
 
     async def _round(self) -> float:
         """One round; how long to wait for the next."""
-        try:
-            done = await self._store.keep_house()
-        except UnavailableError as error:
-            log.warning("chores_put_off", because=str(error), again_in_s=AGAIN_S)
-            return AGAIN_S
-        except Exception:
-            # Whatever it is, counting goes on: an event outside of all months is kept beside them.
-            log.exception("chores_failed", again_in_s=AGAIN_S)
-            return AGAIN_S
+        done = await self._store.keep_house()
         CHORES_DONE_AT.set_to_current_time()
         if done.months or done.moved:
             log.info("chores_done", months=done.months, moved=done.moved, forgotten=done.forgotten)

@@ -9,7 +9,6 @@ from typing import Final
 
 import numpy as np
 
-from services.aggregator.counting.background import Background
 from services.aggregator.counting.models import Models
 from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.aggregator.counting.writing_scores import WINDOWS_H, turns_of
@@ -17,7 +16,7 @@ from services.core import scoring
 from services.core.catalogue import Catalogue
 from services.core.facts import Facts
 from services.core.tallies import LEAF, Tallies, merge
-from services.infra.errors import UnavailableError
+from services.infra.background import Background
 from services.infra.logs import get_logger
 from services.state.activation import Held
 from services.state.facts import facts_of_persons
@@ -59,7 +58,7 @@ class Filling:
         self._store = store
         self._catalogue = catalogue
         self._portion = portion
-        self._background = Background("filling", self._round)
+        self._background = Background("model_activation", self._round, again_s=AGAIN_S)
         self._models: Models | None = None
         self._generation = ""
 
@@ -83,15 +82,7 @@ class Filling:
     async def _round(self) -> float:
         """One step; how long to pause after it."""
         began_s = asyncio.get_running_loop().time()
-        try:
-            step = await self.step()
-        except UnavailableError as error:
-            log.warning("model_activation_put_off", because=str(error), again_in_s=AGAIN_S)
-            return AGAIN_S
-        except Exception:
-            # Whatever it is, counting goes on, and so does the model that was active.
-            log.exception("model_activation_failed", again_in_s=AGAIN_S)
-            return AGAIN_S
+        step = await self.step()
         # As long as it took: the other half of the time belongs to events.
         return asyncio.get_running_loop().time() - began_s if step is Step.MOVED else EVERY_S
 

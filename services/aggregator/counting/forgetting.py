@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from services.aggregator.counting.background import Background
 from services.aggregator.counting.ports import Store
-from services.infra.errors import UnavailableError
+from services.infra.background import Background
 from services.infra.logs import get_logger
 from services.state.retention import Round
 
@@ -31,7 +30,7 @@ class Forgetting:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._background = Background("forgetting", self._round)
+        self._background = Background("retention", self._round, again_s=AGAIN_S)
 
     def start(self) -> None:
         """Go on in the background."""
@@ -44,15 +43,7 @@ class Forgetting:
     async def _round(self) -> float:
         """One portion; how long to wait for the next."""
         began_s = asyncio.get_running_loop().time()
-        try:
-            done = await self._store.retire(again_after_s=AGAIN_AFTER_S)
-        except UnavailableError as error:
-            log.warning("retention_put_off", because=str(error), again_in_s=AGAIN_S)
-            return AGAIN_S
-        except Exception:
-            # Whatever it is, counting goes on, and what is old takes up room: an alert tells of it after three days.
-            log.exception("retention_failed", again_in_s=AGAIN_S)
-            return AGAIN_S
+        done = await self._store.retire(again_after_s=AGAIN_AFTER_S)
         if not isinstance(done, Round):
             return EVERY_S
         if done.removed:

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
-from services.aggregator.counting.background import Background
 from services.aggregator.counting.models import Models, Weigher
 from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.aggregator.counting.writing_scores import WINDOWS_H
@@ -17,7 +16,7 @@ from services.core.facts import NO_FACTS, Facts
 from services.core.roles import factors_of
 from services.core.scoring import read_together
 from services.core.tallies import HOUR_BITS, LEAF, Tallies, merge
-from services.infra.errors import UnavailableError
+from services.infra.background import Background
 from services.infra.logs import get_logger
 from services.infra.metrics import ACCOUNTS_SCORED, ACCOUNTS_WAITING
 from services.state.account_scores import AccountScore
@@ -60,7 +59,7 @@ class ScoringAccounts:
         self._store = store
         self._catalogue = catalogue
         self._portion = portion
-        self._background = Background("accounts", self._round)
+        self._background = Background("accounts", self._round, again_s=AGAIN_S)
         self._models: Models | None = None
         self._generation = ""
 
@@ -90,15 +89,7 @@ class ScoringAccounts:
     async def _round(self) -> float:
         """One step; how long to pause after it."""
         began_s = asyncio.get_running_loop().time()
-        try:
-            step = await self.step()
-        except UnavailableError as error:
-            log.warning("accounts_put_off", because=str(error), again_in_s=AGAIN_S)
-            return AGAIN_S
-        except Exception:
-            # Whatever it is, counting goes on, and what is marked stays so.
-            log.exception("accounts_not_scored", again_in_s=AGAIN_S)
-            return AGAIN_S
+        step = await self.step()
         # As long as it took: the other half of the time belongs to events.
         return asyncio.get_running_loop().time() - began_s if step is Step.MOVED else EVERY_S
 

@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 
-from services.aggregator.counting.background import Background
 from services.aggregator.counting.models import Models
 from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.aggregator.counting.writing_scores import write_scores
@@ -16,13 +15,10 @@ from services.core.catalogue import Catalogue
 from services.core.facts import Facts
 from services.core.instants import HOUR_US
 from services.core.tallies import Tallies, merge
+from services.infra.background import Background
 from services.infra.clock import Clock
-from services.infra.errors import UnavailableError
-from services.infra.logs import get_logger
 from services.infra.metrics import PROMISES_SWEPT, PROMISES_SWEPT_AT
 from services.state.facts import facts_of_persons
-
-log = get_logger(__name__)
 
 EVERY_S: Final = 60.0
 """How soon after an hour has begun its promises are looked at: an overdue one grows by less than a point an hour."""
@@ -48,7 +44,7 @@ class Sweeping:
         self._catalogue = catalogue
         self._clock = clock
         self._portion = portion
-        self._background = Background("sweeping", self._round)
+        self._background = Background("sweep", self._round, again_s=AGAIN_S)
         self._models: Models | None = None
         self._generation = ""
 
@@ -78,15 +74,7 @@ class Sweeping:
     async def _round(self) -> float:
         """One portion; how long to pause after it."""
         began_s = asyncio.get_running_loop().time()
-        try:
-            written = await self.step()
-        except UnavailableError as error:
-            log.warning("sweep_put_off", because=str(error), again_in_s=AGAIN_S)
-            return AGAIN_S
-        except Exception:
-            # Whatever it is, counting goes on, and answers read the present hour.
-            log.exception("sweep_failed", again_in_s=AGAIN_S)
-            return AGAIN_S
+        written = await self.step()
         return SHARE * (asyncio.get_running_loop().time() - began_s) if written else EVERY_S
 
     async def _write(self, transaction: ChunkTransaction, persons: Sequence[int], hour: int) -> Sequence[int]:

@@ -1,7 +1,7 @@
 -- alerts_of_identities --
 -- An alert keeps the person it was opened for, also when that person became part of another.
-SELECT id, rule, severity, state, opened_at, changed_at, closed_at, snoozed_until, score_before, score
-FROM alert
-WHERE person = ANY($1::bigint[]) AND opened_at <= $2
-ORDER BY opened_at DESC, id
+SELECT a.id, a.rule, a.severity, a.state, a.opened_at, a.changed_at, a.closed_at, w.snoozed_until, a.score_before, a.score
+FROM alert AS a LEFT JOIN alert_work AS w ON w.alert = a.id
+WHERE a.person = ANY($1::bigint[]) AND a.opened_at <= $2
+ORDER BY a.opened_at DESC, a.id
 LIMIT $3

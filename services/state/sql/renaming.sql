@@ -76,10 +76,6 @@ WHERE f.identity = n.before
 -- merge_alerts --
 UPDATE alert AS x SET person = n.after FROM unnest($1::bigint[], $2::bigint[]) AS n (before, after) WHERE x.person = n.before
 
--- merge_changes --
-UPDATE score_change AS x SET person = n.after
-FROM unnest($1::bigint[], $2::bigint[]) AS n (before, after) WHERE x.person = n.before
-
 -- merge_contacts --
 WITH gone AS (
     DELETE FROM contact AS c USING unnest($1::bigint[], $2::bigint[]) AS n (before, after)

@@ -43,7 +43,7 @@ occurred_us <= (extract(epoch FROM now())::bigint - 431 * 86400) * 1000000
 latest_us <= (extract(epoch FROM now())::bigint - 431 * 86400) * 1000000
 
 -- old_score_changes --
-at <= now() - interval '431 days'
+at <= now() - interval '30 days'
 
 -- old_alerts --
 closed_at <= now() - interval '431 days'
@@ -61,7 +61,7 @@ hour <= floor(extract(epoch FROM now()) / 3600)::integer - 431 * 24 AND EXISTS (
 at <= now() - interval '90 days'
 
 -- old_outbox --
-sent_at <= now() - interval '30 days'
+created_at <= now() - interval '30 days'
 
 -- old_deliveries --
 at <= now() - interval '30 days'
@@ -91,7 +91,6 @@ merged_into IS NULL AND GREATEST(as_of, as_of_b) <= floor(extract(epoch FROM now
 EXISTS (SELECT FROM tally_row AS t WHERE t.identity = i.id)
 OR EXISTS (SELECT FROM touchpoint_row AS r WHERE r.identity = i.id)
 OR EXISTS (SELECT FROM fact AS f WHERE f.identity = i.id)
-OR EXISTS (SELECT FROM score_change AS c WHERE c.person = i.id)
 OR EXISTS (SELECT FROM alert AS x WHERE x.person = i.id)
 OR EXISTS (SELECT FROM contact AS c WHERE c.identity = i.id AND c.since > now() - interval '431 days')
 OR EXISTS (

@@ -11,9 +11,10 @@ END
 $$
 
 -- rights_given --
-SELECT to_regrole('tactus_worker') IS NOT NULL AND to_regrole('tactus_reader') IS NOT NULL
+SELECT to_regrole('tactus_worker') IS NOT NULL AND to_regrole('tactus_reader') IS NOT NULL AND to_regrole('tactus_outbound') IS NOT NULL
     AND has_table_privilege('tactus_worker', 'partition_progress', 'UPDATE')
     AND has_table_privilege('tactus_reader', 'partition_progress', 'SELECT')
+    AND has_table_privilege('tactus_outbound', 'feed_position', 'UPDATE')
 
 -- give_rights --
 -- A worker changes what it counts. It makes no tables, reads no webhook's secret and removes nothing but seen ids, what it
@@ -21,7 +22,7 @@ SELECT to_regrole('tactus_worker') IS NOT NULL AND to_regrole('tactus_reader') I
 -- their age themselves.
 -- A reader sees scores and their reasons. Of a letter that was set aside it may say what became of it, and change nothing
 -- of what it holds.
-GRANT SELECT ON schema_migration TO tactus_worker, tactus_reader;
+GRANT SELECT ON schema_migration TO tactus_worker, tactus_reader, tactus_outbound;
 GRANT SELECT, INSERT, UPDATE ON partition_progress, identity, person, model, model_weight, model_in_use, activation, leaf, touchpoint_row, tally_row, link,
     name_budget, score_change, alert, outbox, dead_letter TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON seen_event, source_note, source_seen, source_hour, unknown_name, till_day TO tactus_worker;
@@ -43,6 +44,18 @@ GRANT INSERT ON dead_letter_change TO tactus_reader;
 GRANT SELECT, INSERT, UPDATE, DELETE ON contact, contact_role, account_mark, account_score TO tactus_worker;
 GRANT SELECT ON contact, contact_role, account_score, crm_account_scores TO tactus_reader;
 GRANT SELECT ON source_seen, source_hour, till_day, census, census_sum, retention TO tactus_reader;
+-- Alerts are the workers', what people do about them is written by whoever answers these people, and what goes out by whoever
+-- sends it.
+GRANT SELECT ON outbox, feed_position, incident, alert_work, alert_work_change TO tactus_reader;
+GRANT INSERT, UPDATE ON alert_work TO tactus_reader;
+GRANT INSERT ON alert_work_change TO tactus_reader;
+GRANT SELECT ON incident, alert_work, feed_position TO tactus_worker;
+GRANT SELECT ON identity, person, person_score, model, model_in_use, score_change, outbox, alert, alert_work, account_score,
+    erased, customer_score, crm_customer_scores, crm_account_scores TO tactus_outbound;
+GRANT UPDATE (incident) ON alert TO tactus_outbound;
+GRANT INSERT ON outbox TO tactus_outbound;
+GRANT SELECT, INSERT, UPDATE ON feed_position, incident TO tactus_outbound;
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_endpoint, webhook_delivery TO tactus_outbound;
 
 -- let_in --
 DO $$

@@ -188,17 +188,28 @@ def test_no_container_can_take_the_machines_memory_or_processes(compose: dict[st
 
 
 def test_each_process_logs_in_as_its_own_role_and_sees_no_others_password(compose: dict[str, Any]) -> None:
-    role_of = {"aggregator": "tactus_worker", "api": "tactus_reader", "migrate": "tactus", "operator": "tactus"}
+    role_of = {
+        "aggregator": "tactus_worker",
+        "api": "tactus_reader",
+        "outbound": "tactus_outbound",
+        "migrate": "tactus",
+        "operator": "tactus",
+    }
     logs_in, sees = {}, {}
     for name, service in compose["services"].items():
         if dsn := service.get("environment", {}).get("TACTUS_POSTGRES__DSN"):
             logs_in[name] = dsn.partition("://")[2].partition("@")[0]
         mounted = {mount.split(":")[0] for mount in service.get("volumes", [])}
-        sees[name] = mounted & {"owner", "worker", "reader"}
+        sees[name] = mounted & {"owner", "worker", "reader", "outbound"}
 
     assert logs_in == role_of
     assert {name for name, seen in sees.items() if "owner" in seen} == {"setup", "postgres", "migrate", "operator"}
-    assert (sees["aggregator"], sees["api"], sees["ingest"]) == ({"worker"}, {"reader"}, set())
+    assert (sees["aggregator"], sees["api"], sees["ingest"], sees["outbound"]) == (
+        {"worker"},
+        {"reader"},
+        set(),
+        {"outbound"},
+    )
 
 
 def test_every_image_has_an_exact_tag(compose: dict[str, Any]) -> None:

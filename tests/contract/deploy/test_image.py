@@ -117,7 +117,7 @@ def test_the_first_start_makes_secrets_and_the_next_keeps_them(run: Run, tmp_pat
     kept = files(tmp_path)
 
     assert (first.returncode, second.returncode) == (0, 0), first.stderr + second.stderr
-    passwords = {f"database/{role}/password" for role in ("owner", "worker", "reader")}
+    passwords = {f"database/{role}/password" for role in ("owner", "worker", "reader", "outbound")}
     assert set(made) == {"keys.json", "sources.toml", "hash_key", "operator_key", *passwords}
     assert kept == made
     assert len({made[name] for name in passwords}) == 3
@@ -140,7 +140,7 @@ def test_a_password_that_an_earlier_version_made_is_kept_where_only_its_owner_se
 
 
 def first_start(run: Run, folder: Path) -> subprocess.CompletedProcess[str]:
-    for role in ("owner", "worker", "reader"):
+    for role in ("owner", "worker", "reader", "outbound"):
         (folder / "database" / role).mkdir(parents=True, exist_ok=True)
     return run(sys.executable, DOCKER / "first_start.py", folder, folder / "database")
 

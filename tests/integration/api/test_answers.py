@@ -269,7 +269,7 @@ async def test_an_id_may_hold_any_printable_character(postgres_dsn: str, name: s
 async def test_alerts_of_the_person_are_shown_newest_first(anna: str) -> None:
     connection = await asyncpg.connect(anna)
     person = await connection.fetchval("SELECT id FROM identity WHERE value = $1", BROWSER)
-    for number, state in enumerate(("closed", "opened")):
+    for number, state in enumerate(("closed", "open")):
         await connection.execute(
             "INSERT INTO alert (id, rule, person, severity, state, opened_at, changed_at, score_before, score,"
             " tipped_source, tipped_event, reasons)"
@@ -285,7 +285,7 @@ async def test_alerts_of_the_person_are_shown_newest_first(anna: str) -> None:
         past = await client.get(f"/v1/customers/{ANNA}", params={"at": "2026-02-25T00:00:00Z"})
 
     CONTRACT.assert_holds(answer)
-    assert [alert["state"] for alert in answer.json()["alerts"]] == ["opened", "closed"]
+    assert [alert["state"] for alert in answer.json()["alerts"]] == ["open", "closed"]
     assert answer.json()["alerts"][0]["score_before"] == 61.5
     assert [alert["state"] for alert in past.json()["alerts"]] == ["closed"]
 

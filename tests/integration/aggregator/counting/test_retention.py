@@ -220,17 +220,23 @@ async def test_letters_changes_alerts_and_what_was_sent_go_in_their_time(
             days_ago(days),
         )
         await database.execute(
-            "INSERT INTO outbox (topic, key, created_at, sent_at) VALUES ('t', 'k', $1, $1), ('t', 'unsent', $1, NULL)",
+            "INSERT INTO outbox (topic, key, created_at) VALUES ('t', 'k', $1)",
             days_ago(days),
         )
-        await database.execute("INSERT INTO score_change VALUES (1, $1, $2, 1, 50, 0)", days, days_ago(days))
+        await database.execute(
+            "INSERT INTO score_change (version, at, model, persons, scores, confidences, bands)"
+            " VALUES ($1, $2, 1, '{1}', '{50}', '{0}', '{0}')",
+            days,
+            days_ago(days),
+        )
         at_us = round(days_ago(days).timestamp() * 1_000_000)
         await database.execute("INSERT INTO fact_name VALUES ($1, 1, $2)", f"order/{days}", at_us)
         await database.execute(
             "INSERT INTO fact VALUES (1, $1, NULL, 0, 1, 0, 0, 0, 'order', $2, '', 's', 'e')", at_us, f"order/{days}"
         )
         await database.execute(
-            "INSERT INTO alert VALUES ($1, 'drop', 1, 'warning', 'closed', $2, $2, $2, NULL, NULL, 50, 40, 's', 'e', '[]')",
+            "INSERT INTO alert (id, rule, person, severity, state, opened_at, changed_at, closed_at, score_before, score,"
+            " tipped_source, tipped_event, reasons) VALUES ($1, 'drop', 1, 'warning', 'closed', $2, $2, $2, 50, 40, 's', 'e', '[]')",
             uuid4(),
             days_ago(days),
         )
@@ -238,7 +244,7 @@ async def test_letters_changes_alerts_and_what_was_sent_go_in_their_time(
     foreseen = await retention.RetentionTable(Statements(database)).would_remove()
     removed = await retire_all(store)
 
-    assert removed == {"dead_letters": 3, "outbox": 5, "score_changes": 1, "alerts": 1, "facts": 1, "fact_names": 1}
+    assert removed == {"dead_letters": 3, "outbox": 5, "score_changes": 5, "alerts": 1, "facts": 1, "fact_names": 1}
     assert {subject: rows for subject, rows in foreseen.items() if rows} == removed
     assert await retire_all(store) == {}
 

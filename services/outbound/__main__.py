@@ -1,0 +1,40 @@
+"""The outbound process: follows scores and alerts, and tells them to whoever is to know."""
+
+from __future__ import annotations
+
+import asyncio
+
+from services.infra.http.operations import serve_operations
+from services.infra.lifecycle import on_signals, run, until
+from services.infra.logs import get_logger
+from services.infra.settings import Settings
+from services.outbound.readiness import Readiness
+from services.state.outbound import OutboundDatabase
+
+log = get_logger(__name__)
+
+
+async def serve(settings: Settings) -> None:
+    """Serve until a signal says stop."""
+    stop = asyncio.Event()
+    on_signals(stop=stop.set, reload=lambda: None)
+    database = OutboundDatabase(settings.postgres, application="tactus-outbound")
+    readiness = Readiness(database)
+    operations = await serve_operations(
+        host=settings.outbound.host, port=settings.outbound.metrics_port, ready=readiness.unready
+    )
+    log.info("outbound_started", metrics_port=operations.port)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(until(stop, readiness.run()))
+    for part in (operations, database):
+        await part.close()
+    log.info("outbound_stopped")
+
+
+def main() -> None:
+    """Run the process until a signal says stop."""
+    run(serve, name="outbound")
+
+
+if __name__ == "__main__":
+    main()
