@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -60,20 +60,25 @@ class ScoreTable:
         version, tallies, active, slot, filling = row
         return Turn(version, None if active is None else InUse(active, slot, filling), tallies)
 
-    async def write(self, generations: Sequence[Scored]) -> None:
-        """Store the scores of locked persons whose state is another one since, in each generation."""
-        await self._write(generations, changed=True)
+    async def write(self, generations: Sequence[Scored], *, merged: Iterable[int] = ()) -> None:
+        """Store the scores of locked persons whose state is another one since, in each generation.
+
+        What the first of them says is what is read: followers find its persons in `score_change`, with those who became part
+        of others.
+        """
+        await self._write(generations, merged, changed=True)
 
     async def fill(self, scored: Scored) -> None:
         """Store the scores of locked persons whose state is what it was."""
-        await self._write([scored], changed=False)
+        await self._write([scored], (), changed=False)
 
-    async def _write(self, generations: Sequence[Scored], *, changed: bool) -> None:
+    async def _write(self, generations: Sequence[Scored], merged: Iterable[int], *, changed: bool) -> None:
         for place, scored in enumerate(generations):
             if place:
                 await self._say.run("forget_incoming_scores")
             await self._say.copy_in("incoming_score", score_copy(scored))
-            await self._say.run(WRITE[scored.generation.slot], changed)
+            noted = changed and not place
+            await self._say.run(WRITE[scored.generation.slot], changed, noted, list(merged) if noted else [])
 
 
 def score_copy(scored: Scored) -> bytes:

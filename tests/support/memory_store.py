@@ -467,7 +467,8 @@ class _Scores(_Table):
         self._store._version += 1
         return Turn(self._store._version, self._state.in_use)
 
-    async def write(self, generations: Sequence[Scored]) -> None:
+    async def write(self, generations: Sequence[Scored], *, merged: Iterable[int] = ()) -> None:
+        del merged  # for followers, of whom memory has none
         for scored in generations:
             await self.fill(scored)
         for place, person in enumerate(generations[0].persons):

@@ -79,7 +79,9 @@ async def keep_scores(  # noqa: PLR0913 -- what a chunk has stored before, and w
     # A chunk that lagged behind, or came by the late topic, must not take a score back to before a neighbour's events.
     beside = Facts({place_of[person]: one for person, one in facts.items()})
     at_hour = max(at_hour, held.as_of)
-    scored = await write_scores(transaction, persons, whole, beside, turn=turn, models=models, at_hour=at_hour)
+    scored = await write_scores(
+        transaction, persons, whole, beside, turn=turn, models=models, at_hour=at_hour, merged=held.merged
+    )
     states = _states(persons, whole, facts, held, read.members, version=scored.version)
     return Kept(states, scored.readings[0], turn.tallies)
 
@@ -93,6 +95,8 @@ class _Held(NamedTuple):
     """Persons whose tallies and facts must be read; who is neither cached nor unknown has none yet."""
     as_of: int
     """The latest hour that any of their stored scores was read at."""
+    merged: frozenset[int]
+    """Who became part of another."""
 
     def persons(self) -> list[int]:
         """Everybody, those to be read last."""
@@ -122,6 +126,7 @@ async def _lock(
 async def _sort(
     transaction: ChunkTransaction, locked: dict[int, Locked], *, shaken: set[int], anew: set[int], cache: PersonCache
 ) -> _Held:
+    merged: set[int] = set()
     if shaken:
         merged = {person for person, row in (await transaction.persons.lock(shaken)).items() if row.merged}
         locked = {person: row for person, row in locked.items() if person not in merged}
@@ -135,7 +140,8 @@ async def _sort(
             cached[person] = state
         elif row.version or person in anew:
             unknown.add(person)
-    return _Held(frozenset(locked), cached, frozenset(unknown), max((row.as_of for row in locked.values()), default=0))
+    as_of = max((row.as_of for row in locked.values()), default=0)
+    return _Held(frozenset(locked), cached, frozenset(unknown), as_of, frozenset(merged))
 
 
 def _check_members(person_of: Mapping[int, int], held: _Held) -> None:

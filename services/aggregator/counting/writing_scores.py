@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -28,8 +28,12 @@ async def write_scores(  # noqa: PLR0913 - what is read, and by what
     turn: Turn,
     models: Models,
     at_hour: int,
+    merged: Iterable[int] = (),
 ) -> Scored:
-    """Read persons, whose places are the owners, and store the scores; returns those that are read by the active model."""
+    """Read persons, whose places are the owners, and store the scores; returns those that are read by the active model.
+
+    Who became part of another is told to followers with them.
+    """
     generations = []
     for generation in (await models.in_use(turn)).generations:
         weigher = await models.weigher(generation.model, tallies.rows[:, LEAF])
@@ -45,7 +49,7 @@ async def write_scores(  # noqa: PLR0913 - what is read, and by what
         turns = turns_of(facts, owners=len(persons))
         bands = weigher.leaves.catalogue.bands
         generations.append(Scored(persons, readings, bands, turn.version, generation, at_hour, turns))
-    await transaction.scores.write(generations)
+    await transaction.scores.write(generations, merged=merged)
     return generations[0]
 
 

@@ -26,6 +26,3 @@ LIMIT $3
 
 -- put_into_outbox --
 INSERT INTO outbox (topic, key, value) SELECT * FROM unnest($1::text[], $2::text[], $3::bytea[])
-
--- note_scores --
-INSERT INTO score_change (version, model, persons, scores, confidences, bands) VALUES ($1, $2, $3, $4, $5, $6)

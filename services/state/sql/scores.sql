@@ -8,6 +8,18 @@ FROM (SELECT) AS one LEFT JOIN model_in_use AS u ON true
 DELETE FROM incoming_score
 
 -- write_scores_a --
+-- Of the model that is read, a row for followers says whose scores these are; whoever became part of another is among them with
+-- the last score of their own.
+WITH noted AS (
+    INSERT INTO score_change (version, model, persons, scores, confidences, bands)
+    SELECT max(version), max(model), array_agg(id), array_agg(score), array_agg(confidence), array_agg(band)
+    FROM (
+        SELECT version, model, id, score, confidence, band FROM incoming_score
+        UNION ALL
+        SELECT 0, 0, id, score, confidence, band FROM person WHERE id = ANY($3::bigint[])
+    ) AS written
+    WHERE $2 HAVING max(version) > 0
+)
 UPDATE person AS p
 SET version = CASE WHEN $1 THEN n.version ELSE p.version END, version_a = n.version,
     turns_at = n.turns_at,
@@ -21,6 +33,18 @@ FROM incoming_score AS n
 WHERE p.id = n.id
 
 -- write_scores_b --
+-- Of the model that is read, a row for followers says whose scores these are; whoever became part of another is among them with
+-- the last score of their own.
+WITH noted AS (
+    INSERT INTO score_change (version, model, persons, scores, confidences, bands)
+    SELECT max(version), max(model), array_agg(id), array_agg(score), array_agg(confidence), array_agg(band)
+    FROM (
+        SELECT version, model, id, score, confidence, band FROM incoming_score
+        UNION ALL
+        SELECT 0, 0, id, score_b, confidence_b, band_b FROM person WHERE id = ANY($3::bigint[])
+    ) AS written
+    WHERE $2 HAVING max(version) > 0
+)
 UPDATE person AS p
 SET version = CASE WHEN $1 THEN n.version ELSE p.version END, version_b = n.version,
     turns_at = n.turns_at,
