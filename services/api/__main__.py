@@ -13,7 +13,6 @@ from services.api.customers import Customers, Parts
 from services.api.entrance import Entrance
 from services.api.ingest_door import open_door
 from services.api.letters import Letters
-from services.api.models import Models
 from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
 from services.api.replaying import Replayer
@@ -33,6 +32,7 @@ from services.infra.settings import Settings
 from services.infra.sources import load_sources
 from services.infra.sources_file import follow_sources
 from services.state.database import ReadDatabase
+from services.state.weighed import Models
 
 log = get_logger(__name__)
 

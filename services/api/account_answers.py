@@ -19,7 +19,6 @@ from schemas.instant import write_instant
 from schemas.readapi import LEAVES_MAX, VALUES_MAX, Changes
 from schemas.score import Cell, parts_as_told
 from services.api.answers import Moment, Reasons, receipt_leaves, told_change, touchpoint_told, windows_told
-from services.api.experience import Experience
 from services.core.accounts import Contact, ContactReading, read_contacts, worst_key_contact
 from services.core.bands import Bands
 from services.core.catalogue import Catalogue, Parameters
@@ -32,6 +31,7 @@ from services.infra.catalogue.reading import Labels
 from services.state.accounts import ContactPerson
 from services.state.events import JourneyEvent
 from services.state.events import LatestEvent as StoredEvent
+from services.state.experience import Experience
 from services.state.identities import IdentityRow
 
 

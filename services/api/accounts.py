@@ -24,7 +24,6 @@ from services.api.account_answers import (
 from services.api.answers import Moment, Reasons
 from services.api.change_answers import Moved, moved, sides_of
 from services.api.customers import NO_STORE, SCOPE, Customers
-from services.api.experience import FACT_ROWS, NAMES_MAX, Stored, experience_of, latest_of
 from services.api.requests import Asked, cursor_of, page_of, parameters_of, when_of
 from services.core.accounts import Contact, positions
 from services.core.change import PERIODS
@@ -40,6 +39,7 @@ from services.infra.http.problems import Refused, refusal
 from services.state.accounts import Contacts
 from services.state.database import Snapshot
 from services.state.events import Place
+from services.state.experience import FACT_ROWS, NAMES_MAX, Stored, experience_of, latest_of
 from services.state.facts import facts_of_persons
 from services.state.identities import IdentityRow
 

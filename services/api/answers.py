@@ -29,7 +29,6 @@ from schemas.readapi import (
 )
 from schemas.readapi import Change as ToldChange
 from schemas.score import Cell, Windows, parts_as_told
-from services.api.experience import Experience
 from services.core.catalogue import Catalogue
 from services.core.change import PERIODS, Change, read_changes
 from services.core.dimensions import Leaf
@@ -49,6 +48,7 @@ from services.infra.catalogue.reading import Labels
 from services.state.alerts import Alert
 from services.state.events import JourneyEvent
 from services.state.events import LatestEvent as StoredEvent
+from services.state.experience import Experience
 from services.state.persons import Person
 
 BEFORE_HOURS: Final = max(PERIODS.values())

@@ -8,7 +8,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 
-from services.api.experience import FACT_ROWS, NAMES_MAX, Stored, experience_of
 from services.api.large_reads import LargeReads
 from services.core.catalogue import Catalogue
 from services.core.census import EVERYTHING, PERIOD_H, Census, Counted, count_up
@@ -17,6 +16,7 @@ from services.core.instants import hour_of
 from services.core.tallies import Tallies
 from services.state.census import KeptCensus
 from services.state.database import Snapshot
+from services.state.experience import FACT_ROWS, NAMES_MAX, Stored, experience_of
 from services.state.facts import facts_of_persons
 
 Ranked = Mapping[str, Counted]

@@ -14,13 +14,13 @@ from schemas.instant import write_instant
 from schemas.readapi import LEAVES_MAX, Change
 from schemas.score import parts_as_told
 from services.api.answers import Moment, latest_event, promises_told, told_change
-from services.api.experience import FIRST_INSTANT, Experience
 from services.core.bands import Bands
 from services.core.catalogue import Catalogue
 from services.core.change import PERIODS, Move, Moves, read_moves
 from services.core.dimensions import Leaf
 from services.infra.catalogue.reading import Labels
 from services.state.events import LatestEvent
+from services.state.experience import FIRST_INSTANT, Experience
 from services.state.persons import Person
 
 Floats = NDArray[np.float64]

@@ -23,10 +23,8 @@ from schemas.readapi import (
 from services.api.answers import Moment, Reasons, customer_answer, journey_answer, reasons_of, receipt_answer
 from services.api.change_answers import Moved, change_answer, moved
 from services.api.entrance import Entrance
-from services.api.experience import Stored, experience_of, known_of, latest_of, stored_of
 from services.api.history_answers import history_answer
 from services.api.large_reads import LargeReads
-from services.api.models import Models
 from services.api.requests import Asked, Named, Question, cursor_of, names_version, question_of
 from services.api.staleness import EVENTS_LOOKED_AT, LOOKED_BACK, mark_of, stale
 from services.core.change import PERIODS
@@ -40,7 +38,9 @@ from services.infra.http.problems import Refused, refusal
 from services.infra.sources import Scope
 from services.state.database import ReadDatabase, Snapshot
 from services.state.events import Place
+from services.state.experience import Stored, experience_of, known_of, latest_of, stored_of
 from services.state.persons import Person
+from services.state.weighed import Models
 
 SCOPE: Final[Scope] = "scores:read"
 

@@ -8,11 +8,11 @@ from typing import Final, NamedTuple
 
 from schemas.historyapi import HISTORY_VALUES_MAX, HistoryAnswer, HistoryColumn, HistoryPoint
 from schemas.instant import write_instant
-from services.api.experience import Experience
 from services.core.catalogue import Catalogue
 from services.core.history import read_history
 from services.core.instants import hour_of
 from services.core.tallies import HOURS_KEPT
+from services.state.experience import Experience
 from services.state.persons import Person
 
 DAY: Final = timedelta(days=1)

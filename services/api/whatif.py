@@ -21,7 +21,6 @@ from schemas.touchpoint import TOUCHPOINT_PATTERN
 from schemas.whatifapi import ChangedEvent, NamedEvent, WhatIfQuestion
 from services.api.answers import Moment
 from services.api.customers import NO_STORE, SCOPE, Customers, found_person
-from services.api.experience import Stored, experience_of, stored_of
 from services.api.requests import Asked, Named, named_of_path
 from services.api.whatif_answers import Worked, whatif_answer
 from services.core.catalogue import Catalogue
@@ -40,6 +39,7 @@ from services.infra.http.problems import Refused, refusal
 from services.infra.near import nearest
 from services.state.database import Snapshot
 from services.state.events import FoundEvent
+from services.state.experience import Stored, experience_of, stored_of
 from services.state.persons import Person
 
 WHOLE: Final = "question"

@@ -16,7 +16,6 @@ from services.api.app import create_app
 from services.api.customers import Customers, Parts
 from services.api.entrance import Entrance
 from services.api.letters import Letters
-from services.api.models import Models
 from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
 from services.api.replaying import Door, Replayer
@@ -31,6 +30,7 @@ from services.infra.settings import PostgresSettings
 from services.infra.sources import Reader, Sources
 from services.state.database import ReadDatabase
 from services.state.roles import READER
+from services.state.weighed import Models
 from tests.support.clocks import NOON, StandingClock
 from tests.support.databases import as_role
 
