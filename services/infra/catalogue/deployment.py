@@ -25,7 +25,7 @@ from services.infra.catalogue.valence_syntax import read_valence
 from services.infra.catalogue.yaml_nodes import Field, open_yaml
 from services.infra.near import nearest
 
-CHANGEABLE: Final = ("weight", "valence", "once", "labels")
+CHANGEABLE: Final = ("weight", "valence", "once", "labels", "advice")
 """Of a touchpoint that the catalogue has: where it stands in the journey is the same for everybody."""
 
 
@@ -84,7 +84,8 @@ def _changed(touchpoint: Touchpoint, field: Field) -> Touchpoint:
     if "once" in changes:
         entry = replace(entry, once=read_once(changes["once"]))
     labels = read_labels(changes["labels"]) if "labels" in changes else touchpoint.labels
-    return touchpoint._replace(entry=entry, labels=labels)
+    advice = read_labels(changes["advice"]) if "advice" in changes else touchpoint.advice
+    return touchpoint._replace(entry=entry, labels=labels, advice=advice)
 
 
 def _is_whole(field: Field) -> bool:

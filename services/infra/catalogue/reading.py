@@ -51,6 +51,8 @@ class Labels(NamedTuple):
     controls: Mapping[str, str]
     drivers: Mapping[str, str]
     roles: Mapping[str, str]
+    advice: Mapping[str, str]
+    """What to do when a touchpoint hurt somebody; one that nobody advises on is missing."""
 
 
 class CatalogueFile(NamedTuple):
@@ -159,7 +161,11 @@ def _words(fields: Mapping[str, Field]) -> list[dict[str, dict[str, str]]]:
 
 
 def _by_language(touchpoints: Mapping[str, Touchpoint], words: list[dict[str, dict[str, str]]]) -> dict[str, Labels]:
-    groups: list[Mapping[str, Mapping[str, str]]] = [{name: one.labels for name, one in touchpoints.items()}, *words]
+    groups: list[Mapping[str, Mapping[str, str]]] = [
+        {name: one.labels for name, one in touchpoints.items()},
+        *words,
+        {name: one.advice for name, one in touchpoints.items() if one.advice},
+    ]
     return {
         language: Labels(*({word: names[language] for word, names in group.items()} for group in groups))
         for language in LANGUAGES

@@ -30,10 +30,12 @@ NEEDED: Final = ("stage", "category", "control", "driver", "weight", "valence", 
 
 
 class Touchpoint(NamedTuple):
-    """All that a file says of a touchpoint; labels by language, other programs' names by source."""
+    """All that a file says of a touchpoint; labels and advice by language, other programs' names by source."""
 
     entry: Entry
     labels: Mapping[str, str]
+    advice: Mapping[str, str]
+    """What to do when it hurt somebody; empty where nobody said."""
     aliases: Mapping[str, tuple[str, ...]]
     note: str
 
@@ -42,7 +44,7 @@ def read_touchpoint(name: str, field: Field, *, required: Iterable[str], sources
     """Read a whole touchpoint; where its channel may be left out it is any."""
     if not TOUCHPOINT_NAME.fullmatch(name):
         field.wrong("is not a touchpoint's name; write it like area.what_happened, in small letters")
-    fields = field.record(required=tuple(required), optional=("channel", "once", "aliases", "note"))
+    fields = field.record(required=tuple(required), optional=("channel", "once", "advice", "aliases", "note"))
     aliases = fields["aliases"].record(required=(), optional=tuple(sources)) if "aliases" in fields else {}
 
     def word(key: str, options: tuple[str, ...]) -> str:
@@ -62,6 +64,7 @@ def read_touchpoint(name: str, field: Field, *, required: Iterable[str], sources
     return Touchpoint(
         entry=entry,
         labels=read_labels(fields["labels"]) if "labels" in fields else {},
+        advice=read_labels(fields["advice"]) if "advice" in fields else {},
         aliases={source: names.texts() for source, names in aliases.items()},
         note=fields["note"].text() if "note" in fields else "",
     )
