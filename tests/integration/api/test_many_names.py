@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from schemas.readapi import LEAVES_MAX, VALUES_MAX
-XXfrom services.api import customers, experience, large_reads
+from services.api import customers, large_reads
+from services.state import experience
 from tests.support.customers import Lived, store_person, store_person_of_many_leaves
 from tests.support.openapi import Contract
 from tests.support.readapi import T, read_client
