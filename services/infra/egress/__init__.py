@@ -1,0 +1,1 @@
+"""Requests to addresses that others chose: checked, connected to as checked, bounded in time and bytes."""
