@@ -35,7 +35,7 @@ only the API's gauges show it."""
 SOURCES_SHOWN_MAX: Final = 100
 """Sources that gauges show, in the order of the sources file; `tactus sources list` shows them all."""
 
-SERIES_MAX: Final = 12_000
+SERIES_MAX: Final = 20_000
 """Series one process may show in all; a Prometheus of 2 GiB takes about a million of them."""
 
 REQUEST_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -186,6 +186,25 @@ TOUCHPOINT_VALENCE: Final = Means(
     "tactus_touchpoint_valence",
     "Mean valence of the events counted since the process started, -1 to 1, by touchpoint.",
     label="touchpoint",
+    registry=REGISTRY,
+)
+TOUCHPOINT_EVENTS: Final = Counter(
+    "tactus_touchpoint_events_total", "Events counted, by touchpoint of the catalogue.", ["touchpoint"]
+)
+TOUCHPOINT_GOOD: Final = Counter(
+    "tactus_touchpoint_good_valence_total",
+    "Sum of the valences of good events, by touchpoint of the catalogue. Less the bad ones, by the events: the mean of any period.",
+    ["touchpoint"],
+)
+TOUCHPOINT_BAD: Final = Counter(
+    "tactus_touchpoint_bad_valence_total",
+    "Sum of the valences of bad events without their sign, by touchpoint of the catalogue.",
+    ["touchpoint"],
+)
+SCORED_PERSONS: Final = Levels(
+    "tactus_scored_persons",
+    "Persons by the band of their stored score, counted every five minutes.",
+    label="band",
     registry=REGISTRY,
 )
 UNKNOWN_TOUCHPOINTS: Final = Counter(

@@ -8,6 +8,7 @@ from services.infra.http.operations import serve_operations
 from services.infra.lifecycle import on_signals, run, until
 from services.infra.logs import get_logger
 from services.infra.settings import Settings
+from services.outbound.people import PeopleCount
 from services.outbound.readiness import Readiness
 from services.state.outbound import OutboundDatabase
 
@@ -20,12 +21,15 @@ async def serve(settings: Settings) -> None:
     on_signals(stop=stop.set, reload=lambda: None)
     database = OutboundDatabase(settings.postgres, application="tactus-outbound")
     readiness = Readiness(database)
+    people = PeopleCount(database)
     operations = await serve_operations(
         host=settings.outbound.host, port=settings.outbound.metrics_port, ready=readiness.unready
     )
     log.info("outbound_started", metrics_port=operations.port)
+    people.start()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, readiness.run()))
+    await people.stop()
     for part in (operations, database):
         await part.close()
     log.info("outbound_stopped")

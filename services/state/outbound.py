@@ -14,6 +14,7 @@ from services.infra.settings import PostgresSettings
 from services.state.alerts import AlertTable
 from services.state.feeds import FeedTable
 from services.state.pool import LEND_S, Statements, lent, open_pool, present
+from services.state.scores import ScoreTable
 
 CLOSE_S: Final = 2.0
 """For what is in the middle of something; then connections end where they are."""
@@ -26,6 +27,7 @@ class OutboundTransaction(NamedTuple):
     """Of the database: a position in another one means nothing here."""
     feeds: FeedTable
     alerts: AlertTable
+    scores: ScoreTable
 
 
 class OutboundDatabase:
@@ -66,6 +68,6 @@ class OutboundDatabase:
             with present():
                 async with lent(self._pool, within_s=LEND_S) as connection, connection.transaction():
                     say = Statements(connection)
-                    yield OutboundTransaction(connection.generation, FeedTable(say), AlertTable(say))
+                    yield OutboundTransaction(connection.generation, FeedTable(say), AlertTable(say), ScoreTable(say))
         except ConfigurationError as error:
             raise UnavailableError(str(error)) from error

@@ -60,6 +60,10 @@ class ScoreTable:
         version, tallies, active, slot, filling = row
         return Turn(version, None if active is None else InUse(active, slot, filling), tallies)
 
+    async def persons_by_band(self) -> dict[str, int]:
+        """How many persons are in each band of their model, by their stored scores; every row is read."""
+        return {row["band"]: row["persons"] for row in await self._say.rows("persons_by_band")}
+
     async def write(self, generations: Sequence[Scored], *, merged: Iterable[int] = ()) -> None:
         """Store the scores of locked persons whose state is another one since, in each generation.
 

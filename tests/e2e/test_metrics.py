@@ -17,7 +17,7 @@ from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
 
-PROCESSES = {"ingest", "aggregator", "api"}
+PROCESSES = {"ingest", "aggregator", "api", "outbound"}
 
 OPENMETRICS = "application/openmetrics-text; version=1.0.0"
 

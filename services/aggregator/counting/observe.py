@@ -30,14 +30,17 @@ def events_counted(events: EventColumns, *, chunk: Chunk, leaves: Leaves, now_us
     metrics.ACK_TO_SCORE_SECONDS.observe_many((now_us - appended_us) / 1_000_000)
     metrics.EVENT_TIME_LAG_SECONDS.observe_many((now_us - events.occurred_us) / 1_000_000)
     used, place = np.unique(events.leaf, return_inverse=True)
-    totals = zip(used.tolist(), np.bincount(place, weights=events.v / MICRO), np.bincount(place), strict=True)
+    good, bad = (np.bincount(place, weights=np.maximum(sign * events.v, 0) / MICRO).tolist() for sign in (1, -1))
     by_touchpoint: dict[str, tuple[float, int]] = {}
-    for leaf, felt, events_of_leaf in totals:
+    for leaf, better, worse, count in zip(used.tolist(), good, bad, np.bincount(place).tolist(), strict=True):
         touchpoint = leaves.triples[leaf].touchpoint
         if leaves.entries[leaf].stage == UNKNOWN:
             continue  # a name of the sender's own; the catalogue's names are the only labels
-        total, count = by_touchpoint.get(touchpoint, (0.0, 0))
-        by_touchpoint[touchpoint] = (total + float(felt), count + int(events_of_leaf))
+        total, before = by_touchpoint.get(touchpoint, (0.0, 0))
+        by_touchpoint[touchpoint] = (total + better - worse, before + count)
+        metrics.TOUCHPOINT_EVENTS.labels(touchpoint).inc(count)
+        metrics.TOUCHPOINT_GOOD.labels(touchpoint).inc(better)
+        metrics.TOUCHPOINT_BAD.labels(touchpoint).inc(worse)
     metrics.TOUCHPOINT_VALENCE.add(by_touchpoint)
 
 

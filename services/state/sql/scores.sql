@@ -4,6 +4,12 @@
 SELECT nextval('score_version') AS version, coalesce(u.tallies, 0) AS tallies, u.active, u.slot, u.filling
 FROM (SELECT) AS one LEFT JOIN model_in_use AS u ON true
 
+-- persons_by_band --
+SELECT (m.band_names)[p.band + 1] AS band, count(*) AS persons
+FROM person_score AS p JOIN model AS m ON m.id = p.model
+WHERE p.merged_into IS NULL
+GROUP BY 1
+
 -- forget_incoming_scores --
 DELETE FROM incoming_score
 

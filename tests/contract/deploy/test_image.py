@@ -120,7 +120,7 @@ def test_the_first_start_makes_secrets_and_the_next_keeps_them(run: Run, tmp_pat
     passwords = {f"database/{role}/password" for role in ("owner", "worker", "reader", "outbound")}
     assert set(made) == {"keys.json", "sources.toml", "hash_key", "operator_key", *passwords}
     assert kept == made
-    assert len({made[name] for name in passwords}) == 3
+    assert len({made[name] for name in passwords}) == 4
 
 
 def test_the_secrets_are_the_users_own_but_for_the_databases_owners_password(run: Run, tmp_path: Path) -> None:
@@ -182,7 +182,7 @@ def test_every_command_of_the_stack_exists(run: Run, compose: dict[str, dict[str
         if service.get("command", [""])[0] == "tactus"
     ]
 
-    assert len(commands) == 6
+    assert len(commands) == 7
     for command in commands:
         shown = run(tactus, *command, "--help")
         assert shown.returncode == 0, shown.stderr

@@ -39,7 +39,7 @@ def test_the_configuration_and_its_rules_are_valid(run: Run) -> None:
 
     assert config.returncode == 0, config.stdout + config.stderr
     assert rules.returncode == 0, rules.stdout + rules.stderr
-    assert f"{len(ALERTS)} rules found" in rules.stdout
+    assert sum(map(int, re.findall(r"(\d+) rules found", rules.stdout))) == len(ALERTS)
 
 
 def test_the_alerts_fire_when_they_must_and_only_then(run: Run) -> None:
@@ -100,6 +100,7 @@ def test_every_process_is_scraped_at_the_port_it_listens_on(compose: dict[str, A
         "ingest": settings.ingest.metrics_port,
         "aggregator": settings.aggregator.metrics_port,
         "api": settings.api.metrics_port,
+        "outbound": settings.outbound.metrics_port,
     }
     scraped = {
         discovery["names"][0]: discovery["port"]

@@ -45,7 +45,7 @@ async def test_what_is_published_answers(running: RunningStack) -> None:
 
     assert [door.status_code for door in doors] == [200, 200]
     assert nobody.status_code == 404
-    assert [page.status_code for page in metrics] == [200, 200, 200]
+    assert [page.status_code for page in metrics] == [200, 200, 200, 200]
     assert durable == "onon"
     assert AdminClient({"bootstrap.servers": connection.kafka}).list_topics(timeout=30).brokers
 

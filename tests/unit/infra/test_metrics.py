@@ -22,6 +22,7 @@ VALUES_MAX = {
     "topic": 5,
     "partition": 64,
     "touchpoint": LABEL_VALUES_MAX,
+    "band": 32,
     "dimension": 8,
     "source": metrics.SOURCES_SHOWN_MAX,
     "version": 1,
