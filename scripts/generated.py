@@ -19,6 +19,7 @@ sys.path.insert(0, str(ROOT))
 
 from schemas.documents.generate import GENERATED, documents  # noqa: E402 - the checkout's own packages, once they can be found
 from schemas.documents.problem_page import problems_page  # noqa: E402
+from scripts.dashboards import dashboards  # noqa: E402
 from scripts.mapping_page import mapping_page  # noqa: E402
 from services.commands.explain_words import WORDS  # noqa: E402
 from services.core.bands import BANDS, CONFIDENCE_KNOWN, UNKNOWN_BAND  # noqa: E402
@@ -47,6 +48,7 @@ def generated() -> dict[Path, str]:
         reference / "sql.md": views_page(),
         reference / "channels.md": channels_page(),
         reference / "mapping.md": mapping_page(reference / "maps"),
+        **{ROOT / "deploy" / "grafana" / "dashboards" / name: text for name, text in dashboards().items()},
         **{GENERATED / name: text for name, text in documents().items()},
     }
 
