@@ -170,6 +170,12 @@ PROBLEMS: Final = _table(
         "The question names an event twice",
         "Name each event once, in without or in changed.",
     ),
+    (
+        "changes-gone",
+        410,
+        "The changes after this cursor are not kept, or are of another database",
+        "Read everybody anew by GET /v1/customers, and go on with `changes` of its answer.",
+    ),
     ("timeout", 408, "The request took too long to arrive", "Send the request again, at once and whole."),
     (
         "body-too-large",

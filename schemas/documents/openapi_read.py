@@ -10,6 +10,7 @@ from schemas.changeapi import PERIOD_DEFAULT, PERIODS, ChangeAnswer
 from schemas.documents.openapi import LICENSE, OWN_PATHS, VERSION, Json, json_answer, problem_answers, schemas_of
 from schemas.documents.openapi_accounts import ACCOUNT_ANSWERS, account_paths
 from schemas.documents.openapi_census import CENSUS_ANSWERS, census_paths
+from schemas.documents.openapi_follow import FOLLOW_ANSWERS, follow_paths
 from schemas.documents.openapi_letters import LETTER_ANSWERS, LETTERS_KEY, letter_paths
 from schemas.documents.openapi_whatif import whatif_paths
 from schemas.historyapi import DAYS_DEFAULT, DAYS_MAX, DIMENSIONS, HistoryAnswer
@@ -186,7 +187,15 @@ def openapi_read() -> Json:
         "info": _INFO,
         "servers": [{"url": "http://127.0.0.1:8081"}],
         "security": [{name: []} for name in _KEYS],
-        "paths": {**_customer_paths(), **_accounts(), **_whatif(), **_census(), **letter_paths(), **OWN_PATHS},
+        "paths": {
+            **_customer_paths(),
+            **follow_paths(),
+            **_accounts(),
+            **_whatif(),
+            **_census(),
+            **letter_paths(),
+            **OWN_PATHS,
+        },
         "components": {
             "securitySchemes": {**_KEYS, **LETTERS_KEY},
             "schemas": schemas_of(
@@ -199,7 +208,7 @@ def openapi_read() -> Json:
                     *((answer, "serialization") for answer in ACCOUNT_ANSWERS),
                     (WhatIfQuestion, "validation"),
                     (WhatIfAnswer, "serialization"),
-                    *((answer, "serialization") for answer in (*CENSUS_ANSWERS, *LETTER_ANSWERS)),
+                    *((answer, "serialization") for answer in (*CENSUS_ANSWERS, *LETTER_ANSWERS, *FOLLOW_ANSWERS)),
                     (Problem, "serialization"),
                 ]
             ),

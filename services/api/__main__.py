@@ -17,6 +17,7 @@ from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
 from services.api.replaying import Replayer
 from services.api.source_watch import SourceWatch
+from services.api.waiting import Waiting
 from services.api.watch import Watch
 from services.infra.catalogue.reading import LANGUAGES, labels, load_catalogue
 from services.infra.clock import SystemClock
@@ -56,7 +57,7 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     on_signals(stop=stop.set, reload=sources.reload)
     database = ReadDatabase(settings.postgres, application="tactus-api")
-    watch = Watch(database)
+    watch, waiting = Watch(database), Waiting(database)
     entrance = Entrance(
         lambda: sources.current,
         rates=ReaderRates(requests_per_s_max=settings.api.reader_requests_per_s_max, now_s=monotonic),
@@ -82,6 +83,7 @@ async def serve(settings: Settings) -> None:
     app = create_app(
         customers,
         Letters(database, entrance, Replayer(database, door)),
+        waiting,
         unready=watch.unready,
         refusals=refusals,
         peers=Peers(networks(settings.api.trusted_proxies)),
@@ -89,6 +91,7 @@ async def serve(settings: Settings) -> None:
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, watch.run()))
         tasks.create_task(until(stop, source_watch.run()))
+        tasks.create_task(until(stop, waiting.run()))
         tasks.create_task(until(stop, sources.follow()))
         tasks.create_task(serve_http(app, listener, stop=stop, limits=LIMITS, refused=refusals.note))
     for part in (operations, door, database):

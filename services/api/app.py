@@ -18,10 +18,12 @@ from services.api.accounts import Accounts
 from services.api.bodies import read_body
 from services.api.census import Censuses
 from services.api.customers import NO_STORE, Customers
+from services.api.following import Following
 from services.api.letters import Letters
 from services.api.page import HEADERS, LINKS, page
 from services.api.refusals import Refusals
 from services.api.requests import Asked
+from services.api.waiting import Waiting
 from services.api.whatif import WhatIfs
 from services.infra.http.answer import Answer, Application, Receive, Scope, Send
 from services.infra.http.health import Readiness, livez, readyz
@@ -37,7 +39,7 @@ Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
 def create_app(
-    customers: Customers, letters: Letters, *, unready: Readiness, refusals: Refusals, peers: Peers
+    customers: Customers, letters: Letters, waiting: Waiting, *, unready: Readiness, refusals: Refusals, peers: Peers
 ) -> Application:
     """Wire the routes to what answers them; `unready` tells why the process wants no requests, or None."""
     contract = Answer(200, resources.files("schemas").joinpath("generated", "openapi-read.json").read_bytes())
@@ -68,6 +70,7 @@ def create_app(
             Route("/livez", lives),
             Route("/readyz", is_ready),
             Route("/v1/openapi.json", openapi),
+            *_about_changes(Following(customers.parts, waiting), answering),
             Route("/v1/customers/{identity}", answering(customers.score)),
             Route("/v1/customers/{identity}/receipt", answering(customers.receipt)),
             Route("/v1/customers/{identity}/change", answering(customers.change)),
@@ -85,6 +88,13 @@ def create_app(
     )
     app.router.redirect_slashes = False
     return _on_encoded_paths(app)
+
+
+def _about_changes(following: Following, answering: Answering) -> list[Route]:
+    return [
+        Route("/v1/customers", answering(following.customers)),
+        Route("/v1/scores/changes", answering(following.changes)),
+    ]
 
 
 def _about_everybody(censuses: Censuses, answering: Answering) -> list[Route]:

@@ -21,6 +21,8 @@ class Link(NamedTuple):
 
 
 LINKS: Final = (
+    Link("/v1/customers", "Everybody with the stored score, by band or below a score", needs_key=True),
+    Link("/v1/scores/changes", "Whose score is another one since; waits for it with wait=30", needs_key=True),
     Link("/v1/customers/{kind}:{value}", "A customer's score, its windows and every dimension", needs_key=True),
     Link("/v1/customers/{kind}:{value}/receipt", "The reasons: points that add up to the score", needs_key=True),
     Link("/v1/customers/{kind}:{value}/change", "What moved the score: what came, faded and fell out", needs_key=True),

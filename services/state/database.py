@@ -22,6 +22,7 @@ from services.state.dead_letters import DeadLetterTable
 from services.state.events import Caution, EventTable
 from services.state.facts import FactTable
 from services.state.felt import FeltTable
+from services.state.following import FollowingTable
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityTable
 from services.state.leaves import LeafTable
@@ -108,6 +109,7 @@ class Snapshot(NamedTuple):
     accounts: AccountTable
     facts: FactTable
     account_scores: AccountScoreTable
+    following: FollowingTable
 
 
 class Database:
@@ -234,6 +236,7 @@ class ReadDatabase:
                 AccountTable(say),
                 FactTable(say),
                 AccountScoreTable(say),
+                FollowingTable(say),
             )
 
     @asynccontextmanager

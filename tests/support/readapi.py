@@ -19,6 +19,7 @@ from services.api.letters import Letters
 from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
 from services.api.replaying import Door, Replayer
+from services.api.waiting import Waiting
 from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.valence import NoValence
 from services.infra.catalogue.reading import Labels, labels
@@ -108,6 +109,7 @@ def example_app(
     silent: frozenset[str] = frozenset(),
     catalogue: Catalogue | None = None,
     now: datetime = T,
+    waiting: Waiting | None = None,
 ) -> Application:
     """Build the real application around a store."""
     entrance = Entrance(
@@ -126,7 +128,9 @@ def example_app(
     )
     refusals, peers = Refusals(time.monotonic), Peers(networks("127.0.0.1"))
     letters = Letters(store, entrance, Replayer(store, door or NoDoor()))
-    return create_app(Customers(parts), letters, unready=lambda: None, refusals=refusals, peers=peers)
+    return create_app(
+        Customers(parts), letters, waiting or Waiting(store), unready=lambda: None, refusals=refusals, peers=peers
+    )
 
 
 @asynccontextmanager

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+import asyncpg
 import httpx
 import pytest
 
@@ -21,6 +25,7 @@ from tests.support.databases import as_role
 from tests.support.letters import a_letter, letters_in
 from tests.support.openapi import GENERATED
 from tests.support.readapi import KEY, T
+from tests.support.scored import score
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.integration
@@ -37,9 +42,29 @@ async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
     await take_census(postgres_dsn, load_catalogue(), at=T)
     async with letters_in(postgres_dsn) as table:
         await table.add(("cx.touchpoints.dlq.v1", 0), [a_letter(offset) for offset in range(3)], origin="ingest")
-    with api_process(as_role(postgres_dsn, READER), tmp_path) as process:
+    with api_process(as_role(postgres_dsn, READER), tmp_path) as process, busy(postgres_dsn):
         wait_until(lambda: _ready(process), what="it is ready")
         yield process
+
+
+@contextmanager
+def busy(dsn: str) -> Iterator[None]:
+    """Let a score change again and again meanwhile, so that nobody waits long for a change."""
+
+    async def go_on() -> None:
+        connection = await asyncpg.connect(dsn)
+        person = await connection.fetchval("SELECT min(id) FROM person")
+        while not ended.is_set():
+            await score(connection, person)
+            await asyncio.to_thread(ended.wait, 0.2)
+        await connection.close()
+
+    ended = threading.Event()
+    working = threading.Thread(target=asyncio.run, args=(go_on(),))
+    working.start()
+    yield
+    ended.set()
+    working.join()
 
 
 CONFIG = """
@@ -54,6 +79,12 @@ positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404",
 include-operation-id = "listAccounts"
 [operations.checks]
 positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "5xx"]
+
+[[operations]]
+# The same, and a cursor that has the form of one may be of no place in this database.
+include-operation-id-regex = "^(listCustomers|followScores)$"
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "410", "5xx"]
 
 [[operations]]
 include-operation-id-regex = "^(readDrivers|readTouchpoints|readJourneyMap)$"
