@@ -7,6 +7,7 @@ from typing import Annotated, Final
 from pydantic import Field
 
 from schemas.changeapi import ChangeEnd, ChangeLeaf, ChangeOthers, Period
+from schemas.historyapi import DAYS_MAX, HISTORY_VALUES_MAX, HistoryColumn, HistoryPoint
 from schemas.readapi import LEAVES_MAX, PAGE_MAX, Change, Changes, JourneyTouchpoint, ReceiptLeaf, ReceiptOthers
 from schemas.score import (
     Band,
@@ -127,6 +128,23 @@ class AccountChangeAnswer(Produced):
     """Those that moved the score most, the first the most; of all contacts together."""
     others: ChangeOthers
     """The rest of the leaves; zeros when there is none."""
+    model_version: ModelVersion
+
+
+class AccountHistoryAnswer(Produced):
+    """An account's score once a day, each read with the contacts and the roles of the last moment.
+
+    So the line tells what they lived through, and not who joined or left.
+    """
+
+    account: Account
+    points: Annotated[list[HistoryPoint], Field(max_length=DAYS_MAX)]
+    """The oldest first, 24 hours apart."""
+    dimension: str | None
+    values: Annotated[dict[str, HistoryColumn], Field(max_length=HISTORY_VALUES_MAX)]
+    """By value of the dimension, those that most was seen of; empty when none was asked for."""
+    left_out: Count
+    """How many more values the dimension has."""
     model_version: ModelVersion
 
 

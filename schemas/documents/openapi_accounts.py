@@ -11,6 +11,7 @@ from schemas.accountsapi import (
     SORTS,
     AccountAnswer,
     AccountChangeAnswer,
+    AccountHistoryAnswer,
     AccountJourneyAnswer,
     AccountReceiptAnswer,
     AccountsAnswer,
@@ -24,6 +25,7 @@ ACCOUNT_ANSWERS: Final = (
     AccountAnswer,
     AccountReceiptAnswer,
     AccountChangeAnswer,
+    AccountHistoryAnswer,
     AccountJourneyAnswer,
     AccountsAnswer,
 )
@@ -60,27 +62,39 @@ _ACCOUNT: Final[Json] = {
 }
 
 
-def account_paths(*, at: Json, over: Json, page: list[Json], accept_language: Json) -> Json:
-    """Return the paths; `at` names a moment, `over` a period before it, `page` a page of a journey."""
+def account_paths(
+    *, at: Json, known: Json, over: Json, span: list[Json], page: list[Json], accept_language: Json
+) -> Json:
+    """Return the paths.
+
+    `at` names a moment, `known` what counts there, `over` a period before it, `span` days and a dimension, `page` a page
+    of a journey.
+    """
     return {
         "/v1/accounts": _list(),
         "/v1/accounts/{account}": _operation(
             "readAccount",
             "An account's score, read from all its contacts, each by the factor of the role",
             AccountAnswer,
-            parameters=[at],
+            parameters=[at, known],
         ),
         "/v1/accounts/{account}/receipt": _operation(
             "readAccountReceipt",
             "The reasons of an account's score: prior + the sum of the points, those of the others too = score",
             AccountReceiptAnswer,
-            parameters=[at, accept_language],
+            parameters=[at, known, accept_language],
         ),
         "/v1/accounts/{account}/change": _operation(
             "readAccountChange",
             "What moved an account's score within a day, a week or a month: two receipts side by side",
             AccountChangeAnswer,
-            parameters=[over, at, accept_language],
+            parameters=[over, at, known, accept_language],
+        ),
+        "/v1/accounts/{account}/history": _operation(
+            "readAccountHistory",
+            "An account's score once a day, and along one dimension if asked",
+            AccountHistoryAnswer,
+            parameters=[*span, accept_language],
         ),
         "/v1/accounts/{account}/journey": _operation(
             "readAccountJourney",

@@ -83,8 +83,8 @@ _AT: Final[Json] = {
     "name": "at",
     "in": "query",
     "description": (
-        "The moment to read at, RFC 3339 with an offset; now when left out. Of a moment to come: what will be when "
-        "nothing more happens."
+        "The moment to read at, RFC 3339 with an offset; now when left out. A moment to come is refused: what will have "
+        "happened by then is not known."
     ),
     "schema": {"type": "string", "format": "date-time"},
     "example": "2026-03-01T12:00:00Z",
@@ -121,7 +121,7 @@ _SPAN: Final[list[Json]] = [
     {
         "name": "to",
         "in": "query",
-        "description": "The moment that no point is after, RFC 3339 with an offset; now when left out.",
+        "description": "The moment that no point is after, RFC 3339 with an offset, and not to come; now when left out.",
         "schema": {"type": "string", "format": "date-time"},
         "example": "2026-03-01T12:00:00Z",
     },
@@ -225,7 +225,14 @@ def _census() -> Json:
 
 
 def _accounts() -> Json:
-    return account_paths(at=_AT, over=_OVER, page=[_LIMIT, _CURSOR], accept_language=_ACCEPT_LANGUAGE)
+    return account_paths(
+        at=_AT,
+        known=_KNOWN,
+        over=_OVER,
+        span=[*_SPAN, _DIMENSION],
+        page=[_LIMIT, _CURSOR],
+        accept_language=_ACCEPT_LANGUAGE,
+    )
 
 
 def _customer_paths() -> Json:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Final, NamedTuple
@@ -11,37 +11,40 @@ from urllib.parse import unquote_to_bytes
 
 from pydantic import BaseModel
 
-from schemas.accountsapi import AccountAnswer, AccountChangeAnswer, AccountJourneyAnswer, AccountReceiptAnswer
+from schemas.accountsapi import (
+    AccountAnswer,
+    AccountChangeAnswer,
+    AccountHistoryAnswer,
+    AccountJourneyAnswer,
+    AccountReceiptAnswer,
+)
+from schemas.historyapi import HISTORY_TALLIES_MAX
 from schemas.readapi import LATEST_MAX, TALLIES_MAX
 from schemas.touchpoint import ID_PATTERN
 from services.api.account_answers import (
-    Company,
     account_answer,
     account_journey_answer,
     account_reasons,
     account_receipt_answer,
 )
+from services.api.account_lives import Hours, identities_of, lived_of
 from services.api.answers import Moment, Reasons
 from services.api.change_answers import Moved, moved, sides_of
 from services.api.customers import NO_STORE, SCOPE, Customers
-from services.api.requests import Asked, cursor_of, page_of, parameters_of, when_of
-from services.core.accounts import Contact, positions
+from services.api.history_answers import line_of
+from services.api.requests import Asked, When, cursor_of, page_of, parameters_of, when_of
 from services.core.change import PERIODS
-from services.core.facts import Facts
 from services.core.instants import instant_of
 from services.core.roles import factors_of
-from services.core.tallies import HOURS_KEPT, Tallies
+from services.core.tallies import HOURS_KEPT
 from services.infra.catalogue.reading import LANGUAGES
 from services.infra.errors import UnavailableError
 from services.infra.http.answer import Answer
 from services.infra.http.languages import language_of
 from services.infra.http.problems import Refused, refusal
-from services.state.accounts import Contacts
 from services.state.database import Snapshot
 from services.state.events import Place
-from services.state.experience import FACT_ROWS, NAMES_MAX, Stored, experience_of, latest_of
-from services.state.facts import facts_of_persons
-from services.state.identities import IdentityRow
+from services.state.experience import experience_of, latest_of
 
 _ID: Final = re.compile(ID_PATTERN.removesuffix("$"))
 
@@ -52,19 +55,31 @@ class Question(NamedTuple):
     """What a request asks, understood; operations that name no page have the first one."""
 
     account: str
-    at: datetime
-    over: str
+    when: When
     limit: int
     before: Place
     language: str
 
+    @property
+    def at(self) -> datetime:
+        """The moment that is read at."""
+        return self.when.at
 
-class Lived(NamedTuple):
-    """What an account's contacts have lived through, as it is stored; owners of the tallies are positions in contacts."""
+    @property
+    def over(self) -> str:
+        """The period before it whose change is asked for."""
+        return self.when.over
 
-    company: Company
-    stored: Stored
-    identities: Mapping[int, IdentityRow]
+    @property
+    def hours(self) -> Hours:
+        """The hours that the moment is read from."""
+        moment = Moment(self.at)
+        return Hours(**moment.hours, by_hour=self.known_by)
+
+    @property
+    def known_by(self) -> int | None:
+        """The hour by whose end it must have been received to count; None when everything counts."""
+        return Moment(self.at).hour if self.when.known_then else None
 
 
 Answerer = Callable[[Question, Snapshot, int], Awaitable[BaseModel | None]]
@@ -80,15 +95,19 @@ class Accounts:
 
     async def score(self, asked: Asked) -> Answer:
         """Answer `GET /v1/accounts/{account}`."""
-        return await self._answer(asked, self._score, named=("at",))
+        return await self._answer(asked, self._score, named=("at", "known"))
 
     async def receipt(self, asked: Asked) -> Answer:
         """Answer `GET /v1/accounts/{account}/receipt`."""
-        return await self._answer(asked, self._receipt, named=("at",))
+        return await self._answer(asked, self._receipt, named=("at", "known"))
 
     async def change(self, asked: Asked) -> Answer:
         """Answer `GET /v1/accounts/{account}/change`."""
-        return await self._answer(asked, self._change, named=("at", "over"))
+        return await self._answer(asked, self._change, named=("at", "known", "over"))
+
+    async def history(self, asked: Asked) -> Answer:
+        """Answer `GET /v1/accounts/{account}/history`."""
+        return await self._answer(asked, self._history, named=("from", "to", "dimension"))
 
     async def journey(self, asked: Asked) -> Answer:
         """Answer `GET /v1/accounts/{account}/journey`."""
@@ -117,7 +136,7 @@ class Accounts:
 
     async def _score(self, question: Question, snapshot: Snapshot, rows_max: int) -> AccountAnswer | None:
         moment, catalogue = Moment(question.at), await self._parts.models.in_use(snapshot)
-        lived = await lived_of(snapshot, question.account, moment=moment, rows_max=rows_max)
+        lived = await lived_of(snapshot, question.account, hours=question.hours, rows_max=rows_max)
         if lived is None:
             return None
 
@@ -129,7 +148,7 @@ class Accounts:
 
     async def _receipt(self, question: Question, snapshot: Snapshot, rows_max: int) -> AccountReceiptAnswer | None:
         moment, catalogue = Moment(question.at), await self._parts.models.in_use(snapshot)
-        lived = await lived_of(snapshot, question.account, moment=moment, rows_max=rows_max)
+        lived = await lived_of(snapshot, question.account, hours=question.hours, rows_max=rows_max)
         if lived is None:
             return None
 
@@ -145,6 +164,7 @@ class Accounts:
             [*lived.identities],
             leaves=[*reasons.stored_leaves],
             hours=(moment.hour - HOURS_KEPT, moment.hour),
+            by_hour=question.known_by,
             each=LATEST_MAX,
         )
         labels = self._parts.labels[question.language]
@@ -152,7 +172,7 @@ class Accounts:
 
     async def _change(self, question: Question, snapshot: Snapshot, rows_max: int) -> AccountChangeAnswer | None:
         moment, catalogue = Moment(question.at), await self._parts.models.in_use(snapshot)
-        lived = await lived_of(snapshot, question.account, moment=moment, rows_max=rows_max)
+        lived = await lived_of(snapshot, question.account, hours=question.hours, rows_max=rows_max)
         if lived is None:
             return None
         factors = factors_of([one.role for one in lived.company.contacts], catalogue.parameters)
@@ -167,16 +187,32 @@ class Accounts:
             [*lived.identities],
             leaves=[*found.stored_leaves],
             hours=(moment.hour - PERIODS[question.over] - HOURS_KEPT, moment.hour),
+            by_hour=question.known_by,
             each=LATEST_MAX,
         )
         labels = self._parts.labels[question.language]
         sides = sides_of(found, latest, over=question.over, catalogue=catalogue, labels=labels, moment=moment)
         return AccountChangeAnswer(account=question.account, **sides)
 
+    async def _history(self, question: Question, snapshot: Snapshot, rows_max: int) -> AccountHistoryAnswer | None:
+        span, catalogue = question.when.span, await self._parts.models.in_use(snapshot)
+        hours = Hours(**span.hours)
+        lived = await lived_of(snapshot, question.account, hours=hours, rows_max=min(rows_max, HISTORY_TALLIES_MAX))
+        if lived is None:
+            return None
+        factors = factors_of([one.role for one in lived.company.contacts], catalogue.parameters)
+
+        def work() -> AccountHistoryAnswer:
+            experience = experience_of(lived.stored, catalogue=catalogue)
+            line = line_of(experience, span=span, catalogue=catalogue, factors=factors)
+            return AccountHistoryAnswer(account=question.account, **line)
+
+        return await self._large.compute(work, rows=lived.stored.size * len(span.moments))
+
     async def _journey(self, question: Question, snapshot: Snapshot, _rows_max: int) -> AccountJourneyAnswer:
         hour = Moment(question.at).hour
         contacts = await snapshot.accounts.contacts(question.account, until_hour=hour)
-        identities = await _identities(snapshot, contacts)
+        identities = await identities_of(snapshot, contacts)
         events = await snapshot.events.journey_of_many([*identities], before=question.before, limit=question.limit + 1)
         page, more = events[: question.limit], len(events) > question.limit
         return account_journey_answer(
@@ -204,7 +240,7 @@ def question_of(asked: Asked, *, named: Sequence[str], now: datetime) -> Questio
     account = account_of_path(asked.identity)
     if isinstance(account, Refused):
         return account
-    return Question(account, when.at, when.over, *page, language_of(asked.accept_language, LANGUAGES))
+    return Question(account, when, *page, language_of(asked.accept_language, LANGUAGES))
 
 
 def account_of_path(segment: str) -> str | Refused:
@@ -214,27 +250,3 @@ def account_of_path(segment: str) -> str | Refused:
     except UnicodeDecodeError:
         account = ""
     return account if _ID.fullmatch(account) else Refused("invalid-account")
-
-
-async def lived_of(snapshot: Snapshot, account: str, *, moment: Moment, rows_max: int) -> Lived | None:
-    """Read what the contacts of this moment have lived through; None when there is more of it than may be read."""
-    contacts = await snapshot.accounts.contacts(account, until_hour=moment.hour)
-    named = sorted((Contact(one.customer, one.role), one) for one in contacts.people)
-    company = Company(account, [contact for contact, _ in named], dict(named), contacts.every)
-    persons = [one.person for _, one in named]
-    hours = (moment.hours["after_hour"], moment.hours["until_hour"])
-    tallies = await snapshot.tallies.of_persons(persons, hours=hours, rows_max=rows_max + 1)
-    if len(tallies.rows) > rows_max:
-        return None
-    beside = await facts_of_persons(snapshot.facts, persons, facts_max=rows_max // FACT_ROWS + 1)
-    facts = Facts({place: beside[person] for place, person in enumerate(persons) if person in beside})
-    leaves = await snapshot.leaves.of_persons(persons, hours=hours, rows_max=NAMES_MAX + 1)
-    stored = Stored(Tallies(positions(persons, tallies.owner), tallies.rows), facts, leaves)
-    if len(leaves) > NAMES_MAX or stored.size > rows_max:
-        return None
-    return Lived(company, stored, await _identities(snapshot, contacts))
-
-
-async def _identities(snapshot: Snapshot, contacts: Contacts) -> dict[int, IdentityRow]:
-    rows = await snapshot.accounts.identities([one.person for one in contacts.people])
-    return {row.number: row for row in rows}

@@ -113,6 +113,7 @@ def _about_accounts(customers: Customers, answering: Answering) -> list[Route]:
         Route("/v1/accounts/{identity}", answering(accounts.score)),
         Route("/v1/accounts/{identity}/receipt", answering(accounts.receipt)),
         Route("/v1/accounts/{identity}/change", answering(accounts.change)),
+        Route("/v1/accounts/{identity}/history", answering(accounts.history)),
         Route("/v1/accounts/{identity}/journey", answering(accounts.journey)),
     ]
 

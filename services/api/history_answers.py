@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
 
 from schemas.historyapi import HISTORY_VALUES_MAX, HistoryAnswer, HistoryColumn, HistoryPoint
 from schemas.instant import write_instant
@@ -14,6 +17,8 @@ from services.core.instants import hour_of
 from services.core.tallies import HOURS_KEPT
 from services.state.experience import Experience
 from services.state.persons import Person
+
+Floats = NDArray[np.float64]
 
 DAY: Final = timedelta(days=1)
 
@@ -36,8 +41,24 @@ class Span(NamedTuple):
         return {"after_hour": hour_of(self.since) - HOURS_KEPT, "until_hour": hour_of(self.until)}
 
 
+class Line(TypedDict):
+    """A score day by day, as the answers about customers and accounts have it."""
+
+    points: list[HistoryPoint]
+    dimension: str | None
+    values: dict[str, HistoryColumn]
+    left_out: int
+    model_version: str
+
+
 def history_answer(person: Person, experience: Experience, *, span: Span, catalogue: Catalogue) -> HistoryAnswer:
     """Read a person's score once a day."""
+    line = line_of(experience, span=span, catalogue=catalogue)
+    return HistoryAnswer(customer=person.customer, version=person.version, **line)
+
+
+def line_of(experience: Experience, *, span: Span, catalogue: Catalogue, factors: Floats | None = None) -> Line:
+    """Read a score once a day; with factors, that of several as one."""
     moments = span.moments
     history = read_history(
         experience.tallies,
@@ -47,13 +68,13 @@ def history_answer(person: Person, experience: Experience, *, span: Span, catalo
         parameters=catalogue.parameters,
         dimension=span.dimension,
         values_max=HISTORY_VALUES_MAX,
+        factors=factors,
     )
     overall = history.overall
     bands = catalogue.bands
     named = [bands.names[number] for number in bands.numbers(overall.score, overall.confidence).tolist()]
     columns = [column.tolist() for column in overall]
-    return HistoryAnswer(
-        customer=person.customer,
+    return Line(
         points=[
             HistoryPoint(at=write_instant(moment), score=score, confidence=confidence, se=se, band=band)
             for moment, score, confidence, se, band in zip(moments, *columns, named, strict=True)
@@ -65,5 +86,4 @@ def history_answer(person: Person, experience: Experience, *, span: Span, catalo
         },
         left_out=history.left_out,
         model_version=catalogue.model_version,
-        version=person.version,
     )

@@ -36,6 +36,7 @@ LINKS: Final = (
     Link("/v1/accounts/{account}", "A company's score, read from all who act for it", needs_key=True),
     Link("/v1/accounts/{account}/receipt", "Its reasons", needs_key=True),
     Link("/v1/accounts/{account}/change", "What moved it", needs_key=True),
+    Link("/v1/accounts/{account}/history", "The score day by day, along a dimension too", needs_key=True),
     Link("/v1/accounts/{account}/journey", "The touchpoints of all its contacts in time", needs_key=True),
     Link("/v1/whatif", "By POST: what a score would be by other numbers or another past", needs_key=True),
     Link("/v1/dead-letters", "What did not count, and why", needs_key=True),

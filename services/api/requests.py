@@ -32,6 +32,9 @@ PARAMETERS_MAX: Final = 16
 
 EARLIEST: Final = datetime.min.replace(tzinfo=UTC)
 
+AHEAD_MAX: Final = timedelta(minutes=5)
+"""So far an asker's clock may be ahead of ours: a moment that it calls the present is no question about the future."""
+
 _KIND: Final = re.compile(f"{KIND_PATTERN}|{RECORD_KIND_PATTERN}")
 _VALUE: Final = re.compile(IDENTITY_PATTERN)
 _CONTACT: Final = re.compile(r"[^@]+@[^@]+|\+[0-9][0-9 ()./-]+")
@@ -40,6 +43,7 @@ _LIMIT: Final = re.compile(r"[0-9]{1,3}")
 _DATE_CHARS: Final = len("2026-03-01 ")
 _PLACE: Final = struct.Struct(">q16s")
 _JSON: Final = frozenset({"*/*", "application/*", "application/json"})
+TO_COME: Final = "lies in the future: a score is read of what has happened; send a moment up to now, or none for now"
 _MALFORMED_IDENTITY: Final = Refused(
     "invalid-identity", "The path must hold kind:value, the value percent-encoded UTF-8 of printable characters."
 )
@@ -133,6 +137,8 @@ def when_of(parameters: Mapping[str, str], *, now: datetime) -> When | Refused:
     at = moment_of(parameters.get(end), now=now, name=end)
     if isinstance(at, Refused):
         return at
+    if not has_come(at, now=now):
+        return bad(f"The parameter {end} {TO_COME}.")
     span = span_of(parameters, until=at)
     if isinstance(span, Refused):
         return span
@@ -143,6 +149,11 @@ def when_of(parameters: Mapping[str, str], *, now: datetime) -> When | Refused:
     if known not in KNOWN:
         return bad(f"The parameter known must be one of {', '.join(KNOWN)}.")
     return When(at, end in parameters, known != KNOWN_NOW, over, span)
+
+
+def has_come(at: datetime, *, now: datetime) -> bool:
+    """Whether a moment can be read at: what will happen until a later one is not known."""
+    return at <= now + AHEAD_MAX
 
 
 def span_of(parameters: Mapping[str, str], *, until: datetime) -> Span | Refused:

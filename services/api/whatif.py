@@ -21,7 +21,7 @@ from schemas.touchpoint import TOUCHPOINT_PATTERN
 from schemas.whatifapi import ChangedEvent, NamedEvent, WhatIfQuestion
 from services.api.answers import Moment
 from services.api.customers import NO_STORE, SCOPE, Customers, found_person
-from services.api.requests import Asked, Named, named_of_path
+from services.api.requests import TO_COME, Asked, Named, has_come, named_of_path
 from services.api.whatif_answers import Worked, whatif_answer
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
@@ -113,7 +113,10 @@ class WhatIfs:
         if isinstance(named, Refused):
             return refusal(named)
         now = instant_of(self._parts.clock.now_us())
-        moment = Moment(now if question.at is None else parse_instant(question.at))
+        at = now if question.at is None else parse_instant(question.at)
+        if not has_come(at, now=now):
+            return _refusal("invalid-question", [{"field": "at", "reason": TO_COME}])
+        moment = Moment(at)
         return Understood(question, named, moment, language_of(asked.accept_language, LANGUAGES))
 
     async def _answered(self, understood: Understood) -> Answer:

@@ -13,7 +13,7 @@ import httpx
 from pydantic import BaseModel
 from rich.console import Console
 
-from schemas.accountsapi import AccountAnswer, AccountReceiptAnswer
+from schemas.accountsapi import AccountAnswer, AccountChangeAnswer, AccountReceiptAnswer
 from schemas.changeapi import ChangeAnswer
 from schemas.readapi import CustomerAnswer, ReceiptAnswer
 from schemas.touchpoint import identity_of_subject
@@ -68,7 +68,8 @@ def run(customer: str, *, when: When, change: str | None, language: str, data: P
         elif change is None:
             explanation.show(console, ask(find_api(data), f"{kind}:{value}", when=when))
         else:
-            answer = ask_change(find_api(data), f"{kind}:{value}", over=change, when=when)
+            path = f"/v1/customers/{quote(f'{kind}:{value}', safe='')}/change"
+            answer = ask_change(find_api(data), path, ChangeAnswer, over=change, when=when)
             ChangeExplanation(explanation).show(console, answer)
     except TactusError as error:
         sys.stderr.write(f"tactus explain: {error}\n")
@@ -81,16 +82,18 @@ def _explain_account(
 ) -> None:
     if not account:
         raise InvalidEventError("an account has a name: write it after account:, as its events do")
-    if change is not None or when.known_then:
-        raise InvalidEventError("--change and --known are for customers: ask them of the account's contacts")
-    AccountExplanation(explanation).show(console, ask_account(find_api(data), account, at=when.at))
+    if change is None:
+        AccountExplanation(explanation).show(console, ask_account(find_api(data), account, when=when))
+        return
+    path = f"/v1/accounts/{quote(account, safe='')}/change"
+    answer = ask_change(find_api(data), path, AccountChangeAnswer, over=change, when=when)
+    ChangeExplanation(explanation).show(console, answer)
 
 
-def ask_change(endpoint: Endpoint, identity: str, *, over: str, when: When) -> ChangeAnswer:
-    """Ask what moved the score within a period; raises as `ask` does."""
-    path = f"/v1/customers/{quote(identity, safe='')}/change"
+def ask_change(endpoint: Endpoint, path: str, answer: type[AnswerT], *, over: str, when: When) -> AnswerT:
+    """Ask what moved a score within a period; raises as `ask` does."""
     with _client(endpoint) as client:
-        return _get(client, path, ChangeAnswer, {"over": over, **when.parameters})
+        return _get(client, path, answer, {"over": over, **when.parameters})
 
 
 def ask(endpoint: Endpoint, identity: str, *, when: When = NOW) -> Explained:
@@ -108,13 +111,13 @@ def ask(endpoint: Endpoint, identity: str, *, when: When = NOW) -> Explained:
     raise UnavailableError("events of this customer come faster than the score can be read: ask for a moment with --at")
 
 
-def ask_account(endpoint: Endpoint, account: str, *, at: str | None) -> AccountExplained:
+def ask_account(endpoint: Endpoint, account: str, *, when: When) -> AccountExplained:
     """Ask for an account's score and its receipt at the same moment; raises as `ask` does."""
     path = f"/v1/accounts/{quote(account, safe='')}"
     with _client(endpoint) as client:
         for _ in range(TRIES_MAX):
-            score = _get(client, path, AccountAnswer, When(at).parameters)
-            receipt = _get(client, f"{path}/receipt", AccountReceiptAnswer, When(score.at).parameters)
+            score = _get(client, path, AccountAnswer, when.parameters)
+            receipt = _get(client, f"{path}/receipt", AccountReceiptAnswer, when._replace(at=score.at).parameters)
             if (score.score, score.model_version) == (receipt.score, receipt.model_version):
                 return AccountExplained(score, receipt)
     raise UnavailableError("events of this account come faster than its score can be read: ask for a moment with --at")

@@ -9,8 +9,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from schemas.accountsapi import AccountChangeAnswer
 from schemas.changeapi import ChangeAnswer, ChangeEnd, ChangeLeaf, ChangeOthers
 from services.commands.explanation import Explanation, add_up, style_of, style_of_band, time_of
+
+AnyChange = ChangeAnswer | AccountChangeAnswer
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +22,7 @@ class ChangeExplanation:
 
     by: Explanation
 
-    def show(self, console: Console, answer: ChangeAnswer) -> None:
+    def show(self, console: Console, answer: AnyChange) -> None:
         """Print the change, what each leaf did to the score, and the sum of them."""
         for line in self._head(answer):
             console.print(line)
@@ -34,10 +37,16 @@ class ChangeExplanation:
         console.print()
         console.print(Text(self.by.sum_line(answer.before.score, tenths, answer.after.score), style="bold"))
 
-    def _head(self, answer: ChangeAnswer) -> Iterator[Text]:
+    def _head(self, answer: AnyChange) -> Iterator[Text]:
         by, words = self.by, self.by.words
-        yield Text(answer.customer, style="bold")
-        yield Text(f"{time_of(answer.before.at)} → {time_of(answer.after.at)}, {words.version} {answer.version}")
+        period = f"{time_of(answer.before.at)} → {time_of(answer.after.at)}"
+        match answer:
+            case ChangeAnswer():
+                yield Text(answer.customer, style="bold")
+                yield Text(f"{period}, {words.version} {answer.version}")
+            case AccountChangeAnswer():
+                yield Text(answer.account, style="bold")
+                yield Text(period)
         yield Text()
         line = Text(f"{words.score} ")
         line.append_text(self._end(answer.before)).append(" → ").append_text(self._end(answer.after))
@@ -49,7 +58,7 @@ class ChangeExplanation:
     def _end(self, end: ChangeEnd) -> Text:
         return Text(f"{self.by.figure(end.score)} {self.by.band(end.band)}", style=style_of_band(end.band))
 
-    def _table(self, answer: ChangeAnswer, shown: Sequence[ChangeLeaf], tenths: Sequence[int]) -> Table:
+    def _table(self, answer: AnyChange, shown: Sequence[ChangeLeaf], tenths: Sequence[int]) -> Table:
         by, words = self.by, self.by.words
         table = Table(box=None, padding=(0, 2, 0, 0), show_edge=False, header_style="dim")
         for heading in (words.moved, words.came, words.faded, words.events):

@@ -65,12 +65,17 @@ def read_history(  # noqa: PLR0913 -- what is read, when, and under what model
     parameters: Parameters,
     dimension: str | None = None,
     values_max: int | None = None,
+    factors: Floats | None = None,
 ) -> History:
     """Read one owner at rising hours: bit for bit what `read` and `read_dimensions` say at each of them.
 
+    With factors, several as one, as `read_together` does.
+
     `leaves` numbers those of the facts as well (`Facts.leaves`); raises LookupError when it does not.
     """
-    stretches = partial(_stretches, tallies, facts=facts, leaves=leaves, at_hours=at_hours, parameters=parameters)
+    stretches = partial(
+        _stretches, tallies, facts=facts, leaves=leaves, at_hours=at_hours, parameters=parameters, factors=factors
+    )
     along = None if dimension is None else _along(stretches(), leaves, dimension, values_max)
     overall: list[Reading[Floats]] = []
     by_value: list[Reading[Floats]] = []
@@ -90,7 +95,13 @@ def read_history(  # noqa: PLR0913 -- what is read, when, and under what model
 
 
 def _stretches(
-    tallies: Tallies, *, facts: Facts, leaves: Leaves, at_hours: Sequence[int], parameters: Parameters
+    tallies: Tallies,
+    *,
+    facts: Facts,
+    leaves: Leaves,
+    at_hours: Sequence[int],
+    parameters: Parameters,
+    factors: Floats | None,
 ) -> Iterator[_Piece]:
     """Cut the hours where other facts begin to be felt."""
     rest = list(at_hours)
@@ -101,7 +112,9 @@ def _stretches(
         )
         size = bisect_left(rest, until)
         hours, rest = rest[:size], rest[size:]
-        evidence = evidence_of(tallies, leaves=leaves, facts=facts, at_hour=hours[-1], parameters=parameters)
+        evidence = evidence_of(
+            tallies, leaves=leaves, facts=facts, at_hour=hours[-1], parameters=parameters, factors=factors
+        )
         yield _Piece(np.array(hours, dtype=np.int64), evidence)
 
 

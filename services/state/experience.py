@@ -81,8 +81,8 @@ async def known_of(
 
     A tally does not know when its events arrived. None when there are more events than `rows_max`.
     """
-    felt = await snapshot.felt.of_person(
-        person.number,
+    felt = await snapshot.felt.of_persons(
+        [person.number],
         since=start_of(after_hour + 1),
         until=start_of(until_hour + 1),
         received_before=start_of(by_hour + 1),

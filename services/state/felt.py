@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from io import BytesIO
 from typing import Final, NamedTuple
@@ -16,12 +17,13 @@ from services.state.queries import SQL
 
 Integers = NDArray[np.int64]
 
-FIELDS: Final = (("occurred", ">i8"), ("leaf", ">i4"), ("v", ">i4"), ("q", ">i4"))
+FIELDS: Final = (("person", ">i8"), ("occurred", ">i8"), ("leaf", ">i4"), ("v", ">i4"), ("q", ">i4"))
 
 
 class Felt(NamedTuple):
-    """Events as parallel columns: hour since 1970, leaf, and v and q in micro-units."""
+    """Events as parallel columns: whose, hour since 1970, leaf, and v and q in micro-units."""
 
+    person: Integers
     hour: Integers
     leaf: Integers
     v: Integers
@@ -34,13 +36,14 @@ class FeltTable:
     def __init__(self, statements: Statements) -> None:
         self._say = statements
 
-    async def of_person(
-        self, person: int, *, since: datetime, until: datetime, received_before: datetime, rows_max: int
+    async def of_persons(
+        self, persons: Sequence[int], *, since: datetime, until: datetime, received_before: datetime, rows_max: int
     ) -> Felt:
-        """The events of a person's identities from a time to another that had been received; of more, any `rows_max`."""
+        """The events of persons' identities from a time to another that had been received; of more, any `rows_max`."""
+        whom = f"'{{{','.join(str(int(person)) for person in persons)}}}'::bigint[]"
         times = [f"'{at.isoformat()}'::timestamptz" for at in (since, until, received_before)]
         query = SQL["read_felt"]
-        for number, word in enumerate([str(int(person)), *times, str(int(rows_max))], start=1):
+        for number, word in enumerate([whom, *times, str(int(rows_max))], start=1):
             query = query.replace(f"${number}", word)
         output = BytesIO()
         with present():
@@ -56,5 +59,5 @@ def parse_felt(copied: memoryview) -> Felt:
     layout = np.dtype(fields)
     count = (len(copied) - len(HEADER) - 2) // layout.itemsize
     raw = np.frombuffer(copied, dtype=layout, count=count, offset=len(HEADER))
-    occurred, leaf, v, q = (raw[name].astype(np.int64) for name, _ in FIELDS)
-    return Felt((occurred + POSTGRES_EPOCH_US) // HOUR_US, leaf, v, q)
+    person, occurred, leaf, v, q = (raw[name].astype(np.int64) for name, _ in FIELDS)
+    return Felt(person, (occurred + POSTGRES_EPOCH_US) // HOUR_US, leaf, v, q)

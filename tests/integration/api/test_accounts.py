@@ -202,6 +202,12 @@ async def test_a_company_may_be_called_whatever_an_event_can_say(postgres_dsn: s
         ("/v1/accounts/%FF", 422, "invalid-account"),
         (f"/v1/accounts/{'a' * 129}", 422, "invalid-account"),
         ("/v1/accounts/acme?at=yesterday", 400, "bad-parameter"),
+        ("/v1/accounts/acme?at=2026-03-01T13:00:00Z", 400, "bad-parameter"),
+        ("/v1/accounts/acme/history?to=2026-03-01T13:00:00Z", 400, "bad-parameter"),
+        ("/v1/accounts/acme/history?known=then", 400, "bad-parameter"),
+        ("/v1/accounts/acme/history?dimension=mood", 400, "bad-parameter"),
+        ("/v1/accounts/nobody/history", 404, "unknown-account"),
+        ("/v1/accounts/acme?known=later", 400, "bad-parameter"),
         ("/v1/accounts/acme?limit=3", 400, "bad-parameter"),
         ("/v1/accounts/acme/journey?limit=0", 400, "bad-parameter"),
         ("/v1/accounts/acme/journey?cursor=x", 400, "bad-parameter"),
@@ -231,10 +237,10 @@ async def test_whoever_may_not_read_scores_is_told_nothing_of_accounts(acme: str
     async with read_client(acme) as client:
         answers = [
             await client.get(f"/v1/accounts{part}", headers={**BEARER, "Authorization": "Bearer wrong"})
-            for part in ("/acme", "/acme/receipt", "/acme/change", "/acme/journey", "")
+            for part in ("/acme", "/acme/receipt", "/acme/change", "/acme/history", "/acme/journey", "")
         ]
 
-    assert [answer.status_code for answer in answers] == [401] * 5
+    assert [answer.status_code for answer in answers] == [401] * 6
 
 
 async def listed(dsn: str, **parameters: str) -> list[list[str]]:

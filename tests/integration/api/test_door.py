@@ -101,6 +101,8 @@ async def test_only_a_key_with_the_scope_reads_scores(
         (f"{PATHS[0]}?at=2026-02-30T12:00:00Z", "bad-parameter"),
         (f"{PATHS[0]}?at=9999-12-31T23:59:59-01:00", "bad-parameter"),
         (f"{PATHS[0]}?at=", "bad-parameter"),
+        (f"{PATHS[0]}?at=2026-03-01T12:06:00Z", "bad-parameter"),
+        (f"{PATHS[1]}?at=2026-03-02T12:00:00Z", "bad-parameter"),
         (f"{PATHS[0]}?at=2026-03-01T12:00:00Z&at=2026-03-01T12:00:00Z", "bad-parameter"),
         (f"{PATHS[0]}?since=1", "bad-parameter"),
         (f"{PATHS[1]}?limit=1", "bad-parameter"),

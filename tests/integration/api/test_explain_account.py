@@ -58,7 +58,8 @@ def test_an_account_is_explained_with_its_contacts_and_its_reasons_in_two_langua
     [
         (("account:nobody",), "no account has this name"),
         (("account:",), "account"),
-        (("account:Acme & Co", "--change", "week"), "--change and --known are for customers"),
+        (("account:nobody", "--change", "week"), "no account has this name"),
+        (("account:Acme & Co", "--at", "2126-03-01T12:00:00Z"), "lies in the future"),
     ],
 )
 def test_an_account_that_cannot_be_explained_says_why(
@@ -68,3 +69,17 @@ def test_an_account_that_cannot_be_explained_says_why(
 
     assert run.returncode == 1
     assert said in run.stderr
+
+
+def test_what_moved_an_account_is_explained_and_what_was_known_of_it_then(api: ApiProcess, tmp_path: Path) -> None:
+    moved, then = (
+        explain(api, tmp_path, "account:Acme & Co", "--at", AT, *more)
+        for more in (("--change", "week"), ("--known-then",))
+    )
+
+    assert (moved.returncode, then.returncode) == (0, 0), moved.stderr + then.stderr
+    lines = [" ".join(line.split()) for line in moved.stdout.splitlines()]
+    assert lines[:2] == ["Acme & Co", "2026-02-22 12:00 UTC → 2026-03-01 12:00 UTC"]
+    assert lines[-1].startswith("50.0 ")
+    assert " = " in lines[-1], "the sum"
+    assert "12 contacts" in then.stdout

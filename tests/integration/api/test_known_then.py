@@ -107,13 +107,13 @@ async def test_what_was_known_then_is_what_a_system_had_told_at_that_hour(past: 
     assert differ > CHECKS // 2, "events that arrived late make a difference"
 
 
-async def test_all_that_arrived_in_time_is_known_then(past: Past) -> None:
-    at = {"at": (T + 1000 * HOUR).isoformat()}
-
-    answers = [
-        (await past.client.get(f"/v1/customers/{WHO}", params={**at, **known})).json()
-        for known in ({}, {"known": "now"}, {"known": "then"})
-    ]
+@pytest.mark.usefixtures("past")
+async def test_all_that_arrived_in_time_is_known_then(postgres_dsn: str) -> None:
+    async with read_client(postgres_dsn, now=T + 1000 * HOUR) as client:
+        answers = [
+            (await client.get(f"/v1/customers/{WHO}", params=known)).json()
+            for known in ({}, {"known": "now"}, {"known": "then"})
+        ]
 
     assert answers[0] == answers[1] == answers[2]
 
@@ -125,10 +125,11 @@ async def test_what_is_known_is_now_or_then(past: Past) -> None:
     assert (answer.status_code, answer.json()["detail"]) == (400, "The parameter known must be one of now, then.")
 
 
-@pytest.mark.parametrize("at", ["0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z"])
-async def test_at_the_ends_of_time_an_answer_is_read_as_well(past: Past, at: str) -> None:
+async def test_at_the_beginning_of_time_an_answer_is_read_as_well(past: Past) -> None:
     for rest in ("", "/receipt", "/change"):
-        answer = await past.client.get(f"/v1/customers/{WHO}{rest}", params={"at": at, "known": "then"})
+        answer = await past.client.get(
+            f"/v1/customers/{WHO}{rest}", params={"at": "0001-01-01T00:00:00Z", "known": "then"}
+        )
 
         CONTRACT.assert_holds(answer)
         assert answer.status_code == 200

@@ -167,6 +167,7 @@ BAD: dict[str, tuple[object, int, str, str]] = {
     ),
     "unknown parameter": ({"customer": WHO, "parameters": {"kapa": 1}}, 422, "invalid-question", "parameters"),
     "time": ({"customer": WHO, "at": "yesterday"}, 422, "invalid-question", "at"),
+    "a moment to come": ({"customer": WHO, "at": "2026-03-01T12:06:00Z"}, 422, "invalid-question", "at"),
     "stake": (
         {"customer": WHO, "changed": [{"source": "s", "id": "i", "stake": 3}]},
         422,

@@ -192,7 +192,7 @@ def test_what_had_arrived_by_then_is_asked_for_by_name() -> None:
         (b"from=2025-01-26T12:00:00Z", "2025-01-26T12:00:00", "2026-03-01T12:00:00", 400),
         (b"to=2026-01-01T00:00:00Z&from=2026-01-01T00:00:00Z", "2026-01-01T00:00:00", "2026-01-01T00:00:00", 1),
         (b"to=0001-03-01T00:00:00Z", "0001-01-01T00:00:00", "0001-03-01T00:00:00", 60),
-        (b"to=9999-12-31T23:59:59Z", "9999-01-01T23:59:59", "9999-12-31T23:59:59", 365),
+        (b"to=2026-03-01T12:05:00Z", "2025-03-02T12:05:00", "2026-03-01T12:05:00", 365),
     ],
 )
 def test_a_history_has_one_point_a_day_from_the_first_moment_on(
@@ -210,6 +210,9 @@ def test_a_history_has_one_point_a_day_from_the_first_moment_on(
     [
         (asked("nobody"), "invalid-identity"),
         (asked(query=b"at=yesterday"), "bad-parameter"),
+        (asked(query=b"at=2026-03-01T12:05:01Z"), "bad-parameter"),
+        (asked(query=b"to=2026-03-01T12:05:01Z"), "bad-parameter"),
+        (asked(query=b"at=9999-12-31T23:59:59Z"), "bad-parameter"),
         (asked(query=b"known=before"), "bad-parameter"),
         (asked(query=b"over=year"), "bad-parameter"),
         (asked(query=b"over="), "bad-parameter"),
@@ -224,7 +227,21 @@ def test_a_history_has_one_point_a_day_from_the_first_moment_on(
         (asked(query=b"since=1"), "bad-parameter"),
     ],
     ids=[
-        *("identity", "at", "known", "over", "no-period", "from", "from-ahead", "from-too-far", "to", "to-before-from"),
+        *(
+            "identity",
+            "at",
+            "at-to-come",
+            "to-to-come",
+            "at-the-end-of-time",
+            "known",
+            "over",
+            "no-period",
+            "from",
+            "from-ahead",
+            "from-too-far",
+            "to",
+            "to-before-from",
+        ),
         *("dimension", "limit", "cursor", "other"),
     ],
 )
