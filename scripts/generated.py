@@ -140,8 +140,8 @@ def views_page() -> str:
         [
             "# Views for SQL",
             "",
-            "Generated from `services/state/sql/schema.sql`; `\\d+` in psql shows the same words. The role `tactus_reader` may read",
-            "them. Names and meanings of their columns stay; the tables below them may change with any version.",
+            "Generated from `services/state/sql/schema.sql`; `\\d+` in psql shows the same words, and who may read what is in",
+            "[ask by SQL](../how-to/sql.md). Names and meanings of their columns stay; the tables below them may change with any version.",
             *lines,
             "",
         ]

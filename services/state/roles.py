@@ -1,4 +1,4 @@
-"""What each process may do in the database: three roles, and the rights that `tactus migrate` gives them."""
+"""What each process may do in the database: roles, and the rights that `tactus migrate` gives them."""
 
 from __future__ import annotations
 
@@ -15,12 +15,18 @@ WORKER: Final = "tactus_worker"
 """What an aggregator needs: it counts, and owns no table."""
 
 READER: Final = "tactus_reader"
-"""What the read API needs, and whoever asks by SQL: it changes nothing."""
+"""What the read API needs."""
 
 OUTBOUND: Final = "tactus_outbound"
 """What tells others: it reads scores and alerts, and writes down what it has told."""
 
 ROLES: Final = (WORKER, READER, OUTBOUND)
+"""Those that processes log in as."""
+
+ANALYST: Final = "tactus_sql"
+"""What whoever asks by SQL needs: the views, and nothing else. It has no login; people's own roles are members of it."""
+
+MADE: Final = (*ROLES, ANALYST)
 
 NAME: Final = "tactus-migrate"
 """As the server shows our connection."""
@@ -36,11 +42,11 @@ async def give_rights(connection: asyncpg.Connection, *, anew: bool) -> None:
     if not anew and await connection.fetchval(SQL["rights_given"]):
         return
     try:
-        for role in ROLES:
+        for role in MADE:
             await connection.execute(SQL["make_role"].replace("$role", role))
     except asyncpg.InsufficientPrivilegeError:
         fix = (
-            " ".join(f"CREATE ROLE {role};" for role in ROLES)
+            " ".join(f"CREATE ROLE {role};" for role in MADE)
             + " as a role with CREATEROLE, then `tactus migrate` again"
         )
         log.warning("roles_not_made", fix=fix)

@@ -32,6 +32,7 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
         "look-back",
         "drivers",
         "promises",
+        "sql",
     ],
 )
 def test_a_guide_leads_to_the_score_that_moved(guide: str, stack: Connection, tmp_path: Path) -> None:

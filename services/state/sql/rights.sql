@@ -12,9 +12,11 @@ $$
 
 -- rights_given --
 SELECT to_regrole('tactus_worker') IS NOT NULL AND to_regrole('tactus_reader') IS NOT NULL AND to_regrole('tactus_outbound') IS NOT NULL
+    AND to_regrole('tactus_sql') IS NOT NULL
     AND has_table_privilege('tactus_worker', 'partition_progress', 'UPDATE')
     AND has_table_privilege('tactus_reader', 'partition_progress', 'SELECT')
     AND has_table_privilege('tactus_outbound', 'feed_position', 'UPDATE')
+    AND has_table_privilege('tactus_sql', 'score_changes', 'SELECT')
 
 -- give_rights --
 -- A worker changes what it counts. It makes no tables, reads no webhook's secret and removes nothing but seen ids, what it
@@ -56,6 +58,9 @@ GRANT UPDATE (incident) ON alert TO tactus_outbound;
 GRANT INSERT ON outbox TO tactus_outbound;
 GRANT SELECT, INSERT, UPDATE ON feed_position, incident TO tactus_outbound;
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_endpoint, webhook_delivery TO tactus_outbound;
+-- People who ask by SQL see what the views show, and nothing that a customer wrote.
+GRANT SELECT ON crm_customer_scores, customer_score, crm_account_scores, touchpoint_ranking, score_changes, customer_alerts
+    TO tactus_sql, tactus_reader;
 
 -- let_in --
 DO $$

