@@ -26,15 +26,13 @@ LARGE = {"person", "identity", "alert"}
 @pytest.fixture
 async def crowded(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection]:
     connection = await asyncpg.connect(postgres_dsn)
-    await connection.execute(
-        f"INSERT INTO identity (id, value, person) SELECT n, 'customer:c-' || n, n FROM generate_series(1, {PERSONS}) AS n"
-    )
-    await connection.execute(f"INSERT INTO person (id, version) SELECT n, n FROM generate_series(1, {PERSONS}) AS n")
-    await connection.execute(
+    for statement in (
+        "INSERT INTO identity (id, value, person) SELECT n, 'customer:c-' || n, n FROM generate_series(1, $1::int) AS n",
+        "INSERT INTO person (id, version) SELECT n, n FROM generate_series(1, $1::int) AS n",
         "INSERT INTO alert (id, rule, person, severity, state, opened_at, changed_at, score_before, score, reasons)"
-        " SELECT gen_random_uuid(), 'drop', n, 'warning', 'open', now(), now(), 50, 40, '[]'"
-        f" FROM generate_series(1, {PERSONS}) AS n"
-    )
+        " SELECT gen_random_uuid(), 'drop', n, 'warning', 'open', now(), now(), 50, 40, '[]' FROM generate_series(1, $1::int) AS n",
+    ):
+        await connection.execute(statement, PERSONS)
     await connection.execute("VACUUM ANALYZE identity, person, alert")
     yield connection
     await connection.close()
