@@ -29,8 +29,10 @@ async def crowded(postgres_dsn: str) -> AsyncIterator[asyncpg.Connection]:
     for statement in (
         "INSERT INTO identity (id, value, person) SELECT n, 'customer:c-' || n, n FROM generate_series(1, $1::int) AS n",
         "INSERT INTO person (id, version) SELECT n, n FROM generate_series(1, $1::int) AS n",
-        "INSERT INTO alert (id, rule, person, severity, state, opened_at, changed_at, score_before, score, reasons)"
-        " SELECT gen_random_uuid(), 'drop', n, 'warning', 'open', now(), now(), 50, 40, '[]' FROM generate_series(1, $1::int) AS n",
+        (
+            "INSERT INTO alert (id, rule, person, severity, state, opened_at, changed_at, score_before, score, reasons)"
+            " SELECT gen_random_uuid(), 'drop', n, 'warning', 'open', now(), now(), 50, 40, '[]' FROM generate_series(1, $1::int) AS n"
+        ),
     ):
         await connection.execute(statement, PERSONS)
     await connection.execute("VACUUM ANALYZE identity, person, alert")
