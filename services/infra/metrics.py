@@ -326,6 +326,31 @@ REBUILD_STILL_SECONDS: Final = Gauge(
     "tactus_rebuild_still_seconds",
     "Since when a rebuild that is under way has not moved on; 0 while there is none.",
 )
+CRM_RECORDS: Final = Counter(
+    "tactus_crm_records_total",
+    "Records that a CRM system was told, by connector and by what it said: sent, absent (it has none, none is made), failed, waiting (tried again).",
+    ["adapter", "outcome"],
+)
+CRM_TROUBLES: Final = Counter(
+    "tactus_crm_troubles_total",
+    "Calls to a CRM system that came to nothing, by connector: away, throttled, unauthorised, refused.",
+    ["adapter", "state"],
+)
+CRM_STANDING: Final = Gauge(
+    "tactus_crm_standing_records", "Records of a connector by what the system last said.", ["adapter", "state"]
+)
+CRM_OLDEST_AGE_SECONDS: Final = Gauge(
+    "tactus_crm_oldest_age_seconds", "How long the oldest record that is due waits for a CRM system.", ["adapter"]
+)
+CRM_TROUBLED_SECONDS: Final = Gauge(
+    "tactus_crm_troubled_seconds", "Since when a CRM system takes nothing at all; 0 while it does.", ["adapter"]
+)
+CRM_CALLS_LEFT: Final = Gauge(
+    "tactus_crm_left_calls", "Calls of a connector's budget of a day that are left.", ["adapter"]
+)
+CRM_SECRET_AGE_SECONDS: Final = Gauge(
+    "tactus_crm_secret_age_seconds", "How old a connector's secret or token is.", ["adapter"]
+)
 BUILD_INFO: Final = Info("tactus_build", "The version that runs.")
 
 

@@ -98,6 +98,11 @@ def formerly_known(key: bytes, kind: str, value: str) -> Spelt | None:
     return None if former is None else Spelt(HASHED_KINDS[kind], _hash(key, kind, former))
 
 
+def erasure_hash(key: bytes, identity: str) -> bytes:
+    """Return by what somebody who asked to be forgotten is known again; `identity` is kind:value as it is stored."""
+    return hmac.new(key, f"erased\0{identity}".encode(), hashlib.sha256).digest()
+
+
 def _stored(key: bytes, kind: str, plain: Spelt) -> Stored:
     hashed = HASHED_KINDS.get(plain.kind)
     if hashed is None:

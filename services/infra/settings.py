@@ -264,6 +264,9 @@ class OutboundSettings(BaseModel):
 
     host: str = Field(default="127.0.0.1", description="Address for the metrics port.")
     metrics_port: int = Field(default=9120, ge=0, le=65535, description="/metrics, /livez, /readyz.")
+    crm: Path | None = Field(
+        default=None, description="TOML file of the CRM systems that are told scores; docs/how-to/crm.md."
+    )
 
 
 class Settings(BaseSettings):

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
+from services.infra.clock import SystemClock
 from services.infra.http.operations import serve_operations
 from services.infra.lifecycle import on_signals, run, until
 from services.infra.logs import get_logger
 from services.infra.settings import Settings
+from services.outbound.crm_systems import open_crm
 from services.outbound.people import PeopleCount
 from services.outbound.readiness import Readiness
 from services.state.outbound import OutboundDatabase
@@ -18,8 +20,9 @@ log = get_logger(__name__)
 async def serve(settings: Settings) -> None:
     """Serve until a signal says stop."""
     stop = asyncio.Event()
-    on_signals(stop=stop.set, reload=lambda: None)
     database = OutboundDatabase(settings.postgres, application="tactus-outbound")
+    crm = open_crm(settings, database, SystemClock())
+    on_signals(stop=stop.set, reload=crm.systems.file.reload)
     readiness = Readiness(database)
     people = PeopleCount(database)
     operations = await serve_operations(
@@ -29,7 +32,9 @@ async def serve(settings: Settings) -> None:
     people.start()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, readiness.run()))
+        tasks.create_task(until(stop, crm.systems.follow()))
     await people.stop()
+    await crm.close()
     for part in (operations, database):
         await part.close()
     log.info("outbound_stopped")

@@ -12,6 +12,7 @@ import asyncpg
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import PostgresSettings
 from services.state.alerts import AlertTable
+from services.state.crm import CrmTable
 from services.state.feeds import FeedTable
 from services.state.pool import LEND_S, Statements, lent, open_pool, present
 from services.state.scores import ScoreTable
@@ -28,6 +29,7 @@ class OutboundTransaction(NamedTuple):
     feeds: FeedTable
     alerts: AlertTable
     scores: ScoreTable
+    crm: CrmTable
 
 
 class OutboundDatabase:
@@ -68,6 +70,12 @@ class OutboundDatabase:
             with present():
                 async with lent(self._pool, within_s=LEND_S) as connection, connection.transaction():
                     say = Statements(connection)
-                    yield OutboundTransaction(connection.generation, FeedTable(say), AlertTable(say), ScoreTable(say))
+                    yield OutboundTransaction(
+                        connection.generation,
+                        FeedTable(say),
+                        AlertTable(say),
+                        ScoreTable(say),
+                        CrmTable(say),
+                    )
         except ConfigurationError as error:
             raise UnavailableError(str(error)) from error

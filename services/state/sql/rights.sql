@@ -61,6 +61,9 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_endpoint, webhook_delivery TO ta
 -- People who ask by SQL see what the views show, and nothing that a customer wrote.
 GRANT SELECT ON crm_customer_scores, customer_score, crm_account_scores, touchpoint_ranking, score_changes, customer_alerts
     TO tactus_sql, tactus_reader;
+-- A CRM system is told the reasons of a score, which are read as the API reads them.
+GRANT SELECT ON tally_row, leaf, fact, fact_name, model_weight TO tactus_outbound;
+GRANT SELECT, INSERT, UPDATE, DELETE ON crm_connector, crm_call, crm_record, crm_task TO tactus_outbound;
 
 -- let_in --
 DO $$

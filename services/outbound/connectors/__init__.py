@@ -1,0 +1,1 @@
+"""How each system is spoken to: one file a system, and none knows another."""
