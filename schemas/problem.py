@@ -156,6 +156,12 @@ PROBLEMS: Final = _table(
         "There is no dead letter of this id",
         "Check the id; the letters of a person who was erased are gone.",
     ),
+    (
+        "unknown-alert",
+        404,
+        "There is no alert of this id",
+        "Check the id; alerts go 431 days after they were closed, and those of a person who was erased at once.",
+    ),
     ("method-not-allowed", 405, "The method is not allowed here", "Use a method from the Allow header."),
     ("not-acceptable", 406, "The answer has another media type", "Accept application/json."),
     (
@@ -177,6 +183,12 @@ PROBLEMS: Final = _table(
         "Read everybody anew by GET /v1/customers, and go on with `changes` of its answer.",
     ),
     ("timeout", 408, "The request took too long to arrive", "Send the request again, at once and whole."),
+    (
+        "alert-changed",
+        412,
+        "Somebody else has changed the work on this alert",
+        "Read the alert again, and send the change with its ETag when it still holds.",
+    ),
     (
         "body-too-large",
         413,
@@ -206,6 +218,18 @@ PROBLEMS: Final = _table(
         "Mend the named fields.",
     ),
     (
+        "invalid-change",
+        422,
+        "The change does not fit its schema",
+        "Mend the named fields.",
+    ),
+    (
+        "idempotency-key-reused",
+        422,
+        "The key was used for another change of this alert",
+        "Make an Idempotency-Key of its own for each change, and send it again only with the same one.",
+    ),
+    (
         "invalid-identity",
         422,
         "The identity cannot name anyone",
@@ -228,6 +252,12 @@ PROBLEMS: Final = _table(
         422,
         "The customer's history is too large to be read",
         "Read the customer's stored score in the view customer_score; look in the journey who sends so many events.",
+    ),
+    (
+        "alert-revision-required",
+        428,
+        "The request does not say which revision of the work it changes",
+        "Send the alert's ETag as If-Match, or If-Match: * to change whatever there is.",
     ),
     (
         "too-many-requests",

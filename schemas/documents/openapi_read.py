@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from schemas.changeapi import PERIOD_DEFAULT, PERIODS, ChangeAnswer
 from schemas.documents.openapi import LICENSE, OWN_PATHS, VERSION, Json, json_answer, problem_answers, schemas_of
 from schemas.documents.openapi_accounts import ACCOUNT_ANSWERS, account_paths
+from schemas.documents.openapi_alerts import ALERT_ANSWERS, ALERT_CHANGES, ALERTS_KEY, alert_paths
 from schemas.documents.openapi_census import CENSUS_ANSWERS, census_paths
 from schemas.documents.openapi_follow import FOLLOW_ANSWERS, follow_paths
 from schemas.documents.openapi_letters import LETTER_ANSWERS, LETTERS_KEY, letter_paths
@@ -193,11 +194,12 @@ def openapi_read() -> Json:
             **_accounts(),
             **_whatif(),
             **_census(),
+            **alert_paths(),
             **letter_paths(),
             **OWN_PATHS,
         },
         "components": {
-            "securitySchemes": {**_KEYS, **LETTERS_KEY},
+            "securitySchemes": {**_KEYS, **ALERTS_KEY, **LETTERS_KEY},
             "schemas": schemas_of(
                 [
                     (CustomerAnswer, "serialization"),
@@ -208,7 +210,9 @@ def openapi_read() -> Json:
                     *((answer, "serialization") for answer in ACCOUNT_ANSWERS),
                     (WhatIfQuestion, "validation"),
                     (WhatIfAnswer, "serialization"),
-                    *((answer, "serialization") for answer in (*CENSUS_ANSWERS, *LETTER_ANSWERS, *FOLLOW_ANSWERS)),
+                    *((answer, "serialization") for answer in (*CENSUS_ANSWERS, *ALERT_ANSWERS)),
+                    *((answer, "serialization") for answer in (*LETTER_ANSWERS, *FOLLOW_ANSWERS)),
+                    *((change, "validation") for change in ALERT_CHANGES),
                     (Problem, "serialization"),
                 ]
             ),

@@ -12,9 +12,12 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from schemas.alertsapi import WORK_BYTES_MAX
 from schemas.whatifapi import BODY_BYTES_MAX
 from services.api.account_list import AccountLists
 from services.api.accounts import Accounts
+from services.api.alert_changes import VERBS, AlertChanges
+from services.api.alerts import Alerts
 from services.api.bodies import read_body
 from services.api.census import Censuses
 from services.api.customers import NO_STORE, Customers
@@ -35,6 +38,7 @@ log = get_logger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Answering = Callable[[Callable[[Asked], Awaitable[Answer]]], Endpoint]
+AnsweringBody = Callable[[Asked, Callable[[], Awaitable[bytes | Refused]]], Awaitable[Answer]]
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
@@ -59,11 +63,6 @@ def create_app(
         return _response(readyz(unready))
 
     answering = partial(_answering, refusals, peers)
-    trying, replaying = answering(letters.trial), answering(letters.replay)
-
-    async def trying_or_replaying(request: Request) -> Response:
-        return await (replaying if request.method == "POST" else trying)(request)
-
     app = Starlette(
         routes=[
             Route("/", home),
@@ -78,11 +77,13 @@ def create_app(
             Route("/v1/customers/{identity}/journey", answering(customers.journey)),
             *_about_everybody(Censuses(customers), answering),
             *_about_accounts(customers, answering),
-            Route("/v1/whatif", _answering_body(refusals, peers, WhatIfs(customers)), methods=["POST"]),
-            Route("/v1/dead-letters", answering(letters.list)),
-            Route("/v1/dead-letters/replay", trying_or_replaying, methods=["GET", "POST"]),
-            Route("/v1/dead-letters/discard", answering(letters.discard), methods=["POST"]),
-            Route("/v1/dead-letters/{identity:int}", answering(letters.show)),
+            *_about_alerts(customers, answering, refusals, peers),
+            Route(
+                "/v1/whatif",
+                _answering_body(refusals, peers, WhatIfs(customers).ask, bytes_max=BODY_BYTES_MAX),
+                methods=["POST"],
+            ),
+            *_about_letters(letters, answering),
         ],
         exception_handlers=_handlers(refusals),
     )
@@ -118,6 +119,37 @@ def _about_accounts(customers: Customers, answering: Answering) -> list[Route]:
     ]
 
 
+def _about_alerts(customers: Customers, answering: Answering, refusals: Refusals, peers: Peers) -> list[Route]:
+    alerts, changes = Alerts(customers.parts), AlertChanges(customers.parts)
+    return [
+        Route("/v1/alerts", answering(alerts.list)),
+        Route("/v1/alerts/{identity}", answering(alerts.show)),
+        *(
+            Route(
+                f"/v1/alerts/{{identity}}/{verb}",
+                _answering_body(refusals, peers, partial(changes.change, verb), bytes_max=WORK_BYTES_MAX),
+                methods=["POST"],
+            )
+            for verb in VERBS
+        ),
+        Route("/v1/incidents", answering(alerts.incidents)),
+    ]
+
+
+def _about_letters(letters: Letters, answering: Answering) -> list[Route]:
+    trying, replaying = answering(letters.trial), answering(letters.replay)
+
+    async def trying_or_replaying(request: Request) -> Response:
+        return await (replaying if request.method == "POST" else trying)(request)
+
+    return [
+        Route("/v1/dead-letters", answering(letters.list)),
+        Route("/v1/dead-letters/replay", trying_or_replaying, methods=["GET", "POST"]),
+        Route("/v1/dead-letters/discard", answering(letters.discard), methods=["POST"]),
+        Route("/v1/dead-letters/{identity:int}", answering(letters.show)),
+    ]
+
+
 def _on_encoded_paths(app: Application) -> Application:
     """Route on the path as it was sent, so that an id may hold any character, an encoded slash too."""
 
@@ -136,18 +168,18 @@ def _answering(refusals: Refusals, peers: Peers, answer: Callable[[Asked], Await
     return endpoint
 
 
-def _answering_body(refusals: Refusals, peers: Peers, whatifs: WhatIfs) -> Endpoint:
+def _answering_body(refusals: Refusals, peers: Peers, answer: AnsweringBody, *, bytes_max: int) -> Endpoint:
     async def endpoint(request: Request) -> Response:
-        answered = await whatifs.ask(_asked(request, peers), partial(_body, request))
+        answered = await answer(_asked(request, peers), partial(_body, request, bytes_max))
         refusals.note(answered)
         return _response(answered)
 
     return endpoint
 
 
-async def _body(request: Request) -> bytes | Refused:
+async def _body(request: Request, bytes_max: int) -> bytes | Refused:
     try:
-        return await read_body(request.headers, request.stream(), bytes_max=BODY_BYTES_MAX)
+        return await read_body(request.headers, request.stream(), bytes_max=bytes_max)
     except ClientDisconnect:
         return Refused("timeout")  # nobody reads it
 
@@ -178,6 +210,8 @@ def _asked(request: Request, peers: Peers) -> Asked:
         accept=request.headers.get("accept"),
         accept_language=request.headers.get("accept-language"),
         if_none_match=request.headers.get("if-none-match"),
+        if_match=request.headers.get("if-match"),
+        idempotency_key=request.headers.get("idempotency-key"),
         address=peers.client(peer, request.headers.getlist("x-forwarded-for")),
     )
 

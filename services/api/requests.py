@@ -50,7 +50,7 @@ _MALFORMED_IDENTITY: Final = Refused(
 
 
 class Asked(NamedTuple):
-    """A request about a customer or a letter as it came; header values and the path are latin-1 text."""
+    """A request as it came; header values and the path are latin-1 text."""
 
     identity: str
     """A segment of the path, percent-encoded; empty where the path names nobody."""
@@ -61,6 +61,8 @@ class Asked(NamedTuple):
     if_none_match: str | None
     address: str = ""
     """Whence it came, as far as the connection tells."""
+    if_match: str | None = None
+    idempotency_key: str | None = None
 
 
 class Named(NamedTuple):

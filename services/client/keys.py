@@ -37,7 +37,10 @@ OPERATOR: Final = "operator"
 LETTERS: Final = "letters"
 """The name of the key that reads, replays and discards dead letters."""
 
-READERS: Final = frozenset({READ, LETTERS})
+ALERTS: Final = "alerts"
+"""The name of the key that reads alerts and works on them."""
+
+READERS: Final = frozenset({READ, LETTERS, ALERTS})
 
 RIGHTS: Final = ("backfill", "replay")
 """What a source may be given beside sending."""
@@ -76,6 +79,7 @@ GENERATED: Final = (
     Generated("backfill", "backfill", "server", right="backfill"),
     Generated(OPERATOR, "operator", "server", right="replay"),
     Generated(READ, "local", "", scopes=("scores:read",)),
+    Generated(ALERTS, "responder", "", scopes=("scores:read", "alerts:write")),
     Generated(LETTERS, "letters", "", scopes=("dead-letters:read", "dead-letters:write")),
 )
 

@@ -295,6 +295,9 @@ class Settings(BaseSettings):
     letters_key: SecretStr | None = Field(
         default=None, description="Key of `tactus dlq`, where no data directory tells one; secret."
     )
+    alerts_key: SecretStr | None = Field(
+        default=None, description="Key of `tactus alerts`, where no data directory tells one; secret."
+    )
     read_key: SecretStr | None = Field(
         default=None, description="Read key of `tactus explain`, where no data directory tells one; secret."
     )

@@ -50,7 +50,7 @@ _FIXES: Final[Mapping[str, str]] = {
     "staff": 'write a table: staff = {identities = ["email:ann@shop.example"], addresses = ["203.0.113.0/24"]}, whose ranges '
     "end in bits that are 0 and are, of IPv6, a /64 or larger",
     "origins": 'write a list of origins without a path: ["https://shop.example"], or ["*"]',
-    "scopes": 'write a list of scopes: ["scores:read"], and "dead-letters:read" or "dead-letters:write" for an operator',
+    "scopes": 'write a list of scopes: ["scores:read"], "alerts:write" for who works on alerts, "dead-letters:read" or "dead-letters:write" for an operator',
     "source": "write each source under a line [[source]]",
     "reader": "write each reader under a line [[reader]]",
 }

@@ -16,6 +16,7 @@ from services.state import housekeeping, progress, retention, source_notes
 from services.state.account_scores import AccountScoreTable
 from services.state.accounts import AccountTable
 from services.state.activation import ActivationTable
+from services.state.alert_work import AlertWorkTable
 from services.state.alerts import AlertTable
 from services.state.census import CensusTable
 from services.state.dead_letters import DeadLetterTable
@@ -25,6 +26,7 @@ from services.state.felt import FeltTable
 from services.state.following import FollowingTable
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityTable
+from services.state.incidents import IncidentTable
 from services.state.leaves import LeafTable
 from services.state.links import LinkTable
 from services.state.models import ModelTable
@@ -110,6 +112,13 @@ class Snapshot(NamedTuple):
     facts: FactTable
     account_scores: AccountScoreTable
     following: FollowingTable
+
+
+class WorkTables(NamedTuple):
+    """The tables of what people do about alerts."""
+
+    alerts: AlertWorkTable
+    incidents: IncidentTable
 
 
 class Database:
@@ -244,6 +253,13 @@ class ReadDatabase:
         """The dead letters, to read and to say what became of them, in one transaction; raises as `snapshot` does."""
         async with self._lent() as connection, connection.transaction():
             yield DeadLetterTable(Statements(connection))
+
+    @asynccontextmanager
+    async def work(self) -> AsyncIterator[WorkTables]:
+        """What people do about alerts, to read and to change, in one transaction; raises as `snapshot` does."""
+        async with self._lent() as connection, connection.transaction():
+            say = Statements(connection)
+            yield WorkTables(AlertWorkTable(say), IncidentTable(say))
 
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[HouseConnection]:

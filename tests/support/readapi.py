@@ -42,6 +42,7 @@ KEY = "a-read-key-of-the-tests"
 OTHER_KEY = "a-key-that-may-read-nothing"
 OPERATOR_KEY = "a-key-of-an-operator"
 LETTERS_KEY = "a-key-that-only-reads-letters"
+RESPONDER_KEY = "a-key-of-who-works-on-alerts"
 HASH_KEY = b"0123456789abcdef0123456789abcdef"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
@@ -73,15 +74,17 @@ def example_catalogue() -> Catalogue:
 
 
 def example_sources() -> Sources:
-    """Return one reader that may read, one that may not, one that may all about letters, and one that may look at them."""
-    keys = (KEY, OTHER_KEY, OPERATOR_KEY, LETTERS_KEY)
-    may, may_not, operator, looks = (hashlib.sha256(key.encode()).hexdigest() for key in keys)
+    """Return one reader that may read, one that may not, one that may all about letters, one that may look at them,
+    and one that works on alerts."""
+    keys = (KEY, OTHER_KEY, OPERATOR_KEY, LETTERS_KEY, RESPONDER_KEY)
+    may, may_not, operator, looks, responds = (hashlib.sha256(key.encode()).hexdigest() for key in keys)
     return Sources(
         readers=[
             Reader(name="crm", keys_sha256=(may,)),
             Reader(name="till", keys_sha256=(may_not,), scopes=()),
             Reader(name="anna", keys_sha256=(operator,), scopes=("dead-letters:read", "dead-letters:write")),
             Reader(name="ben", keys_sha256=(looks,), scopes=("dead-letters:read",)),
+            Reader(name="eve", keys_sha256=(responds,), scopes=("scores:read", "alerts:write")),
         ]
     )
 

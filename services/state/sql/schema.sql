@@ -516,9 +516,12 @@ CREATE TABLE incident (
     resolved_at timestamptz,
     people integer NOT NULL,
     usual double precision NOT NULL,             -- people in the same hour of a day, the median of a week
-    worst jsonb NOT NULL                         -- the ten whose scores fell furthest
+    worst jsonb NOT NULL,                        -- the ten whose scores fell furthest
+    told_people integer NOT NULL DEFAULT 0,      -- of whom the last record told
+    told_at timestamptz
 );
 CREATE UNIQUE INDEX incident_open ON incident (along, value) WHERE state = 'open';
+CREATE INDEX incident_opened ON incident (opened_at, id);
 
 -- What a rule says of a score. Only workers write it, but for the incident that it belongs to.
 CREATE TABLE alert (
@@ -545,6 +548,7 @@ CREATE INDEX alert_person ON alert (person, opened_at);
 CREATE INDEX alert_account ON alert (account, opened_at) WHERE account IS NOT NULL;
 CREATE INDEX alert_opened ON alert (opened_at, id);
 CREATE INDEX alert_open ON alert (person) WHERE state = 'open';
+CREATE INDEX alert_incident ON alert (incident) WHERE incident IS NOT NULL;
 
 -- What people do about an alert; without a row nobody has looked at it.
 CREATE TABLE alert_work (
@@ -568,9 +572,11 @@ CREATE TABLE alert_work_change (
     at timestamptz NOT NULL DEFAULT now(),
     by text NOT NULL,                            -- the name of the key
     what text NOT NULL,                          -- acknowledged | assigned | due | noted | snoozed | done | reopened
-    detail text NOT NULL DEFAULT ''
+    detail text NOT NULL DEFAULT '',
+    idempotency_key text COLLATE "C"             -- a change that is sent again under it is made once
 );
 CREATE INDEX alert_work_change_alert ON alert_work_change (alert, id);
+CREATE UNIQUE INDEX alert_work_change_once ON alert_work_change (alert, idempotency_key) WHERE idempotency_key IS NOT NULL;
 
 CREATE TABLE webhook_endpoint (
     id uuid PRIMARY KEY,

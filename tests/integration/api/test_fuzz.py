@@ -18,6 +18,7 @@ import pytest
 
 from services.infra.catalogue.reading import load_catalogue
 from services.state.roles import READER
+from tests.support.alerts import Raised, raise_alerts
 from tests.support.apiprocess import ApiProcess, api_process
 from tests.support.censuses import take_census
 from tests.support.customers import Lived, store_person
@@ -42,6 +43,8 @@ async def api(postgres_dsn: str, tmp_path: Path) -> AsyncIterator[ApiProcess]:
     await take_census(postgres_dsn, load_catalogue(), at=T)
     async with letters_in(postgres_dsn) as table:
         await table.add(("cx.touchpoints.dlq.v1", 0), [a_letter(offset) for offset in range(3)], origin="ingest")
+    # And so does that of an alert.
+    await raise_alerts(postgres_dsn, [Raised(1)])
     with api_process(as_role(postgres_dsn, READER), tmp_path) as process, busy(postgres_dsn):
         wait_until(lambda: _ready(process), what="it is ready")
         yield process
@@ -87,6 +90,19 @@ include-operation-id-regex = "^(listCustomers|followScores)$"
 positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "410", "5xx"]
 
 [[operations]]
+# The value behind the colon may be none of its kind.
+include-operation-id = "listAlerts"
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "5xx"]
+
+[[operations]]
+# A revision, a time and a key may each be one, and be passed meanwhile, too far off or used before.
+include-operation-id-regex = "^(acknowledge|snooze|assign|set|note|close|reopen)Alert"
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "412", "422", "429", "5xx"]
+missing_required_header.expected-statuses = ["400", "401", "428", "429"]
+
+[[operations]]
 include-operation-id-regex = "^(readDrivers|readTouchpoints|readJourneyMap)$"
 [operations.checks]
 # A segment and a place may each be one, and there are no sums of both.
@@ -99,7 +115,12 @@ def _ready(api: ApiProcess) -> bool:
 
 
 SOMEBODY = "^/v1/(customers|accounts)/"
-PARTS = {"about somebody": SOMEBODY, "about everybody, letters and itself": f"(?!{SOMEBODY})^/"}
+ALERTS = "^/v1/(alerts|incidents)"
+PARTS = {
+    "about somebody": SOMEBODY,
+    "about alerts": ALERTS,
+    "about everybody, letters and itself": f"(?!{SOMEBODY})(?!{ALERTS})^/",
+}
 """Each part has a process of its own: whoever comes so often without a key is told to wait."""
 
 
