@@ -24,13 +24,13 @@ from scripts.mapping_page import mapping_page  # noqa: E402
 from services.commands.explain_words import WORDS  # noqa: E402
 from services.core.bands import BANDS, CONFIDENCE_KNOWN, UNKNOWN_BAND  # noqa: E402
 from services.infra import metrics  # noqa: E402
-from services.infra.collectors import Distribution, Levels, Means, Totals  # noqa: E402
+from services.infra.collectors import Distribution, Levels, Means, Totals, Waits  # noqa: E402
 from services.infra.settings import Settings  # noqa: E402
 from services.ingest import adapters  # noqa: E402
 from services.ingest.adapter import Adapter, Example  # noqa: E402
 from services.ingest.discovery import discovered  # noqa: E402
 
-Declared = MetricWrapperBase | Totals | Levels | Distribution | Means
+Declared = MetricWrapperBase | Totals | Levels | Distribution | Means | Waits
 
 COMMENT: Final = re.compile(r"^COMMENT ON (VIEW|COLUMN) ([a-z0-9_.]+) IS '((?:[^']|'')*)';$", re.MULTILINE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
@@ -66,6 +67,31 @@ class Levels(Collector):
         family = GaugeMetricFamily(self.name, self.documentation, labels=self.labelnames)
         for value, level in sorted(self._levels.items()):
             family.add_metric([value], level)
+        yield family
+
+
+class Waits(Collector):
+    """A gauge of how long something has waited; it goes on growing while nobody can look."""
+
+    def __init__(self, name: str, documentation: str, *, label: str, registry: CollectorRegistry) -> None:
+        self.name = name
+        self.documentation = documentation
+        self.labelnames = (label,)
+        self._since: Mapping[str, float | None] = {}
+        registry.register(self)
+
+    def set(self, since_s: Mapping[str, float | None]) -> None:
+        """Show from here on how long it is since these times of the monotonic clock; None: nothing waits."""
+        self._since = dict(since_s)
+
+    def describe(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(self.name, self.documentation)
+
+    def collect(self) -> Iterable[Metric]:
+        family = GaugeMetricFamily(self.name, self.documentation, labels=self.labelnames)
+        now_s = time.monotonic()
+        for value, since_s in sorted(self._since.items()):
+            family.add_metric([value], 0.0 if since_s is None else max(0.0, now_s - since_s))
         yield family
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from prometheus_client import REGISTRY, Counter, Gauge, Histogram, Info
 
-from services.infra.collectors import OTHER, Distribution, Levels, Means, Totals
+from services.infra.collectors import OTHER, Distribution, Levels, Means, Totals, Waits
 
 LABELS: Final = frozenset(
     {
@@ -267,6 +267,21 @@ TILLS_CLOCK_SECONDS: Final = Levels(
     "tactus_tills_clock_error_seconds",
     "As tactus_source_clock_error_seconds, of that till of a source whose clock is most wrong on its last business day.",
     label="source",
+    registry=REGISTRY,
+)
+SCORES_ANNOUNCED: Final = Counter(
+    "tactus_scores_announced_total",
+    "Scores told to followers once more by this worker, because a model took over or a feed began: no event tells of them.",
+)
+FEED_RECORDS: Final = Counter(
+    "tactus_feed_records_total",
+    "Records of scores and steps of alerts that outbound has published, by topic.",
+    ["topic"],
+)
+OUTBOX_AGE_SECONDS: Final = Waits(
+    "tactus_outbox_oldest_age_seconds",
+    "How long the oldest change that is not in its topic has waited since it was written; 0 when none waits.",
+    label="topic",
     registry=REGISTRY,
 )
 CHORES_DONE_AT: Final = Gauge(

@@ -267,6 +267,12 @@ class OutboundSettings(BaseModel):
     crm: Path | None = Field(
         default=None, description="TOML file of the CRM systems that are told scores; docs/how-to/crm.md."
     )
+    lease_s: float = Field(
+        default=10.0,
+        gt=0,
+        le=600,
+        description="How long a process that is no longer heard of keeps a feed, until another one goes on with it.",
+    )
 
 
 class Settings(BaseSettings):

@@ -10,6 +10,7 @@ from services.infra.lifecycle import on_signals, run, until
 from services.infra.logs import get_logger
 from services.infra.settings import Settings
 from services.outbound.crm_systems import open_crm
+from services.outbound.feed.topics import TopicFeed
 from services.outbound.people import PeopleCount
 from services.outbound.readiness import Readiness
 from services.state.outbound import OutboundDatabase
@@ -24,17 +25,19 @@ async def serve(settings: Settings) -> None:
     crm = open_crm(settings, database, SystemClock())
     on_signals(stop=stop.set, reload=crm.systems.file.reload)
     readiness = Readiness(database)
-    people = PeopleCount(database)
+    rooms = (TopicFeed(database, settings), PeopleCount(database))
     operations = await serve_operations(
         host=settings.outbound.host, port=settings.outbound.metrics_port, ready=readiness.unready
     )
     log.info("outbound_started", metrics_port=operations.port)
-    people.start()
+    for room in rooms:
+        room.start()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(until(stop, readiness.run()))
         tasks.create_task(until(stop, crm.systems.follow()))
-    await people.stop()
     await crm.close()
+    for room in rooms:
+        await room.stop()
     for part in (operations, database):
         await part.close()
     log.info("outbound_stopped")

@@ -138,8 +138,9 @@ class ActivationTable:
         await self._say.run("move_cursor", held.number, cursor, len(written))
 
     async def flip(self, held: Held) -> None:
-        """Let everybody read what was written."""
+        """Let everybody read what was written, and have it told to whoever follows."""
         await self._say.run("flip", held.model)
+        await self._say.run("announce_everybody", "model")
         await self._say.run("end_activation", "active")
 
 

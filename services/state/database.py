@@ -12,7 +12,7 @@ import asyncpg
 from schemas.topics import Partition
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import PostgresSettings
-from services.state import housekeeping, progress, retention, source_notes
+from services.state import announcing, housekeeping, progress, retention, source_notes
 from services.state.account_scores import AccountScoreTable
 from services.state.accounts import AccountTable
 from services.state.activation import ActivationTable
@@ -191,6 +191,10 @@ class Database:
     async def retire(self, *, again_after_s: float) -> Round | Busy | None:
         """Remove a portion of what nobody reads any more; see retention.retire."""
         return await retention.retire(self._pool, again_after_s=again_after_s)
+
+    async def announce(self, *, limit: int) -> int | None:
+        """Tell a portion of people's scores once more, where that is due; see announcing.announce."""
+        return await announcing.announce(self._pool, limit=limit)
 
     async def fold_notes(self) -> bool:
         """Add what chunks noted of their sources to what is known of them; see source_notes.fold_notes."""

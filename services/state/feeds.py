@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
+from uuid import UUID
 
 from services.state.pool import Statements
 
@@ -52,6 +53,20 @@ class Outgoing(NamedTuple):
     created_at: datetime
 
 
+class Written(NamedTuple):
+    """By which transaction a person was written: the version of its scores, and when."""
+
+    version: int
+    at: datetime
+
+
+class Changed(NamedTuple):
+    """Whom some transactions in a row wrote, each by the last of them."""
+
+    position: Position
+    written: Mapping[int, Written]
+
+
 class FeedTable:
     """The statements of `score_change`, `outbox` and `feed_position`."""
 
@@ -66,6 +81,55 @@ class FeedTable:
     async def move(self, feed: str, position: Position) -> None:
         """Let a follower stand there; never backwards."""
         await self._say.run("move_feed", feed, str(position.xact), position.id)
+
+    async def hold(self, feed: str, holder: UUID, *, for_s: float, of_states: bool) -> Position | None:
+        """Take or keep a feed for a while; its position, or None when somebody else has it.
+
+        In another life of the database than the position's, a restored one, everything is to be told again: rows that
+        bear numbers of the former life get one of this, and of a feed of states versions leap above what followers may hold
+        and everybody is announced. So is everybody to one that never was.
+        """
+        row = await self._say.row("hold_feed", feed, holder, for_s)
+        if row is None:
+            return None
+        if row["alive"]:
+            return Position(row["xact"], row["id"])
+        await self._say.run("begin_life", feed)
+        await self._say.run("restamp_changes")
+        await self._say.run("restamp_outbox")
+        if of_states:
+            if row["life"]:
+                await self._say.value("leap_versions")
+            await self._say.run("announce_everybody", "restored" if row["life"] else "first")
+        return BEGINNING
+
+    async def move_held(self, feed: str, holder: UUID, position: Position, *, for_s: float) -> bool:
+        """Let a feed that is held stand there and keep it; False when somebody else has it by now."""
+        return bool(await self._say.run("move_held", feed, holder, str(position.xact), position.id, for_s))
+
+    async def release(self, feed: str, holder: UUID) -> None:
+        """Leave a feed to whoever asks next."""
+        await self._say.run("release_feed", feed, holder)
+
+    async def changes_wait_for(self, feed: str) -> float | None:
+        """For how many seconds this follower has not dealt with the first score change that it has not; None: it has all."""
+        waits: float | None = await self._say.value("changes_wait_for", feed)
+        return waits
+
+    async def letters_wait_for(self, feed: str) -> float | None:
+        """As `changes_wait_for`, of letters in the outbox."""
+        waits: float | None = await self._say.value("letters_wait_for", feed)
+        return waits
+
+    async def changed(self, after: Position, *, persons: int) -> Changed | None:
+        """Whom the next transactions after a position wrote, about so many persons; None when there is none."""
+        rows = await self._say.rows("changed_persons", str(after.xact), after.id, persons)
+        if not rows:
+            return None
+        written: dict[int, Written] = {}
+        for row in rows:
+            written.update(dict.fromkeys(row["persons"], Written(row["version"], row["at"])))
+        return Changed(Position(rows[-1]["xact"], rows[-1]["id"]), written)
 
     async def settled_before(self) -> int:
         """Everything that transactions before this one wrote is there: none of them is under way any more."""

@@ -15,6 +15,7 @@ from services.state.alerts import AlertTable
 from services.state.crm import CrmTable
 from services.state.feeds import FeedTable
 from services.state.pool import LEND_S, Statements, lent, open_pool, present
+from services.state.present import PresentTable
 from services.state.scores import ScoreTable
 
 CLOSE_S: Final = 2.0
@@ -30,6 +31,7 @@ class OutboundTransaction(NamedTuple):
     alerts: AlertTable
     scores: ScoreTable
     crm: CrmTable
+    present: PresentTable
 
 
 class OutboundDatabase:
@@ -76,6 +78,7 @@ class OutboundDatabase:
                         AlertTable(say),
                         ScoreTable(say),
                         CrmTable(say),
+                        PresentTable(say),
                     )
         except ConfigurationError as error:
             raise UnavailableError(str(error)) from error

@@ -20,7 +20,7 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its public 
 )
 from pydantic import SecretStr
 
-from schemas.topics import DLQ, EVENT_TOPICS, GROUP
+from schemas.topics import ALERTS, DLQ, EVENT_TOPICS, GROUP, SCORES
 from services.embedded.free_ports import LOOPBACK, free_port
 from services.embedded.kafka import CONFIGURATION, EmbeddedKafka
 from services.embedded.steps import Advance
@@ -51,6 +51,14 @@ INGEST: Final[Rights] = {
 
 WATCH: Final[Rights] = {(ResourceType.TOPIC, topic): (AclOperation.READ,) for topic in TOPICS}
 """The least that `tactus sources watch` needs: it reads without a group."""
+
+FEED: Final = "tactus-feed-test"
+
+OUTBOUND: Final[Rights] = {
+    **{(ResourceType.TOPIC, topic): (AclOperation.WRITE,) for topic in (SCORES, ALERTS)},
+    (ResourceType.TRANSACTIONAL_ID, FEED): (AclOperation.WRITE,),
+}
+"""The least that outbound needs."""
 
 BOTH: Final[Rights] = {
     **{(ResourceType.TOPIC, topic): (AclOperation.READ, AclOperation.WRITE) for topic in TOPICS},

@@ -45,6 +45,31 @@ def read_log(bootstrap: str, *topics: str) -> list[Read]:
         consumer.close()
 
 
+def read_committed(bootstrap: str, topic: str) -> list[Read]:
+    """Return every record of a topic that transactions have committed: between them lie offsets that hold none."""
+    consumer = Consumer({"bootstrap.servers": bootstrap, "group.id": "independent", "enable.partition.eof": True})
+    try:
+        unread = {part for (_, part), end in _ends(consumer, topic) if end > 0}
+        consumer.assign([TopicPartition(topic, part, 0) for part in unread])
+        found: list[Read] = []
+
+        def all_read() -> bool:
+            for message in consumer.consume(1000, timeout=0.2) if unread else []:
+                error = message.error()
+                if error is None:
+                    found.append(_read(message))
+                elif error.code() == KafkaError._PARTITION_EOF:
+                    unread.discard(message.partition())
+                else:
+                    raise KafkaException(error)
+            return not unread
+
+        wait_until(all_read, what=f"all records of {topic} are read")
+        return found
+    finally:
+        consumer.close()
+
+
 def _ends(consumer: Consumer, topic: str) -> list[tuple[tuple[str, int], int]]:
     partitions = consumer.list_topics(topic, timeout=10).topics[topic].partitions
     if not partitions:

@@ -140,6 +140,10 @@ class MemoryStore:
         del again_after_s
         return None  # a test is over before anything is old
 
+    async def announce(self, *, limit: int) -> int | None:
+        del limit
+        return None  # nobody follows
+
     async def fold_notes(self) -> bool:
         return False
 

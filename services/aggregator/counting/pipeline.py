@@ -7,6 +7,7 @@ from typing import Final, Self
 
 from schemas.topics import DLQ, EVENT_TOPICS, Partition
 from services.aggregator.counting import observe
+from services.aggregator.counting.announcing import Announcing
 from services.aggregator.counting.batch import Batch, read_chunk, refused_by_ingest, unforeseen
 from services.aggregator.counting.census_taking import CensusTaking
 from services.aggregator.counting.chores import Chores
@@ -62,6 +63,7 @@ class Pipeline:
         self._sweeping = Sweeping(store, catalogue, clock)
         self._census = CensusTaking(store, catalogue, clock, segments=segments)
         self._forgetting = Forgetting(store)
+        self._announcing = Announcing(store)
         self._companies = ScoringAccounts(store, catalogue)
 
     @classmethod
@@ -98,6 +100,7 @@ class Pipeline:
         pipeline._filling.start()
         pipeline._census.start()
         pipeline._forgetting.start()
+        pipeline._announcing.start()
         pipeline._sweeping.start()
         pipeline._companies.start()
         return pipeline
@@ -106,6 +109,7 @@ class Pipeline:
         """Stop the chores and close the connections."""
         await self._census.stop()
         await self._companies.stop()
+        await self._announcing.stop()
         await self._forgetting.stop()
         await self._sweeping.stop()
         await self._filling.stop()

@@ -224,6 +224,9 @@ class Store(Names, Protocol):
     async def retire(self, *, again_after_s: float) -> Round | Busy | None:
         """Remove a portion of what nobody reads any more; raises UnavailableError."""
 
+    async def announce(self, *, limit: int) -> int | None:
+        """Tell a portion of people's scores to followers once more, where that is due; raises UnavailableError."""
+
     async def fold_notes(self) -> bool:
         """Add what chunks noted of their sources to what is known of them; True when there may be more of it."""
 

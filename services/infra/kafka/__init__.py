@@ -6,6 +6,7 @@ from services.infra.kafka.admin import LogWatch, apply_topics, check_topics, gro
 from services.infra.kafka.breaker import Breaker
 from services.infra.kafka.connection import FORBIDDEN, admitted, check_group, encryption, forbidden
 from services.infra.kafka.delivery import LogRecord
+from services.infra.kafka.fenced import FencedProducer, TopicRecord
 from services.infra.kafka.limits import TopicLimits
 from services.infra.kafka.marks import KafkaLog, mark_of, read_marks
 from services.infra.kafka.producer import LogProducer
@@ -16,12 +17,14 @@ __all__ = [
     "FORBIDDEN",
     "TOPIC_SPECS",
     "Breaker",
+    "FencedProducer",
     "KafkaLog",
     "LogProducer",
     "LogRecord",
     "LogWatch",
     "TailRecord",
     "TopicLimits",
+    "TopicRecord",
     "TopicSpec",
     "admitted",
     "apply_topics",

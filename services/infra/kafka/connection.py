@@ -23,6 +23,7 @@ from aiokafka.errors import (
     RequestTimedOutError,
     SaslAuthenticationFailed,
     TopicAuthorizationFailedError,
+    TransactionalIdAuthorizationFailed,
     UnsupportedSaslMechanismError,
     for_code,
 )
@@ -102,8 +103,9 @@ REFUSALS: Final = (
 """The first that fits. Others that speak to the brokers get their words from here too."""
 
 RIGHTS: Final = {
-    TopicAuthorizationFailedError: "Describe on the topics, with Read for a worker and Write for ingest",
+    TopicAuthorizationFailedError: "Describe on the topics, with Read for a worker and Write for ingest and outbound",
     GroupAuthorizationFailedError: "Read on the group",
+    TransactionalIdAuthorizationFailed: "Write on the transactional id",
     ClusterAuthorizationFailedError: "a right on the cluster: Create for `tactus topics apply`",
 }
 """What an authorization error says is missing; docs/how-to/secure.md has the commands."""

@@ -57,6 +57,11 @@ GRANT SELECT ON identity, person, person_score, model, model_in_use, score_chang
 GRANT UPDATE (incident) ON alert TO tactus_outbound;
 GRANT INSERT ON outbox TO tactus_outbound;
 GRANT SELECT, INSERT, UPDATE ON feed_position, incident TO tactus_outbound;
+GRANT UPDATE (xact) ON score_change, outbox TO tactus_outbound;
+GRANT SELECT, INSERT, UPDATE ON announcement TO tactus_outbound;
+GRANT SELECT, INSERT, UPDATE ON announcement TO tactus_worker;
+GRANT SELECT ON announcement TO tactus_reader;
+GRANT USAGE, UPDATE ON SEQUENCE score_version TO tactus_outbound;
 GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_endpoint, webhook_delivery TO tactus_outbound;
 -- People who ask by SQL see what the views show, and nothing that a customer wrote.
 GRANT SELECT ON crm_customer_scores, customer_score, crm_account_scores, touchpoint_ranking, score_changes, customer_alerts

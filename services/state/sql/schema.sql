@@ -502,7 +502,28 @@ CREATE TABLE feed_position (
     feed text COLLATE "C" PRIMARY KEY,
     xact xid8 NOT NULL DEFAULT '0',
     id bigint NOT NULL DEFAULT 0,
-    moved_at timestamptz NOT NULL DEFAULT now()
+    moved_at timestamptz NOT NULL DEFAULT now(),
+    life text COLLATE "C" NOT NULL DEFAULT '',   -- of the database: in a restored one transactions are numbered anew
+    holder uuid,                                 -- the process that follows this feed into a topic
+    held_until timestamptz
+);
+
+-- Which life of a database this is: a server that was made anew has another identifier, a database that was restored beside
+-- the former one another number.
+CREATE FUNCTION feed_life() RETURNS text
+LANGUAGE sql STABLE
+RETURN (
+    SELECT concat_ws('/', c.system_identifier, (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database()))
+    FROM pg_control_system() AS c
+);
+
+-- Everybody's score is told once more, person after person: nothing else tells of what changed without an event.
+CREATE TABLE announcement (
+    id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
+    why text NOT NULL,                           -- first | restored | model
+    begun_at timestamptz NOT NULL DEFAULT now(),
+    cursor bigint NOT NULL DEFAULT 0,            -- the last person that was told
+    ended_at timestamptz
 );
 
 -- Many people who share a place, a touchpoint or a channel, and whose scores fell within an hour.

@@ -11,7 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.infra import metrics
-from services.infra.collectors import LABEL_VALUES_MAX, Distribution, Levels, Means, Totals
+from services.infra.collectors import LABEL_VALUES_MAX, Distribution, Levels, Means, Totals, Waits
 
 VALUES_MAX = {
     "channel": 32,  # the catalogue's and `other`
@@ -35,7 +35,7 @@ UNITLESS = {"tactus_scores", "tactus_touchpoint_valence"}
 DECLARED = {
     name: metric
     for name, metric in vars(metrics).items()
-    if isinstance(metric, MetricWrapperBase | Totals | Levels | Distribution | Means)
+    if isinstance(metric, MetricWrapperBase | Totals | Levels | Distribution | Means | Waits)
 }
 
 

@@ -15,17 +15,19 @@ from confluent_kafka.admin import (  # type: ignore[attr-defined]  # its public 
     ResourceType,
 )
 
-from schemas.topics import EVENTS, GROUP
+from schemas.topics import ALERTS, EVENTS, GROUP, SCORES
 from services.aggregator.stream.app import create_app
 from services.embedded.kafka import EmbeddedKafka
 from services.embedded.steps import Advance
 from services.infra.errors import ConfigurationError, TactusError, UnavailableError
 from services.infra.kafka import (
     TOPIC_SPECS,
+    FencedProducer,
     LogProducer,
     LogRecord,
     LogWatch,
     TopicLimits,
+    TopicRecord,
     apply_topics,
     check_group,
     check_topics,
@@ -37,7 +39,7 @@ from services.infra.kafka import (
 from services.infra.settings import KafkaSettings, Settings
 from tests.support.certificates import Authority
 from tests.support.fenced_ledger import FencedLedger, opened
-from tests.support.guarded_kafka import BOTH, INGEST, TOPICS, WATCH, WORKER, GuardedKafka
+from tests.support.guarded_kafka import BOTH, FEED, INGEST, OUTBOUND, TOPICS, WATCH, WORKER, GuardedKafka
 from tests.support.places import data_directory
 from tests.support.waiting import PATIENCE_S, eventually
 
@@ -299,3 +301,24 @@ class Elsewhere(EmbeddedKafka):
 
 
 ADVERTISED = "advertised.listeners=PLAINTEXT://127.0.0.1:1"
+
+
+async def test_outbound_publishes_with_the_least_rights_and_names_the_one_that_is_missing(
+    guarded_kafka: GuardedKafka,
+) -> None:
+    settings = guarded_kafka.settings("SASL_SSL", sasl_mechanism="SCRAM-SHA-512")
+    publisher = FencedProducer(settings, name=FEED, deadline_s=PATIENCE_S)
+    records = [TopicRecord(SCORES, b"customer:a", None), TopicRecord(ALERTS, b"customer:a", b"{}")]
+    guarded_kafka.allow(OUTBOUND)
+    await publisher.open()
+    await publisher.publish(records)
+    await publisher.close()
+
+    guarded_kafka.allow({right: how for right, how in OUTBOUND.items() if right[1] != FEED})
+    with pytest.raises(ConfigurationError, match="Write on the transactional id"):
+        await publisher.open()
+    guarded_kafka.allow({right: how for right, how in OUTBOUND.items() if right[1] != SCORES})
+    await publisher.open()
+    with pytest.raises(ConfigurationError, match=r"cx\.scores\.v1.*Write for ingest and outbound"):
+        await publisher.publish(records)
+    assert not publisher.is_open

@@ -1,0 +1,1 @@
+"""Scores and alerts into the log's topics, for whoever follows them there."""
