@@ -231,17 +231,17 @@ class _ByLeaf(NamedTuple):
 def _moves(stations: _Stations, leaves: Leaves, *, hours: int, parameters: Parameters) -> _ByLeaf:
     parts = []
     for evidence in stations:
-        together, groups = as_one(evidence), _by_leaf(evidence, leaves)
+        together, groups = as_one(evidence), by_leaf(evidence, leaves)
         parts.append(balance(evidence, groups, capped_in=together, window_h=None, parameters=parameters))
     now, without, left, earlier = parts
     after, before = _points(now, parameters), _points(earlier, parameters)
-    came = _brought(without, now, parameters)
-    faded = _brought(left, without, parameters)
-    fell_out = _brought(earlier, left, parameters)
+    came = brought(without, now, parameters)
+    faded = brought(left, without, parameters)
+    fell_out = brought(earlier, left, parameters)
     diluted = after - before - (came + faded + fell_out)
-    within, _ = events_of(stations.now, _by_leaf(stations.now, leaves), window_h=hours)
-    _, counts = events_of(stations.now, _by_leaf(stations.now, leaves), window_h=None)
-    events_before, counted = events_of(stations.earlier, _by_leaf(stations.earlier, leaves), window_h=None)
+    within, _ = events_of(stations.now, by_leaf(stations.now, leaves), window_h=hours)
+    _, counts = events_of(stations.now, by_leaf(stations.now, leaves), window_h=None)
+    events_before, counted = events_of(stations.earlier, by_leaf(stations.earlier, leaves), window_h=None)
     return _ByLeaf(
         np.stack([before, after, came, faded, fell_out, diluted]), np.stack([within, events_before]), counts | counted
     )
@@ -263,7 +263,7 @@ def _points(parts: Balance, parameters: Parameters) -> Floats:
     return points
 
 
-def _brought(before: Balance, after: Balance, parameters: Parameters) -> Floats:
+def brought(before: Balance, after: Balance, parameters: Parameters) -> Floats:
     """Give the points by which each leaf's own evidence moved the score from one read to the next: they sum to it.
 
     With a for good, b for bad and D = a + b, a'/D' − a/D = (Δa·b − a·Δb) / (D·D'): a sum over leaves, in which each
@@ -281,7 +281,8 @@ def _sides(parts: Balance, parameters: Parameters) -> tuple[float, float]:
     return kappa * prior + float(parts.good.sum()), kappa * (1 - prior) + float(parts.bad.sum())
 
 
-def _by_leaf(evidence: Evidence, leaves: Leaves) -> Groups:
+def by_leaf(evidence: Evidence, leaves: Leaves) -> Groups:
+    """Group by leaf, each under its number; `leaves` must number those of what is read beside the rows, too."""
     if evidence.beside is None:
         return Groups(evidence.leaf, NOTHING, len(leaves))
     felt = np.array([leaves.number(one.leaf) for one in evidence.beside.impressions.felt], dtype=np.int64)

@@ -110,6 +110,47 @@ def turns(one: PersonFacts, *, catalogue: Catalogue, at_hour: int) -> list[Turns
     return sorted(found)
 
 
+class Overdue(NamedTuple):
+    """A promise that is open past its time."""
+
+    key: tuple[str, str, str]
+    due_us: int
+    v: int
+    """How waiting for it feels, in micro-units."""
+    weight: float
+    """Of what is missed, with the stake."""
+    told: Fact
+    """What stated it."""
+
+
+def overdue(one: PersonFacts, *, catalogue: Catalogue, at_hour: int) -> list[Overdue]:
+    """Give the person's promises that are open past their time at this hour, in the order of their keys."""
+    found = []
+    for promise in _own(one, catalogue=catalogue, at_hour=at_hour):
+        at_us = at_hour * HOUR_US
+        v = _micro(promise.kind.at(at_us - promise.due_us)) if not promise.over and at_us < promise.end_us else 0
+        if v < 0 and promise.stated is not None:
+            weight = catalogue.entry(promise.kind.missed).weight * promise.stated.q / MICRO
+            found.append(Overdue(promise.key, promise.due_us, v, weight, promise.stated))
+    return sorted(found)
+
+
+def ended(one: PersonFacts, key: tuple[str, str, str], *, catalogue: Catalogue, at_hour: int) -> bool:
+    """Tell whether a promise came to nothing by this hour: it was ended, or its time is up."""
+    for promise in _own(one, catalogue=catalogue, at_hour=at_hour):
+        if promise.key == key:
+            answer = promise.answer
+            return promise.end_us <= at_hour * HOUR_US if answer is None else answer.role == ENDS
+    return False
+
+
+def _own(one: PersonFacts, *, catalogue: Catalogue, at_hour: int) -> Iterator[Promise]:
+    for group in _groups(one.facts, catalogue=catalogue, at_hour=at_hour):
+        for promise in group.promises():
+            if promise.first.identity in one.identities:
+                yield promise
+
+
 def _moves_at(promise: Promise, at_hour: int) -> int:
     """Tell the next hour at which an open promise feels otherwise."""
     for negative, ends in () if promise.over else _turns(promise):

@@ -300,6 +300,16 @@ PROMISES_SWEPT_AT: Final = Gauge(
     "tactus_promises_swept_timestamp_seconds",
     "When this worker last found no customer left whose stored score lacks a promise that is overdue by this hour.",
 )
+ALERTS: Final = Counter(
+    "tactus_alerts_total",
+    "Steps of alerts that this worker wrote: opened, worsened, closed, withdrawn; of customers and of accounts.",
+    ["severity", "state"],
+)
+ALERTS_OPEN: Final = Gauge(
+    "tactus_alerts_open",
+    "Alerts that are open, when this worker last looked; the same for every worker.",
+    ["severity"],
+)
 ACCOUNTS_SCORED: Final = Counter(
     "tactus_accounts_scored_total",
     "Accounts whose stored score was read anew, by outcome: written, too_large (its contacts have lived more than is read), nobody (all of them are forgotten).",

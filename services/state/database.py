@@ -17,11 +17,13 @@ from services.state.account_scores import AccountScoreTable
 from services.state.accounts import AccountTable
 from services.state.activation import ActivationTable
 from services.state.alert_work import AlertWorkTable
+from services.state.alerting import AlertingTable
 from services.state.alerts import AlertTable
 from services.state.census import CensusTable
 from services.state.dead_letters import DeadLetterTable
 from services.state.events import Caution, EventTable
 from services.state.facts import FactTable
+from services.state.feeds import FeedTable
 from services.state.felt import FeltTable
 from services.state.following import FollowingTable
 from services.state.housekeeping import Chores
@@ -90,6 +92,8 @@ class Transaction(NamedTuple):
     accounts: AccountTable
     facts: FactTable
     account_scores: AccountScoreTable
+    alerts: AlertingTable
+    feeds: FeedTable
 
 
 class Snapshot(NamedTuple):
@@ -137,7 +141,7 @@ class Database:
 
     @classmethod
     async def open(cls, settings: PostgresSettings, *, lanes: int, application: str = WORKER_APPLICATION) -> Self:
-        """Open a pool: a connection for each lane, for names, a model that takes over, a census and a sweep of promises.
+        """Open a pool: a connection for each lane, for names, a model that takes over, a census, a sweep of promises and one of alerts.
 
         Raises UnavailableError while the server is away, ConfigurationError when it is there and refuses us.
         """
@@ -146,7 +150,7 @@ class Database:
             await connection.execute(TEMPORARY)
             await connection.learn_generation()
 
-        return cls(await open_pool(settings, application=application, max_size=lanes + 4, prepare=prepare))
+        return cls(await open_pool(settings, application=application, max_size=lanes + 5, prepare=prepare))
 
     async def close(self) -> None:
         """Close the connections at once, whatever they are doing."""
@@ -178,6 +182,8 @@ class Database:
                     AccountTable(say),
                     FactTable(say),
                     AccountScoreTable(say),
+                    AlertingTable(say),
+                    FeedTable(say),
                 )
 
     async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:

@@ -15,6 +15,8 @@ class Locked(NamedTuple):
     merged: bool
     as_of: int
     """The hour its stored score was read at."""
+    alert_until: int = 0
+    """The hour up to which its alerts are to be looked at."""
 
 
 class Person(NamedTuple):
@@ -44,7 +46,7 @@ class PersonTable:
     async def lock(self, persons: Iterable[int]) -> dict[int, Locked]:
         """Lock the rows in the order of their numbers; a person who was forgotten has none."""
         rows = await self._say.rows("lock_persons", list(persons))
-        return {row[0]: Locked(row[1], row[2] is not None, row[3]) for row in rows}
+        return {row[0]: Locked(row[1], row[2] is not None, row[3], row[4]) for row in rows}
 
     async def turning(self, hour: int, *, limit: int) -> list[int]:
         """Lock persons whose score a promise makes another one by this hour, those that wait longest first."""

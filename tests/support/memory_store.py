@@ -7,6 +7,7 @@ import copy
 from collections.abc import AsyncIterator, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,8 @@ from services.core.weighing import Weighing
 from services.state.activation import Held
 from services.state.census import HeldCensus, KeptCensus
 from services.state.dead_letters import DeadLetter
-from services.state.events import Known, Numbers, Storable, signed
+from services.state.events import Known, LatestEvent, Numbers, Storable, signed
+from services.state.feeds import Letter
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityRow
 from services.state.leaves import LEAVES_MAX, Brought, LeafRow, Triple
@@ -34,6 +36,7 @@ from services.state.source_notes import SourceNote
 from services.state.tallies import ALL_HOURS
 from tests.support.clocks import NOON
 from tests.support.memory_accounts import AccountState, MemoryAccounts, MemoryAccountScores
+from tests.support.memory_alerts import AlertRow, MemoryAlerts, MemoryFeeds
 from tests.support.memory_facts import MemoryFacts
 
 DAYS_US = 30 * 24 * 3_600_000_000
@@ -85,6 +88,9 @@ class State:
     letters: dict[tuple[str, int, int], DeadLetter] = field(default_factory=dict)
     notes: list[SourceNote] = field(default_factory=list)
     accounts: AccountState = field(default_factory=AccountState)
+    alerts: dict[UUID, AlertRow] = field(default_factory=dict)
+    watched: dict[int, int] = field(default_factory=dict)
+    letters_out: list[Letter] = field(default_factory=list)
 
 
 class MemoryStore:
@@ -115,6 +121,8 @@ class MemoryStore:
         self.census = _Census(self)
         self.accounts = MemoryAccounts(self)
         self.account_scores = MemoryAccountScores(self)
+        self.alerts = MemoryAlerts(self)
+        self.feeds = MemoryFeeds(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MemoryStore]:
@@ -381,6 +389,10 @@ class _Events(_Table):
             self._state.seen[event.key] = (counts, event.logged_us)
         return known
 
+    async def latest(self, identities: Sequence[int], **when: object) -> dict[int, list[LatestEvent]]:
+        del identities, when
+        return {}  # no event is kept whole here
+
 
 class _Links(_Table):
     async def add(self, links: Sequence[LinkRow]) -> set[tuple[int, int, str]]:
@@ -430,7 +442,10 @@ class _Persons(_Table):
 
     async def lock(self, persons: Iterable[int]) -> dict[int, Locked]:
         rows = {person: self._state.persons[person] for person in sorted(persons) if person in self._state.persons}
-        return {person: Locked(row[0] or 0, row[1] is not None, row[2] or 0) for person, row in rows.items()}
+        return {
+            person: Locked(row[0] or 0, row[1] is not None, row[2] or 0, self._state.watched.get(person, 0))
+            for person, row in rows.items()
+        }
 
     async def turning(self, hour: int, *, limit: int) -> list[int]:
         rows = self._state.persons

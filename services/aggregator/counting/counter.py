@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
+from schemas.topics import LATE
 from services.aggregator.counting.acting import note_contacts
+from services.aggregator.counting.alerting import look, touch_of
 from services.aggregator.counting.batch import Batch, Dead, set_aside
 from services.aggregator.counting.cache import NameCache, PersonCache
 from services.aggregator.counting.dedup import Sifted, store_new
@@ -20,6 +22,7 @@ from services.aggregator.counting.numbering import Directory, Numbering
 from services.aggregator.counting.patience import pause
 from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.aggregator.counting.scorekeeping import Kept, keep_scores
+from services.aggregator.counting.telling_alerts import Step
 from services.aggregator.processor import Chunk
 from services.core.catalogue import Catalogue
 from services.core.dimensions import Leaves
@@ -34,7 +37,7 @@ log = get_logger(__name__)
 STALE_MAX: Final = 20
 """Names that are stale twenty times in a row are a fault of ours, not a neighbour that links."""
 
-HOUR_MS: Final = 3_600_000
+MS_US: Final = 1000
 
 
 class Counted(NamedTuple):
@@ -46,6 +49,7 @@ class Counted(NamedTuple):
     followed: Followed = Followed()
     columns: EventColumns | None = None
     kept: Kept | None = None
+    alerts: Sequence[Step] = ()
 
 
 class Counter:
@@ -173,9 +177,12 @@ class Counter:
         touched = {*sifted.columns.person.tolist(), *noted.concerned.values(), *hold}
         followed = await follow(transaction, links, touched=touched, cache=self._persons) if links else Followed()
         kept = await self._score(transaction, chunk, sifted, noted, followed)
+        after = {move.identity: move.after for move in followed.moves}
+        touch = touch_of(kept.occasion, sifted.fresh, sifted.columns, after)
+        alerts = await look(transaction, kept.occasion, touch)
         await note_contacts(transaction.accounts, sifted.fresh, sifted.columns)
         await transaction.account_scores.mark([*kept.persons])
-        return counted._replace(links=links, followed=followed, columns=sifted.columns, kept=kept)
+        return counted._replace(links=links, followed=followed, columns=sifted.columns, kept=kept, alerts=alerts)
 
     async def _score(
         self, transaction: ChunkTransaction, chunk: Chunk, sifted: Sifted, noted: Noted, followed: Followed
@@ -187,7 +194,8 @@ class Counter:
             followed=followed,
             cache=self._persons,
             models=self._models,
-            at_hour=max(record.timestamp for record in chunk.records) // HOUR_MS,
+            at_us=max(record.timestamp for record in chunk.records) * MS_US,
+            late=chunk.topic == LATE,
         )
 
     async def _landed(self, span: Span, *, epoch: int) -> bool:

@@ -13,6 +13,7 @@ from services.aggregator.counting.numbering import Numbering
 from services.aggregator.counting.ports import ModelsPort, Store
 from services.core.catalogue import Catalogue, Parameters
 from services.core.dimensions import NOWHERE, Leaves
+from services.core.drops import USUAL, Thresholds
 from services.infra.logs import get_logger
 from services.state.models import InUse
 from services.state.scores import Turn
@@ -28,6 +29,11 @@ class Weigher(NamedTuple):
 
     leaves: Leaves
     parameters: Parameters
+
+    @property
+    def thresholds(self) -> Thresholds:
+        """From where on a fall is worth an alert."""
+        return USUAL
 
 
 class Models:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from services.aggregator.counting.batch import Dead
 from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.linking import Followed
+from services.aggregator.counting.telling_alerts import Step
 from services.aggregator.processor import Chunk
 from services.core.catalogue import UNKNOWN
 from services.core.dimensions import Leaves
@@ -59,3 +60,10 @@ def dead_lettered(dead: Sequence[Dead]) -> None:
     """Why records could not be counted."""
     for reason, count in Counter(one.poison.reason for one in dead).items():
         metrics.DEAD_LETTERS.labels(reason=reason).inc(count)
+
+
+def alerts_told(steps: Iterable[Step]) -> None:
+    """What has happened to alerts."""
+    for step in steps:
+        if step.happening is not None:
+            metrics.ALERTS.labels(severity=step.course.severity, state=step.happening.value).inc()

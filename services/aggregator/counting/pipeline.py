@@ -178,6 +178,7 @@ class Pipeline:
         observe.chunk_counted(chunk, started_us=started_us, now_us=now_us)
         observe.dead_lettered(counted.dead)
         observe.links_followed(counted.followed)
+        observe.alerts_told(counted.alerts)
         metrics.VALENCE_IGNORED.inc(batch.overridden)
         if counted.columns and counted.kept:
             observe.events_counted(counted.columns, chunk=chunk, leaves=self._counter.leaves, now_us=now_us)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from datetime import datetime
 from typing import Protocol
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,10 +19,12 @@ from services.core.weighing import Weighing
 from services.state.account_scores import AccountScore
 from services.state.accounts import ContactRow, Contacts, RoleRow
 from services.state.activation import Held
+from services.state.alerting import ChangedAlert, NewAlert, StandingAlert
 from services.state.census import HeldCensus, KeptCensus
 from services.state.dead_letters import DeadLetter
-from services.state.events import Known, Numbers, Storable
+from services.state.events import Known, LatestEvent, Numbers, Storable
 from services.state.facts import ReadFacts
+from services.state.feeds import Letter
 from services.state.housekeeping import Chores
 from services.state.identities import IdentityRow
 from services.state.leaves import Brought, LeafRow, Triple
@@ -43,6 +47,34 @@ class FencePort(Protocol):
 
 class EventsPort(Protocol):
     async def add(self, events: Sequence[Storable], numbers: Numbers) -> list[Known]: ...
+
+
+class ReasonsPort(EventsPort, Protocol):
+    async def latest(
+        self,
+        identities: Sequence[int],
+        *,
+        leaves: Sequence[int],
+        since: datetime,
+        until: datetime,
+        received_before: datetime,
+        each: int,
+    ) -> Mapping[int, Sequence[LatestEvent]]: ...
+
+
+class AlertsPort(Protocol):
+    async def standing(self, persons: Sequence[int], *, closed_after: datetime) -> list[StandingAlert]: ...
+    async def standing_of_account(self, account: str, *, closed_after: datetime) -> list[StandingAlert]: ...
+    async def open(self, alerts: Sequence[NewAlert]) -> set[UUID]: ...
+    async def change(self, alerts: Sequence[ChangedAlert]) -> None: ...
+    async def watch(self, until: Mapping[int, int]) -> None: ...
+    async def unlooked(self, hour: int, *, limit: int) -> list[int]: ...
+    async def unlooked_accounts(self, hour: int, *, limit: int) -> list[str]: ...
+    async def counts(self) -> Mapping[str, int]: ...
+
+
+class FeedsPort(Protocol):
+    async def put(self, letters: Sequence[Letter]) -> None: ...
 
 
 class MembersPort(Protocol):
@@ -116,7 +148,7 @@ class ChunkTransaction(Protocol):
     @property
     def progress(self) -> FencePort: ...
     @property
-    def events(self) -> EventsPort: ...
+    def events(self) -> ReasonsPort: ...
     @property
     def identities(self) -> MembersPort: ...
     @property
@@ -141,6 +173,10 @@ class ChunkTransaction(Protocol):
     def accounts(self) -> AccountsPort: ...
     @property
     def account_scores(self) -> AccountScoresPort: ...
+    @property
+    def alerts(self) -> AlertsPort: ...
+    @property
+    def feeds(self) -> FeedsPort: ...
 
 
 class NamesPort(Protocol):

@@ -190,7 +190,8 @@ class _Portion:
             followed=Followed(locked, moves),
             cache=cache,
             models=self._models,
-            at_hour=0,
+            at_us=0,
+            late=True,
         )
         await self._transaction.account_scores.mark([*locked])
 

@@ -14,10 +14,12 @@ from services.aggregator.counting.holding import StaleNamesError, hold
 from services.aggregator.counting.keeping_facts import Noted, with_noted
 from services.aggregator.counting.linking import Followed, Move
 from services.aggregator.counting.models import Models
+from services.aggregator.counting.occasions import Occasion
 from services.aggregator.counting.ports import ChunkTransaction
 from services.aggregator.counting.writing_scores import write_scores
 from services.core import scoring
 from services.core.facts import Fact, Facts, PersonFacts
+from services.core.instants import HOUR_US
 from services.core.tallies import HOUR, LEAF, Tallies, fold, merge, sort_key
 from services.core.tallies import N as COUNT
 from services.state.facts import facts_of_persons
@@ -36,6 +38,8 @@ class Kept(NamedTuple):
     overall: scoring.Reading[Floats]
     tallies: int
     """Of which tallies they are, by the number of swaps."""
+    occasion: Occasion
+    """What alerts may follow from."""
 
 
 async def keep_scores(  # noqa: PLR0913 -- what a chunk has stored before, and what scores are read by
@@ -46,7 +50,8 @@ async def keep_scores(  # noqa: PLR0913 -- what a chunk has stored before, and w
     followed: Followed,
     cache: PersonCache,
     models: Models,
-    at_hour: int,
+    at_us: int,
+    late: bool,
 ) -> Kept:
     """Add the events to the tallies and score every person whom they or their facts touch, or the links have changed.
 
@@ -57,16 +62,14 @@ async def keep_scores(  # noqa: PLR0913 -- what a chunk has stored before, and w
     person_of = _persons(events, noted, followed.moves)
     shaken = {person for move in followed.moves for person in (move.before, move.after)}
     locked = await _lock(transaction, {*person_of.values(), *shaken}, held=followed.held, cache=cache)
-    if shaken:
-        # The names of identities that moved lead to where these are, if they are persons' and held.
-        await transaction.persons.point(shaken | ({move.identity for move in followed.moves} & followed.held.keys()))
+    await _point(transaction, followed, shaken)
     anew = shaken | {person_of[identity] for identity in noted.reread}
     held = await _sort(transaction, locked, shaken=shaken, anew=anew, cache=cache)
     _check_members(person_of, held)
     persons = held.persons()
     place_of = {person: place for place, person in enumerate(persons)}
-    owner = np.array([place_of[person_of[one]] for one in identities.tolist()], dtype=np.int64)[folded.owner]
-    added = Tallies(owner, folded.rows)
+    owner = np.array([place_of[person_of[one]] for one in identities.tolist()], dtype=np.int64)
+    added = Tallies(owner[folded.owner], folded.rows)
     turn = await transaction.scores.turn()
     if cache.disagrees(turn.tallies):
         raise StaleNamesError  # other tallies were swapped in: what was remembered of the former ones is forgotten
@@ -76,14 +79,31 @@ async def keep_scores(  # noqa: PLR0913 -- what a chunk has stored before, and w
     read = await _read(transaction, held.unknown, person_of=person_of)
     whole = _whole(remembered, read.tallies, place_of)
     facts = _facts(held, noted, person_of, read.facts)
-    # A chunk that lagged behind, or came by the late topic, must not take a score back to before a neighbour's events.
     beside = Facts({place_of[person]: one for person, one in facts.items()})
-    at_hour = max(at_hour, held.as_of)
     scored = await write_scores(
-        transaction, persons, whole, beside, turn=turn, models=models, at_hour=at_hour, merged=held.merged
+        *(transaction, persons, whole, beside),
+        turn=turn,
+        models=models,
+        # A chunk that lagged behind, or came by the late topic, must not take a score back to before a neighbour's events.
+        at_hour=max(at_us // HOUR_US, held.as_of),
+        merged=held.merged,
     )
     states = _states(persons, whole, facts, held, read.members, version=scored.version)
-    return Kept(states, scored.readings[0], turn.tallies)
+    weigher = await models.weigher(scored.generation.model, whole.rows[:, LEAF])
+    occasion = Occasion(persons, whole, beside, weigher, at_us, _watched(locked, shaken, hour=at_us // HOUR_US), late)
+    return Kept(states, scored.readings[0], turn.tallies, occasion)
+
+
+async def _point(transaction: ChunkTransaction, followed: Followed, shaken: set[int]) -> None:
+    """Let the names of identities that moved lead to where these are, if they are persons' and held."""
+    if shaken:
+        await transaction.persons.point(shaken | ({move.identity for move in followed.moves} & followed.held.keys()))
+
+
+def _watched(locked: Mapping[int, Locked], shaken: Iterable[int], *, hour: int) -> frozenset[int]:
+    """Tell who may have alerts that stand: their rows say so, or that of one who may have become part of them."""
+    watched = {person for person, row in locked.items() if row.alert_until > hour}
+    return frozenset(watched.union(shaken) if watched.intersection(shaken) else watched)
 
 
 class _Held(NamedTuple):

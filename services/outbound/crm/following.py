@@ -120,6 +120,8 @@ class Following:
 
     async def _want_task(self, transaction: OutboundTransaction, value: bytes, *, now: datetime) -> None:
         record = AlertRecord.model_validate_json(value)
+        if record.customer is None:
+            return  # an account's: it has no record of a person
         kind, _, key = record.customer.partition(":")
         if record.severity != "critical" or record.state not in {"opened", "worsened"} or kind != self._table.key_kind:
             return

@@ -4,7 +4,7 @@ ON CONFLICT (id) DO NOTHING
 
 -- lock_persons --
 -- A row whose name is gone was made by whoever did not know yet that its person is forgotten.
-SELECT id, version, merged_into, GREATEST(as_of, as_of_b) AS as_of FROM person AS p
+SELECT id, version, merged_into, GREATEST(as_of, as_of_b) AS as_of, alert_until FROM person AS p
 WHERE id = ANY($1::bigint[]) AND EXISTS (SELECT FROM identity AS i WHERE i.id = p.id)
 ORDER BY id FOR NO KEY UPDATE
 

@@ -74,7 +74,12 @@ FROM unnest($1::bigint[], $2::bigint[]) AS n (before, after)
 WHERE f.identity = n.before
 
 -- merge_alerts --
-UPDATE alert AS x SET person = n.after FROM unnest($1::bigint[], $2::bigint[]) AS n (before, after) WHERE x.person = n.before
+-- Whoever they are of from here on is looked at the next time that it is touched, which also finds out until when.
+WITH moved AS (
+    UPDATE alert AS x SET person = n.after FROM unnest($1::bigint[], $2::bigint[]) AS n (before, after)
+    WHERE x.person = n.before RETURNING x.person
+)
+UPDATE person SET alert_until = 2147483647 WHERE id IN (SELECT person FROM moved)
 
 -- merge_contacts --
 WITH gone AS (

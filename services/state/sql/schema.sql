@@ -70,7 +70,8 @@ CREATE TABLE person (
     confidence_30d_b double precision,
     score_90d_b double precision,
     confidence_90d_b double precision,
-    turns_at integer NOT NULL DEFAULT 0          -- the hour from which a promise makes it another score; 0: none is open
+    turns_at integer NOT NULL DEFAULT 0,         -- the hour from which a promise makes it another score; 0: none is open
+    alert_until integer NOT NULL DEFAULT 0       -- the hour up to which its alerts are looked at whenever it is touched
 ) WITH (fillfactor = 70);
 CREATE INDEX person_turns ON person (turns_at) WHERE turns_at > 0;
 
@@ -563,6 +564,7 @@ CREATE TABLE alert (
     reasons jsonb NOT NULL,                      -- as schemas.alert.AlertReason, the weightiest first
     remembered jsonb NOT NULL DEFAULT '{}',      -- what the rule needs to close it
     incident uuid REFERENCES incident (id),
+    looked integer NOT NULL DEFAULT 0,           -- the hour at which its rule was last asked whether it closes
     CHECK ((person IS NULL) <> (account IS NULL))
 );
 CREATE INDEX alert_person ON alert (person, opened_at);
@@ -570,6 +572,7 @@ CREATE INDEX alert_account ON alert (account, opened_at) WHERE account IS NOT NU
 CREATE INDEX alert_opened ON alert (opened_at, id);
 CREATE INDEX alert_open ON alert (person) WHERE state = 'open';
 CREATE INDEX alert_incident ON alert (incident) WHERE incident IS NOT NULL;
+CREATE INDEX alert_to_look_at ON alert (looked, id) WHERE state = 'open';
 
 -- What people do about an alert; without a row nobody has looked at it.
 CREATE TABLE alert_work (

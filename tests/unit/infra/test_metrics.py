@@ -26,11 +26,12 @@ VALUES_MAX = {
     "dimension": 8,
     "source": metrics.SOURCES_SHOWN_MAX,
     "version": 1,
+    "severity": 2,
     "state": 6,
     "subject": 12,
 }
 BASE_UNITS = ("_seconds", "_bytes", "_records", "_events", "_persons", "_accounts", "_calls", "_total", "_info")
-UNITLESS = {"tactus_scores", "tactus_touchpoint_valence"}
+UNITLESS = {"tactus_scores", "tactus_touchpoint_valence", "tactus_alerts_open"}
 
 DECLARED = {
     name: metric

@@ -1,0 +1,235 @@
+"""Look at persons whose scores were just read: alerts open, grow worse and close in the transaction that changed the score."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import Final, NamedTuple, Protocol
+
+import numpy as np
+
+from services.aggregator.counting.event_columns import EventColumns
+from services.aggregator.counting.occasions import Occasion
+from services.aggregator.counting.ports import ChunkTransaction
+from services.aggregator.counting.telling_alerts import Fresh, Step, course_of, promise_of, write
+from services.core import drops
+from services.core.alerts import (
+    BAD_ANSWER,
+    COOLDOWN_H,
+    DROP,
+    OVERDUE,
+    Happening,
+    Held,
+    cools,
+    looked,
+    never_was,
+    opened,
+)
+from services.core.drops import Fall
+from services.core.facts import Fact
+from services.core.instants import EPOCH, HOUR_US
+from services.core.promises import Overdue, ended, overdue
+from services.state.alerting import StandingAlert
+
+NEVER: Final = 2**62
+
+
+class Named(Protocol):
+    """What alerts are told of an event."""
+
+    @property
+    def source(self) -> str: ...
+    @property
+    def event_id(self) -> str: ...
+    @property
+    def facts(self) -> Sequence[Fact]: ...
+
+
+class Opening(NamedTuple):
+    """What may open an alert."""
+
+    rule: str
+    tipped: tuple[str, str] | None
+    """The source and the id of the event."""
+    promise: Overdue | None = None
+
+
+class Touch(NamedTuple):
+    """What happened to persons that their alerts may follow from."""
+
+    openings: Mapping[int, Sequence[Opening]]
+    earliest: Mapping[int, int]
+    """By person the earliest hour of what is told of it: older than an alert, it may show that there was no reason for it."""
+
+
+NOTHING_HAPPENED: Final = Touch({}, {})
+
+
+def may_have_fallen(occasion: Occasion) -> frozenset[int]:
+    """Tell cheaply which persons are to be looked at because their scores may have fallen."""
+    reaches = drops.may_have_fallen(
+        occasion.tallies,
+        facts=occasion.facts,
+        owners=len(occasion.persons),
+        leaves=occasion.weigher.leaves,
+        at_hour=occasion.hour,
+        parameters=occasion.weigher.parameters,
+        thresholds=occasion.weigher.thresholds,
+    )
+    return frozenset(occasion.persons[place] for place in np.flatnonzero(reaches).tolist())
+
+
+def overdue_promises(occasion: Occasion) -> dict[int, list[Opening]]:
+    """Give of every person the promise that waits and weighs most, as what may open an alert."""
+    found = {}
+    for place, one in occasion.facts.people.items():
+        waiting = overdue(one, catalogue=occasion.weigher.leaves.catalogue, at_hour=occasion.hour)
+        if waiting:
+            worst = max(waiting, key=lambda promise: (-promise.v * promise.weight, promise.key))
+            found[occasion.persons[place]] = [Opening(OVERDUE, None, worst)]
+    return found
+
+
+def touch_of(occasion: Occasion, events: Sequence[Named], columns: EventColumns, after: Mapping[int, int]) -> Touch:
+    """Say what new events may do to alerts; `after` has the persons of identities that have moved."""
+    person_of: list[int] = columns.person.tolist()
+    if after:
+        person_of = [after.get(one, person_of[place]) for place, one in enumerate(columns.identity.tolist())]
+    earliest: dict[int, int] = {}
+    for place, person in enumerate(person_of if occasion.watched else ()):
+        if person in occasion.watched:
+            earliest[person] = min(int(columns.hour[place]), earliest.get(person, NEVER))
+    if occasion.late:
+        return Touch({}, earliest)
+    falls, answers = _causes(occasion, events, columns, person_of)
+    fallen = may_have_fallen(occasion) if falls else frozenset()
+    openings: dict[int, list[Opening]] = {person: [one] for person, one in falls.items() if person in fallen}
+    for person, one in answers.items():
+        openings.setdefault(person, []).append(one)
+    return Touch(openings, earliest)
+
+
+def _causes(
+    occasion: Occasion, events: Sequence[Named], columns: EventColumns, person_of: Sequence[int]
+) -> tuple[dict[int, Opening], dict[int, Opening]]:
+    """Give of every person the last of these events that is bad, and the last answer that is."""
+    falls: dict[int, Opening] = {}
+    answers: dict[int, Opening] = {}
+    entries = occasion.weigher.leaves.entries
+    for place in np.flatnonzero(columns.v < 0).tolist():
+        event, felt = events[place], columns.q[place] > 0
+        tipped = (event.source, event.event_id)
+        if drops.is_answer(entries[columns.leaf[place]]):
+            if felt and columns.v[place] <= drops.BAD_ANSWER_V:
+                answers[person_of[place]] = Opening(BAD_ANSWER, tipped)
+        elif felt or event.facts:
+            falls[person_of[place]] = Opening(DROP, tipped)
+    return falls, answers
+
+
+async def look(transaction: ChunkTransaction, occasion: Occasion, touch: Touch = NOTHING_HAPPENED) -> list[Step]:
+    """Let alerts follow from what these persons live through; returns the steps that were written."""
+    places = [
+        place for place, person in enumerate(occasion.persons) if person in touch.openings or person in occasion.watched
+    ]
+    if not places:
+        return []
+    occasion = occasion.among(places)
+    watched = [person for person in occasion.persons if person in occasion.watched]
+    cooling_since = EPOCH + timedelta(hours=occasion.hour - COOLDOWN_H)
+    known: dict[int, list[StandingAlert]] = {person: [] for person in watched}
+    for alert in await transaction.alerts.standing(watched, closed_after=cooling_since) if watched else ():
+        known[alert.person].append(alert)
+    steps: list[Step] = []
+    for place, (person, fall) in enumerate(zip(occasion.persons, _falls(occasion), strict=True)):
+        mine = known.get(person, [])
+        steps += _gone_on(occasion, place, fall, mine, earliest=touch.earliest.get(person, NEVER))
+        steps += _opened(occasion, place, fall, mine, touch.openings.get(person, ()))
+    return await write(transaction, steps, at_us=occasion.at_us, watched=known)
+
+
+def _falls(occasion: Occasion) -> list[Fall]:
+    return drops.read_falls(
+        occasion.tallies,
+        facts=occasion.facts,
+        owners=len(occasion.persons),
+        leaves=occasion.weigher.leaves,
+        at_hour=occasion.hour,
+        parameters=occasion.weigher.parameters,
+    )
+
+
+def _gone_on(
+    occasion: Occasion, place: int, fall: Fall, alerts: Iterable[StandingAlert], *, earliest: int
+) -> list[Step]:
+    """Go on with a person's open alerts."""
+    steps = []
+    for alert in alerts:
+        if alert.state != "open":
+            continue
+        course = course_of(alert)
+        thresholds = occasion.weigher.thresholds
+        if earliest < course.opened and alert.rule != BAD_ANSWER:
+            then = _falls(occasion.among([place])._replace(at_us=course.opened * HOUR_US))[0]
+            if never_was(then, thresholds=thresholds):
+                steps.append(Step(occasion.among([place]), alert, course, fall, Happening.WITHDRAWN))
+                continue
+        promise = _held(occasion, place, alert)
+        after, happening = looked(
+            course, fall, hour=occasion.hour, thresholds=thresholds, late=occasion.late, promise=promise
+        )
+        steps.append(Step(occasion.among([place]), alert, after, fall, happening))
+    return steps
+
+
+def _opened(
+    occasion: Occasion, place: int, fall: Fall, alerts: Sequence[StandingAlert], openings: Iterable[Opening]
+) -> list[Step]:
+    """Open what is to be opened: one alert for a fall, and one for a bad answer."""
+    steps: list[Step] = []
+    for opening in openings:
+        answer = opening.rule == BAD_ANSWER
+        if not answer and not fall.tips(occasion.weigher.thresholds):
+            continue
+        if any((alert.rule == BAD_ANSWER) == answer and _stands(alert, hour=occasion.hour) for alert in alerts):
+            continue
+        if any((step.course.rule == BAD_ANSWER) == answer for step in steps):
+            continue
+        read = _fall_with_answers(occasion.among([place])) if answer else fall
+        course = opened(opening.rule, read, hour=occasion.hour)
+        fresh = Fresh(opening.tipped, opening.promise)
+        steps.append(Step(occasion.among([place]), fresh, course, read, Happening.OPENED))
+    return steps
+
+
+def _stands(alert: StandingAlert, *, hour: int) -> bool:
+    """Tell whether an alert keeps the next one from opening; an open bad answer does, a closed one does not."""
+    if alert.closed_at is None:
+        return True
+    closed = (alert.closed_at - EPOCH) // timedelta(hours=1)
+    return alert.rule != BAD_ANSWER and cools(closed, hour=hour)
+
+
+def _fall_with_answers(one: Occasion) -> Fall:
+    return drops.read_falls_with_answers(
+        one.tallies,
+        facts=one.facts,
+        owners=1,
+        leaves=one.weigher.leaves,
+        at_hour=one.hour,
+        parameters=one.weigher.parameters,
+    )[0]
+
+
+def _held(occasion: Occasion, place: int, alert: StandingAlert) -> Held | None:
+    """Tell how the promise stands that an alert is about."""
+    named = promise_of(alert)
+    if named is None:
+        return None
+    key, due_us = named
+    mine = occasion.facts.people.get(place)
+    if mine is None:
+        return Held(open=False, ended=False)
+    catalogue = occasion.weigher.leaves.catalogue
+    waiting = {one.key: one.due_us for one in overdue(mine, catalogue=catalogue, at_hour=occasion.hour)}
+    return Held(open=waiting.get(key) == due_us, ended=ended(mine, key, catalogue=catalogue, at_hour=occasion.hour))

@@ -1,0 +1,95 @@
+"""Alerts on Postgres: one row and one record for each, whoever counts, whatever moves."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import asyncpg
+import pytest
+
+from schemas.alert import AlertRecord
+from services.aggregator.counting.pipeline import Pipeline
+from tests.integration.aggregator.counting.conftest import OpenPipeline
+from tests.support.chunks import chunk
+from tests.support.promises import START, said
+
+pytestmark = pytest.mark.integration
+
+START_MS = int(START.timestamp() * 1000)
+HOUR_MS = 3_600_000
+VISITOR = ("anonymous:v-1",)
+
+
+def lost(number: int, *, hours: float = 0, who: Sequence[str] = ("customer:a",)) -> bytes:
+    return said(f"lost-{number}", "delivery.lost_or_returned", hours=hours, who=who, order=f"{number}")
+
+
+async def told(database: asyncpg.Connection) -> list[AlertRecord]:
+    rows = await database.fetch("SELECT key, value FROM outbox WHERE topic = 'cx.alerts.v1' ORDER BY xact, id")
+    records = [AlertRecord.model_validate_json(row["value"]) for row in rows]
+    assert [row["key"] for row in rows] == [record.customer for record in records]
+    return records
+
+
+async def watched(database: asyncpg.Connection) -> dict[str, int]:
+    rows = await database.fetch(
+        "SELECT i.value, p.alert_until FROM person AS p JOIN identity AS i USING (id) WHERE p.alert_until > 0"
+    )
+    return {row["value"]: row["alert_until"] for row in rows}
+
+
+@pytest.fixture
+async def worker(open_pipeline: OpenPipeline) -> Pipeline:
+    return await open_pipeline()
+
+
+async def test_an_alert_stands_in_its_row_and_in_the_outbox_with_the_events_behind_it(
+    worker: Pipeline, database: asyncpg.Connection
+) -> None:
+    await worker.process(chunk([lost(1), said("v-1", "web.page_viewed", hours=0)], at_ms=START_MS))
+
+    [record] = await told(database)
+    [row] = await database.fetch("SELECT * FROM alert")
+    assert (str(row["id"]), row["state"], row["severity"]) == (record.alert, "open", record.severity)
+    assert (row["score_before"], row["score"]) == pytest.approx((record.score_before, record.score))
+    assert [event.id for event in record.reasons[0].events] == ["lost-1"]
+    assert json.loads(row["reasons"])[0]["points"] == record.reasons[0].points
+    assert await watched(database) == {"customer:a": 2**31 - 1}
+
+
+async def test_a_second_worker_that_hears_the_same_again_raises_no_second_alert(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection
+) -> None:
+    first = await open_pipeline()
+    await first.process(chunk([lost(1)], at_ms=START_MS))
+    second = await open_pipeline()
+    await second.process(chunk([lost(1)], first=1, at_ms=START_MS + HOUR_MS))
+
+    assert len(await told(database)) == 1
+    assert await database.fetchval("SELECT count(*) FROM alert") == 1
+
+
+async def test_an_alert_goes_along_with_a_visitor_who_logs_in_and_closes_under_the_new_name(
+    worker: Pipeline, database: asyncpg.Connection
+) -> None:
+    await worker.process(chunk([lost(1, who=VISITOR)], at_ms=START_MS))
+    login = said("login", "identity.linked", hours=1, who=("customer:a", *VISITOR))
+    await worker.process(chunk([login], first=1, at_ms=START_MS + HOUR_MS))
+    assert (await watched(database))["customer:a"] == 2**31 - 1
+
+    late = said("v-2", "web.page_viewed", hours=480)
+    await worker.process(chunk([late], first=2, at_ms=START_MS + 480 * HOUR_MS))
+
+    opened, closed = await told(database)
+    assert (opened.customer, closed.customer, closed.state) == ("anonymous:v-1", "customer:a", "closed")
+    assert opened.alert == closed.alert
+    assert (await watched(database))["customer:a"] == START_MS // HOUR_MS + 480 + 96
+
+
+async def test_nobody_without_an_alert_costs_a_question(worker: Pipeline, database: asyncpg.Connection) -> None:
+    await database.execute("ALTER TABLE alert RENAME TO alert_away")
+
+    await worker.process(chunk([said("v-1", "web.page_viewed", hours=0)], at_ms=START_MS))
+
+    assert await database.fetchval("SELECT count(*) FROM person") == 1
