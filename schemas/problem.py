@@ -162,6 +162,13 @@ PROBLEMS: Final = _table(
         "There is no alert of this id",
         "Check the id; alerts go 431 days after they were closed, and those of a person who was erased at once.",
     ),
+    ("unknown-webhook", 404, "There is no webhook of this id", "Ask for the list of webhooks: it has their ids."),
+    (
+        "unknown-delivery",
+        404,
+        "The webhook has no delivery of this number",
+        "Ask for the list of its deliveries; they are kept for 30 days.",
+    ),
     ("method-not-allowed", 405, "The method is not allowed here", "Use a method from the Allow header."),
     ("not-acceptable", 406, "The answer has another media type", "Accept application/json."),
     (
@@ -181,6 +188,18 @@ PROBLEMS: Final = _table(
         410,
         "The changes after this cursor are not kept, or are of another database",
         "Read everybody anew by GET /v1/customers, and go on with `changes` of its answer.",
+    ),
+    (
+        "too-many-webhooks",
+        409,
+        "There are as many webhooks as there may be",
+        "Remove one, or let one endpoint be told more.",
+    ),
+    (
+        "delivery-superseded",
+        409,
+        "A later score of the same customer went in the place of this delivery",
+        "Replay the later one, or read the customer.",
     ),
     ("timeout", 408, "The request took too long to arrive", "Send the request again, at once and whole."),
     (
@@ -228,6 +247,18 @@ PROBLEMS: Final = _table(
         422,
         "The key was used for another change of this alert",
         "Make an Idempotency-Key of its own for each change, and send it again only with the same one.",
+    ),
+    (
+        "invalid-webhook",
+        422,
+        "The webhook does not fit its schema",
+        "Mend the named fields.",
+    ),
+    (
+        "url-not-allowed",
+        422,
+        "Webhooks do not go to this URL",
+        "Write https://, a host whose addresses are public, and port 443 or one from 1024.",
     ),
     (
         "invalid-identity",

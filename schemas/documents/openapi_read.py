@@ -13,6 +13,7 @@ from schemas.documents.openapi_alerts import ALERT_ANSWERS, ALERT_CHANGES, ALERT
 from schemas.documents.openapi_census import CENSUS_ANSWERS, census_paths
 from schemas.documents.openapi_follow import FOLLOW_ANSWERS, follow_paths
 from schemas.documents.openapi_letters import LETTER_ANSWERS, LETTERS_KEY, letter_paths
+from schemas.documents.openapi_webhooks import WEBHOOK_MODELS, WEBHOOKS_KEY, webhook_paths
 from schemas.documents.openapi_whatif import whatif_paths
 from schemas.historyapi import DAYS_DEFAULT, DAYS_MAX, DIMENSIONS, HistoryAnswer
 from schemas.problem import Problem
@@ -196,10 +197,11 @@ def openapi_read() -> Json:
             **_census(),
             **alert_paths(),
             **letter_paths(),
+            **webhook_paths(),
             **OWN_PATHS,
         },
         "components": {
-            "securitySchemes": {**_KEYS, **ALERTS_KEY, **LETTERS_KEY},
+            "securitySchemes": {**_KEYS, **ALERTS_KEY, **LETTERS_KEY, **WEBHOOKS_KEY},
             "schemas": schemas_of(
                 [
                     (CustomerAnswer, "serialization"),
@@ -213,6 +215,7 @@ def openapi_read() -> Json:
                     *((answer, "serialization") for answer in (*CENSUS_ANSWERS, *ALERT_ANSWERS)),
                     *((answer, "serialization") for answer in (*LETTER_ANSWERS, *FOLLOW_ANSWERS)),
                     *((change, "validation") for change in ALERT_CHANGES),
+                    *WEBHOOK_MODELS,
                     (Problem, "serialization"),
                 ]
             ),

@@ -19,8 +19,12 @@ from services.api.replaying import Replayer
 from services.api.source_watch import SourceWatch
 from services.api.waiting import Waiting
 from services.api.watch import Watch
+from services.api.webhooks import Parts as WebhookParts
+from services.api.webhooks import Webhooks
 from services.infra.catalogue.reading import LANGUAGES, labels, load_catalogue
 from services.infra.clock import SystemClock
+from services.infra.egress.gate import Gate
+from services.infra.egress.resolving import SystemResolver
 from services.infra.http.listening import bind
 from services.infra.http.operations import serve_operations
 from services.infra.http.peers import Peers, networks
@@ -84,6 +88,7 @@ async def serve(settings: Settings) -> None:
         customers,
         Letters(database, entrance, Replayer(database, door)),
         waiting,
+        Webhooks(WebhookParts(database, entrance, Gate.of(settings.webhooks, SystemResolver()), SystemClock())),
         unready=watch.unready,
         refusals=refusals,
         peers=Peers(networks(settings.api.trusted_proxies)),

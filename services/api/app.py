@@ -12,6 +12,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from schemas import webhooksapi
 from schemas.alertsapi import WORK_BYTES_MAX
 from schemas.whatifapi import BODY_BYTES_MAX
 from services.api.account_list import AccountLists
@@ -27,6 +28,7 @@ from services.api.page import HEADERS, LINKS, page
 from services.api.refusals import Refusals
 from services.api.requests import Asked
 from services.api.waiting import Waiting
+from services.api.webhooks import Webhooks
 from services.api.whatif import WhatIfs
 from services.infra.http.answer import Answer, Application, Receive, Scope, Send
 from services.infra.http.health import Readiness, livez, readyz
@@ -38,12 +40,20 @@ log = get_logger(__name__)
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 Answering = Callable[[Callable[[Asked], Awaitable[Answer]]], Endpoint]
-AnsweringBody = Callable[[Asked, Callable[[], Awaitable[bytes | Refused]]], Awaitable[Answer]]
+BodyAnswerer = Callable[[Asked, Callable[[], Awaitable[bytes | Refused]]], Awaitable[Answer]]
+AnsweringBody = Callable[[BodyAnswerer, int], Endpoint]
 Handler = Callable[[Request, Exception], Awaitable[Response]]
 
 
-def create_app(
-    customers: Customers, letters: Letters, waiting: Waiting, *, unready: Readiness, refusals: Refusals, peers: Peers
+def create_app(  # noqa: PLR0913 - one for each part of the API
+    customers: Customers,
+    letters: Letters,
+    waiting: Waiting,
+    webhooks: Webhooks,
+    *,
+    unready: Readiness,
+    refusals: Refusals,
+    peers: Peers,
 ) -> Application:
     """Wire the routes to what answers them; `unready` tells why the process wants no requests, or None."""
     contract = Answer(200, resources.files("schemas").joinpath("generated", "openapi-read.json").read_bytes())
@@ -63,6 +73,7 @@ def create_app(
         return _response(readyz(unready))
 
     answering = partial(_answering, refusals, peers)
+    answering_body = partial(_answering_body, refusals, peers)
     app = Starlette(
         routes=[
             Route("/", home),
@@ -70,25 +81,28 @@ def create_app(
             Route("/readyz", is_ready),
             Route("/v1/openapi.json", openapi),
             *_about_changes(Following(customers.parts, waiting), answering),
-            Route("/v1/customers/{identity}", answering(customers.score)),
-            Route("/v1/customers/{identity}/receipt", answering(customers.receipt)),
-            Route("/v1/customers/{identity}/change", answering(customers.change)),
-            Route("/v1/customers/{identity}/history", answering(customers.history)),
-            Route("/v1/customers/{identity}/journey", answering(customers.journey)),
+            *_about_somebody(customers, answering),
             *_about_everybody(Censuses(customers), answering),
             *_about_accounts(customers, answering),
-            *_about_alerts(customers, answering, refusals, peers),
-            Route(
-                "/v1/whatif",
-                _answering_body(refusals, peers, WhatIfs(customers).ask, bytes_max=BODY_BYTES_MAX),
-                methods=["POST"],
-            ),
+            *_about_alerts(customers, answering, answering_body),
+            Route("/v1/whatif", answering_body(WhatIfs(customers).ask, BODY_BYTES_MAX), methods=["POST"]),
             *_about_letters(letters, answering),
+            *_about_webhooks(webhooks, answering, answering_body),
         ],
         exception_handlers=_handlers(refusals),
     )
     app.router.redirect_slashes = False
     return _on_encoded_paths(app)
+
+
+def _about_somebody(customers: Customers, answering: Answering) -> list[Route]:
+    return [
+        Route("/v1/customers/{identity}", answering(customers.score)),
+        Route("/v1/customers/{identity}/receipt", answering(customers.receipt)),
+        Route("/v1/customers/{identity}/change", answering(customers.change)),
+        Route("/v1/customers/{identity}/history", answering(customers.history)),
+        Route("/v1/customers/{identity}/journey", answering(customers.journey)),
+    ]
 
 
 def _about_changes(following: Following, answering: Answering) -> list[Route]:
@@ -119,7 +133,7 @@ def _about_accounts(customers: Customers, answering: Answering) -> list[Route]:
     ]
 
 
-def _about_alerts(customers: Customers, answering: Answering, refusals: Refusals, peers: Peers) -> list[Route]:
+def _about_alerts(customers: Customers, answering: Answering, answering_body: AnsweringBody) -> list[Route]:
     alerts, changes = Alerts(customers.parts), AlertChanges(customers.parts)
     return [
         Route("/v1/alerts", answering(alerts.list)),
@@ -127,7 +141,7 @@ def _about_alerts(customers: Customers, answering: Answering, refusals: Refusals
         *(
             Route(
                 f"/v1/alerts/{{identity}}/{verb}",
-                _answering_body(refusals, peers, partial(changes.change, verb), bytes_max=WORK_BYTES_MAX),
+                answering_body(partial(changes.change, verb), WORK_BYTES_MAX),
                 methods=["POST"],
             )
             for verb in VERBS
@@ -150,6 +164,28 @@ def _about_letters(letters: Letters, answering: Answering) -> list[Route]:
     ]
 
 
+def _about_webhooks(webhooks: Webhooks, answering: Answering, answering_body: AnsweringBody) -> list[Route]:
+    making = answering_body(webhooks.make, webhooksapi.BODY_BYTES_MAX)
+    changing = answering_body(webhooks.change, webhooksapi.BODY_BYTES_MAX)
+    one = "/v1/webhooks/{identity}"
+    return [
+        _by_method("/v1/webhooks", GET=answering(webhooks.list), POST=making),
+        _by_method(one, GET=answering(webhooks.show), PATCH=changing, DELETE=answering(webhooks.remove)),
+        _by_method(f"{one}/secret", POST=answering(webhooks.rotate)),
+        _by_method(f"{one}/test", POST=answering(webhooks.test)),
+        _by_method(f"{one}/deliveries", GET=answering(webhooks.deliveries)),
+        _by_method(f"{one}/deliveries/{{part}}", GET=answering(webhooks.delivery)),
+        _by_method(f"{one}/deliveries/{{part}}/replay", POST=answering(webhooks.replay)),
+    ]
+
+
+def _by_method(path: str, **endpoints: Endpoint) -> Route:
+    async def endpoint(request: Request) -> Response:
+        return await endpoints["GET" if request.method == "HEAD" else request.method](request)
+
+    return Route(path, endpoint, methods=list(endpoints))
+
+
 def _on_encoded_paths(app: Application) -> Application:
     """Route on the path as it was sent, so that an id may hold any character, an encoded slash too."""
 
@@ -168,7 +204,7 @@ def _answering(refusals: Refusals, peers: Peers, answer: Callable[[Asked], Await
     return endpoint
 
 
-def _answering_body(refusals: Refusals, peers: Peers, answer: AnsweringBody, *, bytes_max: int) -> Endpoint:
+def _answering_body(refusals: Refusals, peers: Peers, answer: BodyAnswerer, bytes_max: int) -> Endpoint:
     async def endpoint(request: Request) -> Response:
         answered = await answer(_asked(request, peers), partial(_body, request, bytes_max))
         refusals.note(answered)
@@ -205,6 +241,7 @@ def _asked(request: Request, peers: Peers) -> Asked:
     peer = request.client.host if request.client else ""
     return Asked(
         identity=str(request.path_params.get("identity", "")),
+        part=str(request.path_params.get("part", "")),
         query=request.scope["query_string"],
         authorization=request.headers.getlist("authorization"),
         accept=request.headers.get("accept"),

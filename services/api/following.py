@@ -9,19 +9,18 @@ from time import monotonic
 from typing import Final, NamedTuple
 
 from schemas.followapi import WAIT_S_MAX, ChangesAnswer, CustomersAnswer
-from schemas.instant import write_instant
 from schemas.readapi import PAGE_MAX
-from schemas.score import Cell, MergedCustomer, ScoredCustomer, Windows
+from schemas.score import ScoredCustomer
 from services.api.customers import NO_STORE, SCOPE, Parts
 from services.api.feed_cursor import GONE, Cursor, Page, cursor_of, database_mark, page_of, page_written, written
 from services.api.requests import Asked, bad, limit_of, parameters_of
 from services.api.waiting import Waiting
-from services.core.instants import HOUR_US, instant_of
+from services.core.instants import instant_of
 from services.infra.errors import UnavailableError
 from services.infra.http.answer import Answer
 from services.infra.http.problems import Refused, refusal
 from services.state.database import Snapshot
-from services.state.following import Entry, Listed, Mark, Standing
+from services.state.following import Entry, Listed, Mark, Standing, record_of
 
 ENTRIES_MAX: Final = 10 * PAGE_MAX
 """Read for one page: whoever is behind gets somebody who was scored ten times once. Some milliseconds."""
@@ -97,7 +96,7 @@ class Following:
             versions, mark = _coalesced(entries, limit=limit)
             standing = await snapshot.following.standing(versions.keys())
         place = place._replace(mark=mark or place.mark, made_at=now)
-        told = [_told(standing[one], version) for one, version in versions.items() if one in standing]
+        told = [record_of(standing[one], version) for one, version in versions.items() if one in standing]
         return ChangesAnswer(changes=[one for one in told if one is not None], next=written(place)), place
 
     async def _listed(self, wanted: Wanted) -> Answer:
@@ -162,34 +161,8 @@ def _coalesced(entries: Sequence[Entry], *, limit: int) -> tuple[dict[int, int],
 
 
 def _scored(found: Listed, standing: dict[int, Standing]) -> list[ScoredCustomer]:
-    told = (_told(standing[one], 0) for one in found.persons if one in standing)
+    told = (record_of(standing[one], 0) for one in found.persons if one in standing)
     return [one for one in told if isinstance(one, ScoredCustomer)]
-
-
-def _told(one: Standing, version: int) -> ScoredCustomer | MergedCustomer | None:
-    """Tell how somebody stands, who was told of under a version; None when nothing is stored of them."""
-    version = max(version, one.version or 0)
-    if one.merged_into is not None:
-        at = write_instant(instant_of((one.as_of or 0) * HOUR_US))
-        return MergedCustomer(customer=one.customer, version=version, at=at, merged_into=one.merged_into)
-    if one.as_of is None or one.model_version is None or one.band is None:
-        return None
-    return ScoredCustomer(
-        customer=one.customer,
-        version=version,
-        at=write_instant(instant_of(one.as_of * HOUR_US)),
-        model_version=one.model_version,
-        score=one.score,
-        confidence=one.confidence,
-        se=one.se,
-        band=one.band,
-        windows=Windows(
-            hours_24=Cell(score=one.score_24h, confidence=one.confidence_24h),
-            days_7=Cell(score=one.score_7d, confidence=one.confidence_7d),
-            days_30=Cell(score=one.score_30d, confidence=one.confidence_30d),
-            days_90=Cell(score=one.score_90d, confidence=one.confidence_90d),
-        ),
-    )
 
 
 def followed_of(asked: Asked) -> Followed | Refused:

@@ -63,6 +63,8 @@ class Asked(NamedTuple):
     """Whence it came, as far as the connection tells."""
     if_match: str | None = None
     idempotency_key: str | None = None
+    part: str = ""
+    """A second segment of the path, where there is one."""
 
 
 class Named(NamedTuple):

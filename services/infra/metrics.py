@@ -376,6 +376,17 @@ CRM_CALLS_LEFT: Final = Gauge(
 CRM_SECRET_AGE_SECONDS: Final = Gauge(
     "tactus_crm_secret_age_seconds", "How old a connector's secret or token is.", ["adapter"]
 )
+WEBHOOK_DELIVERIES: Final = Counter(
+    "tactus_webhook_deliveries_total",
+    "Attempts to deliver to webhooks, by outcome: delivered, refused, redirected, gone, timeout, unreachable, unresolved, blocked, malformed.",
+    ["outcome"],
+)
+WEBHOOK_ENDPOINTS: Final = Levels(
+    "tactus_webhook_endpoints",
+    "Webhooks, by state: enabled, failing (the last attempt was), given_up (gone, or failing for five days), disabled (as asked).",
+    label="state",
+    registry=REGISTRY,
+)
 BUILD_INFO: Final = Info("tactus_build", "The version that runs.")
 
 

@@ -275,6 +275,16 @@ class OutboundSettings(BaseModel):
     )
 
 
+class WebhookSettings(BaseModel):
+    """Where webhooks may go; the API and outbound read it."""
+
+    http: bool = Field(default=False, description="Whether webhooks may go unencrypted, by http://; for development.")
+    networks: Annotated[str, AfterValidator(_of_networks)] = Field(
+        default="",
+        description="Networks of your own that webhooks may go to beside public ones, comma-separated.",
+    )
+
+
 class Settings(BaseSettings):
     """Everything a process may be told; every field has a line in docs/reference/settings.md."""
 
@@ -286,6 +296,7 @@ class Settings(BaseSettings):
     aggregator: AggregatorSettings = AggregatorSettings()
     api: ApiSettings = ApiSettings()
     outbound: OutboundSettings = OutboundSettings()
+    webhooks: WebhookSettings = WebhookSettings()
     sources: Path | None = Field(default=None, description="TOML file of sources, readers and their keys.")
     catalogue: Path | None = Field(default=None, description="YAML file that overrides parts of the catalogue.")
     classes: Path | None = Field(
@@ -303,6 +314,9 @@ class Settings(BaseSettings):
     )
     alerts_key: SecretStr | None = Field(
         default=None, description="Key of `tactus alerts`, where no data directory tells one; secret."
+    )
+    webhooks_key: SecretStr | None = Field(
+        default=None, description="Key of `tactus webhooks`, where no data directory tells one; secret."
     )
     read_key: SecretStr | None = Field(
         default=None, description="Read key of `tactus explain`, where no data directory tells one; secret."

@@ -54,7 +54,7 @@ Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9._-]{0,63}$")]
 Digest = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Origin = Annotated[str, StringConstraints(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^\s/?#*]+)$")]
 Rate = Annotated[int, Field(ge=1, le=1_000_000)]
-Scope = Literal["scores:read", "alerts:write", "dead-letters:read", "dead-letters:write"]
+Scope = Literal["scores:read", "alerts:write", "dead-letters:read", "dead-letters:write", "webhooks"]
 Glob = Annotated[str, StringConstraints(pattern=r"^[a-z0-9._*-]{1,96}$")]
 
 

@@ -13,6 +13,7 @@ from services.outbound.crm_systems import open_crm
 from services.outbound.feed.topics import TopicFeed
 from services.outbound.people import PeopleCount
 from services.outbound.readiness import Readiness
+from services.outbound.webhooks.process import open_webhooks
 from services.state.outbound import OutboundDatabase
 
 log = get_logger(__name__)
@@ -25,7 +26,7 @@ async def serve(settings: Settings) -> None:
     crm = open_crm(settings, database, SystemClock())
     on_signals(stop=stop.set, reload=crm.systems.file.reload)
     readiness = Readiness(database)
-    rooms = (TopicFeed(database, settings), PeopleCount(database))
+    rooms = (TopicFeed(database, settings), PeopleCount(database), open_webhooks(database, settings.webhooks))
     operations = await serve_operations(
         host=settings.outbound.host, port=settings.outbound.metrics_port, ready=readiness.unready
     )

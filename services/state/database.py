@@ -43,6 +43,7 @@ from services.state.sessions import LIMITS, HouseConnection, cut_at
 from services.state.source_health import SourceTables
 from services.state.source_notes import SourceNoteTable
 from services.state.tallies import TallyTable
+from services.state.webhooks import WebhookTables
 
 TEMPORARY: Final = """
 CREATE TEMP TABLE IF NOT EXISTS incoming_touchpoint (
@@ -270,6 +271,12 @@ class ReadDatabase:
         async with self._lent() as connection, connection.transaction():
             say = Statements(connection)
             yield WorkTables(AlertWorkTable(say), IncidentTable(say))
+
+    @asynccontextmanager
+    async def webhooks(self) -> AsyncIterator[WebhookTables]:
+        """The webhooks, to read and to change, in one transaction; raises as `snapshot` does."""
+        async with self._lent() as connection, connection.transaction():
+            yield WebhookTables(Statements(connection))
 
     @asynccontextmanager
     async def _lent(self) -> AsyncIterator[HouseConnection]:

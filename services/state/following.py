@@ -6,6 +6,9 @@ from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
+from schemas.instant import write_instant
+from schemas.score import Cell, MergedCustomer, ScoredCustomer, Windows
+from services.core.instants import HOUR_US, instant_of
 from services.state.pool import Statements
 
 NEVER: Final = datetime.fromtimestamp(0, UTC)
@@ -66,6 +69,32 @@ class Listed(NamedTuple):
 
     persons: list[int]
     last: int | None
+
+
+def record_of(one: Standing, version: int) -> ScoredCustomer | MergedCustomer | None:
+    """The record of how somebody stands, who was told of under a version; None when nothing is stored of them."""
+    version = max(version, one.version or 0)
+    if one.merged_into is not None:
+        at = write_instant(instant_of((one.as_of or 0) * HOUR_US))
+        return MergedCustomer(customer=one.customer, version=version, at=at, merged_into=one.merged_into)
+    if one.as_of is None or one.model_version is None or one.band is None:
+        return None
+    return ScoredCustomer(
+        customer=one.customer,
+        version=version,
+        at=write_instant(instant_of(one.as_of * HOUR_US)),
+        model_version=one.model_version,
+        score=one.score,
+        confidence=one.confidence,
+        se=one.se,
+        band=one.band,
+        windows=Windows(
+            hours_24=Cell(score=one.score_24h, confidence=one.confidence_24h),
+            days_7=Cell(score=one.score_7d, confidence=one.confidence_7d),
+            days_30=Cell(score=one.score_30d, confidence=one.confidence_30d),
+            days_90=Cell(score=one.score_90d, confidence=one.confidence_90d),
+        ),
+    )
 
 
 class FollowingTable:

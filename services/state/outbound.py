@@ -14,9 +14,11 @@ from services.infra.settings import PostgresSettings
 from services.state.alerts import AlertTable
 from services.state.crm import CrmTable
 from services.state.feeds import FeedTable
+from services.state.following import FollowingTable
 from services.state.pool import LEND_S, Statements, lent, open_pool, present
 from services.state.present import PresentTable
 from services.state.scores import ScoreTable
+from services.state.webhook_deliveries import DeliveryTables
 
 CLOSE_S: Final = 2.0
 """For what is in the middle of something; then connections end where they are."""
@@ -32,6 +34,8 @@ class OutboundTransaction(NamedTuple):
     scores: ScoreTable
     crm: CrmTable
     present: PresentTable
+    following: FollowingTable
+    webhooks: DeliveryTables
 
 
 class OutboundDatabase:
@@ -79,6 +83,8 @@ class OutboundDatabase:
                         ScoreTable(say),
                         CrmTable(say),
                         PresentTable(say),
+                        FollowingTable(say),
+                        DeliveryTables(say),
                     )
         except ConfigurationError as error:
             raise UnavailableError(str(error)) from error

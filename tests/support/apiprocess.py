@@ -52,7 +52,7 @@ class ApiProcess:
         return self.process.wait(20)
 
 
-SCOPES = ["scores:read", "alerts:write", "dead-letters:read", "dead-letters:write"]
+SCOPES = ["scores:read", "alerts:write", "dead-letters:read", "dead-letters:write", "webhooks"]
 
 
 def write_sources(path: Path, key: str = KEY) -> None:

@@ -20,9 +20,12 @@ from services.api.reader_rates import ReaderRates
 from services.api.refusals import Refusals
 from services.api.replaying import Door, Replayer
 from services.api.waiting import Waiting
+from services.api.webhooks import Parts as WebhookParts
+from services.api.webhooks import Webhooks
 from services.core.catalogue import Catalogue, Entry, Parameters
 from services.core.valence import NoValence
 from services.infra.catalogue.reading import Labels, labels
+from services.infra.egress.gate import Gate
 from services.infra.http.answer import Application
 from services.infra.http.peers import Peers, networks
 from services.infra.http.problems import Refused
@@ -34,6 +37,7 @@ from services.state.roles import READER
 from services.state.weighed import Models
 from tests.support.clocks import NOON, StandingClock
 from tests.support.databases import as_role
+from tests.support.receivers import Names
 
 T = NOON
 """The hour at which the worked examples are read."""
@@ -43,6 +47,7 @@ OTHER_KEY = "a-key-that-may-read-nothing"
 OPERATOR_KEY = "a-key-of-an-operator"
 LETTERS_KEY = "a-key-that-only-reads-letters"
 RESPONDER_KEY = "a-key-of-who-works-on-alerts"
+WEBHOOKS_KEY = "a-key-of-webhooks"
 HASH_KEY = b"0123456789abcdef0123456789abcdef"
 BEARER = {"Authorization": f"Bearer {KEY}"}
 
@@ -74,10 +79,9 @@ def example_catalogue() -> Catalogue:
 
 
 def example_sources() -> Sources:
-    """Return one reader that may read, one that may not, one that may all about letters, one that may look at them,
-    and one that works on alerts."""
-    keys = (KEY, OTHER_KEY, OPERATOR_KEY, LETTERS_KEY, RESPONDER_KEY)
-    may, may_not, operator, looks, responds = (hashlib.sha256(key.encode()).hexdigest() for key in keys)
+    """Return one reader that may read, one that may not, two for letters, one that works on alerts, and one for webhooks."""
+    keys = (KEY, OTHER_KEY, OPERATOR_KEY, LETTERS_KEY, RESPONDER_KEY, WEBHOOKS_KEY)
+    may, may_not, operator, looks, responds, hooks = (hashlib.sha256(key.encode()).hexdigest() for key in keys)
     return Sources(
         readers=[
             Reader(name="crm", keys_sha256=(may,)),
@@ -85,6 +89,7 @@ def example_sources() -> Sources:
             Reader(name="anna", keys_sha256=(operator,), scopes=("dead-letters:read", "dead-letters:write")),
             Reader(name="ben", keys_sha256=(looks,), scopes=("dead-letters:read",)),
             Reader(name="eve", keys_sha256=(responds,), scopes=("scores:read", "alerts:write")),
+            Reader(name="olga", keys_sha256=(hooks,), scopes=("webhooks",)),
         ]
     )
 
@@ -105,7 +110,7 @@ class NoDoor:
         return Refused("unavailable", "Ingest does not answer.", 7)
 
 
-def example_app(
+def example_app(  # noqa: PLR0913 - one for each part that a test may replace
     store: ReadDatabase,
     door: Door | None = None,
     *,
@@ -113,6 +118,7 @@ def example_app(
     catalogue: Catalogue | None = None,
     now: datetime = T,
     waiting: Waiting | None = None,
+    resolver: Names | None = None,
 ) -> Application:
     """Build the real application around a store."""
     entrance = Entrance(
@@ -131,8 +137,16 @@ def example_app(
     )
     refusals, peers = Refusals(time.monotonic), Peers(networks("127.0.0.1"))
     letters = Letters(store, entrance, Replayer(store, door or NoDoor()))
+    gate = Gate(resolver or Names(), http=False, allowed=())
+    webhooks = Webhooks(WebhookParts(store, entrance, gate, parts.clock))
     return create_app(
-        Customers(parts), letters, waiting or Waiting(store), unready=lambda: None, refusals=refusals, peers=peers
+        Customers(parts),
+        letters,
+        waiting or Waiting(store),
+        webhooks,
+        unready=lambda: None,
+        refusals=refusals,
+        peers=peers,
     )
 
 
@@ -157,10 +171,11 @@ async def read_client(
     silent: frozenset[str] = frozenset(),
     catalogue: Catalogue | None = None,
     now: datetime = T,
+    resolver: Names | None = None,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Give an HTTP client of the application, with a valid read key."""
     async with opened_store(dsn) as store:
-        app = example_app(store, door, silent=silent, catalogue=catalogue, now=now)
+        app = example_app(store, door, silent=silent, catalogue=catalogue, now=now, resolver=resolver)
         transport = httpx.ASGITransport(app=app, raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://api", headers=BEARER) as client:
             yield client

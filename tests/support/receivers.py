@@ -60,10 +60,10 @@ def answer(status: int, body: bytes = b"", /, **headers: str) -> bytes:
 
 @asynccontextmanager
 async def receiver(
-    status: int | Callable[[Received], int] = 204, *, tls: ssl.SSLContext | None = None, **headers: str
+    status: int | Callable[[Received], int] = 204, *, tls: ssl.SSLContext | None = None, port: int = 0, **headers: str
 ) -> AsyncIterator[Receiver]:
     """A receiver that keeps what it gets and answers with a status."""
-    made = Receiver()
+    made = Receiver(port)
 
     async def behave(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         request = await read_request(reader)

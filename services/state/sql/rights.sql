@@ -62,13 +62,20 @@ GRANT SELECT, INSERT, UPDATE ON announcement TO tactus_outbound;
 GRANT SELECT, INSERT, UPDATE ON announcement TO tactus_worker;
 GRANT SELECT ON announcement TO tactus_reader;
 GRANT USAGE, UPDATE ON SEQUENCE score_version TO tactus_outbound;
-GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_endpoint, webhook_delivery TO tactus_outbound;
 -- People who ask by SQL see what the views show, and nothing that a customer wrote.
 GRANT SELECT ON crm_customer_scores, customer_score, crm_account_scores, touchpoint_ranking, score_changes, customer_alerts
     TO tactus_sql, tactus_reader;
 -- A CRM system is told the reasons of a score, which are read as the API reads them.
 GRANT SELECT ON tally_row, leaf, fact, fact_name, model_weight TO tactus_outbound;
 GRANT SELECT, INSERT, UPDATE, DELETE ON crm_connector, crm_call, crm_record, crm_task TO tactus_outbound;
+-- The secrets that sign webhooks are written by whoever answers their owners and read by who signs, and by nobody else.
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_endpoint TO tactus_reader;
+GRANT SELECT (endpoint, expires_at), INSERT, UPDATE (expires_at), DELETE ON webhook_secret TO tactus_reader;
+GRANT SELECT, INSERT, UPDATE ON webhook_delivery TO tactus_reader;
+GRANT SELECT, INSERT ON webhook_change TO tactus_reader, tactus_outbound;
+GRANT SELECT, UPDATE ON webhook_endpoint TO tactus_outbound;
+GRANT SELECT ON webhook_secret TO tactus_outbound;
+GRANT SELECT, INSERT, UPDATE, DELETE ON webhook_delivery TO tactus_outbound;
 
 -- let_in --
 DO $$

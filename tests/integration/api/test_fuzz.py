@@ -103,6 +103,12 @@ positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409",
 missing_required_header.expected-statuses = ["400", "401", "428", "429"]
 
 [[operations]]
+# A URL may be one and lead where none may go.
+include-operation-id-regex = "^(make|change)Webhook$"
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "422", "5xx"]
+
+[[operations]]
 include-operation-id-regex = "^(readDrivers|readTouchpoints|readJourneyMap)$"
 [operations.checks]
 # A segment and a place may each be one, and there are no sums of both.
@@ -116,10 +122,12 @@ def _ready(api: ApiProcess) -> bool:
 
 SOMEBODY = "^/v1/(customers|accounts)/"
 ALERTS = "^/v1/(alerts|incidents)"
+WEBHOOKS = "^/v1/webhooks"
 PARTS = {
     "about somebody": SOMEBODY,
     "about alerts": ALERTS,
-    "about everybody, letters and itself": f"(?!{SOMEBODY})(?!{ALERTS})^/",
+    "about webhooks": WEBHOOKS,
+    "about everybody, letters and itself": f"(?!{SOMEBODY})(?!{ALERTS})(?!{WEBHOOKS})^/",
 }
 """Each part has a process of its own: whoever comes so often without a key is told to wait."""
 

@@ -30,7 +30,18 @@ VALUES_MAX = {
     "state": 6,
     "subject": 12,
 }
-BASE_UNITS = ("_seconds", "_bytes", "_records", "_events", "_persons", "_accounts", "_calls", "_total", "_info")
+BASE_UNITS = (
+    "_seconds",
+    "_bytes",
+    "_records",
+    "_events",
+    "_persons",
+    "_accounts",
+    "_calls",
+    "_endpoints",
+    "_total",
+    "_info",
+)
 UNITLESS = {"tactus_scores", "tactus_touchpoint_valence", "tactus_alerts_open"}
 
 DECLARED = {

@@ -1,0 +1,111 @@
+"""Spread what changed over the endpoints: each change becomes, once, a delivery for everybody who wants to hear it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from services.core.instants import instant_of
+from services.infra.background import Background
+from services.infra.clock import Clock
+from services.outbound.webhooks.messages import SCORE, of_letter, of_score
+from services.state.feeds import ScoreChange
+from services.state.following import record_of
+from services.state.outbound import OutboundDatabase, OutboundTransaction
+from services.state.webhook_deliveries import Listener
+
+SCORES: Final = "webhooks.scores"
+LETTERS: Final = "webhooks.letters"
+"""Their positions in the feeds."""
+
+TRANSACTIONS_MAX: Final = 50
+PERSONS_MAX: Final = 2000
+"""Of a page of scores; a transaction that scored more is a page of its own. With ten endpoints a page is 20,000 rows."""
+
+LETTERS_MAX: Final = 500
+
+IDLE_S: Final = 0.2
+AGAIN_S: Final = 2.0
+
+
+class Spreading:
+    """The task that spreads; of several processes one does it at a time."""
+
+    def __init__(self, database: OutboundDatabase, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._background = Background("webhook_spreading", self.round, again_s=AGAIN_S)
+
+    def start(self) -> None:
+        """Go on in the background."""
+        self._background.start(pause_s=0.0)
+
+    async def stop(self) -> None:
+        """Leave off."""
+        await self._background.stop()
+
+    async def round(self) -> float:
+        """Spread a page of each feed; how long to wait for the next."""
+        await self._database.open()
+        async with self._database.transaction() as transaction:
+            more = await self._scores(transaction)
+        async with self._database.transaction() as transaction:
+            more |= await self._letters(transaction)
+        return 0.0 if more else IDLE_S
+
+    async def _scores(self, transaction: OutboundTransaction) -> bool:
+        position = await transaction.webhooks.lead(SCORES)
+        if position is None:
+            return False
+        changes = await transaction.feeds.changes(position, limit=TRANSACTIONS_MAX)
+        page = _page(changes)
+        if not page:
+            return False
+        listeners = [one for one in await transaction.webhooks.listeners() if not one.kinds or SCORE in one.kinds]
+        if listeners:
+            await self._spread_scores(transaction, page, listeners)
+        await transaction.feeds.move(SCORES, page[-1].position)
+        return len(page) < len(changes) or len(changes) == TRANSACTIONS_MAX
+
+    async def _spread_scores(
+        self, transaction: OutboundTransaction, page: Sequence[ScoreChange], listeners: Sequence[Listener]
+    ) -> None:
+        """Tell how each person stands at present: what happened in between is stale already."""
+        newest = {person: change for change in page for person in change.persons}
+        standing = await transaction.following.standing(newest)
+        messages, stale = [], []
+        for person, change in newest.items():
+            record = record_of(standing[person], change.version) if person in standing else None
+            if record is not None:
+                heard = [one for one in listeners if one.made_at <= change.at]
+                told, past = of_score(record, heard)
+                messages += told
+                stale += past
+        if stale:
+            await transaction.webhooks.supersede(stale)
+        if messages:
+            await transaction.webhooks.spread(messages, at=instant_of(self._clock.now_us()))
+
+    async def _letters(self, transaction: OutboundTransaction) -> bool:
+        position = await transaction.webhooks.lead(LETTERS)
+        if position is None:
+            return False
+        page = await transaction.feeds.outgoing(position, limit=LETTERS_MAX)
+        if not page:
+            return False
+        listeners = await transaction.webhooks.listeners()
+        messages = [message for outgoing in page for message in of_letter(outgoing, listeners)]
+        if messages:
+            await transaction.webhooks.spread(messages, at=instant_of(self._clock.now_us()))
+        await transaction.feeds.move(LETTERS, page[-1].position)
+        return len(page) == LETTERS_MAX
+
+
+def _page(changes: Sequence[ScoreChange]) -> Sequence[ScoreChange]:
+    """As many transactions as one page takes, and one at least."""
+    persons = 0
+    for place, change in enumerate(changes):
+        persons += len(change.persons)
+        if persons > PERSONS_MAX:
+            return changes[: max(place, 1)]
+    return changes
