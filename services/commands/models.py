@@ -124,6 +124,8 @@ def _beside_weights(before: Catalogue, after: Catalogue) -> Iterable[tuple[str, 
     if after.calibration != before.calibration:
         knots = [f"{len(one.scores)} knots" if one else "none" for one in (after.calibration, before.calibration)]
         yield "calibration", knots[0], knots[1]
+    if after.place_past != before.place_past:
+        yield "place_past", f"{after.place_past:g}", f"{before.place_past:g}"
     if after.bands != before.bands:
         mine, its = (
             ", ".join(f"{name} {start:g}" for name, start in one.bands.begins.items()) for one in (after, before)

@@ -127,6 +127,8 @@ class Catalogue:
     """By what the valence of some touchpoints is multiplied in the read."""
     calibration: Calibration | None = None
     bands: Bands = BANDS
+    place_past: float = 0.0
+    """The stake of what whoever orders at a place hears of it; 0: nothing is heard."""
     version: str | None = None
     """The name of the model that weighs here; None: that of all this."""
 
@@ -140,6 +142,7 @@ class Catalogue:
             stretches=self.stretches,
             calibration=self.calibration,
             bands=self.bands,
+            place_past=self.place_past,
         )
 
     def weighed_by(self, weighing: Weighing) -> Catalogue:
@@ -153,6 +156,7 @@ class Catalogue:
             stretches=weighing.stretches,
             calibration=weighing.calibration,
             bands=weighing.bands,
+            place_past=weighing.place_past,
             version=weighing.version,
         )
 
@@ -239,7 +243,8 @@ class Catalogue:
             return self.version
         entries = sorted((name, repr(entry)) for name, entry in self.entries.items())
         bands = None if self.bands == BANDS else self.bands
-        beside = [part for part in (sorted(self.stretches.items()), self.calibration, bands) if part]
+        heard = self.place_past and ("place_past", self.place_past)
+        beside = [part for part in (sorted(self.stretches.items()), self.calibration, bands, heard) if part]
         kinds = map(repr, self.promises.kinds.values())
         text = repr((ALGORITHM, astuple(self.parameters), entries, *kinds, *beside))
         return hashlib.sha256(text.encode()).hexdigest()[:12]

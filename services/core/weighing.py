@@ -71,6 +71,8 @@ class Weighing:
     """Of the touchpoints whose valence is scaled."""
     calibration: Calibration | None = None
     bands: Bands = BANDS
+    place_past: float = 0.0
+    """The stake of what whoever orders at a place hears of it; 0: nothing is heard."""
 
 
 def stretch(scale: float, valence: Valence) -> Stretch:

@@ -292,6 +292,11 @@ CENSUS_DONE_AT: Final = Gauge(
     "tactus_census_done_timestamp_seconds",
     "When this worker last finished a census of all people; 0 where others take them.",
 )
+PLACE_OPINIONS: Final = Counter(
+    "tactus_place_opinions_total",
+    "What whoever ordered at a place was to hear of it, by outcome: heard (sent to the log), unknown (nobody had been there), old (no census of the order's hour).",
+    ["outcome"],
+)
 PROMISES_SWEPT: Final = Counter(
     "tactus_promises_swept_total",
     "Scores that this worker wrote anew because a promise to the customer fell due, or was overdue and went on.",

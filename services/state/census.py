@@ -110,6 +110,11 @@ class CensusTable:
         rows = await self._say.rows("census_sums", census.number, scope, by, VALUES_MAX)
         return {row[0]: _counted(row[1:]) for row in rows}
 
+    async def of_scopes(self, census: KeptCensus, *, scopes: Sequence[str], by: str) -> dict[str, Counted]:
+        """The sums of each of these scopes as a whole; those of which there are none are left out."""
+        rows = await self._say.rows("sums_of_scopes", census.number, list(scopes), by)
+        return {row[0]: _counted(row[1:]) for row in rows}
+
     async def scopes(self, census: KeptCensus, *, beginning: str, limit: int) -> dict[str, Counted]:
         """The sums of each scope that begins so as a whole, those that lost most first."""
         end = beginning[:-1] + chr(ord(beginning[-1]) + 1)

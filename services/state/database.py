@@ -33,6 +33,7 @@ from services.state.leaves import LeafTable
 from services.state.links import LinkTable
 from services.state.models import ModelTable
 from services.state.persons import PersonTable
+from services.state.place_past import PlacePastTable
 from services.state.pool import LEND_S, Statements, lent, open_pool, present
 from services.state.progress import Position, ProgressTable
 from services.state.rebuilding import RebuildTable
@@ -95,6 +96,7 @@ class Transaction(NamedTuple):
     account_scores: AccountScoreTable
     alerts: AlertingTable
     feeds: FeedTable
+    place_past: PlacePastTable
 
 
 class Snapshot(NamedTuple):
@@ -185,6 +187,7 @@ class Database:
                     AccountScoreTable(say),
                     AlertingTable(say),
                     FeedTable(say),
+                    PlacePastTable(say),
                 )
 
     async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:

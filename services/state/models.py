@@ -85,7 +85,9 @@ class ModelTable:
         await self._say.run("note_weights", number, [*weighing.weights], [*weighing.weights.values()], good, bad)
         scalars = (getattr(weighing.parameters, name) for name in PARAMETERS)
         knots = weighing.calibration or (None, None)
-        await self._say.run("note_model", number, *scalars, UNKNOWN_WEIGHT, *knots, *map(list, weighing.bands))
+        await self._say.run(
+            "note_model", number, *scalars, UNKNOWN_WEIGHT, *knots, *map(list, weighing.bands), weighing.place_past
+        )
         return number
 
     async def name(self, number: int, *, name: str, document: str) -> None:
@@ -126,6 +128,7 @@ class ModelTable:
             },
             calibration=None if scores is None else Calibration(tuple(scores), tuple(risks)),
             bands=Bands(tuple(row["band_names"]), tuple(row["band_starts"])),
+            place_past=row["place_past"],
         )
 
     async def known(self, *, limit: int) -> list[KnownModel]:

@@ -38,6 +38,7 @@ from tests.support.clocks import NOON
 from tests.support.memory_accounts import AccountState, MemoryAccounts, MemoryAccountScores
 from tests.support.memory_alerts import AlertRow, MemoryAlerts, MemoryFeeds
 from tests.support.memory_facts import MemoryFacts
+from tests.support.memory_place_past import AwaitedState, MemoryPlacePast
 
 DAYS_US = 30 * 24 * 3_600_000_000
 
@@ -91,6 +92,7 @@ class State:
     alerts: dict[UUID, AlertRow] = field(default_factory=dict)
     watched: dict[int, int] = field(default_factory=dict)
     letters_out: list[Letter] = field(default_factory=list)
+    awaited: dict[UUID, AwaitedState] = field(default_factory=dict)
 
 
 class MemoryStore:
@@ -123,6 +125,7 @@ class MemoryStore:
         self.account_scores = MemoryAccountScores(self)
         self.alerts = MemoryAlerts(self)
         self.feeds = MemoryFeeds(self)
+        self.place_past = MemoryPlacePast(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MemoryStore]:
@@ -338,6 +341,10 @@ class _Census(_Table):
         sums = self._state.censuses[census.number].sums
         found = {group.value: sums.get(group, NOT_COUNTED) for group in sums if group[:2] == (scope, by)}
         return dict(sorted(found.items(), key=lambda item: (-item[1].now.lost, item[0])))
+
+    async def of_scopes(self, census: KeptCensus, *, scopes: Sequence[str], by: str) -> dict[str, Counted]:
+        found = {scope: await self.sums(census, scope=scope, by=by) for scope in scopes}
+        return {scope: sums[""] for scope, sums in found.items() if sums}
 
 
 class _Progress(_Table):

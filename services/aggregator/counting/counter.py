@@ -12,6 +12,7 @@ from services.aggregator.counting.batch import Batch, Dead, set_aside
 from services.aggregator.counting.cache import NameCache, PersonCache
 from services.aggregator.counting.dedup import Sifted, store_new
 from services.aggregator.counting.event_columns import EventColumns
+from services.aggregator.counting.hearsay import ask_for_opinions
 from services.aggregator.counting.holding import StaleNamesError
 from services.aggregator.counting.keeping_facts import Noted, note_facts
 from services.aggregator.counting.linking import Followed, Linker, follow
@@ -180,6 +181,7 @@ class Counter:
         after = {move.identity: move.after for move in followed.moves}
         touch = touch_of(kept.occasion, sifted.fresh, sifted.columns, after)
         alerts = await look(transaction, kept.occasion, touch)
+        await ask_for_opinions(transaction, sifted, stake=kept.place_past)
         await note_contacts(transaction.accounts, sifted.fresh, sifted.columns)
         await transaction.account_scores.mark([*kept.persons])
         return counted._replace(links=links, followed=followed, columns=sifted.columns, kept=kept, alerts=alerts)

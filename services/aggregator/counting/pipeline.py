@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final, Self
 
 from schemas.topics import DLQ, EVENT_TOPICS, Partition
@@ -15,6 +16,7 @@ from services.aggregator.counting.counter import Counted, Counter
 from services.aggregator.counting.filling import Filling
 from services.aggregator.counting.folding import Folding
 from services.aggregator.counting.forgetting import Forgetting
+from services.aggregator.counting.hearsay import Hearsay, OpenLog
 from services.aggregator.counting.models import claim
 from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.ownership import Ownership
@@ -22,6 +24,7 @@ from services.aggregator.counting.pieces import by_days, halves
 from services.aggregator.counting.ports import Log, Store
 from services.aggregator.counting.scoring_accounts import ScoringAccounts
 from services.aggregator.counting.sweeping import Sweeping
+from services.aggregator.opinion_log import open_opinion_log
 from services.aggregator.processor import Bounds, Chunk
 from services.core.catalogue import Catalogue
 from services.infra import metrics
@@ -49,8 +52,16 @@ UNFORESEEN_MAX: Final = 20
 class Pipeline:
     """The stream's Processor: state in the store, caches in memory, nothing of Kafka or Faust."""
 
-    def __init__(
-        self, store: Store, log_: Log, catalogue: Catalogue, counter: Counter, clock: Clock, *, segments: str
+    def __init__(  # noqa: PLR0913 -- all that it is built from
+        self,
+        store: Store,
+        log_: Log,
+        catalogue: Catalogue,
+        counter: Counter,
+        clock: Clock,
+        *,
+        segments: str,
+        open_log: OpenLog | None,
     ) -> None:
         self._store = store
         self._catalogue = catalogue
@@ -65,6 +76,7 @@ class Pipeline:
         self._forgetting = Forgetting(store)
         self._announcing = Announcing(store)
         self._companies = ScoringAccounts(store, catalogue)
+        self._hearsay = None if open_log is None else Hearsay(store, clock, open_log=open_log)
 
     @classmethod
     async def open(cls, settings: Settings) -> Self:
@@ -75,7 +87,14 @@ class Pipeline:
         bounds, segments = NameBounds.of(settings.aggregator), settings.aggregator.segments
         clock = SystemClock()
         return await cls.on(
-            store, kafka, catalogue, cache_rows_max=rows_max, clock=clock, bounds=bounds, segments=segments
+            store,
+            kafka,
+            catalogue,
+            cache_rows_max=rows_max,
+            clock=clock,
+            bounds=bounds,
+            segments=segments,
+            open_log=partial(open_opinion_log, settings.kafka),
         )
 
     @classmethod
@@ -89,12 +108,13 @@ class Pipeline:
         clock: Clock,
         bounds: NameBounds | None = None,
         segments: str = "",
+        open_log: OpenLog | None = None,
     ) -> Self:
         """Let the catalogue's model weigh if none does, and start the chores on an open store; bounds are those of the settings' defaults."""
         await claim(store.models, catalogue)
         bounds = bounds or NameBounds.of(AggregatorSettings())
         counter = Counter(store, catalogue, cache_rows_max=cache_rows_max, bounds=bounds)
-        pipeline = cls(store, log_, catalogue, counter, clock, segments=segments)
+        pipeline = cls(store, log_, catalogue, counter, clock, segments=segments, open_log=open_log)
         await pipeline._chores.start()
         pipeline._folding.start()
         pipeline._filling.start()
@@ -103,10 +123,14 @@ class Pipeline:
         pipeline._announcing.start()
         pipeline._sweeping.start()
         pipeline._companies.start()
+        if pipeline._hearsay is not None:
+            pipeline._hearsay.start()
         return pipeline
 
     async def close(self) -> None:
         """Stop the chores and close the connections."""
+        if self._hearsay is not None:
+            await self._hearsay.stop()
         await self._census.stop()
         await self._companies.stop()
         await self._announcing.stop()

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from schemas.topics import Partition
 from services.core.census import Counted, Group
 from services.core.facts import Fact
+from services.core.hearsay import Opinion
 from services.core.tallies import Tallies
 from services.core.weighing import Weighing
 from services.state.account_scores import AccountScore
@@ -30,6 +31,7 @@ from services.state.identities import IdentityRow
 from services.state.leaves import Brought, LeafRow, Triple
 from services.state.links import LinkRow, Node
 from services.state.persons import Locked
+from services.state.place_past import Awaited, OrderAtPlace
 from services.state.progress import Outcomes, PartitionState, Position, Span
 from services.state.retention import Busy, Round
 from services.state.scores import Scored, Turn
@@ -140,6 +142,13 @@ class AccountScoresPort(Protocol):
     async def waiting(self) -> int: ...
 
 
+class PlacePastPort(Protocol):
+    async def ask(self, orders: Sequence[OrderAtPlace], *, stake: float) -> None: ...
+    async def lease(self, *, limit: int, lease_s: float) -> list[Awaited]: ...
+    async def write(self, opinions: Mapping[UUID, Opinion]) -> None: ...
+    async def remove(self, keys: Sequence[UUID]) -> None: ...
+
+
 class ChunkTransaction(Protocol):
     """The tables as one chunk changes them."""
 
@@ -177,6 +186,8 @@ class ChunkTransaction(Protocol):
     def alerts(self) -> AlertsPort: ...
     @property
     def feeds(self) -> FeedsPort: ...
+    @property
+    def place_past(self) -> PlacePastPort: ...
 
 
 class NamesPort(Protocol):
@@ -230,6 +241,7 @@ class CensusPort(Protocol):
     async def forget(self) -> bool: ...
     async def last(self) -> KeptCensus | None: ...
     async def sums(self, census: KeptCensus, *, scope: str, by: str) -> dict[str, Counted]: ...
+    async def of_scopes(self, census: KeptCensus, *, scopes: Sequence[str], by: str) -> dict[str, Counted]: ...
 
 
 class PositionsPort(Protocol):

@@ -41,6 +41,11 @@ class Kept(NamedTuple):
     occasion: Occasion
     """What alerts may follow from."""
 
+    @property
+    def place_past(self) -> float:
+        """The stake of what is heard of places, as the model in use has it."""
+        return self.occasion.weigher.leaves.catalogue.place_past
+
 
 async def keep_scores(  # noqa: PLR0913 -- what a chunk has stored before, and what scores are read by
     transaction: ChunkTransaction,

@@ -19,5 +19,7 @@ def model_text(learned: Learned, *, name: str, made_at: str, provenance: dict[st
     if calibration is not None:
         knots = zip(calibration.scores, calibration.risks, strict=True)
         parts["calibration"] = {"knots": [[score, risk] for score, risk in knots]}
+    if learned.catalogue.place_past:
+        parts["place_past"] = learned.catalogue.place_past
     written = {key: part for key, part in parts.items() if part}
     return yaml.safe_dump(written, sort_keys=False, default_flow_style=None, width=120, allow_unicode=True)

@@ -14,6 +14,7 @@ import yaml
 from schemas.score import BAND_PATTERN
 from services.core.bands import BANDS, UNKNOWN_BAND, Bands
 from services.core.catalogue import Catalogue
+from services.core.hearsay import STAKE_MAX
 from services.core.weighing import Calibration, stretch
 from services.infra.catalogue.parameters import read_parameters
 from services.infra.catalogue.touchpoints import read_weight
@@ -60,7 +61,7 @@ def read_model(path: Path, *, catalogue: Catalogue) -> ModelFile:
     """Read a model on top of a catalogue; raises ConfigurationError that names each wrong line and its fix."""
     file, root = open_yaml(path, fix="name a model's file, as docs/how-to/tune-the-score.md shows one")
     root = root or Field(file, yaml.MappingNode("tag:yaml.org,2002:map", []), "", 1)
-    optional = ("parameters", "weights", "valence_scales", "calibration", "bands")
+    optional = ("parameters", "weights", "valence_scales", "calibration", "bands", "place_past")
     fields = root.record(required=("model",), optional=optional)
     name, made_at = _named(fields)
     parameters = catalogue.parameters
@@ -70,6 +71,9 @@ def read_model(path: Path, *, catalogue: Catalogue) -> ModelFile:
     scales = {one: _scale(field) for one, field in _of_touchpoints(fields, "valence_scales", catalogue)}
     calibration = _calibration(fields["calibration"]) if "calibration" in fields else None
     bands = _bands(fields["bands"]) if "bands" in fields else catalogue.bands
+    place_past = catalogue.place_past
+    if "place_past" in fields:
+        place_past = fields["place_past"].number(least=0, most=STAKE_MAX)
     file.check()
     entries = {
         one: replace(entry, weight=weights[one]) if one in weights else entry
@@ -82,6 +86,7 @@ def read_model(path: Path, *, catalogue: Catalogue) -> ModelFile:
         stretches={one: stretch(scale, entries[one].valence) for one, scale in scales.items() if scale != 1},
         calibration=calibration,
         bands=bands,
+        place_past=place_past,
     )
     return ModelFile(name, made_at, weighed, path.read_text(encoding="utf-8"))
 

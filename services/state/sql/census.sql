@@ -74,6 +74,11 @@ FROM census_sum WHERE census = $1 AND scope = $2 AND along = $3
 ORDER BY lost DESC, value
 LIMIT $4
 
+-- sums_of_scopes --
+SELECT scope, customers, events, scores, lost, won,
+    customers_before, events_before, scores_before, lost_before, won_before
+FROM census_sum WHERE census = $1 AND along = $3 AND scope = ANY($2::text[]) AND value = ''
+
 -- census_scopes --
 SELECT scope, customers, events, scores, lost, won,
     customers_before, events_before, scores_before, lost_before, won_before

@@ -9,7 +9,8 @@ SELECT id FROM known UNION ALL SELECT id FROM made
 -- note_model --
 UPDATE model SET lambda = $2, beta = $3, kappa = $4, prior = $5, cap = $6, half_life_days = $7,
     factor_decision_maker = $8, factor_champion = $9, factor_user = $10, weight_undeclared = $11,
-    calibration_scores = $12, calibration_risks = $13, band_names = $14, band_starts = $15, used_at = now()
+    calibration_scores = $12, calibration_risks = $13, band_names = $14, band_starts = $15, place_past = $16,
+    used_at = now()
 WHERE id = $1
 
 -- note_weights --
@@ -38,7 +39,8 @@ SELECT active, slot, filling FROM model_in_use
 
 -- weighing --
 SELECT version, lambda AS lambda_, beta, kappa, prior, cap, half_life_days,
-    factor_decision_maker, factor_champion, factor_user, calibration_scores, calibration_risks, band_names, band_starts
+    factor_decision_maker, factor_champion, factor_user, calibration_scores, calibration_risks, band_names, band_starts,
+    place_past
 FROM model WHERE id = $1
 
 -- weights --

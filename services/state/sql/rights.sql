@@ -28,7 +28,7 @@ GRANT SELECT ON schema_migration TO tactus_worker, tactus_reader, tactus_outboun
 GRANT SELECT, INSERT, UPDATE ON partition_progress, identity, person, model, model_weight, model_in_use, activation, leaf, touchpoint_row, tally_row, link,
     name_budget, score_change, alert, outbox, dead_letter TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON seen_event, source_note, source_seen, source_hour, unknown_name, till_day TO tactus_worker;
-GRANT SELECT, INSERT, UPDATE, DELETE ON census, census_sum TO tactus_worker;
+GRANT SELECT, INSERT, UPDATE, DELETE ON census, census_sum, place_past TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE ON retention TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON fact, fact_name TO tactus_worker;
 GRANT SELECT ON fact, fact_name TO tactus_reader;

@@ -95,7 +95,8 @@ CREATE TABLE model (
     factor_champion double precision NOT NULL DEFAULT 2,
     factor_user double precision NOT NULL DEFAULT 1,
     band_names text[] NOT NULL DEFAULT '{unknown,critical,low,fair,good,great}',  -- the first of whoever is not known
-    band_starts double precision[] NOT NULL DEFAULT '{25,40,60,80}'  -- of the third and each later one
+    band_starts double precision[] NOT NULL DEFAULT '{25,40,60,80}',  -- of the third and each later one
+    place_past double precision NOT NULL DEFAULT 0  -- the stake of what whoever orders at a place hears of it; 0: nothing
 );
 
 CREATE TABLE model_weight (
@@ -150,6 +151,22 @@ CREATE TABLE census (
     CHECK ((ended_at IS NULL) = (outcome IS NULL))
 );
 CREATE UNIQUE INDEX census_under_way ON census ((true)) WHERE ended_at IS NULL;
+
+-- Orders that name their place and wait for what is heard of it: a row lives from the order's chunk until the opinion is in
+-- the log. What it says is written down before it is sent, so that it is the same however often it is sent.
+CREATE TABLE place_past (
+    key uuid PRIMARY KEY,                        -- of the opinion's source and id
+    event_id text NOT NULL,
+    identity bigint NOT NULL,
+    place text NOT NULL,
+    occurred_at timestamptz NOT NULL,
+    stake double precision NOT NULL,
+    sentiment double precision,                  -- null: not known yet
+    confidence double precision,
+    leased_until timestamptz NOT NULL DEFAULT '-infinity',
+    CHECK ((sentiment IS NULL) = (confidence IS NULL))
+);
+CREATE INDEX place_past_leased ON place_past (leased_until, key);
 
 -- Integers that merge by adding: scores and points in millionths. They name places and touchpoints, and nobody.
 CREATE TABLE census_sum (

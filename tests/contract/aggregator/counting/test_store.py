@@ -175,7 +175,7 @@ async def test_identities_are_numbered_once(store: Store) -> None:
 
 async def test_a_model_is_numbered_once_and_says_what_it_weighs_by(store: Store) -> None:
     other = MODEL.weighed_by(replace(MODEL.weighing, version="m2", calibration=Calibration((0.0, 50.0), (0.9, 0.1))))
-    stretched = replace(other.weighing, stretches={"order.completed": Stretch(0.5, 2.0)})
+    stretched = replace(other.weighing, stretches={"order.completed": Stretch(0.5, 2.0)}, place_past=0.2)
 
     number = await store.models.keep(MODEL.weighing)
 

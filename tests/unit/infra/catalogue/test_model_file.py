@@ -75,6 +75,16 @@ def test_a_model_says_how_much_each_role_counts_in_its_account(tmp_path: Path) -
     assert model.version != OURS.model_version
 
 
+def test_a_model_says_what_is_at_stake_when_others_tell_of_a_place(tmp_path: Path) -> None:
+    nothing = read(tmp_path, WHOLE)
+    little, more = (read(tmp_path, f"{WHOLE}place_past: {stake}\n") for stake in (0.2, 0.3))
+    none = read(tmp_path, f"{WHOLE}place_past: 0\n")
+
+    assert [one.catalogue.place_past for one in (nothing, little, more)] == [0.0, 0.2, 0.3]
+    assert len({one.version for one in (nothing, little, more)}) == 3
+    assert none.version == nothing.version, "nothing is at stake"
+
+
 def test_a_scale_never_takes_a_valence_past_its_ends(tmp_path: Path) -> None:
     stretches = read(tmp_path, WHOLE).catalogue.stretches
 
@@ -115,6 +125,7 @@ MISTAKES = {
         "weights.delivery.damaged: -1 is out of range; give a number from 0",
     ),
     "heavy weight": ("damaged: 1", "damaged: 11", 9, "give a number from 0 to 10"),
+    "place past": ("bands:", "place_past: 3\nbands:", 16, "place_past: 3 is out of range; give a number from 0 to 2"),
     "nan": ("damaged: 1", "damaged: .nan", 9, "weights.delivery.damaged: must be a number"),
     "unknown touchpoint": ("delivery.damaged: 1", "delivery.damagd: 1", 9, "did you mean 'delivery.damaged'?"),
     "prior": ("lambda: 1.5", "prior: 1", 6, "parameters.prior: 1 is out of range; give a number from 0.01 to 0.99"),
