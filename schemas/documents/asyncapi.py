@@ -9,11 +9,18 @@ from pydantic import BaseModel
 from schemas import dead_letter, topics
 from schemas.alert import AlertRecord
 from schemas.documents.openapi import LICENSE, VERSION, Json, ref, schemas_of
+from schemas.incident import IncidentRecord
 from schemas.score import ScoreRecord
 from schemas.touchpoint import IDENTITY_CHARS_MAX, RECORD_SUBJECT_PATTERN, TouchpointRecord
 
 KAFKA_BINDING: Final = "0.5.0"
 """Version of the AsyncAPI bindings for Kafka."""
+
+_INCIDENT_KEY: Final[Json] = {
+    "type": "string",
+    "pattern": "^incident/(place|touchpoint|channel)/.+$",
+    "description": "What the people of an incident share.",
+}
 
 _CUSTOMER_KEY: Final[Json] = {
     "type": "string",
@@ -63,7 +70,7 @@ class _Topic(NamedTuple):
 
     channel: str
     address: str
-    message: str
+    messages: tuple[str, ...]
     description: str
     action: str
     policy: Json
@@ -73,7 +80,7 @@ _TOPICS: Final = (
     _Topic(
         "touchpoints",
         topics.EVENTS,
-        "TouchpointRecord",
+        ("TouchpointRecord",),
         "Every accepted event that was at most 24 hours old on arrival.",
         "receive",
         {"cleanup.policy": ["delete"], "retention.ms": topics.RETENTION_MS},
@@ -81,7 +88,7 @@ _TOPICS: Final = (
     _Topic(
         "lateTouchpoints",
         topics.LATE,
-        "TouchpointRecord",
+        ("TouchpointRecord",),
         "Accepted events older than that: scored all the same, and never by themselves the cause of an alert.",
         "receive",
         {"cleanup.policy": ["delete"], "retention.ms": topics.RETENTION_MS},
@@ -89,7 +96,7 @@ _TOPICS: Final = (
     _Topic(
         "scores",
         topics.SCORES,
-        "ScoreRecord",
+        ("ScoreRecord",),
         "The newest state of every customer; take a record only when its version is above the one held.",
         "send",
         {"cleanup.policy": ["compact"], "delete.retention.ms": topics.TOMBSTONE_MS},
@@ -97,15 +104,15 @@ _TOPICS: Final = (
     _Topic(
         "alerts",
         topics.ALERTS,
-        "AlertRecord",
-        "Alerts opened, worsened, closed or withdrawn.",
+        ("AlertRecord", "IncidentRecord"),
+        "Alerts opened, worsened, closed or withdrawn, and incidents opened, grown or resolved, which have a `kind`.",
         "send",
         {"cleanup.policy": ["delete"], "retention.ms": topics.RETENTION_MS},
     ),
     _Topic(
         "deadLetters",
         topics.DLQ,
-        "DeadLetter",
+        ("DeadLetter",),
         "Rejected events and bodies that hold none, without e-mail addresses and phone numbers, the reason in headers.",
         "receive",
         {"cleanup.policy": ["delete"], "retention.ms": topics.DEAD_RETENTION_MS},
@@ -141,7 +148,12 @@ def asyncapi() -> Json:
         "components": {
             "messages": _messages(),
             "schemas": schemas_of(
-                [(TouchpointRecord, "validation"), (ScoreRecord, "validation"), (AlertRecord, "validation")]
+                [
+                    (TouchpointRecord, "validation"),
+                    (ScoreRecord, "validation"),
+                    (AlertRecord, "validation"),
+                    (IncidentRecord, "validation"),
+                ]
             ),
         },
     }
@@ -151,7 +163,7 @@ def _channel(topic: _Topic) -> Json:
     return {
         "address": topic.address,
         "description": topic.description,
-        "messages": {topic.message: {"$ref": f"#/components/messages/{topic.message}"}},
+        "messages": {message: {"$ref": f"#/components/messages/{message}"} for message in topic.messages},
         "bindings": {
             "kafka": {"topic": topic.address, "topicConfiguration": topic.policy, "bindingVersion": KAFKA_BINDING}
         },
@@ -162,7 +174,7 @@ def _operation(topic: _Topic) -> Json:
     operation: Json = {
         "action": topic.action,
         "channel": {"$ref": f"#/channels/{topic.channel}"},
-        "messages": [{"$ref": f"#/channels/{topic.channel}/messages/{topic.message}"}],
+        "messages": [{"$ref": f"#/channels/{topic.channel}/messages/{message}"} for message in topic.messages],
     }
     if topic.action == "receive":
         group: Json = {"type": "string", "const": topics.GROUP}
@@ -191,6 +203,7 @@ def _messages() -> Json:
             key=_CUSTOMER_KEY,
         ),
         "AlertRecord": _message(AlertRecord, "A step in the life of an alert", key=_CUSTOMER_KEY),
+        "IncidentRecord": _message(IncidentRecord, "A step in the life of an incident", key=_INCIDENT_KEY),
         "DeadLetter": _DEAD_LETTER,
     }
 

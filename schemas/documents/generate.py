@@ -15,6 +15,7 @@ from schemas.documents.asyncapi import asyncapi
 from schemas.documents.openapi import Json, Plain
 from schemas.documents.openapi_ingest import openapi_ingest
 from schemas.documents.openapi_read import openapi_read
+from schemas.incident import IncidentRecord
 from schemas.score import ScoreRecord
 from schemas.touchpoint import TouchpointEvent, TouchpointRecord
 
@@ -27,6 +28,7 @@ MODELS: Final[Mapping[str, type[BaseModel]]] = {
     "touchpoint-record": TouchpointRecord,
     "score": ScoreRecord,
     "alert": AlertRecord,
+    "incident": IncidentRecord,
 }
 """The models that stand alone, by the name of their file."""
 

@@ -42,50 +42,17 @@ REQUEST_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 """From a request that needs no wait to the longest deadline an operator may set twice over."""
 
 LAG_BUCKETS_S: Final = (
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1.0,
-    2.5,
-    5.0,
-    15.0,
-    60.0,
-    300.0,
-    900.0,
-    3600.0,
-    21_600.0,
-    86_400.0,
-)
+    0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0, 300.0, 900.0, 3600.0, 21_600.0, 86_400.0,
+)  # fmt: skip
 """From a live beacon to what the late topic's border of 24 hours lets through."""
 
 CHUNK_BUCKETS_EVENTS: Final = (1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 2000.0, 4000.0, 6000.0, 10_000.0, 20_000.0)
 """Up to the largest chunk that settings allow."""
 
 SCORE_BUCKETS: Final = (
-    5.0,
-    10.0,
-    15.0,
-    20.0,
-    25.0,
-    30.0,
-    35.0,
-    40.0,
-    45.0,
-    50.0,
-    55.0,
-    60.0,
-    65.0,
-    70.0,
-    75.0,
-    80.0,
-    85.0,
-    90.0,
-    95.0,
+    5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0,
     100.0,
-)
+)  # fmt: skip
 """Steps of 5 hit every border between bands: 25, 40, 60, 80."""
 
 INGEST_REQUESTS: Final = Counter(
@@ -391,6 +358,15 @@ WEBHOOK_ENDPOINTS: Final = Levels(
     "Webhooks, by state: enabled, failing (the last attempt was), given_up (gone, or failing for five days), disabled (as asked).",
     label="state",
     registry=REGISTRY,
+)
+INCIDENTS_OPEN: Final = Levels(
+    "tactus_incidents_open",
+    "Incidents that are not over, by what their people share: place, touchpoint or channel.",
+    label="dimension",
+    registry=REGISTRY,
+)
+INCIDENT_STEPS: Final = Counter(
+    "tactus_incidents_total", "What happened to incidents: opened, grown, resolved.", ["state"]
 )
 BUILD_INFO: Final = Info("tactus_build", "The version that runs.")
 

@@ -273,6 +273,9 @@ class OutboundSettings(BaseModel):
         le=600,
         description="How long a process that is no longer heard of keeps a feed, until another one goes on with it.",
     )
+    incident_quiet_s: float = Field(
+        default=7200, ge=1, le=86_400, description="Seconds without another alert after which an incident may be over."
+    )
 
 
 class WebhookSettings(BaseModel):

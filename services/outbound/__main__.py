@@ -11,6 +11,7 @@ from services.infra.logs import get_logger
 from services.infra.settings import Settings
 from services.outbound.crm_systems import open_crm
 from services.outbound.feed.topics import TopicFeed
+from services.outbound.incidents.watching import IncidentWatch
 from services.outbound.people import PeopleCount
 from services.outbound.readiness import Readiness
 from services.outbound.webhooks.process import open_webhooks
@@ -26,7 +27,12 @@ async def serve(settings: Settings) -> None:
     crm = open_crm(settings, database, SystemClock())
     on_signals(stop=stop.set, reload=crm.systems.file.reload)
     readiness = Readiness(database)
-    rooms = (TopicFeed(database, settings), PeopleCount(database), open_webhooks(database, settings.webhooks))
+    rooms = (
+        TopicFeed(database, settings),
+        PeopleCount(database),
+        IncidentWatch(database, SystemClock(), quiet_s=settings.outbound.incident_quiet_s),
+        open_webhooks(database, settings.webhooks),
+    )
     operations = await serve_operations(
         host=settings.outbound.host, port=settings.outbound.metrics_port, ready=readiness.unready
     )

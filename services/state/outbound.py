@@ -15,6 +15,7 @@ from services.state.alerts import AlertTable
 from services.state.crm import CrmTable
 from services.state.feeds import FeedTable
 from services.state.following import FollowingTable
+from services.state.incidents import IncidentTable
 from services.state.pool import LEND_S, Statements, lent, open_pool, present
 from services.state.present import PresentTable
 from services.state.scores import ScoreTable
@@ -36,6 +37,7 @@ class OutboundTransaction(NamedTuple):
     present: PresentTable
     following: FollowingTable
     webhooks: DeliveryTables
+    incidents: IncidentTable
 
 
 class OutboundDatabase:
@@ -85,6 +87,7 @@ class OutboundDatabase:
                         PresentTable(say),
                         FollowingTable(say),
                         DeliveryTables(say),
+                        IncidentTable(say),
                     )
         except ConfigurationError as error:
             raise UnavailableError(str(error)) from error

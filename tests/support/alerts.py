@@ -53,7 +53,7 @@ async def raise_alerts(dsn: str, alerts: Sequence[Raised]) -> None:
     """Put alerts into a database, with their people."""
     async with owner_of(dsn) as connection:
         for one in alerts:
-            person = None if one.account is not None else await _person(connection, one.customer)
+            person = None if one.account is not None else await _person(connection, one)
             await connection.execute(
                 "INSERT INTO alert (id, rule, person, account, severity, state, opened_at, changed_at, closed_at,"
                 " score_before, score, tipped_source, tipped_event, reasons)"
@@ -72,16 +72,14 @@ async def close_alerts(dsn: str, alerts: Sequence[UUID], *, at: datetime) -> Non
         )
 
 
-async def _person(connection: asyncpg.Connection, customer: str) -> int:
-    await connection.execute(
-        "WITH made AS (INSERT INTO identity (value, person) SELECT $1, 0 WHERE NOT EXISTS"
-        " (SELECT FROM identity WHERE value = $1) RETURNING id)"
-        " SELECT 1",
-        customer,
-    )
-    await connection.execute("UPDATE identity SET person = id WHERE value = $1 AND person = 0", customer)
-    person: int = await connection.fetchval("SELECT person FROM identity WHERE value = $1", customer)
-    await connection.execute("INSERT INTO person (id, version) VALUES ($1, 1) ON CONFLICT DO NOTHING", person)
+async def _person(connection: asyncpg.Connection, one: Raised) -> int:
+    """Make the person, unless there is one, with the score that the alert tells."""
+    known: int | None = await connection.fetchval("SELECT person FROM identity WHERE value = $1", one.customer)
+    if known is not None:
+        return known
+    person: int = await connection.fetchval("SELECT nextval('identity_id')")
+    await connection.execute("INSERT INTO identity (id, value, person) VALUES ($1, $2, $1)", person, one.customer)
+    await connection.execute("INSERT INTO person (id, version, score) VALUES ($1, 1, $2)", person, one.score)
     return person
 
 

@@ -116,12 +116,13 @@ def test_payload_schemas_of_asyncapi_are_valid() -> None:
         ("ScoreRecord", "ok-score"),
         ("ScoreRecord", "ok-score-merged"),
         ("AlertRecord", "ok-alert"),
+        ("IncidentRecord", "ok-incident"),
     ],
 )
 def test_payloads_of_asyncapi_take_the_examples(message: str, example: str) -> None:
     value = json.loads((GENERATED.parent / "examples" / f"{example}.json").read_text())["value"]
     described = ASYNCAPI["components"]["messages"][message]
-    key = value.get("subject") or value["customer"]
+    key = value.get("subject") or value.get("customer") or f"incident/{value['along']}/{value['value']}"
 
     Draft202012Validator({**described["payload"], "components": ASYNCAPI["components"]}).validate(value)
     Draft202012Validator(described["bindings"]["kafka"]["key"]).validate(key)

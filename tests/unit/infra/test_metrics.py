@@ -42,7 +42,7 @@ BASE_UNITS = (
     "_total",
     "_info",
 )
-UNITLESS = {"tactus_scores", "tactus_touchpoint_valence", "tactus_alerts_open"}
+UNITLESS = {"tactus_scores", "tactus_touchpoint_valence", "tactus_alerts_open", "tactus_incidents_open"}
 
 DECLARED = {
     name: metric
