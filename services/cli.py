@@ -23,6 +23,7 @@ from services.commands.model_command import app as model
 from services.commands.rebuild_command import app as rebuild
 from services.commands.sources_command import sources
 from services.commands.till_command import app as till
+from services.commands.webhooks_command import app as webhooks
 from services.commands.whatif_command import whatif
 from services.infra.errors import TactusError
 from services.infra.signals import end_on_sigterm
@@ -42,6 +43,7 @@ app.add_typer(keys, name="keys")
 identity = typer.Typer(help="Who is kept under which name.", no_args_is_help=True)
 app.add_typer(identity, name="identity")
 app.add_typer(dlq, name="dlq")
+app.add_typer(webhooks, name="webhooks")
 app.add_typer(map_, name="map")
 app.command("import")(import_file)
 app.add_typer(till, name="till")

@@ -11,7 +11,7 @@ from pydantic import SecretStr
 from services.client.addresses import reached_at
 from services.client.connection import DEFAULT_DATA, Connection, find_connection
 from services.client.connection import FILE as CONNECTION
-from services.client.keys import ALERTS, LETTERS, READ, read_keys
+from services.client.keys import ALERTS, LETTERS, READ, WEBHOOKS, read_keys
 from services.infra.errors import ConfigurationError
 from services.infra.settings import ApiSettings, IngestSettings, Settings, read_settings
 
@@ -19,6 +19,7 @@ WRITE_KEY: Final = "TACTUS_WRITE_KEY"
 READ_KEY: Final = "TACTUS_READ_KEY"
 LETTERS_KEY: Final = "TACTUS_LETTERS_KEY"
 ALERTS_KEY: Final = "TACTUS_ALERTS_KEY"
+WEBHOOKS_KEY: Final = "TACTUS_WEBHOOKS_KEY"
 
 
 class Endpoint(NamedTuple):
@@ -54,6 +55,11 @@ def find_api(data: Path | None) -> Endpoint:
 def find_letters(data: Path | None) -> Endpoint:
     """Return the endpoint for dead letters; the same rules as find_ingest's, with TACTUS_LETTERS_KEY."""
     return _find_api(data, LETTERS, LETTERS_KEY, lambda settings: settings.letters_key)
+
+
+def find_webhooks(data: Path | None) -> Endpoint:
+    """Return the endpoint for webhooks; the same rules as find_ingest's, with TACTUS_WEBHOOKS_KEY."""
+    return _find_api(data, WEBHOOKS, WEBHOOKS_KEY, lambda settings: settings.webhooks_key)
 
 
 def find_alerts(data: Path | None) -> Endpoint:

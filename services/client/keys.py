@@ -40,7 +40,10 @@ LETTERS: Final = "letters"
 ALERTS: Final = "alerts"
 """The name of the key that reads alerts and works on them."""
 
-READERS: Final = frozenset({READ, LETTERS, ALERTS})
+WEBHOOKS: Final = "webhooks"
+"""The name of the key that says who is told over HTTP."""
+
+READERS: Final = frozenset({READ, LETTERS, ALERTS, WEBHOOKS})
 
 RIGHTS: Final = ("backfill", "replay")
 """What a source may be given beside sending."""
@@ -81,6 +84,7 @@ GENERATED: Final = (
     Generated(READ, "local", "", scopes=("scores:read",)),
     Generated(ALERTS, "responder", "", scopes=("scores:read", "alerts:write")),
     Generated(LETTERS, "letters", "", scopes=("dead-letters:read", "dead-letters:write")),
+    Generated(WEBHOOKS, "webhooks", "", scopes=("webhooks",)),
 )
 
 _SOURCE: Final = """\

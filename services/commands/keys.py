@@ -23,6 +23,7 @@ USES: Final = {
     "operator": "the API's: sends dead letters again in the name of their sources",
     "read": "reads scores",
     "letters": "reads, replays and discards dead letters: `tactus dlq`",
+    "webhooks": "says who is told over HTTP: `tactus webhooks`",
 }
 
 

@@ -201,6 +201,9 @@ class LocalStack:
         environment["TACTUS_KAFKA__BOOTSTRAP"] = self.kafka.bootstrap
         environment.pop("TACTUS_POSTGRES__DSN", None)
         environment.setdefault("TACTUS_INGEST__SPOOL", str(self.data / SPOOL))
+        # For trying: receivers run beside it, and have no certificates.
+        environment.setdefault("TACTUS_WEBHOOKS__HTTP", "true")
+        environment.setdefault("TACTUS_WEBHOOKS__NETWORKS", "127.0.0.0/8,::1/128")
         environment["TACTUS_SOURCES"] = str(settings.sources or self.data / SOURCES)
         environment["TACTUS_API__INGEST"] = f"http://{reached_at(settings.ingest.host)}:{ports.ingest}"
         if not settings.sources and OPERATOR in keys.public:

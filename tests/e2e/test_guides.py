@@ -33,6 +33,7 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
         "drivers",
         "promises",
         "sql",
+        "webhooks",
     ],
 )
 def test_a_guide_leads_to_the_score_that_moved(guide: str, stack: Connection, tmp_path: Path) -> None:

@@ -15,15 +15,15 @@ from typing import Final, NamedTuple
 
 from services.client.connection import Connection
 from services.infra.settings import Settings
-from tests.support.clients import page_clicked
+from tests.support.clients import NODE_MODULES, node, page_clicked
 from tests.support.waiting import wait_until
 
 ROOT: Final = Path(__file__).parents[2]
 FENCE: Final = re.compile(r"^```(.*)\n([\s\S]*?)^```$", re.MULTILINE)
 DONE: Final = "::done::"
 
-KINDS: Final = frozenset({"bash", "bash until", "text", "html", "python"})
-"""Commands, commands that are given until they show it, what they show, a page to open, and a program."""
+KINDS: Final = frozenset({"bash", "bash until", "text", "html", "python", "javascript"})
+"""Commands, commands that are given until they show it, what they show, a page to open, and programs."""
 
 
 class Block(NamedTuple):
@@ -116,6 +116,9 @@ def follow(page: Path, shell: Shell, stack: Connection) -> None:
             _until_shown(shell, text, expected)
         elif block.kind == "bash":
             said = shell.run(text)
+            assert shows(said, expected), f"{text}\nsaid\n{said}\nand not\n{expected}"
+        elif block.kind == "javascript":
+            said = shell.run(f"NODE_PATH={NODE_MODULES} {node()} - <<'END'\n{text}\nEND")
             assert shows(said, expected), f"{text}\nsaid\n{said}\nand not\n{expected}"
         elif block.kind == "html":
             visitor = page_clicked(text.replace("BROWSER_KEY", shell.run('printf %s "$KEY"').strip()))

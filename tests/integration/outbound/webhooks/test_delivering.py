@@ -13,10 +13,12 @@ import pytest
 from standardwebhooks.webhooks import Webhook
 
 from schemas.webhooksapi import MESSAGE_BYTES_MAX
+from services.api.webhooks import new_secret
 from services.infra.metrics import WEBHOOK_DELIVERIES, WEBHOOK_ENDPOINTS
 from services.outbound.webhooks.schedule import ATTEMPTS_MAX
 from services.state.pool import Statements
 from services.state.webhooks import EndpointChange, WebhookTables
+from tests.support.clients import webhook_verified
 from tests.support.clocks import StandingClock
 from tests.support.receivers import Receiver, answer, receiver, served
 from tests.support.scored import merge, score, store_people
@@ -60,6 +62,24 @@ async def test_a_score_and_an_alert_arrive_whole_and_signed(owner: asyncpg.Conne
         for one in made.received:
             assert Webhook(secret).verify(one.body, one.headers)
         assert [row["state"] for row in await deliveries(owner)] == ["delivered"] * 2
+
+
+async def test_the_spec_s_library_in_another_language_verifies_the_same_message(
+    owner: asyncpg.Connection, hooks: Hooks
+) -> None:
+    async with receiver() as made:
+        endpoint, former = await make_endpoint(owner, made.url())
+        latter = new_secret()
+        until = hooks.clock.at + timedelta(hours=24)
+        await WebhookTables(Statements(owner)).rotate(endpoint, secret=latter, at=hooks.clock.at, former_until=until)
+        await put_alert(owner, customer="customer:Zażółć")
+        await hooks.settle()
+
+        (one,) = made.received
+        for secret in (former, latter):
+            assert webhook_verified(secret, one.headers, one.body.decode()) == "alert.opened"
+        with pytest.raises(AssertionError, match="No matching signature"):
+            webhook_verified(new_secret(), one.headers, one.body.decode())
 
 
 @pytest.mark.parametrize(
