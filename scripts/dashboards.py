@@ -61,6 +61,20 @@ EXPERIENCE: Final = (
         unit="percentunit",
     ),
     Panel(
+        "Open alerts",
+        "Customers and accounts whose score has fallen and not recovered.",
+        [("sum by (severity) (max by (severity) (tactus_alerts_open))", "{{severity}}")],
+        stacked=True,
+    ),
+    Panel(
+        "Alerts and incidents",
+        "Opened in an hour; an incident is many alerts of one cause.",
+        [
+            ('sum by (severity) (increase(tactus_alerts_total{state="opened"}[1h]))', "alerts, {{severity}}"),
+            ('sum(increase(tactus_incidents_total{state="opened"}[1h]))', "incidents"),
+        ],
+    ),
+    Panel(
         "Touchpoints that feel worst",
         "Mean valence of the last hour, −1 to 1, of touchpoints with more than five events.",
         [(f"bottomk(8, {_mean_valence('1h')})", "{{touchpoint}}")],
