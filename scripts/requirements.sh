@@ -19,7 +19,7 @@ compile() {
 each() {
     compile requirements.txt pyproject.toml
     compile requirements-embedded.txt --extra embedded pyproject.toml
-    compile requirements-dev.txt --extra embedded --extra parquet --extra learn --extra dev pyproject.toml
+    compile requirements-dev.txt --extra embedded --extra parquet --extra learn --extra apprise --extra dev pyproject.toml
     compile requirements-bench.txt --extra embedded --extra bench --override bench/overrides.txt pyproject.toml
     compile deploy/docker/requirements-build.txt deploy/docker/requirements-build.in
 }

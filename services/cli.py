@@ -20,6 +20,7 @@ from services.commands.dlq_command import dlq
 from services.commands.import_command import import_file
 from services.commands.map_command import app as map_
 from services.commands.model_command import app as model
+from services.commands.notify_command import app as notify
 from services.commands.rebuild_command import app as rebuild
 from services.commands.sources_command import sources
 from services.commands.till_command import app as till
@@ -50,6 +51,7 @@ app.add_typer(till, name="till")
 app.add_typer(sources, name="sources")
 app.add_typer(classes, name="classes")
 app.add_typer(model, name="model")
+app.add_typer(notify, name="notify")
 app.add_typer(rebuild, name="rebuild")
 app.command("whatif")(whatif)
 app.command("drivers")(drivers)

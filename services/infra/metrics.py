@@ -35,7 +35,7 @@ only the API's gauges show it."""
 SOURCES_SHOWN_MAX: Final = 100
 """Sources that gauges show, in the order of the sources file; `tactus sources list` shows them all."""
 
-SERIES_MAX: Final = 20_000
+SERIES_MAX: Final = 24_000
 """Series one process may show in all; a Prometheus of 2 GiB takes about a million of them."""
 
 REQUEST_BUCKETS_S: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -49,10 +49,7 @@ LAG_BUCKETS_S: Final = (
 CHUNK_BUCKETS_EVENTS: Final = (1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1000.0, 2000.0, 4000.0, 6000.0, 10_000.0, 20_000.0)
 """Up to the largest chunk that settings allow."""
 
-SCORE_BUCKETS: Final = (
-    5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 35.0, 40.0, 45.0, 50.0, 55.0, 60.0, 65.0, 70.0, 75.0, 80.0, 85.0, 90.0, 95.0,
-    100.0,
-)  # fmt: skip
+SCORE_BUCKETS: Final = tuple(5.0 * step for step in range(1, 21))
 """Steps of 5 hit every border between bands: 25, 40, 60, 80."""
 
 INGEST_REQUESTS: Final = Counter(
@@ -95,6 +92,17 @@ KAFKA_ACK_SECONDS: Final = Histogram(
     "tactus_kafka_ack_seconds",
     "From handing a record to the producer to the log's acknowledgement by all replicas in sync.",
     buckets=REQUEST_BUCKETS_S,
+)
+NOTIFICATIONS: Final = Counter(
+    "tactus_notifications_total",
+    "Notifications by the kind of their sink: sent, retried (put off for another try), failed (never told), off (a route "
+    "that an operator must mend).",
+    ["adapter", "outcome"],
+)
+NOTIFICATION_AGE_SECONDS: Final = Gauge(
+    "tactus_notification_oldest_age_seconds",
+    "For how long the oldest notification has waited since it should have been told, by the kind of its sink.",
+    ["adapter"],
 )
 LOG_RECORDS: Final = Totals(
     "tactus_log_records_total",

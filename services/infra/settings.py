@@ -276,6 +276,16 @@ class OutboundSettings(BaseModel):
     incident_quiet_s: float = Field(
         default=7200, ge=1, le=86_400, description="Seconds without another alert after which an incident may be over."
     )
+    routes: Path | None = Field(
+        default=None, description="TOML file that says who is notified of which alerts; docs/how-to/alerts.md."
+    )
+    link: str | None = Field(
+        default=None,
+        max_length=500,
+        pattern=r"^https?://[^\s{}]+([^\s{}]|\{customer\}|\{alert\})*$",
+        description="Where a notification's link leads, such as https://tactus.example/customers/{customer}; {customer} "
+        "and {alert} are filled in.",
+    )
 
 
 class WebhookSettings(BaseModel):
@@ -352,3 +362,9 @@ def read_settings() -> Settings:
         raise ConfigurationError(
             f"{error}; write its parts as variables of their own, such as TACTUS_KAFKA__BOOTSTRAP"
         ) from error
+
+
+def secret_of_environment(name: str) -> SecretStr | None:
+    """A secret that a file of ours names by the variable it stands in; None when that is not set or empty."""
+    value = os.environ.get(name)  # noqa: TID251 - the name is the file's, so it can be no field of Settings
+    return SecretStr(value) if value else None

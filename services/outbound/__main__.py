@@ -12,6 +12,7 @@ from services.infra.settings import Settings
 from services.outbound.crm_systems import open_crm
 from services.outbound.feed.topics import TopicFeed
 from services.outbound.incidents.watching import IncidentWatch
+from services.outbound.notify.composing import notifier_of
 from services.outbound.people import PeopleCount
 from services.outbound.readiness import Readiness
 from services.outbound.webhooks.process import open_webhooks
@@ -25,13 +26,20 @@ async def serve(settings: Settings) -> None:
     stop = asyncio.Event()
     database = OutboundDatabase(settings.postgres, application="tactus-outbound")
     crm = open_crm(settings, database, SystemClock())
-    on_signals(stop=stop.set, reload=crm.systems.file.reload)
+    notifier = notifier_of(database, settings)
+
+    def reload() -> None:
+        crm.systems.file.reload()
+        notifier.reload()
+
+    on_signals(stop=stop.set, reload=reload)
     readiness = Readiness(database)
     rooms = (
         TopicFeed(database, settings),
         PeopleCount(database),
         IncidentWatch(database, SystemClock(), quiet_s=settings.outbound.incident_quiet_s),
         open_webhooks(database, settings.webhooks),
+        notifier,
     )
     operations = await serve_operations(
         host=settings.outbound.host, port=settings.outbound.metrics_port, ready=readiness.unready

@@ -16,6 +16,7 @@ from services.state.crm import CrmTable
 from services.state.feeds import FeedTable
 from services.state.following import FollowingTable
 from services.state.incidents import IncidentTable
+from services.state.notifications import NotificationTable
 from services.state.pool import LEND_S, Statements, lent, open_pool, present
 from services.state.present import PresentTable
 from services.state.scores import ScoreTable
@@ -38,6 +39,7 @@ class OutboundTransaction(NamedTuple):
     following: FollowingTable
     webhooks: DeliveryTables
     incidents: IncidentTable
+    notifications: NotificationTable
 
 
 class OutboundDatabase:
@@ -88,6 +90,7 @@ class OutboundDatabase:
                         FollowingTable(say),
                         DeliveryTables(say),
                         IncidentTable(say),
+                        NotificationTable(say),
                     )
         except ConfigurationError as error:
             raise UnavailableError(str(error)) from error

@@ -56,6 +56,8 @@ GRANT SELECT ON identity, person, person_score, model, model_in_use, score_chang
     erased, customer_score, crm_customer_scores, crm_account_scores TO tactus_outbound;
 GRANT UPDATE (incident) ON alert TO tactus_outbound;
 GRANT INSERT ON outbox TO tactus_outbound;
+GRANT SELECT ON contact TO tactus_outbound;
+GRANT SELECT, INSERT, UPDATE, DELETE ON notification, notification_route TO tactus_outbound;
 GRANT SELECT, INSERT, UPDATE ON feed_position, incident TO tactus_outbound;
 GRANT UPDATE (xact) ON score_change, outbox TO tactus_outbound;
 GRANT SELECT, INSERT, UPDATE ON announcement TO tactus_outbound;
