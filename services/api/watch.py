@@ -17,12 +17,15 @@ from services.infra.metrics import (
     REBUILD_STILL_SECONDS,
     RETENTION_DONE_AT,
     RETENTION_REMOVED,
+    SCORES_OLDEST_AT,
 )
 from services.state.activation import Status
 from services.state.database import ReadDatabase
 
 EVERY_S: Final = 2.0
 """A scrape comes every 5 to 15 s; the question takes under a millisecond."""
+
+HOUR_S: Final = 3600
 
 log = get_logger(__name__)
 
@@ -54,6 +57,7 @@ class Watch:
                 activations = await snapshot.activations.status(limit=1)
                 rebuild_still_s = await snapshot.rebuilds.still_s()
                 walks = await snapshot.retention.walks()
+                oldest = await snapshot.ageing.oldest()
         except UnavailableError as error:
             if self._reason != str(error):
                 log.warning("postgres_away", reason=str(error))
@@ -68,7 +72,16 @@ class Watch:
         RETENTION_REMOVED.set({one.subject: one.removed for one in walks})
         RETENTION_DONE_AT.set({one.subject: one.ended_at.timestamp() for one in walks})
         REBUILD_STILL_SECONDS.set(rebuild_still_s or 0)
+        show_oldest(oldest)
         show_activation(next((one for one in activations if one.under_way), None))
+
+
+def show_oldest(hour: int | None) -> None:
+    """Show of when the oldest stored score is; before the first walk nobody's is old."""
+    if hour is None:
+        SCORES_OLDEST_AT.set_to_current_time()
+    else:
+        SCORES_OLDEST_AT.set(hour * HOUR_S)
 
 
 def show_activation(status: Status | None) -> None:

@@ -290,6 +290,15 @@ ALERTS_OPEN: Final = Gauge(
     "Alerts that are open, when this worker last looked; the same for every worker.",
     ["severity"],
 )
+SCORES_REFRESHED: Final = Counter(
+    "tactus_scores_refreshed_total",
+    "Stored scores that this worker read anew because they were old, by outcome: told (followers were told, because it moved), kept (it moved by less than they care about).",
+    ["outcome"],
+)
+SCORES_OLDEST_AT: Final = Gauge(
+    "tactus_scores_oldest_timestamp_seconds",
+    "The hour that the oldest stored score was of which the last walk over all people left behind.",
+)
 ACCOUNTS_SCORED: Final = Counter(
     "tactus_accounts_scored_total",
     "Accounts whose stored score was read anew, by outcome: written, too_large (its contacts have lived more than is read), nobody (all of them are forgotten).",

@@ -16,6 +16,7 @@ from services.state import announcing, housekeeping, progress, retention, source
 from services.state.account_scores import AccountScoreTable
 from services.state.accounts import AccountTable
 from services.state.activation import ActivationTable
+from services.state.ageing import AgeingTable
 from services.state.alert_work import AlertWorkTable
 from services.state.alerting import AlertingTable
 from services.state.alerts import AlertTable
@@ -97,6 +98,7 @@ class Transaction(NamedTuple):
     alerts: AlertingTable
     feeds: FeedTable
     place_past: PlacePastTable
+    ageing: AgeingTable
 
 
 class Snapshot(NamedTuple):
@@ -119,6 +121,7 @@ class Snapshot(NamedTuple):
     facts: FactTable
     account_scores: AccountScoreTable
     following: FollowingTable
+    ageing: AgeingTable
 
 
 class WorkTables(NamedTuple):
@@ -144,7 +147,7 @@ class Database:
 
     @classmethod
     async def open(cls, settings: PostgresSettings, *, lanes: int, application: str = WORKER_APPLICATION) -> Self:
-        """Open a pool: a connection for each lane, for names, a model that takes over, a census, a sweep of promises and one of alerts.
+        """Open a pool: a connection for each lane, for names, a model that takes over, a census and three sweeps.
 
         Raises UnavailableError while the server is away, ConfigurationError when it is there and refuses us.
         """
@@ -153,7 +156,7 @@ class Database:
             await connection.execute(TEMPORARY)
             await connection.learn_generation()
 
-        return cls(await open_pool(settings, application=application, max_size=lanes + 5, prepare=prepare))
+        return cls(await open_pool(settings, application=application, max_size=lanes + 6, prepare=prepare))
 
     async def close(self) -> None:
         """Close the connections at once, whatever they are doing."""
@@ -188,6 +191,7 @@ class Database:
                     AlertingTable(say),
                     FeedTable(say),
                     PlacePastTable(say),
+                    AgeingTable(say),
                 )
 
     async def take(self, partitions: Mapping[Partition, int], *, owner: str) -> dict[Partition, Position]:
@@ -260,6 +264,7 @@ class ReadDatabase:
                 FactTable(say),
                 AccountScoreTable(say),
                 FollowingTable(say),
+                AgeingTable(say),
             )
 
     @asynccontextmanager

@@ -76,6 +76,20 @@ class ScoreTable:
         """Store the scores of locked persons whose state is what it was."""
         await self._write([scored], (), changed=False)
 
+    async def refresh(self, generations: Sequence[Scored], *, points: float) -> int:
+        """Store the scores of locked persons whose state is what it was, and tell followers of those that moved.
+
+        Moved is by so many points since they were told, or into another band; returns how many these are.
+        """
+        first, *others = generations
+        await self._say.copy_in("incoming_score", score_copy(first))
+        told = await self._say.run("tell_moved", points)
+        await self._say.run(WRITE[first.generation.slot], False, False, [])  # noqa: FBT003 - parameters of the statement
+        for scored in others:
+            await self._say.run("forget_incoming_scores")
+            await self.fill(scored)
+        return told
+
     async def _write(self, generations: Sequence[Scored], merged: Iterable[int], *, changed: bool) -> None:
         for place, scored in enumerate(generations):
             if place:

@@ -36,6 +36,7 @@ from services.state.source_notes import SourceNote
 from services.state.tallies import ALL_HOURS
 from tests.support.clocks import NOON
 from tests.support.memory_accounts import AccountState, MemoryAccounts, MemoryAccountScores
+from tests.support.memory_ageing import AgeingState, MemoryAgeing
 from tests.support.memory_alerts import AlertRow, MemoryAlerts, MemoryFeeds
 from tests.support.memory_facts import MemoryFacts
 from tests.support.memory_place_past import AwaitedState, MemoryPlacePast
@@ -93,6 +94,7 @@ class State:
     watched: dict[int, int] = field(default_factory=dict)
     letters_out: list[Letter] = field(default_factory=list)
     awaited: dict[UUID, AwaitedState] = field(default_factory=dict)
+    ageing: AgeingState = field(default_factory=AgeingState)
 
 
 class MemoryStore:
@@ -126,6 +128,7 @@ class MemoryStore:
         self.alerts = MemoryAlerts(self)
         self.feeds = MemoryFeeds(self)
         self.place_past = MemoryPlacePast(self)
+        self.ageing = MemoryAgeing(self)
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[MemoryStore]:
@@ -503,10 +506,20 @@ class _Scores(_Table):
             self._state.turns[person] = 0 if scored.turns_at is None else int(scored.turns_at[place])
             self._state.persons[person][2] = int(np.broadcast_to(scored.at_hour, len(scored.persons))[place])
             self._state.scores[person] = (float(scored.readings[0].score[place]), scored.version)
+        self._state.ageing.keep(generations[0], points=0)
 
     async def fill(self, scored: Scored) -> None:
         for person in scored.persons:
             self._state.sets[person, scored.generation.slot] = (scored.generation.model, scored.version)
+
+    async def refresh(self, generations: Sequence[Scored], *, points: float) -> int:
+        for scored in generations:
+            await self.fill(scored)
+        [first, *_], hours = generations, np.broadcast_to(generations[0].at_hour, len(generations[0].persons))
+        for place, person in enumerate(first.persons):
+            self._state.persons[person][2] = int(hours[place])
+            self._state.scores[person] = (float(first.readings[0].score[place]), first.version)
+        return self._state.ageing.keep(first, points=points)
 
 
 class _DeadLetters(_Table):

@@ -22,6 +22,7 @@ from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.ownership import Ownership
 from services.aggregator.counting.pieces import by_days, halves
 from services.aggregator.counting.ports import Log, Store
+from services.aggregator.counting.refreshing import Refreshing
 from services.aggregator.counting.scoring_accounts import ScoringAccounts
 from services.aggregator.counting.sweeping import Sweeping
 from services.aggregator.opinion_log import open_opinion_log
@@ -72,6 +73,7 @@ class Pipeline:
         self._folding = Folding(store)
         self._filling = Filling(store, catalogue)
         self._sweeping = Sweeping(store, catalogue, clock)
+        self._refreshing = Refreshing(store, catalogue, clock)
         self._census = CensusTaking(store, catalogue, clock, segments=segments)
         self._forgetting = Forgetting(store)
         self._announcing = Announcing(store)
@@ -122,6 +124,7 @@ class Pipeline:
         pipeline._forgetting.start()
         pipeline._announcing.start()
         pipeline._sweeping.start()
+        pipeline._refreshing.start()
         pipeline._companies.start()
         if pipeline._hearsay is not None:
             pipeline._hearsay.start()
@@ -136,6 +139,7 @@ class Pipeline:
         await self._announcing.stop()
         await self._forgetting.stop()
         await self._sweeping.stop()
+        await self._refreshing.stop()
         await self._filling.stop()
         await self._folding.stop()
         await self._chores.stop()

@@ -34,6 +34,15 @@ async def write_scores(  # noqa: PLR0913 - what is read, and by what
 
     Who became part of another is told to followers with them.
     """
+    generations = await read_scores(persons, tallies, facts, turn=turn, models=models, at_hour=at_hour)
+    await transaction.scores.write(generations, merged=merged)
+    return generations[0]
+
+
+async def read_scores(
+    persons: Sequence[int], tallies: Tallies, facts: Facts, *, turn: Turn, models: Models, at_hour: int
+) -> list[Scored]:
+    """Read persons, whose places are the owners, by each model that scores; the active one first."""
     generations = []
     for generation in (await models.in_use(turn)).generations:
         weigher = await models.weigher(generation.model, tallies.rows[:, LEAF])
@@ -49,8 +58,7 @@ async def write_scores(  # noqa: PLR0913 - what is read, and by what
         turns = turns_of(facts, owners=len(persons))
         bands = weigher.leaves.catalogue.bands
         generations.append(Scored(persons, readings, bands, turn.version, generation, at_hour, turns))
-    await transaction.scores.write(generations, merged=merged)
-    return generations[0]
+    return generations
 
 
 def turns_of(facts: Facts, *, owners: int) -> NDArray[np.int64]:

@@ -83,7 +83,9 @@ WHERE ctid >= format('(%s,0)', $1::bigint)::tid AND ctid < format('(%s,0)', $2::
 FOR UPDATE SKIP LOCKED
 
 -- quiet --
-merged_into IS NULL AND GREATEST(as_of, as_of_b) <= floor(extract(epoch FROM now()) / 3600)::integer - 431 * 24
+-- Scores are read anew until nothing is left in them, which is after 400 days.
+merged_into IS NULL AND GREATEST(as_of, as_of_b) <= floor(extract(epoch FROM now()) / 3600)::integer
+    - CASE WHEN CASE (SELECT slot FROM model_in_use) WHEN 1 THEN confidence_b ELSE confidence END > 0 THEN 431 ELSE 31 END * 24
 
 -- lives --
 -- Whether anything leads to an identity i; a line for every table about one. A link keeps both of its ends when these are not

@@ -29,7 +29,8 @@ GRANT SELECT, INSERT, UPDATE ON partition_progress, identity, person, model, mod
     name_budget, score_change, alert, outbox, dead_letter TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON seen_event, source_note, source_seen, source_hour, unknown_name, till_day TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON census, census_sum, place_past TO tactus_worker;
-GRANT SELECT, INSERT, UPDATE ON retention TO tactus_worker;
+GRANT SELECT, INSERT, UPDATE ON retention, score_walk TO tactus_worker;
+GRANT SELECT ON person_score TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON fact, fact_name TO tactus_worker;
 GRANT SELECT ON fact, fact_name TO tactus_reader;
 GRANT DELETE ON tally_row, identity, person, link, score_change, alert, outbox, dead_letter TO tactus_worker;
@@ -45,7 +46,7 @@ GRANT UPDATE (state) ON dead_letter TO tactus_reader;
 GRANT INSERT ON dead_letter_change TO tactus_reader;
 GRANT SELECT, INSERT, UPDATE, DELETE ON contact, contact_role, account_mark, account_score TO tactus_worker;
 GRANT SELECT ON contact, contact_role, account_score, crm_account_scores TO tactus_reader;
-GRANT SELECT ON source_seen, source_hour, till_day, census, census_sum, retention TO tactus_reader;
+GRANT SELECT ON source_seen, source_hour, till_day, census, census_sum, retention, score_walk TO tactus_reader;
 -- Alerts are the workers', what people do about them is written by whoever answers these people, and what goes out by whoever
 -- sends it.
 GRANT SELECT ON outbox, feed_position, incident, alert_work, alert_work_change TO tactus_reader;

@@ -71,7 +71,9 @@ CREATE TABLE person (
     score_90d_b double precision,
     confidence_90d_b double precision,
     turns_at integer NOT NULL DEFAULT 0,         -- the hour from which a promise makes it another score; 0: none is open
-    alert_until integer NOT NULL DEFAULT 0       -- the hour up to which its alerts are looked at whenever it is touched
+    alert_until integer NOT NULL DEFAULT 0,      -- the hour up to which its alerts are looked at whenever it is touched
+    told double precision,                       -- the score that followers were told of last; null: none
+    told_band smallint
 ) WITH (fillfactor = 70);
 CREATE INDEX person_turns ON person (turns_at) WHERE turns_at > 0;
 
@@ -320,6 +322,17 @@ CREATE TABLE retention (
     removed bigint NOT NULL DEFAULT 0,           -- rows, in all walks
     begun_at timestamptz NOT NULL DEFAULT now(),
     ended_at timestamptz                         -- of the last walk that came to the end
+);
+
+-- How far the walk is that reads old scores anew: one row, one worker at a time.
+CREATE TABLE score_walk (
+    singleton boolean PRIMARY KEY DEFAULT true CHECK (singleton),
+    hour integer NOT NULL DEFAULT 0,             -- at which it began
+    model smallint,                              -- that was in use then
+    cursor bigint NOT NULL DEFAULT 0,            -- persons up to this one are looked at
+    ended_at timestamptz DEFAULT now(),          -- null: under way
+    oldest_met integer,                          -- hour of the oldest score that it has left behind so far
+    oldest integer                               -- and of the one that the last whole walk left behind
 );
 
 -- Months whose every event is past all readings: 400 days that a score remembers, and a month in which a past one is read.
@@ -958,7 +971,7 @@ COMMENT ON COLUMN crm_customer_scores.score_24h IS 'The score of the last 24 hou
 COMMENT ON COLUMN crm_customer_scores.score_7d IS 'The score of the last 7 days alone.';
 COMMENT ON COLUMN crm_customer_scores.score_30d IS 'The score of the last 30 days alone.';
 COMMENT ON COLUMN crm_customer_scores.score_90d IS 'The score of the last 90 days alone.';
-COMMENT ON COLUMN crm_customer_scores.as_of IS 'The hour that the scores are of: that of the customer''s last event, or a later one while a promise is overdue.';
+COMMENT ON COLUMN crm_customer_scores.as_of IS 'The hour that the scores are of: that of the customer''s last event, or a later one at which they were read anew; a day ago at most.';
 COMMENT ON COLUMN crm_customer_scores.version IS 'Rises with every change of the customer''s state: take a row only when it is above the one held.';
 COMMENT ON VIEW score_changes IS 'Scores as they were written in the last 30 days; a row is shown once none before it can still appear, so whoever goes on after the last (turn, change) misses nothing.';
 COMMENT ON COLUMN score_changes.turn IS 'The transaction that wrote it; go on by (turn, change), which has an index.';

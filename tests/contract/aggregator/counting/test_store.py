@@ -20,11 +20,13 @@ from services.core.scoring import WINDOWS, Reading
 from services.core.tallies import Tallies, fold, merge
 from services.core.weighing import Calibration, Stretch
 from services.infra.catalogue.reading import load_catalogue
+from services.state.ageing import Due
 from services.state.dead_letters import DeadLetter
 from services.state.events import Known, Numbers, signed
 from services.state.leaves import Brought, Triple
 from services.state.links import LinkRow
 from services.state.models import Generation, InUse
+from services.state.persons import Locked
 from services.state.progress import Mark, Outcomes, Span
 from services.state.scores import Scored
 
@@ -369,6 +371,77 @@ async def scored(store: Store, *customers: str) -> list[int]:
         turn = await transaction.scores.turn()
         await transaction.scores.write([Scored(persons, readings, BANDS, turn.version, Generation(1, 0), 99)])
     return persons
+
+
+def due_at(hour: int) -> Due:
+    return Due(hour, told_points=0.5, whole_h=24, soon_h=3, near_confidence=0.005, near_points=0.5)
+
+
+async def read_anew(store: Store, persons: list[int], *, at_hour: int, score: float) -> int:
+    """Read scores anew; how many followers were told of."""
+    cells = np.full(len(persons), 0.5)
+    readings = [Reading(np.full(len(persons), score), cells, cells)] * (1 + len(WINDOWS))
+    async with store.transaction() as transaction:
+        await transaction.persons.lock(persons)
+        turn = await transaction.scores.turn()
+        one = Scored(persons, readings, BANDS, turn.version, Generation(1, 0), at_hour)
+        return await transaction.scores.refresh([one], points=0.5)
+
+
+async def test_scores_are_old_after_a_day_or_when_followers_know_others(store: Store) -> None:
+    persons = await scored(store, "customer:a", "customer:b", "customer:c")
+    found = {}
+    for hour in (98, 99, 101, 102, 99 + 24):
+        async with store.transaction() as transaction:
+            walk = await transaction.ageing.held()
+            assert walk is not None
+            found[hour] = (await transaction.ageing.due(walk, due_at(hour), limit=2)).persons
+
+    # Something was lived in the last day, so three hours are enough.
+    assert found == {98: [], 99: [], 101: [], 102: persons[:2], 123: persons[:2]}
+
+
+async def test_a_score_that_was_read_anew_is_told_when_it_moved_since_it_was_told(store: Store) -> None:
+    persons = await scored(store, "customer:a")
+    locked = [(await lock_one(store, persons[0])).version]
+
+    told = [await read_anew(store, persons, at_hour=100 + n, score=50 + 0.3 * n) for n in range(5)]
+    told.append(await read_anew(store, persons, at_hour=110, score=60))
+
+    assert told == [0, 0, 1, 0, 1, 1]
+    locked.append((await lock_one(store, persons[0])).version)
+    assert locked[0] == locked[1]
+    assert (await lock_one(store, persons[0])).as_of == 110
+
+
+async def lock_one(store: Store, person: int) -> Locked:
+    async with store.transaction() as transaction:
+        return (await transaction.persons.lock([person]))[person]
+
+
+async def test_a_walk_goes_from_person_to_person_and_ends_once(store: Store) -> None:
+    persons = await scored(store, "customer:a", "customer:b", "customer:c")
+    passed: list[list[int]] = []
+
+    for _ in range(5):
+        async with store.transaction() as transaction:
+            walk = await transaction.ageing.held()
+            assert walk is not None
+            if not walk.under_way:
+                await transaction.ageing.begin(walk, hour=200)
+                continue
+            ahead = await transaction.ageing.due(walk, due_at(200), limit=2)
+            passed.append(ahead.persons)
+            if ahead.last is None:
+                await transaction.ageing.end(walk)
+            else:
+                await transaction.ageing.move(walk, to=ahead.last)
+
+    assert passed[:3] == [persons[:2], persons[2:], []]
+    async with store.transaction() as transaction:
+        walk = await transaction.ageing.held()
+    assert walk is not None
+    assert (walk.hour, walk.current) == (200, True)
 
 
 def census_of(number: int) -> Counted:

@@ -249,6 +249,23 @@ async def test_letters_changes_alerts_and_what_was_sent_go_in_their_time(
     assert await retire_all(store) == {}
 
 
+async def test_people_whose_empty_score_was_read_anew_until_lately_go_no_later(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection, store: Database
+) -> None:
+    log = Log(await open_pipeline())
+    for name in ("customer:gone", "customer:not-yet"):
+        await log.count(name, days=500)
+    read = int(days_ago(35).timestamp()) // 3600
+    empty = "UPDATE person SET as_of = $1, confidence = 0, confidence_90d = 0 FROM identity AS i WHERE i.id = person.id"
+    await database.execute(f"{empty} AND i.value = 'customer:gone'", read)
+    await database.execute(f"{empty} AND i.value = 'customer:not-yet'", read + 10 * 24)
+
+    removed = await retire_all(store)
+
+    assert removed["people"] == 1
+    assert await identities(database) == {"customer:not-yet"}
+
+
 async def test_months_go_whole_and_wait_for_nobody_who_reads(database: asyncpg.Connection, store: Database) -> None:
     await store.keep_house()
     await database.execute(
