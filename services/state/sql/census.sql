@@ -1,5 +1,6 @@
 -- begin_census --
--- A census rests the longer the longer the one before it took; of another model than the one in use none is kept.
+-- A census rests the longer the longer the one before it took; of another model than the one in use none is kept, and of
+-- sums that a rebuild has replaced none is rested after.
 INSERT INTO census (hour, model, last)
 SELECT $1, u.active, (SELECT max(id) FROM person)
 FROM model_in_use AS u
@@ -7,6 +8,7 @@ WHERE EXISTS (SELECT FROM person WHERE version > 0) AND NOT EXISTS (
     SELECT FROM census AS c
     WHERE c.outcome = 'whole' AND c.model = u.active
         AND c.ended_at + greatest(make_interval(secs => $2), $3 * (c.ended_at - c.begun_at)) > now()
+        AND NOT EXISTS (SELECT FROM rebuild AS r WHERE r.outcome = 'swapped' AND r.ended_at > c.begun_at)
 )
 ON CONFLICT DO NOTHING
 

@@ -113,14 +113,14 @@ class Worker:
 
     def __init__(self, store: Database, pipeline: Pipeline, *, part: int) -> None:
         self.store = store
-        self._pipeline = pipeline
+        self.pipeline = pipeline
         self._part = part
         self._offset = 0
 
     async def count(self, values: Sequence[bytes]) -> None:
         for first in range(0, len(values), CHUNK):
             taken = values[first : first + CHUNK]
-            await self._pipeline.process(chunk(taken, first=self._offset, part=self._part, at_ms=AT_MS))
+            await self.pipeline.process(chunk(taken, first=self._offset, part=self._part, at_ms=AT_MS))
             self._offset += len(taken)
 
     async def fill(self, catalogue: Catalogue) -> None:
