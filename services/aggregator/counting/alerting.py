@@ -79,14 +79,17 @@ def may_have_fallen(occasion: Occasion) -> frozenset[int]:
     return frozenset(occasion.persons[place] for place in np.flatnonzero(reaches).tolist())
 
 
-def overdue_promises(occasion: Occasion) -> dict[int, list[Opening]]:
-    """Give of every person the promise that waits and weighs most, as what may open an alert."""
-    found = {}
+def openings_of_promises(occasion: Occasion) -> dict[int, list[Opening]]:
+    """Give of everybody whose score may have fallen the promise that is overdue and weighs most."""
+    found: dict[int, list[Opening]] = {}
+    fallen = may_have_fallen(occasion)
+    catalogue = occasion.weigher.leaves.catalogue
     for place, one in occasion.facts.people.items():
-        waiting = overdue(one, catalogue=occasion.weigher.leaves.catalogue, at_hour=occasion.hour)
+        person = occasion.persons[place]
+        waiting = overdue(one, catalogue=catalogue, at_hour=occasion.hour) if person in fallen else ()
         if waiting:
             worst = max(waiting, key=lambda promise: (-promise.v * promise.weight, promise.key))
-            found[occasion.persons[place]] = [Opening(OVERDUE, None, worst)]
+            found[person] = [Opening(OVERDUE, None, worst)]
     return found
 
 

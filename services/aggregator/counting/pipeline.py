@@ -12,11 +12,13 @@ from services.aggregator.counting.announcing import Announcing
 from services.aggregator.counting.batch import Batch, read_chunk, refused_by_ingest, unforeseen
 from services.aggregator.counting.census_taking import CensusTaking
 from services.aggregator.counting.chores import Chores
+from services.aggregator.counting.closing_alerts import ClosingAlerts
 from services.aggregator.counting.counter import Counted, Counter
 from services.aggregator.counting.filling import Filling
 from services.aggregator.counting.folding import Folding
 from services.aggregator.counting.forgetting import Forgetting
 from services.aggregator.counting.hearsay import Hearsay, OpenLog
+from services.aggregator.counting.lag import Lag
 from services.aggregator.counting.models import claim
 from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.ownership import Ownership
@@ -72,7 +74,9 @@ class Pipeline:
         self._chores = Chores(store)
         self._folding = Folding(store)
         self._filling = Filling(store, catalogue)
-        self._sweeping = Sweeping(store, catalogue, clock)
+        lag = Lag(store, log_)
+        self._sweeping = Sweeping(store, catalogue, clock, lag)
+        self._closing = ClosingAlerts(store, catalogue, clock, lag)
         self._refreshing = Refreshing(store, catalogue, clock)
         self._census = CensusTaking(store, catalogue, clock, segments=segments)
         self._forgetting = Forgetting(store)
@@ -125,6 +129,7 @@ class Pipeline:
         pipeline._announcing.start()
         pipeline._sweeping.start()
         pipeline._refreshing.start()
+        pipeline._closing.start()
         pipeline._companies.start()
         if pipeline._hearsay is not None:
             pipeline._hearsay.start()
@@ -138,6 +143,7 @@ class Pipeline:
         await self._companies.stop()
         await self._announcing.stop()
         await self._forgetting.stop()
+        await self._closing.stop()
         await self._sweeping.stop()
         await self._refreshing.stop()
         await self._filling.stop()

@@ -6,19 +6,21 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-import numpy as np
-
+from services.aggregator.counting.alerting import NOTHING_HAPPENED, Touch, look, openings_of_promises
+from services.aggregator.counting.lag import Lag
 from services.aggregator.counting.models import Models
+from services.aggregator.counting.observe import alerts_told
+from services.aggregator.counting.occasions import Occasion
 from services.aggregator.counting.ports import ChunkTransaction, Store
+from services.aggregator.counting.reading_stored import read_stored
+from services.aggregator.counting.telling_alerts import Step
 from services.aggregator.counting.writing_scores import write_scores
 from services.core.catalogue import Catalogue
-from services.core.facts import Facts
 from services.core.instants import HOUR_US
-from services.core.tallies import Tallies, merge
+from services.core.tallies import LEAF
 from services.infra.background import Background
 from services.infra.clock import Clock
 from services.infra.metrics import PROMISES_SWEPT, PROMISES_SWEPT_AT
-from services.state.facts import facts_of_persons
 
 EVERY_S: Final = 60.0
 """How soon after an hour has begun its promises are looked at: an overdue one grows by less than a point an hour."""
@@ -29,9 +31,6 @@ AGAIN_S: Final = 60.0
 PERSONS: Final = 200
 """In one portion: their rows are locked for some hundredths of a second, and a chunk that touches one waits so long."""
 
-ROWS_MAX: Final = 100_000
-"""Tallies of one portion: 8 MiB. Of persons with more of them together fewer are written at once."""
-
 SHARE: Final = 3.0
 """How many times as long as a portion took it pauses after it: three quarters of the time belong to events."""
 
@@ -39,10 +38,11 @@ SHARE: Final = 3.0
 class Sweeping:
     """The task that sweeps for as long as the worker lives; several workers share what is due."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, clock: Clock, *, portion: int = PERSONS) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue, clock: Clock, lag: Lag, *, portion: int = PERSONS) -> None:
         self._store = store
         self._catalogue = catalogue
         self._clock = clock
+        self._lag = lag
         self._portion = portion
         self._background = Background("sweep", self._round, again_s=AGAIN_S)
         self._models: Models | None = None
@@ -57,14 +57,21 @@ class Sweeping:
         await self._background.stop()
 
     async def step(self) -> int:
-        """Write one portion of whoever is due by this hour; how many these were. Raises UnavailableError."""
-        hour = self._clock.now_us() // HOUR_US
+        """Write one portion of whoever is due by this hour; how many these were. Raises UnavailableError.
+
+        Promises open alerts unless counting is behind: then what keeps them may stand in the log.
+        """
+        now_us, caught_up = self._clock.now_us(), await self._lag.is_small()
+        steps: list[Step] = []
         async with self._store.transaction() as transaction:
-            due = sorted(await transaction.persons.turning(hour, limit=self._portion))
-            persons = await self._write(transaction, due, hour) if due else ()
-            if persons:
-                await transaction.account_scores.mark(persons)
-        written = len(persons)
+            due = sorted(await transaction.persons.turning(now_us // HOUR_US, limit=self._portion))
+            occasion = await self._write(transaction, due, now_us) if due else None
+            if occasion is not None:
+                touch = Touch(openings_of_promises(occasion), {}) if caught_up else NOTHING_HAPPENED
+                steps = await look(transaction, occasion._replace(late=not caught_up), touch)
+                await transaction.account_scores.mark(occasion.persons)
+        alerts_told(steps)
+        written = len(occasion.persons) if occasion else 0
         PROMISES_SWEPT.inc(written)
         if not written:
             PROMISES_SWEPT_AT.set_to_current_time()
@@ -77,20 +84,14 @@ class Sweeping:
         written = await self.step()
         return SHARE * (asyncio.get_running_loop().time() - began_s) if written else EVERY_S
 
-    async def _write(self, transaction: ChunkTransaction, persons: Sequence[int], hour: int) -> Sequence[int]:
-        """Write the first of these locked persons, as many as there is room for; returns them."""
-        rows_max = None if len(persons) == 1 else ROWS_MAX + 1
-        # Read in a statement that began after the lock: nobody adds to them from here on.
-        stored = await transaction.tallies.of_persons(persons, rows_max=rows_max)
-        if rows_max is not None and len(stored.rows) > ROWS_MAX:
-            return await self._write(transaction, persons[: len(persons) // 2], hour)
-        beside = await facts_of_persons(transaction.facts, persons)
-        facts = Facts({place: beside[person] for place, person in enumerate(persons) if person in beside})
-        tallies = merge([Tallies(np.searchsorted(persons, stored.owner), stored.rows)])
+    async def _write(self, transaction: ChunkTransaction, persons: Sequence[int], now_us: int) -> Occasion:
+        """Write the first of these locked persons, as many as there is room for; returns them as they were read."""
+        stored = await read_stored(transaction, persons)
         models = self._models_of(transaction)
         turn = await transaction.scores.turn()
-        await write_scores(transaction, persons, tallies, facts, turn=turn, models=models, at_hour=hour)
-        return persons
+        scored = await write_scores(transaction, *stored, turn=turn, models=models, at_hour=now_us // HOUR_US)
+        weigher = await models.weigher(scored.generation.model, stored.tallies.rows[:, LEAF])
+        return Occasion(*stored, weigher=weigher, at_us=now_us, watched=frozenset(stored.persons))
 
     def _models_of(self, transaction: ChunkTransaction) -> Models:
         """Models of our own, for as long as it takes; numbers that were read of another database mean nothing."""

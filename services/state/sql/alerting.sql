@@ -48,11 +48,9 @@ UPDATE person AS p SET alert_until = n.until FROM unnest($1::bigint[], $2::integ
 WHERE p.id = n.id AND p.alert_until <> n.until
 
 -- persons_to_look_at --
-SELECT i.person FROM (
-    SELECT person, min(looked) AS looked, min(id::text) AS id FROM alert
-    WHERE state = 'open' AND looked < $1 AND person IS NOT NULL GROUP BY person ORDER BY looked, id LIMIT $2
-) AS a
-JOIN identity AS i ON i.id = a.person
+SELECT i.person FROM alert AS a JOIN identity AS i ON i.id = a.person
+WHERE a.state = 'open' AND a.looked < $1
+GROUP BY i.person ORDER BY min(a.looked), i.person LIMIT $2
 
 -- accounts_to_look_at --
 SELECT DISTINCT account FROM alert WHERE state = 'open' AND looked < $1 AND account IS NOT NULL ORDER BY account LIMIT $2

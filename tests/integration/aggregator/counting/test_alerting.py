@@ -4,15 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from datetime import timedelta
 
 import asyncpg
 import pytest
+from pydantic import SecretStr
 
 from schemas.alert import AlertRecord
+from services.aggregator.counting.closing_alerts import ClosingAlerts
+from services.aggregator.counting.lag import Lag
 from services.aggregator.counting.pipeline import Pipeline
+from services.infra.settings import PostgresSettings
+from services.state.database import Database
+from services.state.roles import WORKER
 from tests.integration.aggregator.counting.conftest import OpenPipeline
 from tests.support.chunks import chunk
-from tests.support.promises import START, said
+from tests.support.clocks import StandingClock
+from tests.support.databases import as_role
+from tests.support.promises import CATALOGUE, START, said
+from tests.support.said_log import SaidLog
 
 pytestmark = pytest.mark.integration
 
@@ -85,6 +95,27 @@ async def test_an_alert_goes_along_with_a_visitor_who_logs_in_and_closes_under_t
     assert (opened.customer, closed.customer, closed.state) == ("anonymous:v-1", "customer:a", "closed")
     assert opened.alert == closed.alert
     assert (await watched(database))["customer:a"] == START_MS // HOUR_MS + 480 + 96
+
+
+async def test_every_open_alert_is_looked_at_once_a_day_also_of_one_who_became_part_of_another(
+    worker: Pipeline, database: asyncpg.Connection, postgres_dsn: str
+) -> None:
+    both = [lost(1, who=VISITOR), lost(2, who=("customer:b",))]
+    await worker.process(chunk(both, at_ms=START_MS))
+    login = said("login", "identity.linked", hours=1, who=("customer:a", *VISITOR))
+    await worker.process(chunk([login], first=2, at_ms=START_MS + HOUR_MS))
+    settings = PostgresSettings(dsn=SecretStr(as_role(postgres_dsn, WORKER)))
+    store = await Database.open(settings, lanes=1)
+    log, clock = SaidLog(store), StandingClock(START + timedelta(days=30))
+    log.bounds = {}
+    closing = ClosingAlerts(store, CATALOGUE, clock, Lag(store, log))
+
+    looked = [await closing.step() for _ in range(2)]
+    await store.close()
+
+    assert looked == [2, 0]
+    closed = {one.customer for one in await told(database) if one.state == "closed"}
+    assert closed == {"customer:a", "customer:b"}
 
 
 async def test_nobody_without_an_alert_costs_a_question(worker: Pipeline, database: asyncpg.Connection) -> None:

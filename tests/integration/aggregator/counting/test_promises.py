@@ -15,6 +15,7 @@ from pydantic import SecretStr
 
 from schemas.topics import DLQ, EVENT_TOPICS
 from services.aggregator.counting.filling import Filling, Step
+from services.aggregator.counting.lag import Lag
 from services.aggregator.counting.pipeline import Pipeline
 from services.aggregator.counting.sweeping import Sweeping
 from services.aggregator.processor import Bounds
@@ -191,7 +192,7 @@ async def test_workers_that_sweep_at_once_share_whoever_is_due(
     await worker.process(chunk(values, at_ms=int(START.timestamp() * 1000)))
     store = await Database.open(PostgresSettings(dsn=SecretStr(as_role(postgres_dsn, WORKER))), lanes=2)
     clock = StandingClock(START + timedelta(days=4))
-    sweeps = [Sweeping(store, CATALOGUE, clock, portion=7) for _ in range(2)]
+    sweeps = [Sweeping(store, CATALOGUE, clock, Lag(store, SaidLog(store)), portion=7) for _ in range(2)]
 
     written = []
     for _ in range(6):

@@ -9,6 +9,7 @@ from random import Random
 
 import pytest
 
+from services.aggregator.counting.lag import Lag
 from services.aggregator.counting.pipeline import Pipeline
 from services.aggregator.counting.scoring_accounts import ScoringAccounts, Step
 from services.aggregator.counting.sweeping import Sweeping
@@ -125,7 +126,7 @@ async def test_a_promise_to_a_contact_that_falls_due_moves_the_account_by_the_ro
         await count(store, catalogue, [orders], Random(0), at_ms=int(START.timestamp() * 1000))
         await score_all(store, catalogue)
         [before] = store.state.accounts.scores.values()
-        sweep = Sweeping(store, catalogue, StandingClock(START + timedelta(hours=72)))
+        sweep = Sweeping(store, catalogue, StandingClock(START + timedelta(hours=72)), Lag(store, SaidLog(store)))
 
         while await sweep.step():
             pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from services.aggregator.counting.lag import Lag
 from services.aggregator.counting.pipeline import Pipeline
 from services.aggregator.counting.sweeping import Sweeping
 from services.aggregator.processor import Bounds
@@ -34,7 +35,7 @@ async def test_a_score_is_written_at_the_hour_at_which_its_promise_is_overdue() 
     store, clock = MemoryStore(), clock_at(0)
     ordered = said("e-1", "order.completed", hours=0, order="7", promised_at=at(48.5))
     await counted(store, [ordered], clock=clock)
-    sweep = Sweeping(store, CATALOGUE, clock)
+    sweep = Sweeping(store, CATALOGUE, clock, Lag(store, SaidLog(store)))
     recount = Recount.of([ordered], CATALOGUE, at_ms=START_MS)
     person = store._names[A]
 
@@ -56,7 +57,7 @@ async def test_after_sixty_days_nobody_waits_any_more() -> None:
     store, clock = MemoryStore(), clock_at(0)
     ordered = said("e-1", "order.completed", hours=0, order="7", promised_at=at(0))
     await counted(store, [ordered], clock=clock)
-    sweep = Sweeping(store, CATALOGUE, clock)
+    sweep = Sweeping(store, CATALOGUE, clock, Lag(store, SaidLog(store)))
 
     clock.at = clock_at(61 * 24).at
     assert await sweep.step() == 1
@@ -73,7 +74,7 @@ async def test_who_was_kept_a_promise_is_not_looked_at() -> None:
     ]
     await counted(store, lived, clock=clock)
 
-    assert await Sweeping(store, CATALOGUE, clock).step() == 0
+    assert await Sweeping(store, CATALOGUE, clock, Lag(store, SaidLog(store))).step() == 0
 
 
 async def test_a_round_is_bounded_and_those_who_wait_longest_come_first() -> None:
@@ -83,7 +84,7 @@ async def test_a_round_is_bounded_and_those_who_wait_longest_come_first() -> Non
         for n in range(5)
     ]
     await counted(store, lived, clock=clock)
-    sweep = Sweeping(store, CATALOGUE, clock, portion=2)
+    sweep = Sweeping(store, CATALOGUE, clock, Lag(store, SaidLog(store)), portion=2)
 
     rounds = [await sweep.step()]
     first = {n for n in range(5) if store.state.persons[store._names[f"customer:c{n}"]][2] == HOUR + 100}
