@@ -44,7 +44,7 @@ ChangeKind = Literal[
     "alert.closed",
     "alert.withdrawn",
     "incident.opened",
-    "incident.changed",
+    "incident.grown",
     "incident.resolved",
 ]
 """What an endpoint may be told."""

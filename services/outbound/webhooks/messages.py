@@ -10,6 +10,7 @@ import msgspec
 from pydantic import BaseModel
 
 from schemas.score import MergedCustomer, ScoredCustomer
+from schemas.topics import ALERTS
 from schemas.webhooksapi import KINDS, MESSAGE_BYTES_MAX, WebhookMessage
 from services.state.feeds import Outgoing
 from services.state.webhook_deliveries import Listener, Message, Stale
@@ -66,8 +67,8 @@ def of_letter(outgoing: Outgoing, listeners: Iterable[Listener]) -> list[Message
 
 def _kind(topic: str, record: dict[str, Any]) -> str | None:
     """Name a record of the outbox by what it tells and what has happened to that; None for what nobody is told."""
-    kind = f"{topic.removeprefix('cx.').partition('.')[0].removesuffix('s')}.{record.get('state')}"
-    return kind if kind in KINDS and "changed_at" in record else None
+    kind = f"{record.get('kind', 'alert')}.{record.get('state')}"
+    return kind if topic == ALERTS and kind in KINDS and "changed_at" in record else None
 
 
 def _wants(filter_: Iterable[str], value: str) -> bool:
