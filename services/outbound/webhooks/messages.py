@@ -47,9 +47,12 @@ def of_score(
 
 
 def of_letter(outgoing: Outgoing, listeners: Iterable[Listener]) -> list[Message]:
-    """Tell a step of an alert or an incident, as it goes to its topic, to those who want it."""
+    """Tell a step of an alert or an incident, as it goes to its topic, to those who want it.
+
+    Raises ValueError for what is no record of ours.
+    """
     topic, key, value = outgoing.letter
-    kind = None if value is None else _kind(topic, record := msgspec.json.decode(value))
+    kind = None if value is None else _kind(topic, record := msgspec.json.decode(value, type=dict[str, Any]))
     if value is None or kind is None:
         return []
     body = _body(kind, record["changed_at"], record)

@@ -8,11 +8,12 @@ from typing import Final
 from services.core.instants import instant_of
 from services.infra.background import Background
 from services.infra.clock import Clock
+from services.infra.logs import get_logger
 from services.outbound.webhooks.messages import SCORE, of_letter, of_score
-from services.state.feeds import ScoreChange
+from services.state.feeds import Outgoing, ScoreChange
 from services.state.following import record_of
 from services.state.outbound import OutboundDatabase, OutboundTransaction
-from services.state.webhook_deliveries import Listener
+from services.state.webhook_deliveries import Listener, Message
 
 SCORES: Final = "webhooks.scores"
 LETTERS: Final = "webhooks.letters"
@@ -26,6 +27,8 @@ LETTERS_MAX: Final = 500
 
 IDLE_S: Final = 0.2
 AGAIN_S: Final = 2.0
+
+log = get_logger(__name__)
 
 
 class Spreading:
@@ -94,11 +97,20 @@ class Spreading:
         if not page:
             return False
         listeners = await transaction.webhooks.listeners()
-        messages = [message for outgoing in page for message in of_letter(outgoing, listeners)]
+        messages = [message for outgoing in page for message in _messages(outgoing, listeners)]
         if messages:
             await transaction.webhooks.spread(messages, at=instant_of(self._clock.now_us()))
         await transaction.feeds.move(LETTERS, page[-1].position)
         return len(page) == LETTERS_MAX
+
+
+def _messages(outgoing: Outgoing, listeners: Sequence[Listener]) -> Sequence[Message]:
+    """What a letter tells. One that cannot be read is left out, and said: nobody would hear anything behind it."""
+    try:
+        return of_letter(outgoing, listeners)
+    except ValueError as error:
+        log.error("webhook_letter_unreadable", letter=outgoing.position.id, because=type(error).__name__)  # noqa: TRY400 - its text holds the letter
+        return []
 
 
 def _page(changes: Sequence[ScoreChange]) -> Sequence[ScoreChange]:

@@ -11,6 +11,7 @@ from typing import Any
 import asyncpg
 import pytest
 from standardwebhooks.webhooks import Webhook
+from structlog.testing import capture_logs
 
 from schemas.webhooksapi import MESSAGE_BYTES_MAX
 from services.api.webhooks import new_secret
@@ -186,6 +187,22 @@ async def test_what_happened_before_an_endpoint_was_made_is_not_told(owner: asyn
         await hooks.settle()
 
         assert made.received == []
+
+
+@pytest.mark.parametrize("value", [b"{", b"[]", b'{"state": "opened", "changed_at": "soon"}', b"\xff"])
+async def test_a_letter_that_cannot_be_read_keeps_nothing_back(
+    owner: asyncpg.Connection, hooks: Hooks, value: bytes
+) -> None:
+    async with receiver() as made:
+        await make_endpoint(owner, made.url())
+        await owner.execute("INSERT INTO outbox (topic, key, value) VALUES ('cx.alerts.v1', 'k', $1)", value)
+        await put_alert(owner)
+
+        with capture_logs() as logs:
+            await hooks.settle()
+
+        assert [one["type"] for one in told(made)] == ["alert.opened"]
+        assert [line["event"] for line in logs] == ["webhook_letter_unreadable"]
 
 
 async def test_an_alert_that_would_be_too_long_is_told_with_its_first_reasons(
