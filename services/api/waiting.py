@@ -7,6 +7,7 @@ from typing import Final
 
 from services.infra.errors import UnavailableError
 from services.infra.logs import get_logger
+from services.infra.metrics import FOLLOWERS_WAITING
 from services.state.database import ReadDatabase
 from services.state.following import BEGINNING, Mark
 
@@ -44,6 +45,7 @@ class Waiting:
         if self._waiting >= self._waiting_max:
             raise UnavailableError("as many wait for changes as may")
         self._waiting += 1
+        FOLLOWERS_WAITING.inc()
         self._somebody.set()
         try:
             async with asyncio.timeout(within_s):
@@ -52,6 +54,7 @@ class Waiting:
             return False
         finally:
             self._waiting -= 1
+            FOLLOWERS_WAITING.dec()
         return not self._ended
 
     async def run(self) -> None:

@@ -290,6 +290,10 @@ ALERTS_OPEN: Final = Gauge(
     "Alerts that are open, when this worker last looked; the same for every worker.",
     ["severity"],
 )
+FOLLOWERS_WAITING: Final = Gauge(
+    "tactus_waiting_requests",
+    "Requests for changes of scores that wait for one; above 200 the next is told to come again.",
+)
 SCORES_REFRESHED: Final = Counter(
     "tactus_scores_refreshed_total",
     "Stored scores that this worker read anew because they were old, by outcome: told (followers were told, because it moved), kept (it moved by less than they care about).",

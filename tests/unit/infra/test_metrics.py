@@ -39,6 +39,7 @@ BASE_UNITS = (
     "_accounts",
     "_calls",
     "_endpoints",
+    "_requests",
     "_total",
     "_info",
 )
