@@ -44,12 +44,12 @@ ROWS: Final = (
     Subject("tallies", "tally_row", "old_tallies", "431 days"),
     Subject("facts", "fact", "old_facts", "431 days"),
     Subject("fact_names", "fact_name", "old_fact_names", "431 days after the latest fact"),
-    Subject("score_changes", "score_change", "old_score_changes", "30 days"),
+    Subject("score_changes", "score_change", "old_score_changes", "30 days, and until they are in their topic"),
     Subject("alerts", "alert", "old_alerts", "431 days once closed"),
     Subject("contact_roles", "contact_role", "old_contact_roles", "431 days, but for each contact's last"),
     Subject("dead_letters", "dead_letter", "old_dead_letters", "90 days"),
     Subject("deliveries", "webhook_delivery", "old_deliveries", "30 days"),
-    Subject("outbox", "outbox", "old_outbox", "30 days"),
+    Subject("outbox", "outbox", "old_outbox", "30 days, and until they are in their topic"),
 )
 """Tables that are walked page by page: an index by time would cost every event more than the walk does once a day."""
 

@@ -44,6 +44,12 @@ def last_of_each_key(bootstrap: str) -> dict[str, dict[str, Any]]:
     return kept
 
 
+def published(bootstrap: str) -> list[tuple[str, int]]:
+    """Every state in the topic by customer and version, those of one customer in their order."""
+    records = [json.loads(record.value) for record in read_committed(bootstrap, SCORES) if record.value is not None]
+    return [(state["customer"], state["version"]) for state in records]
+
+
 def is_merged(state: Mapping[str, Any]) -> bool:
     """Whether a record says that its customer turned out to be another."""
     return state.keys() == MergedCustomer.model_fields.keys()

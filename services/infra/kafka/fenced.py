@@ -7,7 +7,13 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced, UnknownTopicOrPartitionError
+from aiokafka.errors import (
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerClosed,
+    ProducerFenced,
+    UnknownTopicOrPartitionError,
+)
 
 from services.infra.errors import FencedError, UnavailableError
 from services.infra.kafka.connection import FORBIDDEN, client_options, forbidden, why_away
@@ -92,11 +98,16 @@ class FencedProducer:
     async def close(self) -> None:
         """Disconnect; what is not committed is undone."""
         producer, self._producer = self._producer, None
-        if producer is not None:
-            # stop() waits for what is buffered, which never ends while the brokers are away.
-            with contextlib.suppress(TimeoutError, KafkaError, OSError):
+        if producer is None:
+            return
+        try:
+            async with loop_deadline(CLOSE_S):
+                await producer.stop()
+        except (KafkaError, TimeoutError, OSError):
+            # It waits for what is buffered, which never ends while the brokers are away: then nothing of it may stay behind.
+            with contextlib.suppress(KafkaError, TimeoutError, OSError):
                 async with loop_deadline(CLOSE_S):
-                    await producer.stop()
+                    await _cut_off(producer)
 
     async def _meaning(self, error: BaseException) -> Exception:
         if isinstance(error, FORBIDDEN):
@@ -104,6 +115,13 @@ class FencedProducer:
         if isinstance(error, UnknownTopicOrPartitionError):
             return UnavailableError("the log has no such topic: run `tactus topics apply`")
         return await why_away(self._settings)
+
+
+async def _cut_off(producer: AIOKafkaProducer) -> None:
+    """Close what `stop` would have closed last, and give up what is buffered."""
+    await producer.client.close()
+    await producer._sender.close()  # noqa: SLF001 - aiokafka has no way to end without flushing
+    producer._message_accumulator.fail_all(ProducerClosed())  # noqa: SLF001 - as above
 
 
 async def _transact(producer: AIOKafkaProducer, records: Sequence[TopicRecord]) -> None:

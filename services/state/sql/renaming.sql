@@ -113,12 +113,26 @@ FROM (
 WHERE i.id = n.after
 
 -- remove_persons --
-DELETE FROM person WHERE id = ANY($1::bigint[])
+-- Whoever follows scores is told to look at the name, which leads nowhere from here on.
+WITH gone AS (
+    DELETE FROM person WHERE id = ANY($1::bigint[]) RETURNING id, version
+)
+INSERT INTO outbox (topic, key)
+SELECT 'cx.scores.v1', i.value FROM gone JOIN identity AS i ON i.id = gone.id WHERE gone.version > 0
 
 -- remove_names --
 DELETE FROM identity WHERE id = ANY($1::bigint[])
 
 -- write_names --
+-- Whoever follows scores is told to look at both names.
+WITH letters AS (
+    INSERT INTO outbox (topic, key)
+    SELECT 'cx.scores.v1', names.value
+    FROM unnest($1::bigint[], $2::text[]) AS n (id, value)
+    JOIN identity AS i ON i.id = n.id
+    JOIN person AS p ON p.id = n.id AND p.version > 0
+    CROSS JOIN LATERAL (VALUES (i.value), (n.value)) AS names (value)
+)
 UPDATE identity AS i SET value = n.value FROM unnest($1::bigint[], $2::text[]) AS n (id, value) WHERE i.id = n.id
 
 -- part_persons --

@@ -43,7 +43,11 @@ occurred_us <= (extract(epoch FROM now())::bigint - 431 * 86400) * 1000000
 latest_us <= (extract(epoch FROM now())::bigint - 431 * 86400) * 1000000
 
 -- old_score_changes --
-at <= now() - interval '30 days'
+-- Not before it is in its topic, however long that takes.
+at <= now() - interval '30 days' AND NOT EXISTS (
+    SELECT FROM feed_position AS f
+    WHERE f.feed = 'scores' AND f.life = (SELECT feed_life()) AND (f.xact, f.id) < (score_change.xact, score_change.id)
+)
 
 -- old_alerts --
 closed_at <= now() - interval '431 days'
@@ -61,7 +65,11 @@ hour <= floor(extract(epoch FROM now()) / 3600)::integer - 431 * 24 AND EXISTS (
 at <= now() - interval '90 days'
 
 -- old_outbox --
-created_at <= now() - interval '30 days'
+-- Not before it is in its topic, however long that takes.
+created_at <= now() - interval '30 days' AND NOT EXISTS (
+    SELECT FROM feed_position AS f
+    WHERE f.feed IN ('alerts', 'forgotten') AND f.life = (SELECT feed_life()) AND (f.xact, f.id) < (outbox.xact, outbox.id)
+)
 
 -- old_deliveries --
 at <= now() - interval '30 days'
@@ -120,8 +128,12 @@ JOIN identity AS n ON n.person = p.id
 WHERE NOT EXISTS (SELECT FROM identity AS i WHERE i.person = p.id AND ($lives))
 
 -- forget_people --
--- Of their links both ends are among them.
-WITH links AS (
+-- Of their links both ends are among them. Whoever follows scores is told that they are gone.
+WITH letters AS (
+    INSERT INTO outbox (topic, key)
+    SELECT 'cx.scores.v1', i.value FROM identity AS i JOIN person AS p ON p.id = i.id
+    WHERE i.id = ANY($1::bigint[]) AND p.version > 0
+), links AS (
     DELETE FROM link WHERE a = ANY($1::bigint[])
 ), roles AS (
     DELETE FROM contact_role AS r USING contact AS c

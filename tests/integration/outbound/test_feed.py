@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
 from pydantic import SecretStr
 
-from schemas.instant import write_instant
 from schemas.topics import ALERTS, SCORES
 from services.aggregator.counting.announcing import Announcing
 from services.aggregator.counting.filling import Filling, Step
-from services.aggregator.counting.pipeline import Pipeline
 from services.core.catalogue import Catalogue
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.errors import FencedError
@@ -26,42 +23,17 @@ from services.state.models import ModelTable
 from services.state.pool import Statements
 from services.state.roles import WORKER
 from tests.integration.outbound.conftest import OpenFeed, OpenPipeline, drained
-from tests.support.chunks import chunk, event
+from tests.support.counted_shop import Shop
 from tests.support.databases import as_role
 from tests.support.followers import followed, in_postgres, last_of_each_key, merged, merged_in_postgres, themselves
 from tests.support.independent_log import read_committed
 
 pytestmark = pytest.mark.integration
 
-START = datetime(2026, 6, 1, 12, tzinfo=UTC)
-AT_MS = int((START + timedelta(days=1)).timestamp() * 1000)
-
 OURS = load_catalogue(None)
 OTHER = Catalogue(entries=OURS.entries, parameters=replace(OURS.parameters, kappa=1.0))
 
 LETTER = "INSERT INTO outbox (topic, key, value) VALUES ($1, $2, $3)"
-
-
-class Shop:
-    """Counts events of named people, chunk after chunk."""
-
-    def __init__(self, pipeline: Pipeline) -> None:
-        self._pipeline = pipeline
-        self._next = 0
-
-    async def count(self, *people: Sequence[str], touchpoint: str = "order.completed") -> None:
-        values = [
-            event(
-                f"e-{self._next + place}",
-                time=write_instant(START + timedelta(minutes=self._next + place)),
-                identities=names,
-                touchpoint=touchpoint,
-                envelope={"keykind": "server"},
-            )
-            for place, names in enumerate(people)
-        ]
-        await self._pipeline.process(chunk(values, first=self._next, at_ms=AT_MS))
-        self._next += len(values)
 
 
 @pytest.fixture
