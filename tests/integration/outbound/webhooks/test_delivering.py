@@ -6,7 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NoReturn
 
 import asyncpg
 import pytest
@@ -15,8 +15,10 @@ from structlog.testing import capture_logs
 
 from schemas.webhooksapi import MESSAGE_BYTES_MAX
 from services.api.webhooks import new_secret
+from services.infra.errors import UnavailableError
 from services.infra.metrics import WEBHOOK_DELIVERIES, WEBHOOK_ENDPOINTS
 from services.outbound.webhooks.schedule import ATTEMPTS_MAX
+from services.state.outbound import OutboundDatabase
 from services.state.pool import Statements
 from services.state.webhooks import EndpointChange, WebhookTables
 from tests.support.clients import webhook_verified
@@ -381,6 +383,29 @@ async def test_a_delivery_that_its_sender_died_over_is_sent_again_under_its_id(
         assert early == 0
         assert made.ids() == [row["message"]]
         assert (row["state"], row["attempts"]) == ("delivered", 2)
+
+
+async def test_what_was_sent_while_the_database_is_away_is_marked_once_it_is_back(
+    owner: asyncpg.Connection, hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with receiver() as made:
+        await make_endpoint(owner, made.url())
+        await put_alert(owner)
+        await hooks.spreading.round()
+        await hooks.sender.round()
+        with monkeypatch.context() as away:
+            away.setattr(OutboundDatabase, "transaction", refuse)
+            for _ in range(20):
+                with pytest.raises(UnavailableError):
+                    await hooks.sender.round()
+        await hooks.settle()
+
+        (row,) = await deliveries(owner)
+        assert (row["state"], row["attempts"], len(made.received)) == ("delivered", 1, 1)
+
+
+def refuse(_: OutboundDatabase) -> NoReturn:
+    raise UnavailableError("it is away")
 
 
 async def test_two_processes_send_each_message_once(owner: asyncpg.Connection, hooks: Hooks, postgres_dsn: str) -> None:
