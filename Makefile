@@ -25,7 +25,7 @@ storms: dev         ## Kill everything for hours on a loaded machine (COUNT=40, 
 	@$(BIN)/python -m tests.faults.storms $(if $(COUNT),--count $(COUNT)) $(if $(LOAD),--load $(LOAD)) $(if $(SEED),--seed $(SEED)) $(if $(LOGS),--logs $(LOGS))
 
 faults: dev         ## Try what ingest and outbound promise in full counts: bad input, spoilt ways, kills, full disks, crowds (SCALE=5, SEED=1)
-	@FAULT_SCALE=$(or $(SCALE),5) $(if $(SEED),FAULT_SEED=$(SEED)) $(BIN)/python -m pytest -s $(addprefix tests/faults/test_,bad_input.py spoilt_ways.py spooling.py planted.py webhooks_killed.py feed.py)
+	@FAULT_SCALE=$(or $(SCALE),5) $(if $(SEED),FAULT_SEED=$(SEED)) $(BIN)/python -m pytest -s $(addprefix tests/faults/test_,bad_input.py spoilt_ways.py spooling.py planted.py webhooks_killed.py feed.py killed_notifying.py)
 
 laws: dev           ## Try the laws of the score in full counts, an hour (COUNT=4000)
 	@LAWS_COUNT=$(or $(COUNT),4000) $(BIN)/python -m pytest -n 2 --dist load tests/unit/core

@@ -75,7 +75,7 @@ class Alerts:
     ) -> UUID:
         """Write an incident along the channel `delivery`, and which alerts are part of it."""
         incident = alert_id(f"incident {name}")
-        worst = [{"customer": f"customer:{one}", "score_before": 71.2, "score": 38.4} for one in alerts]
+        worst = [{"alert": str(alert_id(one)), "score_before": 71.2, "score": 38.4} for one in alerts]
         await self.connection.execute(
             "INSERT INTO incident (id, along, value, state, opened_at, changed_at, people, usual, worst)"
             " VALUES ($1, 'channel', 'delivery', $2, $3, $3, $4, 2, $5::jsonb)"

@@ -12,9 +12,10 @@ import msgspec
 from services.infra.logs import get_logger
 from services.outbound.notify.judging import grouped, judged
 from services.outbound.notify.routes import Routes
-from services.outbound.notify.steps import AlertStep, Revised, known, of_incident, read_alert
+from services.outbound.notify.steps import AlertStep, Fallen, Revised, is_of_incident, known, of_incident, read_alert
 from services.state.feeds import Outgoing
-from services.state.notifications import Notification, Recent
+from services.state.incidents import fallen_of
+from services.state.notifications import IncidentRow, Notification, Recent
 from services.state.outbound import OutboundDatabase, OutboundTransaction
 
 TOPIC: Final = "cx.alerts.v1"
@@ -56,8 +57,9 @@ async def follow_incidents(database: OutboundDatabase, routes: Routes, *, now: d
         return
     async with database.transaction() as transaction:
         table = transaction.notifications
-        rows = await table.incidents(changed_after=now - LATELY, limit=INCIDENTS_MAX)
-        await _write(transaction, routes, [of_incident(row) for row in rows], customers=(), now=now)
+        rows = [row for row in await table.incidents(changed_after=now - LATELY, limit=INCIDENTS_MAX) if row.people]
+        steps = [of_incident(row, await _worst(transaction, row)) for row in rows]
+        await _write(transaction, routes, steps, customers=(), now=now)
         found = await table.grouped(created_after=now - LATELY, limit=INCIDENTS_MAX)
         held = await table.about([one.about for one in found])
         await _put(
@@ -70,12 +72,24 @@ async def follow_incidents(database: OutboundDatabase, routes: Routes, *, now: d
         )
 
 
+async def _worst(transaction: OutboundTransaction, row: IncidentRow) -> list[Fallen]:
+    """The people whose scores fell furthest, by their present names."""
+    worst = fallen_of(row.worst)
+    names = await transaction.incidents.names([one.alert for one in worst])
+    whose = {
+        alert: name.customer or (f"account:{name.account}" if name.account else "") for alert, name in names.items()
+    }
+    return [Fallen(whose.get(one.alert, ""), one.score_before, one.score) for one in worst]
+
+
 def _step(letter: Outgoing) -> Revised | None:
     if letter.letter.topic != TOPIC or letter.letter.value is None:
         return None
     try:
         return Revised(read_alert(letter.letter.value), letter.position.id)
     except msgspec.DecodeError as error:
+        if is_of_incident(letter.letter.value):
+            return None
         # What is no alert: nobody can be told of it, and what comes after it must not wait.
         log.warning("alert_not_read", letter=letter.position.id, because=str(error)[:200])
         return None

@@ -170,10 +170,9 @@ def _grouped(step: AlertStep, words: Words) -> list[str]:
 
 def _worst(people: Sequence[Fallen]) -> list[str]:
     return [
-        f"{_short(one.customer)}: {_figure(one.score_before)} → {_figure(one.score)}"
-        if one.score_before is not None and one.score is not None
-        else _short(one.customer)
+        f"{_short(one.who)}: {_figure(one.score_before)} → {_figure(one.score)}"
         for one in people[:WORST_SHOWN]
+        if one.who
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final, Literal
@@ -72,9 +73,10 @@ class AlertStep(msgspec.Struct, frozen=True):
 class Fallen(msgspec.Struct, frozen=True):
     """One of the people in an incident."""
 
-    customer: str = "?"
-    score_before: float | None = None
-    score: float | None = None
+    who: str
+    """Empty when they are gone."""
+    score_before: float
+    score: float
 
 
 class IncidentStep(msgspec.Struct, frozen=True):
@@ -119,6 +121,18 @@ def read_alert(value: bytes) -> AlertStep:
     return msgspec.json.decode(value, type=AlertStep)
 
 
+class _Kind(msgspec.Struct):
+    kind: str = "alert"
+
+
+def is_of_incident(value: bytes) -> bool:
+    """Whether a record of cx.alerts.v1 is of an incident; its row says the same and more."""
+    try:
+        return msgspec.json.decode(value, type=_Kind).kind == "incident"
+    except msgspec.DecodeError:
+        return False
+
+
 def known(step: AlertStep, about: AboutAlert | None) -> AlertStep:
     """The step, with what its record does not say."""
     if about is None:
@@ -128,9 +142,8 @@ def known(step: AlertStep, about: AboutAlert | None) -> AlertStep:
     )
 
 
-def of_incident(row: IncidentRow) -> Revised:
+def of_incident(row: IncidentRow, worst: Sequence[Fallen]) -> Revised:
     """The last step of an incident; its number is the time of its change."""
-    worst = msgspec.convert(_listed(row.worst), type=tuple[Fallen, ...], strict=False)
     step = IncidentStep(
         incident=row.id,
         along=row.along,
@@ -140,7 +153,7 @@ def of_incident(row: IncidentRow) -> Revised:
         changed_at=row.changed_at,
         people=row.people,
         usual=row.usual,
-        worst=worst[:10],
+        worst=tuple(worst),
     )
     return Revised(step, round(row.changed_at.timestamp() * 1_000_000))
 
@@ -155,8 +168,3 @@ def read_stored(record: str, *, kind: str, name: str) -> Step:
     if kind == "alert":
         return msgspec.structs.replace(msgspec.json.decode(record, type=AlertStep), state=name)
     return msgspec.structs.replace(msgspec.json.decode(record, type=IncidentStep), state=name)
-
-
-def _listed(text: str) -> list[object]:
-    found = msgspec.json.decode(text)
-    return [one for one in found if isinstance(one, dict)] if isinstance(found, list) else []

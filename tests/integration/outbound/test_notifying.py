@@ -340,7 +340,9 @@ async def test_what_happened_long_ago_wakes_nobody(
 async def test_a_letter_that_is_no_alert_is_passed_over(
     alerts: Alerts, notifying: Notifying, pager: PagerDutyServer
 ) -> None:
-    await alerts.connection.execute("INSERT INTO outbox (topic, key, value) VALUES ('cx.alerts.v1', 'k', '{}')")
+    for value in ("{}", '{"kind": "incident"}', "no JSON"):
+        say = "INSERT INTO outbox (topic, key, value) VALUES ('cx.alerts.v1', 'k', $1)"
+        await alerts.connection.execute(say, value.encode())
     await alerts.step()
 
     await notifying.round()
