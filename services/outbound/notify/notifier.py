@@ -15,11 +15,11 @@ from services.infra.clock import Clock
 from services.infra.errors import UnavailableError
 from services.infra.followed_file import FollowedFile
 from services.infra.logs import get_logger
-from services.infra.metrics import NOTIFICATION_AGE_SECONDS
+from services.infra.metrics import NOTIFICATION_AGE_SECONDS, NOTIFICATIONS
 from services.outbound.notify.following import follow, follow_incidents
 from services.outbound.notify.message import Texts
-from services.outbound.notify.routes import Routes
-from services.outbound.notify.sending import Sender, now_of
+from services.outbound.notify.routes import SINKS, Routes
+from services.outbound.notify.sending import OUTCOMES, Sender, now_of
 from services.outbound.notify.sinks_of_routes import new_client, sink_of
 from services.state.notifications import Lease
 from services.state.outbound import OutboundDatabase
@@ -101,13 +101,16 @@ class Notifier:
     async def _show(self, routes: Routes) -> None:
         async with self._database.transaction() as transaction:
             ages = await transaction.notifications.oldest(now=now_of(self._clock))
-        by_sink: dict[str, float] = {route.row.sink: 0.0 for route in routes.by_name.values()}
+        by_sink: dict[str, float] = dict.fromkeys(SINKS, 0.0)
         for name, age_s in ages.items():
             route = routes.by_name.get(name)
             if route is not None:
                 by_sink[route.row.sink] = max(by_sink[route.row.sink], age_s)
         for sink, age_s in by_sink.items():
             NOTIFICATION_AGE_SECONDS.labels(sink).set(age_s)
+            for outcome in OUTCOMES:
+                # A count that begins at 1 would rise for nobody who looks at how it rises.
+                NOTIFICATIONS.labels(sink, outcome)
 
     async def _start_senders(self, routes: Routes) -> None:
         idle = [route for route in routes.by_name.values() if route.name not in self._sending]

@@ -16,6 +16,8 @@ from services.outbound.notify.steps import AlertStep, IncidentStep, Step
 ROUTES_MAX: Final = 200
 """A route a team: more of them are not one company's."""
 
+SINKS: Final = ("slack", "teams", "pagerduty", "mail", "webhook", "apprise")
+
 PATTERNS_MAX: Final = 200
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]

@@ -14,12 +14,10 @@ from services.infra.errors import ConfigurationError
 from services.infra.near import hint
 from services.infra.settings import secret_of_environment
 from services.infra.source_faults import Fault, said, toml_fault
-from services.outbound.notify.routes import BAND_NAMES, Route, Routes, RoutesFile, Row, Secret
+from services.outbound.notify.routes import BAND_NAMES, SINKS, Route, Routes, RoutesFile, Row, Secret
 
 FILE_BYTES_MAX: Final = 1024 * 1024
 SECRET_BYTES_MAX: Final = 16_384
-
-SINKS: Final = ("slack", "teams", "pagerduty", "mail", "webhook", "apprise")
 
 _FIXES: Final = {
     "name": 'write a name of small letters, digits, - and _: name = "support"',

@@ -35,6 +35,8 @@ REST_S_MAX: Final = 60.0
 GIVE_UP: Final = timedelta(days=1)
 """A day after it should have been told it is no news any more."""
 
+OUTCOMES: Final = ("sent", "retried", "failed", "off")
+
 log = get_logger(__name__)
 
 

@@ -5,22 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
-from email import message_from_bytes
-from email.message import Message as Mail
 from typing import Any
 
 import httpx
 import pagerduty
 import pytest
-from aiosmtpd.controller import Controller
-from aiosmtpd.smtp import SMTP, Envelope, Session
 from pydantic import SecretStr
 from slack_sdk import WebClient
 from slack_sdk.errors import SlackApiError
 from slack_sdk.webhook import WebhookClient
 
-from services.embedded.free_ports import free_port
 from services.infra.clock import SystemClock
 from services.outbound.notify import posting
 from services.outbound.notify.message import Message, message_of
@@ -29,6 +23,7 @@ from services.outbound.notify.sink import Later, Off, Refused, Sink, Told
 from services.outbound.notify.sinks_of_routes import new_client, sink_of
 from services.outbound.notify.steps import read_alert
 from tests.support.alerted import alert_id, record
+from tests.support.inbox import Listening, receiving
 from tests.support.notifying import TEXTS
 from tests.support.sinkservers import (
     Answer,
@@ -281,37 +276,10 @@ async def test_an_answer_without_end_is_cut(client: httpx.AsyncClient) -> None:
     assert len(answer.text) <= posting.ANSWER_BYTES_MAX
 
 
-class Inbox:
-    """A mail server of a test: takes mail, and refuses whom it is told to."""
-
-    def __init__(self) -> None:
-        self.mails: list[Mail] = []
-        self.answer = "250 OK"
-        self.to = "250 OK"
-
-    async def handle_RCPT(  # noqa: N802 - the library's own
-        self, _server: SMTP, _session: Session, envelope: Envelope, address: str, _options: list[str]
-    ) -> str:
-        envelope.rcpt_tos.append(address)
-        return self.to
-
-    async def handle_DATA(self, _server: SMTP, _session: Session, envelope: Envelope) -> str:  # noqa: N802 - the library's own
-        if self.answer.startswith("250"):
-            assert isinstance(envelope.content, bytes)
-            self.mails.append(message_from_bytes(envelope.content))
-        return self.answer
-
-
 @pytest.fixture
-def inbox() -> Iterator[tuple[Inbox, int]]:
-    taken = Inbox()
-    controller = Controller(taken, hostname="127.0.0.1", port=free_port())
-    controller.start()
-    try:
-        yield taken, controller.port
-    finally:
-        with suppress(RuntimeError):
-            controller.stop()
+def inbox() -> Iterator[Listening]:
+    with receiving() as listening:
+        yield listening
 
 
 def mailing(port: int) -> Route:
@@ -324,7 +292,7 @@ def mail_sink(of: Route) -> Sink:
     return sink_of(of, new_client(), clock=SystemClock())
 
 
-async def test_what_follows_stands_in_the_thread_of_the_first_mail(inbox: tuple[Inbox, int]) -> None:
+async def test_what_follows_stands_in_the_thread_of_the_first_mail(inbox: Listening) -> None:
     taken, port = inbox
     by_mail = mailing(port)
     sink = mail_sink(by_mail)
@@ -338,9 +306,7 @@ async def test_what_follows_stands_in_the_thread_of_the_first_mail(inbox: tuple[
     assert second["References"] == second["In-Reply-To"] == first["Message-ID"]
     assert second["Message-ID"] != first["Message-ID"]
     assert first["List-Id"].startswith("Tactus")
-    body = first.get_payload(decode=True)
-    assert isinstance(body, bytes)
-    assert "−21.4  Delivery promise missed" in body.decode()
+    assert "−21.4  Delivery promise missed" in taken.texts()[0]
 
 
 @pytest.mark.parametrize(
@@ -352,9 +318,7 @@ async def test_what_follows_stands_in_the_thread_of_the_first_mail(inbox: tuple[
         ("250 OK", "554 looks like spam", Refused),
     ],
 )
-async def test_what_a_mail_server_says_is_final_or_waits(
-    inbox: tuple[Inbox, int], to: str, answer: str, kind: type
-) -> None:
+async def test_what_a_mail_server_says_is_final_or_waits(inbox: Listening, to: str, answer: str, kind: type) -> None:
     taken, port = inbox
     taken.to, taken.answer = to, answer
     by_mail = mailing(port)
