@@ -102,6 +102,7 @@ EXISTS (SELECT FROM tally_row AS t WHERE t.identity = i.id)
 OR EXISTS (SELECT FROM touchpoint_row AS r WHERE r.identity = i.id)
 OR EXISTS (SELECT FROM fact AS f WHERE f.identity = i.id)
 OR EXISTS (SELECT FROM alert AS x WHERE x.person = i.id)
+OR EXISTS (SELECT FROM place_past AS w WHERE w.identity = i.id)
 OR EXISTS (SELECT FROM contact AS c WHERE c.identity = i.id AND c.since > now() - interval '431 days')
 OR EXISTS (
     SELECT FROM contact_role AS r JOIN contact AS c ON c.account = r.account AND c.identity = r.identity
@@ -128,11 +129,13 @@ JOIN identity AS n ON n.person = p.id
 WHERE NOT EXISTS (SELECT FROM identity AS i WHERE i.person = p.id AND ($lives))
 
 -- forget_people --
--- Of their links both ends are among them. Whoever follows scores is told that they are gone.
+-- Of their links both ends are among them. What CRM systems were told keeps nobody and goes with them. Whoever follows scores is told that they are gone.
 WITH letters AS (
     INSERT INTO outbox (topic, key)
     SELECT 'cx.scores.v1', i.value FROM identity AS i JOIN person AS p ON p.id = i.id
     WHERE i.id = ANY($1::bigint[]) AND p.version > 0
+), told AS (
+    DELETE FROM crm_record WHERE person = ANY($1::bigint[])
 ), links AS (
     DELETE FROM link WHERE a = ANY($1::bigint[])
 ), roles AS (

@@ -31,6 +31,7 @@ GRANT SELECT, INSERT, UPDATE, DELETE ON seen_event, source_note, source_seen, so
 GRANT SELECT, INSERT, UPDATE, DELETE ON census, census_sum, place_past TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE ON retention, score_walk TO tactus_worker;
 GRANT SELECT ON person_score TO tactus_worker;
+GRANT SELECT, DELETE ON crm_record TO tactus_worker;
 GRANT SELECT, INSERT, UPDATE, DELETE ON fact, fact_name TO tactus_worker;
 GRANT SELECT ON fact, fact_name TO tactus_reader;
 GRANT DELETE ON tally_row, identity, person, link, score_change, alert, outbox, dead_letter TO tactus_worker;

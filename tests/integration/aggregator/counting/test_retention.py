@@ -256,6 +256,10 @@ async def test_people_whose_empty_score_was_read_anew_until_lately_go_no_later(
     for name in ("customer:gone", "customer:not-yet"):
         await log.count(name, days=500)
     read = int(days_ago(35).timestamp()) // 3600
+    await database.execute(
+        "INSERT INTO crm_record (connector, person, key, identity_hash, wish, version, score, band, rank, state)"
+        " SELECT 'hubspot', id, value, '', 'score', 1, 50, 3, 2, 'sent' FROM identity"
+    )
     empty = "UPDATE person SET as_of = $1, confidence = 0, confidence_90d = 0 FROM identity AS i WHERE i.id = person.id"
     await database.execute(f"{empty} AND i.value = 'customer:gone'", read)
     await database.execute(f"{empty} AND i.value = 'customer:not-yet'", read + 10 * 24)
@@ -264,6 +268,7 @@ async def test_people_whose_empty_score_was_read_anew_until_lately_go_no_later(
 
     assert removed["people"] == 1
     assert await identities(database) == {"customer:not-yet"}
+    assert [row["key"] for row in await database.fetch("SELECT key FROM crm_record")] == ["customer:not-yet"]
 
 
 async def test_months_go_whole_and_wait_for_nobody_who_reads(database: asyncpg.Connection, store: Database) -> None:
@@ -336,7 +341,7 @@ async def test_a_worker_removes_by_itself(
 
 
 async def test_whatever_is_kept_about_somebody_keeps_them(database: asyncpg.Connection) -> None:
-    """A table about persons or identities that has no line in `lives` would lose them to retention."""
+    """A table about persons or identities that has no line in `lives` would lose them to retention, unless it goes with them."""
     about = await database.fetch(
         "SELECT DISTINCT c.table_name FROM information_schema.columns AS c JOIN information_schema.tables AS t"
         " USING (table_schema, table_name) WHERE table_schema = 'public' AND t.table_type = 'BASE TABLE'"
@@ -345,4 +350,5 @@ async def test_whatever_is_kept_about_somebody_keeps_them(database: asyncpg.Conn
     tables = {row[0] for row in about if not row[0].startswith("touchpoint_2") and row[0] != "touchpoint_other"}
 
     assert {"tally_row", "link", "alert"} <= tables
-    assert {one for one in tables - {"identity", "person"} if f"FROM {one} AS" not in SQL["lives"]} == set()
+    kept_by_nobody = {one for one in tables - {"identity", "person"} if f"FROM {one} AS" not in SQL["lives"]}
+    assert {one for one in kept_by_nobody if f" FROM {one} " not in SQL["forget_people"]} == set()
