@@ -16,6 +16,7 @@ import typer
 
 from services.commands.census_command import drivers, journey
 from services.commands.classes_command import app as classes
+from services.commands.crm_command import crm
 from services.commands.dlq_command import dlq
 from services.commands.import_command import import_file
 from services.commands.map_command import app as map_
@@ -45,6 +46,7 @@ identity = typer.Typer(help="Who is kept under which name.", no_args_is_help=Tru
 app.add_typer(identity, name="identity")
 app.add_typer(dlq, name="dlq")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(crm, name="crm")
 app.add_typer(map_, name="map")
 app.command("import")(import_file)
 app.add_typer(till, name="till")

@@ -16,6 +16,10 @@ from services.infra.logs import get_logger
 from services.infra.pseudonyms import hash_key
 from services.infra.settings import Settings
 from services.outbound.connectors.http import HttpConnector
+from services.outbound.connectors.hubspot import HubSpotConnector
+from services.outbound.connectors.odoo import OdooConnector
+from services.outbound.connectors.salesforce import SalesforceConnector
+from services.outbound.connectors.tryton import TrytonConnector
 from services.outbound.crm.calls import Caller
 from services.outbound.crm.configuration import ConnectorsFile, ConnectorTable, System, load_connectors
 from services.outbound.crm.contract import Connector
@@ -32,6 +36,10 @@ from services.state.weighed import Models
 Make = Callable[[ConnectorTable, Caller, Credential], Connector]
 
 SYSTEMS: Final[Mapping[System, Make]] = {
+    "hubspot": HubSpotConnector,
+    "salesforce": SalesforceConnector,
+    "odoo": OdooConnector,
+    "tryton": TrytonConnector,
     "http": HttpConnector,
 }
 

@@ -187,6 +187,10 @@ class CrmTable:
         """Count calls before they are made."""
         await self._say.run("crm_spend", connector, hour, calls, burst_level, at)
 
+    async def count(self, connector: str, *, hour: int, calls: int) -> None:
+        """Count calls that are made beside the work."""
+        await self._say.run("crm_count", connector, hour, calls)
+
     async def persons_after(self, person: int, *, limit: int) -> list[int]:
         """Whoever comes next, by number."""
         return [row["id"] for row in await self._say.rows("crm_persons_after", person, limit)]

@@ -33,6 +33,7 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
         "drivers",
         "promises",
         "alerts",
+        "crm",
         "sql",
         "webhooks",
     ],

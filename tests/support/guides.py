@@ -22,8 +22,8 @@ ROOT: Final = Path(__file__).parents[2]
 FENCE: Final = re.compile(r"^```(.*)\n([\s\S]*?)^```$", re.MULTILINE)
 DONE: Final = "::done::"
 
-KINDS: Final = frozenset({"bash", "bash until", "text", "html", "python", "javascript"})
-"""Commands, commands that are given until they show it, what they show, a page to open, and programs."""
+KINDS: Final = frozenset({"bash", "bash until", "text", "html", "python", "javascript", "toml"})
+"""Commands, commands that are given until they show it, what they show, a page to open, programs, and a file to read."""
 
 
 class Block(NamedTuple):

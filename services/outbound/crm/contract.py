@@ -104,6 +104,11 @@ class Connector(Protocol):
         """Get a fresh right to ask, after a no or before the former one ends."""
 
 
+def parts_of(pushes: Sequence[Push], *, at_most: int) -> list[Sequence[Push]]:
+    """Cut a batch into what one call takes."""
+    return [pushes[first : first + at_most] for first in range(0, len(pushes), at_most)]
+
+
 def in_words(what: object) -> str:
     """Keep what a system says to a line of bounded length."""
     return " ".join(str(what).split())[:WORDS_MAX]

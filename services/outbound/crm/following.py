@@ -122,10 +122,10 @@ class Following:
         record = AlertRecord.model_validate_json(value)
         if record.customer is None:
             return  # an account's: it has no record of a person
-        kind, _, key = record.customer.partition(":")
+        kind, _, key = (record.customer or "").partition(":")
         if record.severity != "critical" or record.state not in {"opened", "worsened"} or kind != self._table.key_kind:
             return
-        task = task_of(record, key=key, link=self._table.link_to(record.customer))
+        task = task_of(record, key=key, link=self._table.link_to(f"{kind}:{key}"))
         await transaction.crm.want_task(self._table.name, task, now=now)
 
 

@@ -8,13 +8,20 @@ from typing import Final
 from services.core.instants import instant_of
 from services.infra import metrics
 from services.infra.clock import Clock
-from services.outbound.crm.contract import Connector
 from services.outbound.crm.meter import Meter
 from services.state.crm import RecordState
 from services.state.outbound import OutboundDatabase
 
 EVERY_US: Final = 15_000_000
 """A scrape comes every 15 s; counting a million records takes a tenth of a second."""
+
+SHOWN: Final = (
+    metrics.CRM_OLDEST_AGE_SECONDS,
+    metrics.CRM_TROUBLED_SECONDS,
+    metrics.CRM_CALLS_LEFT,
+    metrics.CRM_SECRET_AGE_SECONDS,
+    metrics.CRM_STANDING,
+)
 
 
 class Measures:
@@ -46,7 +53,13 @@ class Measures:
         """Count a call that came to nothing."""
         metrics.CRM_TROUBLES.labels(adapter=self._name, state=kind).inc()
 
-    async def take(self, _connector: Connector) -> None:
+    def forget(self) -> None:
+        """Show nothing of what another process measures by now."""
+        self._taken_at_us = 0
+        for gauge in SHOWN:
+            gauge.remove_by_labels({"adapter": self._name})
+
+    async def take(self) -> None:
         """Measure, now and then. Raises UnavailableError while the database is away."""
         now_us = self._clock.now_us()
         if now_us - self._taken_at_us < EVERY_US:

@@ -55,6 +55,15 @@ class Meter:
                 return Trouble("throttled", "the budget of calls is used up", wait_s)
             await self._sleep(wait_s)
 
+    async def _count_aside(self, calls: int) -> Trouble | None:
+        """Count the few calls of a command, which a running process does not wait for."""
+        if await self.left_today() < calls:
+            return Trouble("throttled", "the budget of calls is used up")
+        now = instant_of(self._clock.now_us())
+        async with self._database.transaction() as transaction:
+            await transaction.crm.count(self._table.name, hour=int(now.timestamp()) // 3600, calls=calls)
+        return None
+
     async def left_today(self) -> int:
         """How many calls of the day are left."""
         async with self._database.transaction() as transaction:
@@ -66,6 +75,8 @@ class Meter:
         """Take the calls, or say how long to wait for them."""
         now = instant_of(self._clock.now_us())
         name = self._table.name
+        if not self._holder:
+            return await self._count_aside(calls)
         async with self._database.transaction() as transaction:
             held = await transaction.crm.hold(name, holder=self._holder, now=now, until=now + HELD_FOR)
             if held is None:

@@ -32,6 +32,9 @@ TEXT_CHARS_MAX: Final = 255
 ROWS_MAX: Final = 50_000
 """Of one person: whoever has more is told without reasons, by the score as it is stored."""
 
+FILLED_AT_ONCE: Final = 100
+"""Of people in one snapshot: while it is open, nobody who follows what changes gets on."""
+
 PRINTED_MINUS: Final = "−"
 
 
@@ -65,8 +68,11 @@ class Records:
         if all(due.wish != "score" for due in dues):
             return [Filled(due, _farewell(table, due), due.version, due.score, due.band) for due in dues]
         await self._database.open()
-        async with self._database.snapshot() as snapshot:
-            return [await self._one(snapshot, table, due) for due in dues]
+        filled: list[Filled] = []
+        for first in range(0, len(dues), FILLED_AT_ONCE):
+            async with self._database.snapshot() as snapshot:
+                filled += [await self._one(snapshot, table, due) for due in dues[first : first + FILLED_AT_ONCE]]
+        return filled
 
     async def _one(self, snapshot: Snapshot, table: ConnectorTable, due: Due) -> Filled:
         if due.wish != "score":

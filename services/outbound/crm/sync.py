@@ -81,6 +81,7 @@ class Sync:
     async def stop(self) -> None:
         """Leave off, wherever it is: what was sent and not noted is sent again, as it stands then."""
         await self._background.stop()
+        self._measures.forget()
 
     async def round(self) -> float:
         """One round; how long to wait for the next. Raises UnavailableError while the database is away."""
@@ -89,10 +90,11 @@ class Sync:
         async with self._database.transaction() as transaction:
             held = await transaction.crm.hold(self.table.name, holder=self._holder, now=now, until=now + HELD_FOR)
             if held is None:
+                self._measures.forget()
                 return WATCH_S
             self._meter.hold(self._holder)
             more = await self._following.round(transaction, held, now=now)
-        await self._measures.take(self._connector)
+        await self._measures.take()
         if held.paused_until is not None and held.paused_until > now:
             return 0.0 if more else min(WATCH_S, (held.paused_until - now).total_seconds())
         sent = await self._send(held, now=now) or await self._open_tasks(now=now)

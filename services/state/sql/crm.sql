@@ -30,6 +30,10 @@ WITH counted AS (
 )
 UPDATE crm_connector SET burst_level = $4, burst_at = $5 WHERE name = $1
 
+-- crm_count --
+INSERT INTO crm_call AS c (connector, hour, calls) VALUES ($1, $2, $3)
+ON CONFLICT (connector, hour) DO UPDATE SET calls = c.calls + excluded.calls
+
 -- crm_persons_after --
 SELECT id FROM person WHERE id > $1 ORDER BY id LIMIT $2
 

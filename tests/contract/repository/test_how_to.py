@@ -11,6 +11,7 @@ from services.infra.catalogue.reading import CATALOGUE_FILE, check, load_catalog
 from services.infra.errors import ConfigurationError
 from services.infra.sources import digest, load_sources, load_sources_with_secrets
 from services.ingest.judge import Accepted, arrival
+from services.outbound.crm.configuration import load_connectors
 from tests.support.senders import SERVER, judge_of_test
 
 ROOT = Path(__file__).parents[3]
@@ -89,3 +90,15 @@ def test_the_promise_of_the_page_on_touchpoints_is_in_order_and_does_what_it_say
     assert fitting.keeps == ("fitting.done",)
     assert catalogue.entry("fitting.done").once == "order"
     assert catalogue.promises.kinds.keys() > load_catalogue().promises.kinds.keys()
+
+
+def test_the_connectors_file_of_the_page_on_crm_systems_is_in_order(tmp_path: Path) -> None:
+    page = (HOW_TO / "crm.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    path = tmp_path / "crm.toml"
+    path.write_text(example, encoding="utf-8")
+
+    [table] = load_connectors(path).connector
+
+    assert (table.system, table.key_field) == ("hubspot", "tactus_id")
+    assert table.limits.day_calls == 225_000
