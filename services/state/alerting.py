@@ -106,6 +106,10 @@ class AlertingTable:
         """The same of accounts."""
         return [row["account"] for row in await self._say.rows("accounts_to_look_at", hour, limit)]
 
+    async def pass_over(self, account: str, *, hour: int) -> None:
+        """Count the alerts of an account of which nothing can be read as looked at."""
+        await self._say.run("pass_over_account", account, hour)
+
     async def counts(self) -> Mapping[str, int]:
         """How many alerts are open, by severity."""
         return {row["severity"]: row["alerts"] for row in await self._say.rows("open_alert_counts")}

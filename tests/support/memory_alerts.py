@@ -63,6 +63,11 @@ class MemoryAlerts:
         rows = [row for row in self._store.state.alerts.values() if row.now.state == "open" and row.now.looked < hour]
         return sorted({row.new.account for row in rows if row.new.account is not None})[:limit]
 
+    async def pass_over(self, account: str, *, hour: int) -> None:
+        for key, row in self._store.state.alerts.items():
+            if row.new.account == account:
+                self._store.state.alerts[key] = row._replace(now=row.now._replace(looked=hour))
+
     async def counts(self) -> Mapping[str, int]:
         return Counter(row.now.severity for row in self._store.state.alerts.values() if row.now.state == "open")
 

@@ -11,7 +11,7 @@ import numpy as np
 from services.aggregator.counting.event_columns import EventColumns
 from services.aggregator.counting.occasions import Occasion
 from services.aggregator.counting.ports import ChunkTransaction
-from services.aggregator.counting.telling_alerts import Fresh, Step, course_of, promise_of, write
+from services.aggregator.counting.telling_alerts import Fresh, Step, course_of, newest_events, promise_of, write
 from services.core import drops
 from services.core.alerts import (
     BAD_ANSWER,
@@ -26,9 +26,10 @@ from services.core.alerts import (
     opened,
 )
 from services.core.drops import Fall
-from services.core.facts import Fact
+from services.core.facts import Fact, PersonFacts
 from services.core.instants import EPOCH, HOUR_US
 from services.core.promises import Overdue, ended, overdue
+from services.core.tallies import LEAF
 from services.state.alerting import StandingAlert
 
 NEVER: Final = 2**62
@@ -83,12 +84,10 @@ def openings_of_promises(occasion: Occasion) -> dict[int, list[Opening]]:
     """Give of everybody whose score may have fallen the promise that is overdue and weighs most."""
     found: dict[int, list[Opening]] = {}
     fallen = may_have_fallen(occasion)
-    catalogue = occasion.weigher.leaves.catalogue
     for place, one in occasion.facts.people.items():
         person = occasion.persons[place]
-        waiting = overdue(one, catalogue=catalogue, at_hour=occasion.hour) if person in fallen else ()
-        if waiting:
-            worst = max(waiting, key=lambda promise: (-promise.v * promise.weight, promise.key))
+        worst = _weightiest(_waiting(occasion, one)) if person in fallen else None
+        if worst is not None:
             found[person] = [Opening(OVERDUE, None, worst)]
     return found
 
@@ -145,9 +144,9 @@ async def look(transaction: ChunkTransaction, occasion: Occasion, touch: Touch =
         known[alert.person].append(alert)
     steps: list[Step] = []
     for place, (person, fall) in enumerate(zip(occasion.persons, _falls(occasion), strict=True)):
-        mine = known.get(person, [])
-        steps += _gone_on(occasion, place, fall, mine, earliest=touch.earliest.get(person, NEVER))
-        steps += _opened(occasion, place, fall, mine, touch.openings.get(person, ()))
+        mine, one = known.get(person, []), occasion.among([place])
+        steps += _gone_on(one, fall, mine, earliest=touch.earliest.get(person, NEVER))
+        steps += _opened(one, fall, mine, touch.openings.get(person, ()))
     return await write(transaction, steps, at_us=occasion.at_us, watched=known)
 
 
@@ -162,46 +161,74 @@ def _falls(occasion: Occasion) -> list[Fall]:
     )
 
 
-def _gone_on(
-    occasion: Occasion, place: int, fall: Fall, alerts: Iterable[StandingAlert], *, earliest: int
-) -> list[Step]:
-    """Go on with a person's open alerts."""
+async def look_at_account(transaction: ChunkTransaction, one: Occasion) -> list[Step]:
+    """Let alerts of a company follow from what its contacts live through; returns the steps that were written.
+
+    Of their bad events the newest names it, else the overdue promise that weighs most: each only one alert.
+    """
+    assert one.account is not None  # noqa: S101 -- it is a company's
+    fall = _fall(one)
+    cooling_since = EPOCH + timedelta(hours=one.hour - COOLDOWN_H)
+    alerts = await transaction.alerts.standing_of_account(one.account, closed_after=cooling_since)
+    opens = fall.tips(one.weigher.thresholds) and not one.late and not any(_stands(x, hour=one.hour) for x in alerts)
+    openings = await _causes_of_account(transaction, one) if opens else []
+    steps = [*_gone_on(one, fall, alerts, earliest=NEVER), *_opened(one, fall, alerts, openings)]
+    return await write(transaction, steps, at_us=one.at_us, watched={})
+
+
+async def _causes_of_account(transaction: ChunkTransaction, one: Occasion) -> list[Opening]:
+    leaves = one.weigher.leaves
+    felt = [leaf for leaf in np.unique(one.tallies.rows[:, LEAF]).tolist() if not drops.is_answer(leaves.entries[leaf])]
+    events = await newest_events(transaction, one, felt)
+    bad = [
+        (event.occurred_at, event.source, event.event_id) for mine in events.values() for event in mine if event.v < 0
+    ]
+    if bad:
+        _, source, event_id = max(bad)
+        return [Opening(DROP, (source, event_id))]
+    worst = _weightiest(promise for mine in one.facts.people.values() for promise in _waiting(one, mine))
+    return [] if worst is None else [Opening(OVERDUE, None, worst)]
+
+
+def _waiting(one: Occasion, mine: PersonFacts) -> list[Overdue]:
+    return overdue(mine, catalogue=one.weigher.leaves.catalogue, at_hour=one.hour)
+
+
+def _weightiest(promises: Iterable[Overdue]) -> Overdue | None:
+    return max(promises, key=lambda promise: (-promise.v * promise.weight, promise.key), default=None)
+
+
+def _gone_on(one: Occasion, fall: Fall, alerts: Iterable[StandingAlert], *, earliest: int) -> list[Step]:
+    """Go on with the open alerts of a person or a company."""
     steps = []
+    thresholds = one.weigher.thresholds
     for alert in alerts:
         if alert.state != "open":
             continue
         course = course_of(alert)
-        thresholds = occasion.weigher.thresholds
         if earliest < course.opened and alert.rule != BAD_ANSWER:
-            then = _falls(occasion.among([place])._replace(at_us=course.opened * HOUR_US))[0]
+            then = _fall(one._replace(at_us=course.opened * HOUR_US))
             if never_was(then, thresholds=thresholds):
-                steps.append(Step(occasion.among([place]), alert, course, fall, Happening.WITHDRAWN))
+                steps.append(Step(one, alert, course, fall, Happening.WITHDRAWN))
                 continue
-        promise = _held(occasion, place, alert)
-        after, happening = looked(
-            course, fall, hour=occasion.hour, thresholds=thresholds, late=occasion.late, promise=promise
-        )
-        steps.append(Step(occasion.among([place]), alert, after, fall, happening))
+        promise = _held(one, alert)
+        after, happening = looked(course, fall, hour=one.hour, thresholds=thresholds, late=one.late, promise=promise)
+        steps.append(Step(one, alert, after, fall, happening))
     return steps
 
 
-def _opened(
-    occasion: Occasion, place: int, fall: Fall, alerts: Sequence[StandingAlert], openings: Iterable[Opening]
-) -> list[Step]:
+def _opened(one: Occasion, fall: Fall, alerts: Sequence[StandingAlert], openings: Iterable[Opening]) -> list[Step]:
     """Open what is to be opened: one alert for a fall, and one for a bad answer."""
     steps: list[Step] = []
     for opening in openings:
         answer = opening.rule == BAD_ANSWER
-        if not answer and not fall.tips(occasion.weigher.thresholds):
+        if not answer and not fall.tips(one.weigher.thresholds):
             continue
-        if any((alert.rule == BAD_ANSWER) == answer and _stands(alert, hour=occasion.hour) for alert in alerts):
+        if any((alert.rule == BAD_ANSWER) == answer and _stands(alert, hour=one.hour) for alert in alerts):
             continue
-        if any((step.course.rule == BAD_ANSWER) == answer for step in steps):
-            continue
-        read = _fall_with_answers(occasion.among([place])) if answer else fall
-        course = opened(opening.rule, read, hour=occasion.hour)
-        fresh = Fresh(opening.tipped, opening.promise)
-        steps.append(Step(occasion.among([place]), fresh, course, read, Happening.OPENED))
+        read = _fall_with_answers(one) if answer else fall
+        course = opened(opening.rule, read, hour=one.hour)
+        steps.append(Step(one, Fresh(opening.tipped, opening.promise), course, read, Happening.OPENED))
     return steps
 
 
@@ -211,6 +238,19 @@ def _stands(alert: StandingAlert, *, hour: int) -> bool:
         return True
     closed = (alert.closed_at - EPOCH) // timedelta(hours=1)
     return alert.rule != BAD_ANSWER and cools(closed, hour=hour)
+
+
+def _fall(one: Occasion) -> Fall:
+    if one.factors is None:
+        return _falls(one)[0]
+    return drops.read_fall_together(
+        one.tallies,
+        facts=one.facts,
+        leaves=one.weigher.leaves,
+        at_hour=one.hour,
+        parameters=one.weigher.parameters,
+        factors=one.factors,
+    )
 
 
 def _fall_with_answers(one: Occasion) -> Fall:
@@ -224,15 +264,13 @@ def _fall_with_answers(one: Occasion) -> Fall:
     )[0]
 
 
-def _held(occasion: Occasion, place: int, alert: StandingAlert) -> Held | None:
+def _held(one: Occasion, alert: StandingAlert) -> Held | None:
     """Tell how the promise stands that an alert is about."""
     named = promise_of(alert)
     if named is None:
         return None
     key, due_us = named
-    mine = occasion.facts.people.get(place)
-    if mine is None:
-        return Held(open=False, ended=False)
-    catalogue = occasion.weigher.leaves.catalogue
-    waiting = {one.key: one.due_us for one in overdue(mine, catalogue=catalogue, at_hour=occasion.hour)}
-    return Held(open=waiting.get(key) == due_us, ended=ended(mine, key, catalogue=catalogue, at_hour=occasion.hour))
+    catalogue, people = one.weigher.leaves.catalogue, one.facts.people.values()
+    waiting = {promise.key: promise.due_us for mine in people for promise in _waiting(one, mine)}
+    over = any(ended(mine, key, catalogue=catalogue, at_hour=one.hour) for mine in people)
+    return Held(open=waiting.get(key) == due_us, ended=over)

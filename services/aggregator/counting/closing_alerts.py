@@ -5,16 +5,18 @@ from __future__ import annotations
 import asyncio
 from typing import Final
 
-from services.aggregator.counting.alerting import look
+from services.aggregator.counting.alerting import look, look_at_account
 from services.aggregator.counting.lag import Lag
-from services.aggregator.counting.models import Models
+from services.aggregator.counting.models import Models, Weigher
 from services.aggregator.counting.observe import alerts_told
 from services.aggregator.counting.occasions import Occasion
 from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.aggregator.counting.reading_stored import read_stored
+from services.aggregator.counting.scoring_accounts import lived_of, occasion_of
+from services.aggregator.counting.telling_alerts import Step
 from services.core.catalogue import Catalogue
 from services.core.instants import HOUR_US
-from services.core.tallies import LEAF
+from services.core.tallies import LEAF, Tallies
 from services.infra.background import Background
 from services.infra.clock import Clock
 from services.infra.metrics import ALERTS_OPEN
@@ -70,13 +72,13 @@ class ClosingAlerts:
             persons = sorted(await transaction.persons.lock(wanted)) if wanted else []
             occasion = await self._read(transaction, persons, midnight) if persons else None
             steps = await look(transaction, occasion) if occasion else []
+            looked = len(occasion.persons) if occasion else await self._companies(transaction, midnight, steps)
         for severity in SEVERITIES:
             ALERTS_OPEN.labels(severity=severity).set(open_alerts.get(severity, 0))
         alerts_told(steps)
-        if occasion is None:
+        if not looked:
             self._models = None  # a weight for every leaf is nothing to keep for a day
-            return 0
-        return len(occasion.persons)
+        return looked
 
     async def _round(self) -> float:
         """One portion; how long to pause after it."""
@@ -84,12 +86,29 @@ class ClosingAlerts:
         looked = await self.step()
         return SHARE * (asyncio.get_running_loop().time() - began_s) if looked else EVERY_S
 
+    async def _companies(self, transaction: ChunkTransaction, midnight: int, steps: list[Step]) -> int:
+        """Look at one account, unless another worker does; how many these were."""
+        accounts = await transaction.alerts.unlooked_accounts(midnight, limit=1)
+        if not accounts or not await transaction.account_scores.hold():
+            return 0
+        lived = await lived_of(transaction, accounts[0])
+        if lived is None or not lived.contacts:
+            await transaction.alerts.pass_over(accounts[0], hour=midnight)
+            return 1
+        weigher = await self._weigher(transaction, lived.tallies)
+        occasion = occasion_of(accounts[0], lived, weigher, at_us=midnight * HOUR_US)
+        steps += await look_at_account(transaction, occasion._replace(late=True))
+        return 1
+
     async def _read(self, transaction: ChunkTransaction, persons: list[int], hour: int) -> Occasion:
         stored = await read_stored(transaction, persons)
+        weigher = await self._weigher(transaction, stored.tallies)
+        return Occasion(*stored, weigher=weigher, at_us=hour * HOUR_US, watched=frozenset(stored.persons))
+
+    async def _weigher(self, transaction: ChunkTransaction, tallies: Tallies) -> Weigher:
         models = self._models_of(transaction)
         in_use = await models.in_use(await transaction.scores.turn())
-        weigher = await models.weigher(in_use.active, stored.tallies.rows[:, LEAF])
-        return Occasion(*stored, weigher=weigher, at_us=hour * HOUR_US, watched=frozenset(stored.persons))
+        return await models.weigher(in_use.active, tallies.rows[:, LEAF])
 
     def _models_of(self, transaction: ChunkTransaction) -> Models:
         """Models of our own, for as long as it takes; numbers that were read of another database mean nothing."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from services.aggregator.counting.models import Weigher
 from services.core.facts import Facts
@@ -25,6 +26,10 @@ class Occasion(NamedTuple):
     """Those who may have alerts that stand."""
     late: bool = False
     """What is seen comes late: it opens nothing and makes nothing worse."""
+    account: str | None = None
+    """The company that these persons act for, when they are read as one."""
+    factors: NDArray[np.float64] | None = None
+    """Of a company: how much each of them counts."""
 
     @property
     def hour(self) -> int:

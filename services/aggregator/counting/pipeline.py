@@ -81,7 +81,7 @@ class Pipeline:
         self._census = CensusTaking(store, catalogue, clock, segments=segments)
         self._forgetting = Forgetting(store)
         self._announcing = Announcing(store)
-        self._companies = ScoringAccounts(store, catalogue)
+        self._companies = ScoringAccounts(store, catalogue, lag)
         self._hearsay = None if open_log is None else Hearsay(store, clock, open_log=open_log)
 
     @classmethod

@@ -7,12 +7,18 @@ from collections.abc import Sequence
 from enum import Enum, auto
 from typing import Final, NamedTuple
 
+from services.aggregator.counting.alerting import look_at_account
+from services.aggregator.counting.lag import Lag
 from services.aggregator.counting.models import Models, Weigher
+from services.aggregator.counting.observe import alerts_told
+from services.aggregator.counting.occasions import Occasion
 from services.aggregator.counting.ports import ChunkTransaction, Store
+from services.aggregator.counting.telling_alerts import Step as AlertStep
 from services.aggregator.counting.writing_scores import WINDOWS_H
 from services.core.accounts import Contact, positions, read_contacts, worst_key_contact
 from services.core.catalogue import Catalogue
 from services.core.facts import NO_FACTS, Facts
+from services.core.instants import HOUR_US
 from services.core.roles import factors_of
 from services.core.scoring import read_together
 from services.core.tallies import HOUR_BITS, LEAF, Tallies, merge
@@ -55,9 +61,10 @@ class Step(Enum):
 class ScoringAccounts:
     """The task that reads accounts for as long as the worker lives; one worker of all does it at a time."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, *, portion: int = PORTION) -> None:
+    def __init__(self, store: Store, catalogue: Catalogue, lag: Lag, *, portion: int = PORTION) -> None:
         self._store = store
         self._catalogue = catalogue
+        self._lag = lag
         self._portion = portion
         self._background = Background("accounts", self._round, again_s=AGAIN_S)
         self._models: Models | None = None
@@ -73,6 +80,8 @@ class ScoringAccounts:
 
     async def step(self) -> Step:
         """Read some accounts that are marked, or that a model which takes over has not read; raises UnavailableError."""
+        late = not await self._lag.is_small()
+        told: list[AlertStep] = []
         async with self._store.transaction() as transaction:
             if not await transaction.account_scores.hold():
                 return Step.IDLE
@@ -81,9 +90,10 @@ class ScoringAccounts:
                 return Step.IDLE
             turn = await transaction.scores.turn()
             for account in accounts:
-                outcome = await self._score(transaction, account, turn)
+                outcome = await self._score(transaction, account, turn, told, late=late)
                 ACCOUNTS_SCORED.labels(outcome=outcome).inc()
             ACCOUNTS_WAITING.set(await transaction.account_scores.waiting())
+        alerts_told(told)
         return Step.MOVED
 
     async def _round(self) -> float:
@@ -103,19 +113,24 @@ class ScoringAccounts:
             return []
         return await transaction.account_scores.behind(in_use.filling, limit=self._portion)
 
-    async def _score(self, transaction: ChunkTransaction, account: str, turn: Turn) -> str:
-        """Write an account's score by each model that is in use; tells the outcome."""
-        lived = await _lived(transaction, account)
+    async def _score(
+        self, transaction: ChunkTransaction, account: str, turn: Turn, told: list[AlertStep], *, late: bool
+    ) -> str:
+        """Write an account's score by each model that is in use, and what alerts follow from it; tells the outcome."""
+        lived = await lived_of(transaction, account)
         if lived is None or not lived.contacts:
             await transaction.account_scores.write(account, [])
             return "too_large" if lived is None else "nobody"
         models, as_of = self._models_of(transaction), await transaction.account_scores.as_of(lived.persons)
-        scores = []
+        scores, weighers = [], []
         for generation in (await models.in_use(turn)).generations:
             weigher = await models.weigher(generation.model, lived.tallies.rows[:, LEAF])
             key = (account, generation.model, turn.version, as_of)
             scores.append(_scored(key, lived, weigher))
+            weighers.append(weigher)
         await transaction.account_scores.write(account, scores)
+        occasion = occasion_of(account, lived, weighers[0], at_us=as_of * HOUR_US)
+        told += await look_at_account(transaction, occasion._replace(late=late))
         return "written"
 
     def _models_of(self, transaction: ChunkTransaction) -> Models:
@@ -126,7 +141,7 @@ class ScoringAccounts:
         return self._models
 
 
-class _Lived(NamedTuple):
+class Lived(NamedTuple):
     """Contacts in the order of sums, by name, and their tallies; owners are places among them."""
 
     contacts: Sequence[Contact]
@@ -136,13 +151,13 @@ class _Lived(NamedTuple):
     facts: Facts
 
 
-async def _lived(transaction: ChunkTransaction, account: str) -> _Lived | None:
+async def lived_of(transaction: ChunkTransaction, account: str) -> Lived | None:
     """Read what an account's contacts have lived through; None when it is too much."""
     contacts = await transaction.accounts.contacts(account, until_hour=LAST_HOUR)
     named = sorted((Contact(one.customer, one.role), one.person) for one in contacts.people)
     persons = [person for _, person in named]
     if not persons:
-        return _Lived([], [], 0, merge([]), NO_FACTS)
+        return Lived([], [], 0, merge([]), NO_FACTS)
     stored = await transaction.tallies.of_persons(persons, rows_max=ROWS_MAX + 1)
     if len(stored.rows) > ROWS_MAX:
         return None
@@ -151,10 +166,18 @@ async def _lived(transaction: ChunkTransaction, account: str) -> _Lived | None:
     if sum(len(one.facts) for one in beside.values()) > ROWS_MAX // FACT_ROWS:
         return None
     facts = Facts({place: beside[person] for place, person in enumerate(persons) if person in beside})
-    return _Lived([contact for contact, _ in named], persons, contacts.every, tallies, facts)
+    return Lived([contact for contact, _ in named], persons, contacts.every, tallies, facts)
 
 
-def _scored(key: tuple[str, int, int, int], lived: _Lived, weigher: Weigher) -> AccountScore:
+def occasion_of(account: str, lived: Lived, weigher: Weigher, *, at_us: int) -> Occasion:
+    """Take an account's contacts as what its alerts may follow from."""
+    factors = factors_of([one.role for one in lived.contacts], weigher.parameters)
+    return Occasion(
+        lived.persons, lived.tallies, lived.facts, weigher, at_us, frozenset(), account=account, factors=factors
+    )
+
+
+def _scored(key: tuple[str, int, int, int], lived: Lived, weigher: Weigher) -> AccountScore:
     """Read an account at an hour; the key is the account, the model, the version and that hour."""
     *_, at_hour = key
     parameters, leaves = weigher.parameters, weigher.leaves

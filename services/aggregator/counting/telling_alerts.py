@@ -25,11 +25,12 @@ from services.core import drops
 from services.core.alerts import BAD_ANSWER, COOLDOWN_H, Course, Happening, alert_id
 from services.core.dimensions import Leaves
 from services.core.drops import FALL_H, Fall, Reason
-from services.core.facts import STATES, PersonFacts
+from services.core.facts import STATES, Fact
 from services.core.instants import EPOCH, instant_of, write_instant
 from services.core.promises import Overdue
 from services.core.tallies import LEAF, Tallies, merge
 from services.state.alerting import ALWAYS, ChangedAlert, NewAlert, StandingAlert
+from services.state.events import LatestEvent
 from services.state.feeds import Letter
 
 REASONS: Final = TypeAdapter(list[AlertReason])
@@ -55,7 +56,7 @@ class Step(NamedTuple):
     """An alert that was looked at, and what has happened to it."""
 
     subject: Occasion
-    """The one person."""
+    """The one person, or the contacts of a company."""
     alert: StandingAlert | Fresh
     course: Course
     fall: Fall
@@ -87,7 +88,7 @@ async def write(
     """Store the steps and put their records into the outbox; returns those that anybody is told of."""
     at = instant_of(at_us)
     told = [step for step in steps if step.happening is not None]
-    people = await _people(transaction, {step.person for step in told})
+    people = await _people(transaction, {step.person for step in told if step.subject.account is None})
     records = [(step, await _record(transaction, step, people, at=at)) for step in told]
     fresh = [_new(step, record, at=at) for step, record in records if isinstance(step.alert, Fresh)]
     added = await transaction.alerts.open(fresh) if fresh else set()
@@ -107,29 +108,17 @@ def _key(record: AlertRecord) -> str:
     return record.customer or record.account or ""
 
 
-class _Person(NamedTuple):
-    customer: str
-    identities: list[int]
-
-
-async def _people(transaction: ChunkTransaction, persons: Iterable[int]) -> dict[int, _Person]:
+async def _people(transaction: ChunkTransaction, persons: Iterable[int]) -> dict[int, str]:
     wanted = sorted(persons)
-    found: dict[int, _Person] = {}
-    for number, value, person in await transaction.identities.of_persons(wanted) if wanted else ():
-        one = found.setdefault(person, _Person("", []))
-        one.identities.append(number)
-        if number == person:
-            found[person] = one._replace(customer=value)
-    return found
+    rows = await transaction.identities.of_persons(wanted) if wanted else []
+    return {person: value for number, value, person in rows if number == person}
 
 
-async def _record(
-    transaction: ChunkTransaction, step: Step, people: Mapping[int, _Person], *, at: datetime
-) -> AlertRecord:
-    alert, who = step.alert, people[step.person]
+async def _record(transaction: ChunkTransaction, step: Step, people: Mapping[int, str], *, at: datetime) -> AlertRecord:
+    alert, account = step.alert, step.subject.account
     if isinstance(alert, Fresh):
         identity, tipped, promise = _identity(step, alert), alert.tipped, _promise_name(alert)
-        reasons = await _reasons(transaction, step, who.identities)
+        reasons = await _reasons(transaction, step)
         opened_at, before = at, step.fall.before
     else:
         identity, opened_at, before = alert.id, alert.opened_at, alert.score_before
@@ -141,7 +130,8 @@ async def _record(
     return AlertRecord(
         alert=str(identity),
         rule=step.course.rule,
-        customer=who.customer,
+        customer=people[step.person] if account is None else None,
+        account=account,
         severity="critical" if step.course.severity == "critical" else "warning",
         state=step.happening.value,
         opened_at=write_instant(opened_at),
@@ -157,10 +147,12 @@ async def _record(
 
 
 def _identity(step: Step, alert: Fresh) -> UUID:
+    account = step.subject.account
+    whose = () if account is None else ("account", account)
     if alert.promise is not None:
-        return alert_id(step.course.rule, *alert.promise.key, str(alert.promise.due_us))
+        return alert_id(step.course.rule, *whose, *alert.promise.key, str(alert.promise.due_us))
     assert alert.tipped is not None  # noqa: S101 -- an event did where no promise has
-    return alert_id(step.course.rule, *alert.tipped)
+    return alert_id(step.course.rule, *whose, *alert.tipped)
 
 
 def _promise_name(alert: Fresh) -> PromiseName | None:
@@ -172,7 +164,7 @@ def _promise(key: tuple[str, str, str], due_us: int) -> PromiseName:
     return PromiseName(kind=kind, about=about, part=part, due_at=write_instant(instant_of(due_us)))
 
 
-async def _reasons(transaction: ChunkTransaction, step: Step, identities: Sequence[int]) -> list[AlertReason]:
+async def _reasons(transaction: ChunkTransaction, step: Step) -> list[AlertReason]:
     """Read what made the fall, leaf by leaf, with the events behind each."""
     one, numbered = step.subject, step.subject.weigher.leaves
     rows = one.tallies.rows
@@ -190,19 +182,14 @@ async def _reasons(transaction: ChunkTransaction, step: Step, identities: Sequen
             at_hour=one.hour,
             parameters=one.weigher.parameters,
             answers=step.course.rule == BAD_ANSWER,
+            factors=one.factors,
         ),
         most=REASONS_MAX,
     )
     number_of = dict(zip(triples, rows[:, LEAF].tolist(), strict=True))
-    events = await transaction.events.latest(
-        identities,
-        leaves=[number_of[leaves.triples[reason.leaf]] for reason in found if leaves.triples[reason.leaf] in number_of],
-        since=_at(one.hour - FALL_H + 1),
-        until=_at(one.hour + 1),
-        received_before=END_OF_TIME,
-        each=REASON_EVENTS_MAX,
-    )
-    mine = one.facts.people.get(0)
+    felt = [number_of[leaf] for leaf in (leaves.triples[reason.leaf] for reason in found) if leaf in number_of]
+    events = await newest_events(transaction, one, felt)
+    facts = [fact for mine in one.facts.people.values() for fact in mine.facts]
     reasons = []
     for reason in found:
         leaf, entry = leaves.triples[reason.leaf], leaves.entries[reason.leaf]
@@ -215,7 +202,7 @@ async def _reasons(transaction: ChunkTransaction, step: Step, identities: Sequen
                 stage=entry.stage,
                 category=entry.category,
                 points=reason.points,
-                events=[EventName(source=source, id=event) for source, event in [*named, *_stated(reason, mine)]][
+                events=[EventName(source=source, id=event) for source, event in [*named, *_stated(reason, facts)]][
                     :REASON_EVENTS_MAX
                 ],
             )
@@ -223,10 +210,25 @@ async def _reasons(transaction: ChunkTransaction, step: Step, identities: Sequen
     return reasons
 
 
-def _stated(reason: Reason, mine: PersonFacts | None) -> list[tuple[str, str]]:
+async def newest_events(
+    transaction: ChunkTransaction, one: Occasion, leaves: Sequence[int]
+) -> Mapping[int, Sequence[LatestEvent]]:
+    """Read by leaf the newest events of the hours that make a fall."""
+    rows = await transaction.identities.of_persons(one.persons)
+    return await transaction.events.latest(
+        [row.number for row in rows],
+        leaves=leaves,
+        since=_at(one.hour - FALL_H + 1),
+        until=_at(one.hour + 1),
+        received_before=END_OF_TIME,
+        each=REASON_EVENTS_MAX,
+    )
+
+
+def _stated(reason: Reason, facts: Iterable[Fact]) -> list[tuple[str, str]]:
     """Give what stated the promises that are felt in a leaf."""
     wanted = {(whole, part) for _, whole, part in reason.about}
-    told = [fact for fact in (mine.facts if mine else ()) if fact.role == STATES]
+    told = [fact for fact in facts if fact.role == STATES]
     return [
         (fact.source, fact.event_id)
         for fact in sorted(told, key=lambda fact: fact.turn)
@@ -257,8 +259,8 @@ def _new(step: Step, record: AlertRecord, *, at: datetime) -> NewAlert:
     return NewAlert(
         id=UUID(record.alert),
         rule=record.rule,
-        person=step.person,
-        account=None,
+        person=step.person if step.subject.account is None else None,
+        account=step.subject.account,
         severity=record.severity,
         at=at,
         score_before=step.fall.before,
@@ -299,6 +301,8 @@ def _watched_until(watched: Mapping[int, Sequence[StandingAlert]], steps: Iterab
             standing = alert.state == "open" and alert.id not in over
             until[person] = max(until.get(person, 0), ALWAYS if standing else _cooled(alert))
     for step in steps:
+        if step.subject.account is not None:
+            continue
         if isinstance(step.alert, Fresh):
             until[step.person] = ALWAYS
         elif step.happening == Happening.CLOSED:

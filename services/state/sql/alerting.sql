@@ -55,5 +55,8 @@ GROUP BY i.person ORDER BY min(a.looked), i.person LIMIT $2
 -- accounts_to_look_at --
 SELECT DISTINCT account FROM alert WHERE state = 'open' AND looked < $1 AND account IS NOT NULL ORDER BY account LIMIT $2
 
+-- pass_over_account --
+UPDATE alert SET looked = $2 WHERE account = $1 AND state = 'open'
+
 -- open_alert_counts --
 SELECT severity, count(*) AS alerts FROM alert WHERE state = 'open' GROUP BY severity

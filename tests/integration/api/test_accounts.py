@@ -9,6 +9,7 @@ import asyncpg
 import pytest
 from pydantic import SecretStr
 
+from services.aggregator.counting.lag import Lag
 from services.aggregator.counting.scoring_accounts import ScoringAccounts, Step
 from services.core.valence import Const
 from services.infra.catalogue.reading import load_catalogue
@@ -19,6 +20,7 @@ from tests.support.companies import Told, store_companies
 from tests.support.databases import Databases, as_role
 from tests.support.openapi import Contract
 from tests.support.readapi import BEARER, read_client
+from tests.support.said_log import SaidLog
 
 pytestmark = pytest.mark.integration
 
@@ -271,7 +273,7 @@ async def several(postgres_dsn: str) -> str:
     )
     settings = PostgresSettings(dsn=SecretStr(as_role(postgres_dsn, WORKER)))
     store = await Database.open(settings, lanes=1)
-    while await ScoringAccounts(store, load_catalogue()).step() is Step.MOVED:
+    while await ScoringAccounts(store, load_catalogue(), Lag(store, SaidLog(store))).step() is Step.MOVED:
         pass
     await store.close()
     return postgres_dsn

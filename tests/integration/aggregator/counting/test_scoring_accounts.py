@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from services.aggregator.counting import scoring_accounts
 from services.aggregator.counting.filling import Filling
 from services.aggregator.counting.filling import Step as Filled
+from services.aggregator.counting.lag import Lag
 from services.aggregator.counting.scoring_accounts import ScoringAccounts, Step
 from services.core.catalogue import Catalogue
 from services.infra.catalogue.reading import load_catalogue
@@ -29,6 +30,7 @@ from tests.support.chunks import chunk, event
 from tests.support.companies import NOON_MS, Told, store_companies
 from tests.support.databases import Databases, as_role
 from tests.support.readapi import read_client
+from tests.support.said_log import SaidLog
 
 pytestmark = pytest.mark.integration
 
@@ -53,7 +55,7 @@ async def store(postgres_dsn: str) -> AsyncIterator[Database]:
 
 async def score_all(store: Database, *, portion: int = 1) -> int:
     """Step until there is nothing left; tells how many steps moved."""
-    scoring, moved = ScoringAccounts(store, OURS, portion=portion), 0
+    scoring, moved = ScoringAccounts(store, OURS, Lag(store, SaidLog(store)), portion=portion), 0
     while await scoring.step() is Step.MOVED:
         moved += 1
     return moved
@@ -163,7 +165,7 @@ async def test_one_worker_scores_accounts_at_a_time_and_the_next_goes_on(
 
     async with store.transaction() as transaction:
         assert await transaction.account_scores.hold()
-        assert await ScoringAccounts(store, OURS).step() is Step.IDLE
+        assert await ScoringAccounts(store, OURS, Lag(store, SaidLog(store))).step() is Step.IDLE
 
     assert await database.fetchval("SELECT count(*) FROM account_score") == 0
     assert await score_all(store) == 2
@@ -201,7 +203,7 @@ async def test_what_is_marked_while_a_model_takes_over_is_written_by_both(
     await activate(database, OTHER)
     await database.execute("INSERT INTO account_mark VALUES ('acme')")
 
-    await ScoringAccounts(store, OURS).step()
+    await ScoringAccounts(store, OURS, Lag(store, SaidLog(store))).step()
 
     versions = await database.fetch(
         "SELECT account, count(*), count(DISTINCT version) FROM account_score GROUP BY account ORDER BY 1"

@@ -44,7 +44,7 @@ async def count(
 
 async def score_all(store: MemoryStore, catalogue: Catalogue) -> dict[str, tuple[object, ...]]:
     """Read whatever is marked; what stands in the stored scores then, apart from their versions and their persons' numbers."""
-    scoring = ScoringAccounts(store, catalogue, portion=1)
+    scoring = ScoringAccounts(store, catalogue, Lag(store, SaidLog(store)), portion=1)
     while await scoring.step() is Step.MOVED:
         pass
     name_of = {number: name for name, number in store._names.items()}
