@@ -74,7 +74,8 @@ async def hooks_on(dsn: str, clock: StandingClock, *, resolver: Names | None = N
     )
     way = way_of(resolver)
     gate = Gate(way.resolver, http=True, allowed=LOOPBACK)
-    hooks = Hooks(Spreading(database, clock), Sender(Parts(database, gate, way, clock, lambda: 0.0)), clock)
+    sender = Sender(Parts(database, gate, way, clock, lambda: 0.0))
+    hooks = Hooks(Spreading(database, clock, spread=sender.wake), sender, clock)
     try:
         await hooks.settle()  # the feeds begin here
         yield hooks

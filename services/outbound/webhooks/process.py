@@ -39,4 +39,5 @@ def open_webhooks(database: OutboundDatabase, settings: WebhookSettings) -> Webh
     gate = Gate.of(settings, SystemResolver())
     way = Way(gate.resolver, gate.allowed, ssl.create_default_context())
     parts = Parts(database, gate, way, clock, random.SystemRandom().random)
-    return Webhooks(Spreading(database, clock), Sender(parts))
+    sender = Sender(parts)
+    return Webhooks(Spreading(database, clock, spread=sender.wake), sender)

@@ -33,8 +33,8 @@ LEASE_S: Final = 60.0
 """Four times as long as an attempt may take: by then whoever leased it is gone, and it is sent again under its id."""
 
 IDLE_S: Final = 0.2
-BATCH_S: Final = 0.01
-"""While attempts end: at most so many times a second they are marked together."""
+BATCH_S: Final = 0.02
+"""What ends within it is marked together: at most fifty transactions a second."""
 
 AGAIN_S: Final = 1.0
 STATES_EVERY: Final = timedelta(seconds=10)
@@ -67,7 +67,8 @@ class Sender:
         self._under_way: set[asyncio.Task[Ended]] = set()
         self._ended: list[Ended] = []
         self._states_at: datetime | None = None
-        self._background = Background("webhook_sending", self.round, again_s=AGAIN_S)
+        self._woken = asyncio.Event()
+        self._background = Background("webhook_sending", self._live, again_s=AGAIN_S)
 
     def start(self) -> None:
         """Go on in the background."""
@@ -80,11 +81,30 @@ class Sender:
             task.cancel()
         await asyncio.gather(*self._under_way, return_exceptions=True)
 
+    def wake(self) -> None:
+        """Look at once: something is due."""
+        self._woken.set()
+
+    async def _live(self) -> float:
+        if not self._under_way:
+            await self._something()
+        await self.round()
+        return BATCH_S
+
+    async def _something(self) -> None:
+        """Wait until an attempt ends or somebody wakes us; not long, because others make deliveries too."""
+        woken = asyncio.create_task(self._woken.wait())
+        try:
+            await asyncio.wait({woken, *self._under_way}, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            woken.cancel()
+            self._woken.clear()
+
     async def round(self) -> float:
         """Mark what has ended, lease what is due, and begin with it; how long to wait for the next."""
         await self._parts.database.open()
         if self._under_way:
-            await asyncio.wait(self._under_way, timeout=IDLE_S, return_when=asyncio.FIRST_COMPLETED)
+            await self._something()
         self._gather()
         now = self._now()
         # While the database is away they are kept, and nothing more is begun.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from services.core.instants import instant_of
@@ -34,7 +34,9 @@ log = get_logger(__name__)
 class Spreading:
     """The task that spreads; of several processes one does it at a time."""
 
-    def __init__(self, database: OutboundDatabase, clock: Clock) -> None:
+    def __init__(self, database: OutboundDatabase, clock: Clock, *, spread: Callable[[], None]) -> None:
+        """Spread what the database tells; `spread` is called once there are new deliveries."""
+        self._spread = spread
         self._database = database
         self._clock = clock
         self._background = Background("webhook_spreading", self.round, again_s=AGAIN_S)
@@ -50,29 +52,32 @@ class Spreading:
     async def round(self) -> float:
         """Spread a page of each feed; how long to wait for the next."""
         await self._database.open()
-        async with self._database.transaction() as transaction:
-            more = await self._scores(transaction)
-        async with self._database.transaction() as transaction:
-            more |= await self._letters(transaction)
+        more = False
+        for page in (self._scores, self._letters):
+            async with self._database.transaction() as transaction:
+                spread, further = await page(transaction)
+            more |= further
+            if spread:
+                self._spread()
         return 0.0 if more else IDLE_S
 
-    async def _scores(self, transaction: OutboundTransaction) -> bool:
+    async def _scores(self, transaction: OutboundTransaction) -> tuple[int, bool]:
+        """Spread a page of scores; how many deliveries that made, and whether there is another page."""
         position = await transaction.webhooks.lead(SCORES)
         if position is None:
-            return False
+            return 0, False
         changes = await transaction.feeds.changes(position, limit=TRANSACTIONS_MAX)
         page = _page(changes)
         if not page:
-            return False
+            return 0, False
         listeners = [one for one in await transaction.webhooks.listeners() if not one.kinds or SCORE in one.kinds]
-        if listeners:
-            await self._spread_scores(transaction, page, listeners)
+        spread = await self._spread_scores(transaction, page, listeners) if listeners else 0
         await transaction.feeds.move(SCORES, page[-1].position)
-        return len(page) < len(changes) or len(changes) == TRANSACTIONS_MAX
+        return spread, len(page) < len(changes) or len(changes) == TRANSACTIONS_MAX
 
     async def _spread_scores(
         self, transaction: OutboundTransaction, page: Sequence[ScoreChange], listeners: Sequence[Listener]
-    ) -> None:
+    ) -> int:
         """Tell how each person stands at present: what happened in between is stale already."""
         newest = {person: change for change in page for person in change.persons}
         standing = await transaction.following.standing(newest)
@@ -86,22 +91,24 @@ class Spreading:
                 stale += past
         if stale:
             await transaction.webhooks.supersede(stale)
-        if messages:
-            await transaction.webhooks.spread(messages, at=instant_of(self._clock.now_us()))
+        return await self._put(transaction, messages)
 
-    async def _letters(self, transaction: OutboundTransaction) -> bool:
+    async def _letters(self, transaction: OutboundTransaction) -> tuple[int, bool]:
+        """Spread a page of steps of alerts and incidents, as `_scores` does."""
         position = await transaction.webhooks.lead(LETTERS)
         if position is None:
-            return False
+            return 0, False
         page = await transaction.feeds.outgoing(position, limit=LETTERS_MAX)
         if not page:
-            return False
+            return 0, False
         listeners = await transaction.webhooks.listeners()
         messages = [message for outgoing in page for message in _messages(outgoing, listeners)]
-        if messages:
-            await transaction.webhooks.spread(messages, at=instant_of(self._clock.now_us()))
+        spread = await self._put(transaction, messages)
         await transaction.feeds.move(LETTERS, page[-1].position)
-        return len(page) == LETTERS_MAX
+        return spread, len(page) == LETTERS_MAX
+
+    async def _put(self, transaction: OutboundTransaction, messages: Sequence[Message]) -> int:
+        return await transaction.webhooks.spread(messages, at=instant_of(self._clock.now_us())) if messages else 0
 
 
 def _messages(outgoing: Outgoing, listeners: Sequence[Listener]) -> Sequence[Message]:

@@ -106,6 +106,30 @@ async def test_hostile_receivers_keep_nothing_from_the_others(
         await hooks.sender.stop()
 
 
+async def test_what_is_spread_is_sent_at_once_also_beside_a_black_hole(
+    owner: asyncpg.Connection, hooks: Hooks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Who would only look now and then would look too late for this test.
+    monkeypatch.setattr(sender, "IDLE_S", 3600.0)
+    monkeypatch.setattr(posting, "ANSWER_S", 3600.0)
+    async with hostile(black_hole) as hole, receiver() as made:
+        await make_endpoint(owner, hole.url())
+        await make_endpoint(owner, made.url())
+        hooks.spreading.start()
+        hooks.sender.start()
+        try:
+            for number in range(1, 4):
+                await put_alert(owner, rule=f"r{number}")
+
+                async def is_there(count: int = number) -> bool:
+                    return len(made.received) == count
+
+                await eventually(is_there, what="it was sent")
+        finally:
+            await hooks.spreading.stop()
+            await hooks.sender.stop()
+
+
 async def test_an_endpoint_that_fails_is_tried_by_one_message_at_a_time(
     owner: asyncpg.Connection, hooks: Hooks
 ) -> None:
