@@ -14,6 +14,7 @@ from typing import Annotated, Final
 
 import typer
 
+from services.commands.alerts_command import app as alerts
 from services.commands.census_command import drivers, journey
 from services.commands.classes_command import app as classes
 from services.commands.crm_command import crm
@@ -44,6 +45,7 @@ app.add_typer(catalogue, name="catalogue")
 app.add_typer(keys, name="keys")
 identity = typer.Typer(help="Who is kept under which name.", no_args_is_help=True)
 app.add_typer(identity, name="identity")
+app.add_typer(alerts, name="alerts")
 app.add_typer(dlq, name="dlq")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(crm, name="crm")

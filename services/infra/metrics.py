@@ -19,6 +19,7 @@ LABELS: Final = frozenset(
         "partition",
         "outcome",
         "reason",
+        "rule",
         "touchpoint",
         "dimension",
         "band",
@@ -388,6 +389,16 @@ INCIDENTS_OPEN: Final = Levels(
 )
 INCIDENT_STEPS: Final = Counter(
     "tactus_incidents_total", "What happened to incidents: opened, grown, resolved.", ["state"]
+)
+ALERTS_JUDGED: Final = Gauge(
+    "tactus_alerts_judged",
+    "Alerts opened within four weeks, by rule and by what people said of them: real, false, known; open when nothing yet.",
+    ["rule", "outcome"],
+)
+ALERT_ACKNOWLEDGE_SECONDS: Final = Gauge(
+    "tactus_alert_acknowledge_seconds",
+    "From the opening of an alert to the first look at it, the median of four weeks, by rule.",
+    ["rule"],
 )
 BUILD_INFO: Final = Info("tactus_build", "The version that runs.")
 

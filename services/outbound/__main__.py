@@ -9,6 +9,7 @@ from services.infra.http.operations import serve_operations
 from services.infra.lifecycle import on_signals, run, until
 from services.infra.logs import get_logger
 from services.infra.settings import Settings
+from services.outbound.alert_figures import AlertFiguresCount
 from services.outbound.crm_systems import open_crm
 from services.outbound.feed.topics import TopicFeed
 from services.outbound.incidents.watching import IncidentWatch
@@ -37,6 +38,7 @@ async def serve(settings: Settings) -> None:
     rooms = (
         TopicFeed(database, settings),
         PeopleCount(database),
+        AlertFiguresCount(database, SystemClock()),
         IncidentWatch(database, SystemClock(), quiet_s=settings.outbound.incident_quiet_s),
         open_webhooks(database, settings.webhooks),
         notifier,

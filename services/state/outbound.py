@@ -11,6 +11,7 @@ import asyncpg
 
 from services.infra.errors import ConfigurationError, UnavailableError
 from services.infra.settings import PostgresSettings
+from services.state.alert_figures import AlertFigures
 from services.state.alerts import AlertTable
 from services.state.crm import CrmTable
 from services.state.feeds import FeedTable
@@ -40,6 +41,7 @@ class OutboundTransaction(NamedTuple):
     webhooks: DeliveryTables
     incidents: IncidentTable
     notifications: NotificationTable
+    alert_figures: AlertFigures
 
 
 class OutboundDatabase:
@@ -91,6 +93,7 @@ class OutboundDatabase:
                         DeliveryTables(say),
                         IncidentTable(say),
                         NotificationTable(say),
+                        AlertFigures(say),
                     )
         except ConfigurationError as error:
             raise UnavailableError(str(error)) from error

@@ -35,6 +35,7 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
         "alerts",
         "crm",
         "sql",
+        "work-on-alerts",
         "webhooks",
     ],
 )

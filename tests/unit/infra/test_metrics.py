@@ -19,6 +19,7 @@ VALUES_MAX = {
     "class": 6,
     "outcome": 8,
     "reason": 48,
+    "rule": 3,
     "topic": 5,
     "partition": 64,
     "touchpoint": LABEL_VALUES_MAX,
@@ -43,7 +44,13 @@ BASE_UNITS = (
     "_total",
     "_info",
 )
-UNITLESS = {"tactus_scores", "tactus_touchpoint_valence", "tactus_alerts_open", "tactus_incidents_open"}
+UNITLESS = {
+    "tactus_scores",
+    "tactus_touchpoint_valence",
+    "tactus_alerts_open",
+    "tactus_incidents_open",
+    "tactus_alerts_judged",
+}
 
 DECLARED = {
     name: metric
