@@ -15,6 +15,13 @@ One = Annotated[str, typer.Argument(help="The alert's id.")]
 Some = Annotated[list[str], typer.Argument(help="The alerts' ids.")]
 
 
+class Preset(StrEnum):
+    """Thresholds that have a name."""
+
+    USUAL = "usual"
+    SENSITIVE = "sensitive"
+
+
 class Outcome(StrEnum):
     """What came of an alert."""
 
@@ -152,3 +159,36 @@ def alerts_report(
     from services.commands import alerts_report as command
 
     raise SystemExit(command.run(days=days, outcomes=outcomes, json=json, data=data))
+
+
+@app.command("backtest")
+def alerts_backtest(  # noqa: PLR0913, PLR0917 - one for each option of the command
+    begin: Annotated[str, typer.Option("--from", help="The first day or hour, RFC 3339.")],
+    end: Annotated[str, typer.Option("--to", help="Until before this day or hour.")],
+    preset: Annotated[Preset, typer.Option(help="Thresholds to begin with: 10 points and 2.4, or 5 and 1.2.")] = (
+        Preset.USUAL
+    ),
+    points: Annotated[float | None, typer.Option(min=0.1, max=100, help="So far a score must fall.")] = None,
+    evidence: Annotated[float | None, typer.Option(min=0, max=1000, help="So much bad evidence there must be.")] = None,
+    model: Annotated[str, typer.Option(help="What scores are read by, as `tactus model compare` takes it.")] = "active",
+    outcomes: Annotated[
+        Path | None, typer.Option(help="CSV of customer,time,bad: how many alerts were before a bad one?")
+    ] = None,
+    json: Annotated[Path | None, typer.Option(help="Write the figures to this file too.")] = None,
+    data: Data = None,
+) -> None:
+    """Say what thresholds would have raised on what is stored; changes nothing."""
+    from services.commands import backtesting as command
+
+    options = command.Options(
+        begin=begin,
+        end=end,
+        preset=preset.value,
+        points=points,
+        evidence=evidence,
+        model=model,
+        outcomes=outcomes,
+        json=json,
+        data=data,
+    )
+    raise SystemExit(command.run(options))
