@@ -11,6 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.infra import metrics
+from services.infra.buckets import REQUEST_BUCKETS_S
 from services.infra.collectors import LABEL_VALUES_MAX, Distribution, Levels, Means, Totals, Waits
 
 VALUES_MAX = {
@@ -124,7 +125,7 @@ def test_one_process_cannot_show_more_series_than_the_cap() -> None:
     for metric in DECLARED.values():
         match metric:
             case Histogram():
-                buckets = len(metrics.REQUEST_BUCKETS_S)
+                buckets = len(REQUEST_BUCKETS_S)
             case Distribution(buckets=bounds):
                 buckets = len(bounds)
             case _:
