@@ -37,6 +37,8 @@ log = get_logger(__name__)
 
 async def follow(database: OutboundDatabase, routes: Routes, *, now: datetime) -> bool:
     """Deal with the next letters; whether there may be more. Of several processes one does, the others find nothing."""
+    if not await _letters_wait(database):
+        return False
     async with database.transaction() as transaction:
         position = await transaction.notifications.hold_feed(FEED)
         if position is None:
@@ -51,17 +53,31 @@ async def follow(database: OutboundDatabase, routes: Routes, *, now: datetime) -
         return len(letters) == LETTERS_MAX
 
 
-async def follow_incidents(database: OutboundDatabase, routes: Routes, *, now: datetime) -> None:
-    """Write down what is to be told of incidents that changed lately, and of alerts that became part of one."""
+async def _letters_wait(database: OutboundDatabase) -> bool:
+    """Whether there is anything to deal with: a look that finds nothing writes nothing, not even a lock."""
+    async with database.transaction() as transaction:
+        position = await transaction.feeds.position(FEED)
+        return bool(await transaction.feeds.outgoing(position, limit=1))
+
+
+async def follow_incidents(
+    database: OutboundDatabase, routes: Routes, *, known_revisions: dict[UUID, int], now: datetime
+) -> None:
+    """Write down what is to be told of incidents that changed lately, and of alerts that became part of one.
+
+    `known_revisions` are those that were dealt with along these routes; it is brought up to date.
+    """
     if not routes.by_name:
         return
     async with database.transaction() as transaction:
         table = transaction.notifications
         rows = [row for row in await table.incidents(changed_after=now - LATELY, limit=INCIDENTS_MAX) if row.people]
         steps = [of_incident(row, await _worst(transaction, row)) for row in rows]
-        await _write(transaction, routes, steps, customers=(), now=now)
+        news = [one for one in steps if known_revisions.get(one.step.about) != one.revision]
+        if news:
+            await _write(transaction, routes, news, customers=(), now=now)
         found = await table.grouped(created_after=now - LATELY, limit=INCIDENTS_MAX)
-        held = await table.about([one.about for one in found])
+        held = await table.about([one.about for one in found]) if found else {}
         await _put(
             transaction,
             [
@@ -70,6 +86,8 @@ async def follow_incidents(database: OutboundDatabase, routes: Routes, *, now: d
                 if one.route in routes.by_name and (one.route, one.about) in held
             ],
         )
+    known_revisions.clear()
+    known_revisions.update({one.step.about: one.revision for one in steps})
 
 
 async def _worst(transaction: OutboundTransaction, row: IncidentRow) -> list[Fallen]:

@@ -51,6 +51,8 @@ class Notifier:
         self._sending: dict[str, asyncio.Task[None]] = {}
         self._file: asyncio.Task[None] | None = None
         self._next_incidents = self._next_forget = 0.0
+        self._incidents: dict[UUID, int] = {}
+        self._incidents_of: Routes | None = None
         self._rounds = Background("notify", self.round, again_s=AGAIN_S)
 
     def start(self) -> None:
@@ -90,7 +92,10 @@ class Notifier:
     async def _now_and_then(self, routes: Routes) -> None:
         now = now_of(self._clock)
         if now.timestamp() >= self._next_incidents:
-            await follow_incidents(self._database, routes, now=now)
+            if routes is not self._incidents_of:
+                self._incidents_of = routes
+                self._incidents.clear()
+            await follow_incidents(self._database, routes, known_revisions=self._incidents, now=now)
             await self._show(routes)
             self._next_incidents = now.timestamp() + INCIDENTS_EVERY_S
         if now.timestamp() >= self._next_forget:

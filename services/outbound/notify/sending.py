@@ -108,7 +108,7 @@ class Sender:
                 await self._put_off(due, outcome, failures=failures)
                 return False
             case Off(because):
-                await self._switch_off(because)
+                await self._switch_off(due, because)
                 return False
 
     async def _told(self, due: Sequence[Due], reference: Mapping[str, str]) -> None:
@@ -142,9 +142,15 @@ class Sender:
         self._count("retried", len(due))
         log.warning("notification_put_off", route=self._route.name, because=later.because, again_in_s=round(wait_s))
 
-    async def _switch_off(self, because: str) -> None:
+    async def _switch_off(self, due: Sequence[Due], because: str) -> None:
+        now = self._now()
         async with self._database.transaction() as transaction:
-            await transaction.notifications.switch_off(self._lease, because=because, now=self._now())
+            # They keep their place: once the route is mended they are told, if they are not too old by then.
+            unsure = any(one.unsure for one in due)
+            await transaction.notifications.mark_later(
+                self._route.name, due, because=because, due_at=now, unsure=unsure
+            )
+            await transaction.notifications.switch_off(self._lease, because=because, now=now)
         self._count("off", 1)
         fix = "mend its row or its secret, or `tactus notify test` once the sink is mended"
         log.error("notification_route_off", route=self._route.name, because=because, fix=fix)

@@ -348,3 +348,36 @@ async def test_a_letter_that_is_no_alert_is_passed_over(
     await notifying.round()
 
     assert len(pager.taken) == 1
+
+
+async def test_a_look_that_finds_nothing_writes_nothing(
+    alerts: Alerts, notifying: Notifying, pager: PagerDutyServer
+) -> None:
+    await alerts.step()
+    await alerts.incident("outage", at=notifying.clock.at)
+    await notifying.round()
+    assert pager.taken
+    before = await alerts.connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+
+    for _ in range(5):
+        notifying.clock.at += timedelta(seconds=2)
+        await notifying.round()
+
+    after = await alerts.connection.fetchval("SELECT pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
+    assert after == before
+
+
+async def test_an_alert_whose_route_was_off_until_it_ended_tells_nobody(
+    alerts: Alerts, notifying: Notifying, pager: PagerDutyServer
+) -> None:
+    notifying.write(f'{PAGER}url = "{pager.url}/v2/enqueue"\n', key="of-nobody")
+    await alerts.step()
+    await notifying.round()
+    await alerts.step(state="closed")
+    notifying.write(f'{PAGER}url = "{pager.url}/v2/enqueue"\n', key=pager.routing_key)
+
+    await notifying.round()
+
+    assert pager.taken == []
+    [row] = (await alerts.notifications()).values()
+    assert (row["state"], row["because"]) == ("suppressed", "over")
