@@ -16,7 +16,8 @@ SELECT id FROM person WHERE id > $1 AND version > 0 ORDER BY id LIMIT $2 FOR NO 
 -- The set that is read gets the version alone: the person's state is what it was, and what workers remember of it stays valid.
 WITH told AS (
     UPDATE person
-    SET version_a = CASE WHEN $3::int = 0 THEN $2 ELSE version_a END, version_b = CASE WHEN $3::int = 1 THEN $2 ELSE version_b END
+    SET version_a = CASE WHEN $3::int = 0 THEN $2 ELSE version_a END, version_b = CASE WHEN $3::int = 1 THEN $2 ELSE version_b END,
+        told = CASE $3::int WHEN 0 THEN score ELSE score_b END, told_band = CASE $3::int WHEN 0 THEN band ELSE band_b END
     WHERE id = ANY($1::bigint[])
     RETURNING id, CASE $3::int WHEN 0 THEN model ELSE model_b END AS model, CASE $3::int WHEN 0 THEN score ELSE score_b END AS score,
         CASE $3::int WHEN 0 THEN confidence ELSE confidence_b END AS confidence, CASE $3::int WHEN 0 THEN band ELSE band_b END AS band

@@ -225,6 +225,22 @@ async def test_a_model_that_took_over_is_told_to_followers_in_the_background(
     assert (await told(database))[-1] == now["score"] == now["told"]
 
 
+async def test_who_was_announced_is_not_told_again(
+    postgres_dsn: str, store: Database, database: asyncpg.Connection
+) -> None:
+    await counted(postgres_dsn, BAD)
+    await database.execute("UPDATE person SET told = NULL, told_band = NULL")
+    await database.execute(SQL["announce_everybody"], "a feed began")
+
+    while await store.announce(limit=10) is not None:
+        pass
+    announced = await told(database)
+    await Time(store).walk(hours=1)
+
+    assert len(announced) == 2
+    assert await told(database) == announced
+
+
 async def test_the_oldest_score_that_is_left_behind_is_shown(
     postgres_dsn: str, store: Database, database: asyncpg.Connection
 ) -> None:
