@@ -135,7 +135,9 @@ WITH letters AS (
     SELECT 'cx.scores.v1', i.value FROM identity AS i JOIN person AS p ON p.id = i.id
     WHERE i.id = ANY($1::bigint[]) AND p.version > 0
 ), told AS (
-    DELETE FROM crm_record WHERE person = ANY($1::bigint[])
+    -- Whoever asked to be forgotten is still to be forgotten over there: their record goes once the system has said so.
+    DELETE FROM crm_record AS c WHERE c.person = ANY($1::bigint[])
+        AND NOT EXISTS (SELECT FROM erased AS e WHERE e.identity_hash = c.identity_hash)
 ), links AS (
     DELETE FROM link WHERE a = ANY($1::bigint[])
 ), roles AS (

@@ -271,6 +271,25 @@ async def test_people_whose_empty_score_was_read_anew_until_lately_go_no_later(
     assert [row["key"] for row in await database.fetch("SELECT key FROM crm_record")] == ["customer:not-yet"]
 
 
+async def test_what_a_crm_system_is_still_to_forget_outlives_the_person(
+    open_pipeline: OpenPipeline, database: asyncpg.Connection, store: Database
+) -> None:
+    await Log(await open_pipeline()).count("customer:erased", days=500)
+    await database.execute(
+        "INSERT INTO crm_record (connector, person, key, identity_hash, wish, version, score, band, rank, state)"
+        " SELECT 'hubspot', id, value, 'h', 'score', 1, 50, 3, 2, 'sent' FROM identity"
+    )
+    await database.execute("INSERT INTO erased (identity_hash) VALUES ('h')")
+    await database.execute(
+        "UPDATE person SET as_of = $1, confidence = 0, confidence_90d = 0", int(days_ago(500).timestamp()) // 3600
+    )
+
+    await retire_all(store)
+
+    assert await identities(database) == set()
+    assert [row["key"] for row in await database.fetch("SELECT key FROM crm_record")] == ["customer:erased"]
+
+
 async def test_months_go_whole_and_wait_for_nobody_who_reads(database: asyncpg.Connection, store: Database) -> None:
     await store.keep_house()
     await database.execute(
