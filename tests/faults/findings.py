@@ -45,6 +45,10 @@ class Holdings(NamedTuple):
     progress: Mapping[Partition, Progress]
     persons: Mapping[str, str]
     scores: Sequence[Row]
+    alerts: Sequence[Row] = ()
+    """Each with its state."""
+    steps: Sequence[Row] = ()
+    """What others are told of alerts: of which, and what has happened."""
 
 
 class Findings:
@@ -80,6 +84,7 @@ def compare(
     _compare_dead_letters(expected, holdings, bounds, findings)
     _compare_conservation(expected, holdings, bounds, findings)
     _compare_scores(expected, holdings, model, book, findings)
+    _compare_alerts(holdings, findings)
     outcomes = sum(expected.outcomes.values(), Counter[str]())
     report: dict[str, Any] = {
         "records": outcomes.total(),
@@ -93,6 +98,22 @@ def compare(
         "by_kind": findings.counts,
         "examples": findings.examples,
     }
+
+
+def _compare_alerts(holdings: Holdings, findings: Findings) -> None:
+    """Each alert opens once, and is told of as it stands: no transaction that was cut off has left half of it."""
+    told: dict[str, Counter[str]] = {}
+    for step in holdings.steps:
+        told.setdefault(step["alert"], Counter())[step["state"]] += 1
+    states = {row["alert"]: row["state"] for row in holdings.alerts}
+    findings.add("alert_told_twice", (one for one, steps in told.items() if max(steps.values()) > 1))
+    findings.add("alert_phantom", told.keys() - states.keys())
+    findings.add("alert_untold", (one for one, state in states.items() if not _told_as(state, told.get(one))))
+
+
+def _told_as(state: str, steps: Counter[str] | None) -> bool:
+    over = {name for name in ("closed", "withdrawn") if steps is not None and steps[name]}
+    return steps is not None and steps["opened"] == 1 and over == ({state} - {"open"})
 
 
 def _line(*parts: object) -> str:

@@ -94,7 +94,9 @@ def truthful(expected: Expected, records: list[LogRecord]) -> Holdings:
         dict(zip(names, key, strict=True)) | dict(zip(columns, tally, strict=True))
         for key, tally in expected.tallies.items()
     ]
-    return Holdings(tallies, touchpoints, dead, progress, persons, scores)
+    alerts = [{"alert": "a1", "state": "open"}, {"alert": "a2", "state": "closed"}]
+    steps = [{"alert": one, "state": state} for one, state in (("a1", "opened"), ("a2", "opened"), ("a2", "closed"))]
+    return Holdings(tallies, touchpoints, dead, progress, persons, scores, alerts, steps)
 
 
 def judged(expected: Expected, held: Holdings, records: list[LogRecord], *, ledger: Sequence[Json] = ()) -> Json:

@@ -88,6 +88,12 @@ TOUCHPOINTS: Final = (
 DEAD: Final = "SELECT origin, reason, topic, part, log_offset FROM dead_letter"
 PERSONS: Final = "SELECT i.value, p.value AS person FROM identity AS i JOIN identity AS p ON p.id = i.person"
 SCORES: Final = "SELECT * FROM customer_score"
+ALERTS: Final = "SELECT id::text AS alert, state FROM alert"
+STEPS: Final = """
+SELECT value ->> 'alert' AS alert, value ->> 'state' AS state
+FROM (SELECT convert_from(value, 'UTF8')::json AS value FROM outbox WHERE topic = 'cx.alerts.v1') AS letters
+WHERE value ->> 'alert' IS NOT NULL
+"""
 PROGRESS: Final = (
     "SELECT topic, part, next, start, applied, duplicate, conflict, dead, erased, lost FROM partition_progress"
 )
@@ -109,6 +115,8 @@ async def read_holdings(dsn: str) -> Holdings:
                 progress={(row["topic"], row["part"]): Progress(*row[2:]) for row in await store.fetch(PROGRESS)},
                 persons={row["value"]: row["person"] for row in await store.fetch(PERSONS)},
                 scores=await rows(SCORES),
+                alerts=await rows(ALERTS),
+                steps=await rows(STEPS),
             )
     finally:
         await store.close()

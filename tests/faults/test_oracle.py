@@ -99,6 +99,13 @@ LIES: dict[str, tuple[str, Lie]] = {
         "person_mismatch",
         lambda held: held._replace(persons={"customer:c1": "customer:c2"}),
     ),
+    "an alert that was raised twice": (
+        "alert_told_twice",
+        lambda held: held._replace(steps=[*held.steps, held.steps[0]]),
+    ),
+    "an alert that nobody was told of": ("alert_untold", lambda held: held._replace(steps=held.steps[1:])),
+    "an alert that closed in silence": ("alert_untold", lambda held: held._replace(steps=held.steps[:2])),
+    "an alert from nowhere": ("alert_phantom", lambda held: held._replace(alerts=held.alerts[1:])),
     "a record that was not read": ("partition_not_at_end", lambda held: _progress(held, next=6, applied=2)),
     "a chunk counted by two workers": ("conservation", lambda held: _progress(held, duplicate=5)),
     "a duplicate passed off as a conflict": ("outcome_mismatch", lambda held: _progress(held, duplicate=1, conflict=2)),

@@ -17,6 +17,7 @@ from services.aggregator.counting.pipeline import Pipeline
 from services.infra.settings import PostgresSettings
 from services.state.database import Database
 from services.state.roles import WORKER
+from tests.faults.oracle import read_holdings
 from tests.integration.aggregator.counting.conftest import OpenPipeline
 from tests.support.chunks import chunk
 from tests.support.clocks import StandingClock
@@ -69,7 +70,7 @@ async def test_an_alert_stands_in_its_row_and_in_the_outbox_with_the_events_behi
 
 
 async def test_a_second_worker_that_hears_the_same_again_raises_no_second_alert(
-    open_pipeline: OpenPipeline, database: asyncpg.Connection
+    open_pipeline: OpenPipeline, database: asyncpg.Connection, postgres_dsn: str
 ) -> None:
     first = await open_pipeline()
     await first.process(chunk([lost(1)], at_ms=START_MS))
@@ -77,7 +78,9 @@ async def test_a_second_worker_that_hears_the_same_again_raises_no_second_alert(
     await second.process(chunk([lost(1)], first=1, at_ms=START_MS + HOUR_MS))
 
     assert len(await told(database)) == 1
-    assert await database.fetchval("SELECT count(*) FROM alert") == 1
+    held = await read_holdings(postgres_dsn)
+    assert [row["state"] for row in held.alerts] == ["open"]
+    assert held.steps == [{"alert": held.alerts[0]["alert"], "state": "opened"}]
 
 
 async def test_an_alert_goes_along_with_a_visitor_who_logs_in_and_closes_under_the_new_name(
