@@ -57,7 +57,8 @@ Body = Callable[[], Awaitable[bytes | Refused]]
 """Reads the rest of a request, or says why not."""
 
 Told = BaseModel | Refused | Answer
-Answering = Callable[[], Awaitable[Told]]
+AnsweringOfOne = Callable[[WebhookTables, EndpointRow, str], Awaitable[Told]]
+"""Answers about one webhook, to whoever has a key of this name."""
 
 
 class Parts(NamedTuple):
@@ -117,22 +118,23 @@ class Webhooks:
 
     async def change(self, asked: Asked, body: Body) -> Answer:
         """Answer `PATCH /v1/webhooks/{webhook}`."""
-        reader = self._parts.entrance.reader(asked, SCOPE)
-        if isinstance(reader, Refused):
-            return refusal(reader).with_headers(NO_STORE)
-        wanted = await self._read(body, WebhookChanges)
-        if not isinstance(wanted, WebhookChanges):
-            return (refusal(wanted) if isinstance(wanted, Refused) else wanted).with_headers(NO_STORE)
-        barred = None if wanted.url is None else await self._parts.gate.refusal(wanted.url)
-        if barred is not None:
-            return refusal(Refused("url-not-allowed", barred)).with_headers(NO_STORE)
 
-        async def told(tables: WebhookTables, row: EndpointRow, by: str) -> Told:
-            await tables.change(row.id, EndpointChange(**wanted.model_dump()))
-            await tables.note(row.id, wanted.state or "changed", by=by, at=self._now())
-            return whole_answer(await _found(tables, row.id), await tables.changes(row.id, limit=CHANGES_MAX))
+        async def told(reader: Reader) -> Told:
+            wanted = await self._read(body, WebhookChanges)
+            if not isinstance(wanted, WebhookChanges):
+                return wanted
+            barred = None if wanted.url is None else await self._parts.gate.refusal(wanted.url)
+            if barred is not None:
+                return Refused("url-not-allowed", barred)
 
-        return await self._about_one(asked, told)
+            async def changed(tables: WebhookTables, row: EndpointRow, by: str) -> Told:
+                await tables.change(row.id, EndpointChange(**wanted.model_dump()))
+                await tables.note(row.id, wanted.state or "changed", by=by, at=self._now())
+                return whole_answer(await _found(tables, row.id), await tables.changes(row.id, limit=CHANGES_MAX))
+
+            return await self._of_one(asked, reader, changed)
+
+        return await self._answer(asked, told)
 
     async def remove(self, asked: Asked) -> Answer:
         """Answer `DELETE /v1/webhooks/{webhook}`."""
@@ -203,17 +205,19 @@ class Webhooks:
 
         return await self._about_one(asked, told)
 
-    async def _about_one(
-        self, asked: Asked, answering: Callable[[WebhookTables, EndpointRow, str], Awaitable[Told]]
-    ) -> Answer:
+    async def _about_one(self, asked: Asked, answering: AnsweringOfOne) -> Answer:
         async def told(reader: Reader) -> Told:
-            if not _ID.fullmatch(asked.identity):
-                return _UNKNOWN
-            async with self._parts.database.webhooks() as tables:
-                row = await tables.endpoint(UUID(asked.identity))
-                return _UNKNOWN if row is None else await answering(tables, row, reader.name)
+            return await self._of_one(asked, reader, answering)
 
         return await self._answer(asked, told)
+
+    async def _of_one(self, asked: Asked, reader: Reader, answering: AnsweringOfOne) -> Told:
+        """Answer about the webhook that the path names, in one transaction."""
+        if not _ID.fullmatch(asked.identity):
+            return _UNKNOWN
+        async with self._parts.database.webhooks() as tables:
+            row = await tables.endpoint(UUID(asked.identity))
+            return _UNKNOWN if row is None else await answering(tables, row, reader.name)
 
     async def _answer(self, asked: Asked, answering: Callable[[Reader], Awaitable[Told]]) -> Answer:
         reader = self._parts.entrance.reader(asked, SCOPE)
