@@ -8,7 +8,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core.change import PERIODS, Move, Moves, read_changes, read_moves
@@ -209,6 +209,7 @@ def test_a_change_by_a_promise_adds_up_as_well(
         assert [line.came < 0 for line in missed] == [True], "a promise that fell due within the period came in it"
 
 
+@settings(max_examples=told_histories.TRIED)
 @given(told_histories.randoms)
 def test_whatever_was_promised_told_and_recovered_a_change_adds_up(random: Random) -> None:
     person, hours = told_histories.person_of(random), random.choice([*PERIODS.values()])

@@ -6,7 +6,7 @@ from random import Random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.core import history
@@ -53,6 +53,7 @@ def test_a_history_is_what_is_read_at_each_of_its_hours(person: Person, after: l
     assert told.left_out == 0
 
 
+@settings(max_examples=told_histories.TRIED)
 @given(told_histories.randoms, st.integers(1, 60), st.sampled_from([None, "touchpoint", *DIMENSIONS]))
 def test_a_history_with_promises_is_what_is_read_at_each_of_its_hours(
     random: Random, step: int, dimension: str | None
