@@ -1,12 +1,12 @@
 #!/usr/bin/env bash
 # Print the path of Alertmanager: the one on PATH, or one unpacked from Debian's package into .venv. amtool lies beside it.
-# Nothing is configured and no service starts; Debian's build reads one template from /usr/share, which needs root once.
+# Nothing is configured and no service starts; Debian's build reads its templates from /usr/share, which needs root once.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
 if command -v prometheus-alertmanager; then exit 0; fi
 unpacked=.venv/alertmanager/usr/bin/prometheus-alertmanager
-template=usr/share/prometheus/alertmanager/default.tmpl
+templates=usr/share/prometheus/alertmanager
 fix="Alertmanager is missing: run 'sudo apt-get update && sudo apt-get install prometheus-alertmanager'"
 if [[ ! -x $unpacked ]]; then
     if ! command -v apt-get >/dev/null; then
@@ -22,7 +22,10 @@ if [[ ! -x $unpacked ]]; then
     mkdir -p .venv/alertmanager
     dpkg-deb --extract "$folder"/prometheus-alertmanager_*.deb .venv/alertmanager
 fi
-if [[ ! -e /$template ]]; then
-    install -D --mode=644 ".venv/alertmanager/$template" "/$template" 2>/dev/null || { echo "$fix" >&2 && exit 1; }
-fi
+for template in default.tmpl email.tmpl; do
+    if [[ ! -e /$templates/$template ]]; then
+        install -D --mode=644 ".venv/alertmanager/$templates/$template" "/$templates/$template" 2>/dev/null ||
+            { echo "$fix" >&2 && exit 1; }
+    fi
+done
 echo "$PWD/$unpacked"

@@ -34,6 +34,7 @@ from services.demo.picture import ROWS, WIDTH, Picture
 from services.demo.screen import Status, frame, open_screen
 from services.demo.shop import Phase, open_shop
 from services.demo.shop_sources import ShopKeys, open_shop_sources
+from services.demo.ticker import Ticker
 from services.embedded.stack import LocalStack
 from services.infra.catalogue.reading import labels
 from services.infra.clock import SystemClock
@@ -47,6 +48,9 @@ FAILED: Final = 1
 REFUSED: Final = 2
 INTERRUPTED: Final = 130
 """Ctrl-C: the run ended in order, but before its time."""
+
+SHORT_LIVED: Final[Mapping[str, str]] = {"TACTUS_OUTBOUND__INCIDENT_QUIET_S": "5"}
+"""What lasts hours elsewhere must end while somebody looks on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +139,7 @@ def called() -> str:
 
 async def _demo(options: Options, data: Path, console: Console, ending: Ending) -> int:
     keys = open_shop_sources(data)
-    stack = LocalStack(data, workers=1, console=console)
+    stack = LocalStack(data, workers=1, console=console, unless_set=SHORT_LIVED)
     signals = _Signals(stack)
     signals.listen()
     try:
@@ -196,6 +200,7 @@ async def _show(
             doors=doors,
             reader=reader,
             screen=screen,
+            ticker=Ticker(screen=screen, labels=names),
             board=board,
             status=status,
             rate=options.rate,

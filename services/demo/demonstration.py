@@ -24,6 +24,7 @@ from services.demo.doors import Doors
 from services.demo.screen import FRAMES_PER_S, Screen, Status
 from services.demo.shop import Happening, Phase, Shop, phase_at
 from services.demo.shop_sources import is_own
+from services.demo.ticker import Ticker
 from services.demo.tills import TillCounts
 from services.demo.traffic import Message, Traffic, told_later, told_now
 from services.infra.clock import Clock
@@ -71,6 +72,7 @@ class Demonstration:
     doors: Doors
     reader: ScoresClient
     screen: Screen
+    ticker: Ticker
     board: Board
     status: Status
     rate: float
@@ -92,7 +94,7 @@ class Demonstration:
         """Send, show, and count when everything is settled."""
         async with asyncio.TaskGroup() as group:
             shown = [group.create_task(self._read_scores()) for _ in range(READERS)]
-            shown.append(group.create_task(self._paint()))
+            shown += [group.create_task(self._paint()), group.create_task(self.ticker.run(self.connection.kafka))]
             await self._send_history()
             probing = group.create_task(self._probe())
             await self._send_live()
@@ -101,6 +103,7 @@ class Demonstration:
             self.tills = await self.doors.finish()
             counts = await self._settle()
             await self._tell(self.status.phase)
+            self.screen.say(self.ticker.summary())
             if counts.others:
                 self.screen.say(f"Beside the shop's events {counts.others} of others count here")
             self.screen.say(

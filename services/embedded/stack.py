@@ -10,7 +10,7 @@ import threading
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final
 
 from pydantic import SecretStr
@@ -47,11 +47,18 @@ class LocalStack:
     """`async with LocalStack(data, workers=1) as connection`: everything is ready inside, nothing is left after.
 
     A child that dies is started again; one that cannot run ends the block with a TactusError that says why.
+    `unless_set` are variables of the services that the environment may say otherwise.
     Enter it on the main thread: the children die with the thread that started them.
     """
 
     def __init__(
-        self, data: Path, *, workers: int = 1, usual_ports: bool = False, console: Console | None = None
+        self,
+        data: Path,
+        *,
+        workers: int = 1,
+        usual_ports: bool = False,
+        console: Console | None = None,
+        unless_set: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         if not 0 <= workers <= WORKERS_MAX:
             raise ConfigurationError(f"--workers is {workers}: choose 0 to {WORKERS_MAX}")
@@ -60,6 +67,7 @@ class LocalStack:
         self.postgres: EmbeddedPostgres
         self._workers = workers
         self._usual_ports = usual_ports
+        self._unless_set = unless_set
         self._steps = Steps(console or Console(quiet=True))
         self._children: list[Supervised] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -197,7 +205,7 @@ class LocalStack:
         ]
 
     def _environment(self, settings: Settings, keys: Keys, ports: Ports) -> dict[str, str]:
-        environment = dict(os.environ)  # noqa: TID251 - the services inherit what the operator set
+        environment = {**self._unless_set, **os.environ}  # noqa: TID251 - the services inherit what the operator set
         environment["TACTUS_KAFKA__BOOTSTRAP"] = self.kafka.bootstrap
         environment.pop("TACTUS_POSTGRES__DSN", None)
         environment.setdefault("TACTUS_INGEST__SPOOL", str(self.data / SPOOL))
