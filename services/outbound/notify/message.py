@@ -136,7 +136,8 @@ def _as_item(message: Message, words: Words) -> list[str]:
 
 
 def _alert_title(step: AlertStep, words: Words) -> str:
-    return words.titles[step.state].format(
+    title = words.titles.get(f"{step.rule}.{step.state}", words.titles[step.state])
+    return title.format(
         severity=words.severities[step.severity],
         who=_short(step.whose),
         before=_figure(step.score_before),

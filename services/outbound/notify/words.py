@@ -11,7 +11,7 @@ class Words(NamedTuple):
     """All that a notification says besides ids, figures and the catalogue's labels."""
 
     titles: Mapping[str, str]
-    """By what has happened."""
+    """By what has happened; of some rules in words of their own."""
     severities: Mapping[str, str]
     since: str
     advice: str
@@ -32,7 +32,9 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             titles={
                 "opened": "{severity}: the score of {who} fell from {before} to {now}",
                 "worsened": "{severity}: the score of {who} fell further, from {before} to {now}",
-                "closed": "Over: the score of {who} is back at {now}",
+                "bad_answer.opened": "{severity}: a bad answer of {who}, whose score is {now}",
+                "overdue.opened": "{severity}: a promise to {who} is overdue, the score fell from {before} to {now}",
+                "closed": "Over: the alert about {who} is closed, the score is {now}",
                 "withdrawn": "Withdrawn: what came late shows that the score of {who} did not fall so far",
                 "grouped": "The score of {who} fell from {before} to {now}, as those of others did: see the incident",
             },
@@ -53,7 +55,9 @@ WORDS: Final[Mapping[str, Words]] = MappingProxyType(
             titles={
                 "opened": "{severity}: ocena {who} spadła z {before} do {now}",
                 "worsened": "{severity}: ocena {who} spadła jeszcze bardziej, z {before} do {now}",
-                "closed": "Koniec: ocena {who} wróciła do {now}",
+                "bad_answer.opened": "{severity}: zła odpowiedź od {who}, ocena wynosi {now}",
+                "overdue.opened": "{severity}: spóźniona obietnica wobec {who}, ocena spadła z {before} do {now}",
+                "closed": "Koniec: alert o {who} zamknięty, ocena wynosi {now}",
                 "withdrawn": "Wycofane: spóźnione zdarzenia pokazują, że ocena {who} nie spadła tak bardzo",
                 "grouped": "Ocena {who} spadła z {before} do {now}, tak jak innych: zobacz incydent",
             },

@@ -230,7 +230,7 @@ async def test_a_bot_changes_the_message_that_it_posted(
         "chat.update",
         "chat.update",
     ]
-    assert "back at 64" in message["text"]
+    assert "the score is 64" in message["text"]
 
 
 async def test_routes_choose_by_severity_place_touchpoint_rule_band_account_and_owner(

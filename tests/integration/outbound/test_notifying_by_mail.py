@@ -55,7 +55,7 @@ async def test_a_digest_tells_once_a_day_what_is_open_and_what_is_over(
     assert first.index("customer:b") < first.index("customer:a")
     assert "customer:c" not in first
     assert "−21.4  Niedotrzymany termin dostawy" in first
-    assert "ocena customer:b wróciła do 66" in second
+    assert "alert o customer:b zamknięty, ocena wynosi 66" in second
     assert "customer:a" not in second
 
 

@@ -112,3 +112,14 @@ def test_an_id_cannot_name_a_whole_channel_or_make_a_link() -> None:
     marked_up = [shown["text"], *(one["text"]["text"] for one in shown["blocks"] if one["text"]["type"] == "mrkdwn")]
     assert "<!channel>" not in json.dumps(marked_up)
     assert "<https://evil" not in json.dumps(marked_up)
+
+
+@pytest.mark.parametrize(
+    ("rule", "title"),
+    [
+        ("bad_answer", "Critical: a bad answer of customer:a, whose score is 38"),
+        ("overdue", "Critical: a promise to customer:a is overdue, the score fell from 71 to 38"),
+    ],
+)
+def test_a_rule_that_is_no_fall_is_told_as_what_it_is(rule: str, title: str) -> None:
+    assert said(rule=rule).title == title
