@@ -90,6 +90,12 @@ include-operation-id-regex = "^(listCustomers|followScores)$"
 positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "410", "5xx"]
 
 [[operations]]
+# A moment may be one and lie in the future.
+include-operation-id = "askWhatIf"
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "401", "403", "404", "409", "422", "429", "5xx"]
+
+[[operations]]
 # The value behind the colon may be none of its kind.
 include-operation-id = "listAlerts"
 [operations.checks]
