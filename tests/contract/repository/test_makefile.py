@@ -29,7 +29,7 @@ def recipe(*arguments: str) -> str:
             (
                 "FAULT_SCALE=2 FAULT_SEED=7 .venv/bin/python -m pytest -s tests/faults/test_bad_input.py "
                 "tests/faults/test_spoilt_ways.py tests/faults/test_spooling.py tests/faults/test_planted.py "
-                "tests/faults/test_webhooks_killed.py tests/faults/test_feed.py"
+                "tests/faults/test_webhooks_killed.py tests/faults/test_feed.py tests/faults/test_killed_notifying.py"
             ),
         ),
         (("bench-worker", "JSON=a b"), '.venv-bench/bin/python -m bench.worker --json "a b"'),
