@@ -213,6 +213,11 @@ class CrmTable:
         """Drop their records here; the system is told nothing."""
         await self._say.run("crm_forget_people", connector, list(persons))
 
+    async def erasures(self) -> tuple[int, datetime | None]:
+        """How many have asked to be forgotten, and when the last of them did."""
+        [row] = await self._say.rows("crm_erasures")
+        return row["erasures"], row["last"]
+
     async def want_erased(self, connector: str, *, now: datetime) -> int:
         """Let a system forget whoever asked to be forgotten; how many these are."""
         return await self._say.run("crm_want_erased", connector, now)

@@ -7,6 +7,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
+from pydantic import ValidationError
+
 from schemas.alert import AlertRecord
 from schemas.topics import ALERTS
 from services.infra.logs import get_logger
@@ -38,6 +40,7 @@ class Following:
         self._hash_key = hash_key
         self._feed = f"crm/{table.name}"
         self._alerts = f"crm-tasks/{table.name}"
+        self._erasures: tuple[int, datetime | None] | None = None
 
     async def round(self, transaction: OutboundTransaction, held: Held, *, now: datetime) -> bool:
         """Note a portion of what has come; whether there may be more."""
@@ -45,10 +48,18 @@ class Following:
         more |= await self._follow(transaction, now=now)
         if self._table.task is not None:
             more |= await self._follow_alerts(transaction, now=now)
+        await self._follow_erasures(transaction, now=now)
+        return more
+
+    async def _follow_erasures(self, transaction: OutboundTransaction, *, now: datetime) -> None:
+        """Look for those who asked to be forgotten, when somebody has since the last look."""
+        erasures = await transaction.crm.erasures()
+        if erasures == self._erasures:
+            return
         erased = await transaction.crm.want_erased(self._table.name, now=now)
         if erased:
             log.info("crm_erasures_noted", connector=self._table.name, records=erased)
-        return more
+        self._erasures = erasures
 
     async def _fill(self, transaction: OutboundTransaction, held: Held, *, now: datetime) -> bool:
         """Make records of everybody who was there before; changes are followed from before the first of them."""
@@ -119,7 +130,11 @@ class Following:
         return len(letters) == LETTERS_AT_ONCE
 
     async def _want_task(self, transaction: OutboundTransaction, value: bytes, *, now: datetime) -> None:
-        record = AlertRecord.model_validate_json(value)
+        try:
+            record = AlertRecord.model_validate_json(value)
+        except ValidationError:
+            # Incidents go the same way, and so may what a later version writes.
+            return
         if record.customer is None:
             return  # an account's: it has no record of a person
         kind, _, key = (record.customer or "").partition(":")

@@ -95,6 +95,9 @@ WHERE (r.version, r.wish, r.key) IS DISTINCT FROM (excluded.version, excluded.wi
 -- crm_forget_people --
 DELETE FROM crm_record WHERE connector = $1 AND person = ANY($2::bigint[])
 
+-- crm_erasures --
+SELECT count(*) AS erasures, max(erased_at) AS last FROM erased
+
 -- crm_want_erased --
 UPDATE crm_record AS r SET wish = 'erased', merged_into = NULL, rank = 0, due_at = $2, waits_since = $2, tries = 0
 FROM erased AS e

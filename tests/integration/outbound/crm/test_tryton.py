@@ -228,6 +228,7 @@ async def test_a_critical_alert_opens_one_task_that_names_it(tryton: Tryton, pla
     tasks = tryton.model("project.work")
     await played.settle()
     for value in (
+        b'{"incident": "of another form"}',
         alert_record(severity="warning", alert="7d3f7f5e-1111-4222-8333-000000000000"),
         alert_record(),
         alert_record(state="worsened"),
