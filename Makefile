@@ -1,6 +1,6 @@
 # Every target does all of its own set-up: Python >= 3.11 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test storms faults laws check lint format bench bench-worker bench-ingest bench-read bench-webhooks bench-rebuild embedded dev bench-environment
+.PHONY: help demo up test storms faults laws check lint format bench bench-worker bench-ingest bench-read bench-outbound bench-webhooks bench-rebuild embedded dev bench-environment
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -47,6 +47,9 @@ bench-ingest: bench-environment ## Measure the doors beside a bridge to Kafka, s
 
 bench-read: dev     ## Measure reading: the core, and answers over the API (JSON=FILE, ARGS="--customers 1000000")
 	@$(BIN)/python -m bench.read $(if $(JSON),--json "$(JSON)") $(ARGS)
+
+bench-outbound: dev ## Measure the topic of scores: updates a second, and from the 202 to the record (JSON=FILE, ARGS="--seconds 30")
+	@$(BIN)/python -m bench.outbound $(if $(JSON),--json "$(JSON)") $(ARGS)
 
 bench-webhooks: dev ## Measure webhooks while one endpoint is a black hole (JSON=FILE, ARGS="--endpoints 100")
 	@$(BIN)/python -m bench.webhooks $(if $(JSON),--json "$(JSON)") $(ARGS)

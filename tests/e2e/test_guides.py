@@ -32,6 +32,7 @@ TOOLS = ("bash", "curl", "openssl", "base64", "date")
         "look-back",
         "drivers",
         "promises",
+        "follow-scores",
         "alerts",
         "crm",
         "sql",

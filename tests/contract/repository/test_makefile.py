@@ -33,6 +33,7 @@ def recipe(*arguments: str) -> str:
             ),
         ),
         (("bench-worker", "JSON=a b"), '.venv-bench/bin/python -m bench.worker --json "a b"'),
+        (("bench-outbound", "JSON=a b"), '.venv/bin/python -m bench.outbound --json "a b"'),
         (("bench-read", "JSON=a b"), '.venv/bin/python -m bench.read --json "a b"'),
         (("bench-ingest", "JSON=a b"), '.venv-bench/bin/python -m bench.ingest --json "a b"'),
     ],
