@@ -1,6 +1,6 @@
 # Every target does all of its own set-up: Python >= 3.11 and make are enough.
 .DEFAULT_GOAL := help
-.PHONY: help demo up test storms faults laws check lint format bench bench-worker bench-ingest bench-read bench-outbound bench-webhooks bench-rebuild embedded dev bench-environment
+.PHONY: help demo up test storms faults laws check lint format bench bench-worker bench-ingest bench-read bench-outbound bench-notified bench-webhooks bench-rebuild embedded dev bench-environment
 .NOTPARALLEL:
 
 BIN := .venv/bin
@@ -50,6 +50,9 @@ bench-read: dev     ## Measure reading: the core, and answers over the API (JSON
 
 bench-outbound: dev ## Measure the topic of scores: updates a second, and from the 202 to the record (JSON=FILE, ARGS="--seconds 30")
 	@$(BIN)/python -m bench.outbound $(if $(JSON),--json "$(JSON)") $(ARGS)
+
+bench-notified: dev ## Measure how soon somebody is told of a drop (JSON=FILE, ARGS="--rate 1000")
+	@$(BIN)/python -m bench.notified $(if $(JSON),--json "$(JSON)") $(ARGS)
 
 bench-webhooks: dev ## Measure webhooks while one endpoint is a black hole (JSON=FILE, ARGS="--endpoints 100")
 	@$(BIN)/python -m bench.webhooks $(if $(JSON),--json "$(JSON)") $(ARGS)

@@ -13,6 +13,7 @@ from rich.table import Table
 from services.commands.examine import Check, Finding, Level, Stack, disk, doors, log, sources, stack_to_examine, topics
 from services.commands.examine_database import chores, clock, database, migrations, progress
 from services.commands.examine_model import model
+from services.commands.examine_outbound import outbound
 from services.commands.examine_persons import persons
 from services.commands.examine_senders import senders
 from services.commands.examine_sources import hearing
@@ -33,6 +34,7 @@ CHECKS: Final[Mapping[str, Check]] = {
     "persons": persons,
     "model": model,
     "hearing": hearing,
+    "outbound": outbound,
 }
 """In the order in which a person would look."""
 

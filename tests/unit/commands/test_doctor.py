@@ -17,6 +17,7 @@ from services.commands.examine_database import (
     judge_progress,
     judge_standing,
 )
+from services.commands.examine_outbound import SLOW_S, judge_outbound
 from services.commands.examine_persons import judge_crowds
 from services.commands.examine_senders import TOLD_MAX, judge_classes, judge_letters, judge_names
 from services.infra.errors import UnavailableError
@@ -195,3 +196,12 @@ def test_what_does_not_score_is_told_by_its_class() -> None:
 
     assert (some.level, some.text) == (Level.OK, "of 1000 events of the last day: bot 40, staff 2")
     assert many.text == f"of the newest {EVENTS_MAX} events: none"
+
+
+def test_what_goes_out_soon_is_well_and_what_waits_long_is_not() -> None:
+    well = judge_outbound({"scores": 0.4, "alerts": None})
+    ill = judge_outbound({"scores": 2 * SLOW_S, "alerts": None})
+
+    assert (well.level, well.fix) == (Level.OK, "")
+    assert (ill.level, ill.text) == (Level.ERROR, "scores wait for 120 s")
+    assert "tactus outbound" in ill.fix
