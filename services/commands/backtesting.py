@@ -26,10 +26,10 @@ from services.commands.stack_settings import stack_settings
 from services.commands.telling import INTERRUPTED, say
 from services.core.backtest import Life, Raised, Replay, Rule
 from services.core.dimensions import Leaves
-from services.core.drops import SENSITIVE, USUAL, Thresholds
 from services.core.facts import Facts
 from services.core.instants import EPOCH, hour_of, parse_instant, write_instant
 from services.core.tallies import HOUR, LEAF, Tallies, merge
+from services.core.thresholds import SENSITIVE, USUAL, Thresholds
 from services.infra.catalogue.reading import load_catalogue
 from services.infra.errors import ConfigurationError, TactusError
 from services.infra.settings import Settings

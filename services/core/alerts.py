@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from uuid import UUID
 
 if TYPE_CHECKING:
-    from services.core.drops import Fall, Thresholds
+    from services.core.drops import Fall
+    from services.core.thresholds import Thresholds
 
 DROP: Final = "drop"
 BAD_ANSWER: Final = "bad_answer"

@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 
     from services.core.catalogue import Parameters
     from services.core.dimensions import Leaves
-    from services.core.drops import Fall, Thresholds
+    from services.core.drops import Fall
     from services.core.facts import PersonFacts
+    from services.core.thresholds import Thresholds
 
 ROWS_MAX: Final = 200_000
 """Sums read together, 16 MiB; one hour of one person may have more of them alone."""

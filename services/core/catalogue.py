@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 from services.core.bands import BANDS, Bands
 from services.core.promise_kinds import NO_PROMISES, PromiseKinds
 from services.core.tallies import MICRO
+from services.core.thresholds import USUAL, Thresholds
 from services.core.valence import (
     Arguments,
     Const,
@@ -127,6 +128,8 @@ class Catalogue:
     """By what the valence of some touchpoints is multiplied in the read."""
     calibration: Calibration | None = None
     bands: Bands = BANDS
+    thresholds: Thresholds = USUAL
+    """For alerts; no score knows them, so they are no part of the model."""
     place_past: float = 0.0
     """The stake of what whoever orders at a place hears of it; 0: nothing is heard."""
     version: str | None = None

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from services.core.evidence import Balance, Evidence, Groups
     from services.core.facts import Facts, PersonFacts
     from services.core.scoring import Key
+    from services.core.thresholds import Thresholds
 
     Floats = NDArray[np.float64]
     Booleans = NDArray[np.bool_]
@@ -36,19 +37,6 @@ CRITICAL_BELOW: Final = 25.0
 
 BAD_ANSWER_V: Final = -MICRO // 2
 """An answer as bad as this, in micro-units, is one to call back about."""
-
-
-class Thresholds(NamedTuple):
-    """From where on a fall is worth an alert."""
-
-    points: float
-    """So far the score fell."""
-    evidence: float
-    """So much bad evidence the hours have of their own: one mishap of usual weight has two."""
-
-
-USUAL: Final = Thresholds(10.0, 2.4)
-SENSITIVE: Final = Thresholds(5.0, 1.2)
 
 
 class Fall(NamedTuple):

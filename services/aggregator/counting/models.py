@@ -13,7 +13,7 @@ from services.aggregator.counting.numbering import Numbering
 from services.aggregator.counting.ports import ModelsPort, Store
 from services.core.catalogue import Catalogue, Parameters
 from services.core.dimensions import NOWHERE, Leaves
-from services.core.drops import USUAL, Thresholds
+from services.core.thresholds import Thresholds
 from services.infra.logs import get_logger
 from services.state.models import InUse
 from services.state.scores import Turn
@@ -33,7 +33,7 @@ class Weigher(NamedTuple):
     @property
     def thresholds(self) -> Thresholds:
         """From where on a fall is worth an alert."""
-        return USUAL
+        return self.leaves.catalogue.thresholds
 
 
 class Models:

@@ -9,7 +9,8 @@ from typing import Final, NamedTuple
 
 from services.core.catalogue import Parameters
 from services.core.promise_kinds import PromiseKind
-from services.infra.catalogue.parameters import read_parameters
+from services.core.thresholds import USUAL, Thresholds
+from services.infra.catalogue.parameters import read_parameters, read_thresholds
 from services.infra.catalogue.promises import check_told, read_promises
 from services.infra.catalogue.touchpoints import (
     NEEDED,
@@ -36,6 +37,7 @@ class Overridden(NamedTuple):
     parameters: Parameters
     aliases: Mapping[str, Mapping[str, str]]
     promises: Mapping[str, PromiseKind]
+    thresholds: Thresholds
 
 
 def override(
@@ -51,12 +53,14 @@ def override(
     result = dict(touchpoints)
     own: dict[str, Field] = {}
     promised: dict[str, Field] = {}
+    thresholds = USUAL
     if root is not None:
-        fields = root.record(required=(), optional=("parameters", "touchpoints", "promises"))
+        fields = root.record(required=(), optional=("parameters", "touchpoints", "promises", "alerts"))
         if "parameters" in fields:
             parameters = read_parameters(fields["parameters"], parameters)
         own = fields["touchpoints"].mapping() if "touchpoints" in fields else {}
         promised = fields["promises"].mapping() if "promises" in fields else {}
+        thresholds = read_thresholds(fields["alerts"]) if "alerts" in fields else USUAL
     for name, field in own.items():
         if name in touchpoints:
             result[name] = _changed(touchpoints[name], field)
@@ -71,7 +75,7 @@ def override(
     if root is not None:
         check_told(kinds.values(), entries, root)
     file.check()
-    return Overridden(result, parameters, aliases, kinds)
+    return Overridden(result, parameters, aliases, kinds, thresholds)
 
 
 def _changed(touchpoint: Touchpoint, field: Field) -> Touchpoint:

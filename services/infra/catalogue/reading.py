@@ -13,6 +13,7 @@ from schemas.weighing import PARAMETER_BOUNDS
 from services.core.catalogue import CATEGORIES, CONTROLS, DRIVERS, STAGES, UNKNOWN, Catalogue, Parameters
 from services.core.promise_kinds import PromiseKind, PromiseKinds
 from services.core.roles import ROLES
+from services.core.thresholds import USUAL
 from services.infra.catalogue import deployment
 from services.infra.catalogue.parameters import read_parameters
 from services.infra.catalogue.promises import check_told, read_promises
@@ -106,12 +107,18 @@ def read_catalogue(path: Path, *, override: Path | None) -> CatalogueFile:
     promises: Mapping[str, PromiseKind] = read_promises(promised, before={}, entries=entries)
     check_told(promises.values(), entries, fields["touchpoints"])
     file.check()
+    thresholds = USUAL
     if override is not None:
         overridden = deployment.override(override, touchpoints, parameters, promises, sources=sources)
-        touchpoints, parameters, aliases, promises = overridden
+        touchpoints, parameters, aliases, promises, thresholds = overridden
         entries = {name: one.entry for name, one in touchpoints.items()}
     return CatalogueFile(
-        catalogue=Catalogue(MappingProxyType(entries), parameters, PromiseKinds(MappingProxyType(dict(promises)))),
+        catalogue=Catalogue(
+            MappingProxyType(entries),
+            parameters,
+            PromiseKinds(MappingProxyType(dict(promises))),
+            thresholds=thresholds,
+        ),
         labels=_by_language(touchpoints, words),
         aliases=aliases,
         notes={name: one.note for name, one in touchpoints.items() if one.note},

@@ -12,8 +12,8 @@ from services.commands import backtesting
 from services.commands.backtesting import Options, backtest, lines_of
 from services.commands.outcomes import Outcome
 from services.core.backtest import Rule
-from services.core.drops import SENSITIVE, USUAL, Thresholds
 from services.core.instants import hour_of
+from services.core.thresholds import SENSITIVE, USUAL, Thresholds
 from services.infra.settings import PostgresSettings, Settings
 from tests.support.alerts import owner_of
 from tests.support.customers import Lived, store_person

@@ -7,9 +7,10 @@ from typing import Any
 
 from services.core.alerts import COOLDOWN_H
 from services.core.backtest import Life, Raised, Replay, Rule
-from services.core.drops import SENSITIVE, USUAL, Thresholds, read_falls
+from services.core.drops import read_falls
 from services.core.instants import HOUR_US
 from services.core.tallies import merge
+from services.core.thresholds import SENSITIVE, USUAL, Thresholds
 from tests.reference.promises import Told
 from tests.unit.core.told_histories import NOW, Person, instant, law, person_of
 

@@ -13,10 +13,7 @@ from hypothesis import strategies as st
 from services.core.alerts import CRITICAL, DROP, Course, Happening, Held, alert_id, cools, looked, opened
 from services.core.dimensions import Leaf, Leaves
 from services.core.drops import (
-    SENSITIVE,
-    USUAL,
     Fall,
-    Thresholds,
     is_answer,
     may_have_fallen,
     read_fall_together,
@@ -26,6 +23,7 @@ from services.core.drops import (
 )
 from services.core.facts import NO_FACTS
 from services.core.tallies import MICRO, Tallies, merge
+from services.core.thresholds import SENSITIVE, USUAL, Thresholds
 from services.infra.catalogue.reading import load_catalogue
 from tests.reference import drops as plain
 from tests.reference.scoring import Event, Model, state

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 
 import pytest
 
 from schemas.alert import AlertRecord
 from schemas.topics import EVENTS, LATE
 from services.aggregator.counting.pipeline import Pipeline
+from services.core.thresholds import SENSITIVE
+from services.infra.catalogue.reading import load_catalogue
 from tests.support.chunks import chunk
 from tests.support.memory_store import MemoryStore
 from tests.support.promises import START, said
@@ -76,6 +79,16 @@ async def test_one_queue_opens_nothing(life: Life) -> None:
     await life.hears(said("e-1", "call.abandoned", hours=0))
 
     assert life.told == []
+
+
+async def test_a_deployment_that_wants_to_hear_of_smaller_falls_does() -> None:
+    store = MemoryStore()
+    catalogue = replace(load_catalogue(), thresholds=SENSITIVE)
+    life = Life(store, await worker_on(store, catalogue))
+
+    await life.hears(said("e-1", "call.abandoned", hours=0))
+
+    assert life.steps == [("drop", "opened", "warning")]
 
 
 async def test_the_same_events_again_raise_no_second_alert(life: Life) -> None:

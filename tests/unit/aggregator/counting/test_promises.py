@@ -9,6 +9,7 @@ import pytest
 
 from services.aggregator.counting.pipeline import Pipeline
 from services.aggregator.processor import Bounds
+from services.core.catalogue import Catalogue
 from services.infra.clock import SystemClock
 from tests.support.chunks import chunk
 from tests.support.memory_store import MemoryStore
@@ -18,9 +19,9 @@ from tests.support.said_log import SaidLog
 NOW_MS = int(START.timestamp() * 1000) + 10 * 86_400_000
 
 
-async def worker_on(store: MemoryStore) -> Pipeline:
+async def worker_on(store: MemoryStore, catalogue: Catalogue = CATALOGUE) -> Pipeline:
     log = SaidLog(store)
-    worker = await Pipeline.on(store, log, CATALOGUE, cache_rows_max=10_000, clock=SystemClock())
+    worker = await Pipeline.on(store, log, catalogue, cache_rows_max=10_000, clock=SystemClock())
     await worker.take_ownership({partition: Bounds(*ends) for partition, ends in log.bounds.items()})
     return worker
 

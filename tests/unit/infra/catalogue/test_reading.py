@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from services.core.catalogue import CATEGORIES, CONTROLS, DRIVERS, STAGES, Catalogue, Entry, Parameters
+from services.core.thresholds import USUAL
 from services.core.valence import (
     Conditional,
     Const,
@@ -269,3 +270,16 @@ def test_a_touchpoint_is_unknown_only_if_the_catalogue_lacks_it() -> None:
     assert catalogue.entry("x.new").stage == "unknown"
     assert catalogue.entry("x.new").weight == 0.1
     assert "unknown" not in {entry.stage for entry in catalogue.entries.values()}
+
+
+def test_a_deployment_says_from_where_on_a_fall_is_worth_an_alert(tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text("alerts:\n  points: 5\n")
+    usual = load_catalogue()
+
+    catalogue = load_catalogue(own)
+
+    assert usual.thresholds == USUAL
+    assert catalogue.thresholds == (5.0, USUAL.evidence)
+    assert catalogue.model_version == usual.model_version
+    assert catalogue.weighed_by(usual.weighing).thresholds == catalogue.thresholds
