@@ -19,8 +19,12 @@ if [[ ! -x $unpacked ]]; then
     download() { (cd "$folder" && apt-get -q download prometheus-alertmanager >&2); }
     # A fresh machine has no package lists; refreshing them needs root.
     download || { apt-get -q update >&2 && download; } || { echo "$fix" >&2 && exit 1; }
-    mkdir -p .venv/alertmanager
-    dpkg-deb --extract "$folder"/prometheus-alertmanager_*.deb .venv/alertmanager
+    # Put in place at once: whoever asks meanwhile finds all of it or nothing, and the first one stays.
+    mkdir -p .venv
+    unpacking=$(mktemp -d .venv/alertmanager-XXXXXX)
+    chmod 755 "$unpacking"
+    dpkg-deb --extract "$folder"/prometheus-alertmanager_*.deb "$unpacking"
+    mv --no-target-directory "$unpacking" .venv/alertmanager 2>/dev/null || rm -rf "$unpacking"
 fi
 for template in default.tmpl email.tmpl; do
     if [[ ! -e /$templates/$template ]]; then

@@ -22,7 +22,11 @@ if [[ ! -x $unpacked ]]; then
             exit 1
         }
     fi
-    mkdir -p .venv/promtool
-    dpkg-deb --extract "$folder"/prometheus_*.deb .venv/promtool
+    # Put in place at once: whoever asks meanwhile finds all of it or nothing, and the first one stays.
+    mkdir -p .venv
+    unpacking=$(mktemp -d .venv/promtool-XXXXXX)
+    chmod 755 "$unpacking"
+    dpkg-deb --extract "$folder"/prometheus_*.deb "$unpacking"
+    mv --no-target-directory "$unpacking" .venv/promtool 2>/dev/null || rm -rf "$unpacking"
 fi
 echo "$PWD/$unpacked"

@@ -16,13 +16,15 @@ import pytest
 
 from services.state.roles import OUTBOUND
 from tests.support.alerted import Alerts, alert_id
+from tests.support.counts import chosen_scale
 from tests.support.databases import as_role
 from tests.support.sinkservers import WebhookServer, served
 from tests.support.waiting import eventually, wait_until
 
 pytestmark = pytest.mark.faults
 
-KILLS = 4 * int(os.environ.get("FAULT_SCALE", "1"))
+KILLS = max(1, round(20 * chosen_scale()))
+"""By FAULT_SCALE."""
 LEASE_S = 0.2
 
 
