@@ -132,12 +132,14 @@ exec "$@"
 
 def fake_docker(folder: Path, stack: Connection) -> dict[str, str]:
     """What stands in for an engine: the services' environment as compose has it, their volume as it is made."""
-    for role in ("owner", "worker", "reader"):
-        (folder / "database" / role).mkdir(parents=True)
+    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
+    mounted = [volume.split(":")[1] for volume in compose["services"]["setup"]["volumes"]]
+    for place in mounted:
+        inside = place.replace("/var/lib/tactus-database", "database").removeprefix("/var/lib/tactus")
+        (folder / inside).mkdir(parents=True, exist_ok=True)
     first_start = ROOT / "deploy" / "docker" / "first_start.py"
     made = subprocess.run([sys.executable, first_start, folder, folder / "database"], check=False, capture_output=True)
     assert made.returncode == 0, made.stderr
-    compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text(encoding="utf-8"))
     for name in ("ingest", "api"):
         settings = {
             key: value.replace("/var/lib/tactus", str(folder))
