@@ -113,6 +113,17 @@ def alive(processes: Iterable[psutil.Process]) -> list[psutil.Process]:
     return found
 
 
+def processes_in(folder: Path) -> list[psutil.Process]:
+    """Return all that run in this folder or were told of it, whoever their parent is by now."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            told = (process.cwd(), *process.cmdline(), *process.environ().values())
+            if any(str(folder) in text for text in told):
+                found.append(process)
+    return alive(found)
+
+
 def ports_of(connection: Connection) -> list[int]:
     """Return every port that the stack has told of."""
     addresses = [connection.ingest, connection.api, connection.postgres, f"tcp://{connection.kafka}"]

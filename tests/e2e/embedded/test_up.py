@@ -19,7 +19,7 @@ from services.client.connection import FILE
 from services.embedded.stack import LocalStack
 from tests.support.places import data_directory
 from tests.support.situations import needs_root
-from tests.support.stacks import RunningStack, alive, listens, ports_of, running_stack
+from tests.support.stacks import RunningStack, alive, listens, ports_of, processes_in, running_stack
 from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.e2e
@@ -135,7 +135,6 @@ def test_children_die_with_a_killed_up_and_the_next_up_starts() -> None:
 
 def test_a_child_that_refuses_its_configuration_ends_up_with_its_words() -> None:
     with data_directory() as data:
-        before = set(psutil.Process().children(recursive=True))
         stack = RunningStack(data, environment={"TACTUS_CATALOGUE": "/nowhere/catalogue.yaml"})
 
         code = stack.process.wait(120)
@@ -143,7 +142,7 @@ def test_a_child_that_refuses_its_configuration_ends_up_with_its_words() -> None
         assert code == 2
         assert "refuses its configuration" in stack.said()
         assert "/nowhere/catalogue.yaml" in stack.said()
-        assert set(alive(psutil.Process().children(recursive=True))) <= before
+        assert processes_in(data) == []
 
 
 def test_a_busy_usual_port_is_replaced_and_named() -> None:
@@ -191,10 +190,11 @@ def test_a_stack_of_another_user_is_refused_in_one_line() -> None:
 
 async def test_a_program_may_hold_the_stack_itself() -> None:
     with data_directory() as data:
-        before = set(psutil.Process().children(recursive=True))
         async with LocalStack(data, workers=2) as connection:
             published = json.loads((data / FILE).read_text())
+            seen = {process.pid for process in processes_in(data)}
 
         assert published["pids"] == connection.pids
         assert len(connection.pids["aggregator"]) == 2
-        assert set(alive(psutil.Process().children(recursive=True))) <= before
+        assert {pid for pids in connection.pids.values() for pid in pids} <= seen
+        assert processes_in(data) == []
