@@ -73,7 +73,13 @@ def busy(dsn: str) -> Iterator[None]:
 CONFIG = """
 [[operations]]
 # Two moments may each be one and yet lie the wrong way around, or too far apart.
-include-operation-id = "readHistory"
+include-operation-id-regex = "^read(Account)?History$"
+[operations.checks]
+positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "5xx"]
+
+[[operations]]
+# A moment may be one and lie in the future.
+include-operation-id-regex = "^read(Customer|Receipt|Change|Account|AccountReceipt|AccountChange)$"
 [operations.checks]
 positive_data_acceptance.expected-statuses = ["2xx", "400", "401", "403", "404", "409", "5xx"]
 
@@ -129,11 +135,13 @@ def _ready(api: ApiProcess) -> bool:
 SOMEBODY = "^/v1/(customers|accounts)/"
 ALERTS = "^/v1/(alerts|incidents)"
 WEBHOOKS = "^/v1/webhooks"
+LETTERS = "^/v1/dead-letters"
 PARTS = {
     "about somebody": SOMEBODY,
     "about alerts": ALERTS,
     "about webhooks": WEBHOOKS,
-    "about everybody, letters and itself": f"(?!{SOMEBODY})(?!{ALERTS})(?!{WEBHOOKS})^/",
+    "about letters": LETTERS,
+    "about everybody and itself": f"(?!{SOMEBODY})(?!{ALERTS})(?!{WEBHOOKS})(?!{LETTERS})^/",
 }
 """Each part has a process of its own: whoever comes so often without a key is told to wait."""
 
@@ -166,11 +174,12 @@ def test_no_machine_made_request_breaks_the_contract(part: str, api: ApiProcess,
 def test_a_contract_that_promises_too_much_is_found_out(api: ApiProcess, tmp_path: Path) -> None:
     document = json.loads((GENERATED / "openapi-read.json").read_text())
     answer = document["components"]["schemas"]["CustomerAnswer"]
-    answer["properties"]["version"]["minimum"] = 2
+    # Scores change meanwhile, and the version rises; this far it does not get.
+    answer["properties"]["version"]["minimum"] = 1_000_000
     doctored = tmp_path / "openapi.json"
     doctored.write_text(json.dumps(document))
 
     run = fuzz(api, doctored, tmp_path)
 
     assert run.returncode == 1
-    assert "minimum" in run.stdout
+    assert "minimum" in run.stdout, run.stdout + run.stderr
