@@ -118,7 +118,7 @@ def follow(page: Path, shell: Shell, stack: Connection) -> None:
             said = shell.run(text)
             assert shows(said, expected), f"{text}\nsaid\n{said}\nand not\n{expected}"
         elif block.kind == "javascript":
-            said = shell.run(f"NODE_PATH={NODE_MODULES} {node()} - <<'END'\n{text}\nEND")
+            said = shell.run(f"NODE_PATH={shlex.quote(str(NODE_MODULES))} {shlex.quote(node())} - <<'END'\n{text}\nEND")
             assert shows(said, expected), f"{text}\nsaid\n{said}\nand not\n{expected}"
         elif block.kind == "html":
             visitor = page_clicked(text.replace("BROWSER_KEY", shell.run('printf %s "$KEY"').strip()))
