@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json as json_format
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
@@ -34,6 +35,9 @@ PORTION: Final = 2000
 """Outcomes asked for together."""
 
 WEEK_DAYS: Final = 7
+
+WIDTH_MIN: Final = 110
+"""A rule is told by its whole name, also where nobody says how wide the terminal is."""
 
 
 class Foretold(NamedTuple):
@@ -144,7 +148,8 @@ def show(report: Report) -> None:
         sys.stdout.write(f"no alert was opened within {report.days} days\n")
     else:
         sys.stdout.write(f"{report.days} days, {report.active_persons} active customers\n")
-        Console(highlight=False, markup=False).print(_table(report))
+        width = max(shutil.get_terminal_size().columns, WIDTH_MIN)
+        Console(width=width, highlight=False, markup=False).print(_table(report))
     if report.foretold is not None:
         sys.stdout.write("\n".join(told(report.foretold)) + "\n")
 

@@ -10,11 +10,12 @@ from prometheus_client import REGISTRY
 from pydantic import SecretStr
 
 from services.commands import alerts_report
-from services.commands.alerts_report import read_report, told
+from services.commands.alerts_report import Report, read_report, show, told
 from services.commands.outcomes import Outcome
 from services.infra.clock import SystemClock
 from services.infra.settings import PostgresSettings, Settings
 from services.outbound.alert_figures import AlertFiguresCount
+from services.state.alert_figures import RuleFigures
 from services.state.outbound import OutboundDatabase
 from services.state.roles import OUTBOUND
 from tests.support.alerts import Raised, owner_of, raise_alerts
@@ -95,6 +96,25 @@ def test_the_report_is_printed_and_written(dsn: str, monkeypatch: pytest.MonkeyP
     assert alerts_report.run(days=28, outcomes=None, json=tmp_path / "report.json", data=None) == 0
 
     assert '"false_share": 0.5' in (tmp_path / "report.json").read_text()
+
+
+def test_long_names_of_rules_are_whole_where_a_pipe_has_no_width(capsys: pytest.CaptureFixture[str]) -> None:
+    rule = RuleFigures(
+        "promise_overdue",
+        opened=12345,
+        critical=1234,
+        real=800,
+        false=100,
+        known=100,
+        acknowledged=1000,
+        acknowledge_s=45e3,
+    )
+
+    show(Report(28, 23, [rule], None))
+
+    told_of = capsys.readouterr().out.splitlines()
+    assert told_of[1].split()[-2:] == ["share", "false"]
+    assert told_of[2].split()[0] == "promise_overdue"
 
 
 async def test_dashboards_see_what_people_said(dsn: str) -> None:
