@@ -11,10 +11,14 @@ from services.embedded.free_ports import free_port
 from services.infra.errors import UnavailableError
 from services.infra.kafka import LogRecord, apply_topics
 from services.infra.settings import KafkaSettings
+from tests.support.chunks import event
 
 pytestmark = pytest.mark.integration
 
-RECORD = LogRecord(EVENTS, b"customer:opinion", b"{}")
+RECORD = LogRecord(
+    EVENTS, b"customer:opinion", event("opinion", time="2026-06-01T12:00:00Z", identities=["customer:opinion"])
+)
+"""A whole event: others read the broker's log too."""
 
 
 async def test_the_first_word_is_in_the_log_once_it_is_open(kafka_bootstrap: str) -> None:
