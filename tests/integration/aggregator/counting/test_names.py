@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
 
 import asyncpg
 import pytest
@@ -83,8 +84,8 @@ async def test_leaves_numbered_beyond_eight_million_count_and_are_read(
     assert await database.fetchval("SELECT max(leaf) FROM tally_row") > 1 << 23
     assert tuple(await database.fetchrow(COUNTS, EVENTS, 0) or ()) == (10, 0, 0, 0)
     assert await database.fetchval("SELECT sum(n) FROM tally_row") == 10
-    async with read_client(postgres_dsn) as client:
-        told = (await client.get("/v1/customers/customer:c-1/receipt", params={"at": NOON})).json()
+    async with read_client(postgres_dsn, now=datetime.fromisoformat(NOON)) as client:
+        told = (await client.get("/v1/customers/customer:c-1/receipt")).json()
     assert sum(leaf["events"] for leaf in told["leaves"]) == 10
 
 
