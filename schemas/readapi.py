@@ -128,7 +128,7 @@ class CustomerAnswer(Produced):
     """By dimension, how many more values it has; a dimension that shows all of them is not named."""
     windows: Windows
     alerts: Annotated[list[AlertSummary], Field(max_length=ALERTS_MAX)]
-    """The newest first, opened or closed."""
+    """Those that were opened by this moment, the newest first, as they stand now."""
     stale: list[str]
     """Sources that usually tell of this customer and are silent: what happens there is not in the score. Empty with `at`."""
     model_version: ModelVersion
