@@ -143,7 +143,8 @@ PARTS = {
     "about letters": LETTERS,
     "about everybody and itself": f"(?!{SOMEBODY})(?!{ALERTS})(?!{WEBHOOKS})(?!{LETTERS})^/",
 }
-"""Each part has a process of its own: whoever comes so often without a key is told to wait."""
+"""Each part has a process of its own: whoever comes so often without a key is told to wait. Each operation with a key is
+asked three times without, and thirty times are let be, so that a part has ten such operations at most."""
 
 
 def fuzz(api: ApiProcess, document: Path, folder: Path, *, paths: str = SOMEBODY) -> subprocess.CompletedProcess[str]:
