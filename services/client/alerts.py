@@ -13,8 +13,7 @@ from uuid import uuid4
 import httpx
 import msgspec
 
-from services.client.posting import ATTEMPTS_MAX, WAIT_S_MAX, asked_wait_s, problem_of
-from services.infra.errors import ConfigurationError, UnavailableError
+from services.client.asking import Asking, Parameters
 
 ALERTS: Final = "/v1/alerts"
 
@@ -22,8 +21,6 @@ TIMEOUT_S: Final = 10.0
 _TRY_LATER: Final = frozenset(
     {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.SERVICE_UNAVAILABLE}
 )
-
-Parameters = Mapping[str, str]
 
 
 class Reason(msgspec.Struct, frozen=True):
@@ -108,7 +105,7 @@ class AlertsClient:
         """Every alert that is meant, the newest first."""
         cursor: Parameters = {}
         while True:
-            page = _PAGE.decode((await self._asked("GET", ALERTS, parameters={**parameters, **cursor})).content)
+            page = _PAGE.decode((await self._asking.answer("GET", ALERTS, parameters={**parameters, **cursor})).content)
             for alert in page.alerts:
                 yield alert
             if page.next is None:
@@ -117,46 +114,20 @@ class AlertsClient:
 
     async def alert(self, alert: str) -> Whole:
         """One alert; raises ConfigurationError when there is none of this id."""
-        return _WHOLE.decode((await self._asked("GET", f"{ALERTS}/{alert}")).content)
+        return _WHOLE.decode((await self._asking.answer("GET", f"{ALERTS}/{alert}")).content)
 
     async def change(self, alert: str, verb: str, body: Mapping[str, object] | None) -> Whole:
         """Change the work on an alert as it is, and return it; ConfigurationError when somebody else does so meanwhile."""
-        before = await self._asked("GET", f"{ALERTS}/{alert}")
+        before = await self._asking.answer("GET", f"{ALERTS}/{alert}")
         headers = {"If-Match": before.headers["ETag"], "Idempotency-Key": uuid4().hex}
         content = None if body is None else msgspec.json.encode(body)
-        answer = await self._asked("POST", f"{ALERTS}/{alert}/{verb}", content=content, headers=headers)
+        answer = await self._asking.answer("POST", f"{ALERTS}/{alert}/{verb}", content=content, headers=headers)
         return _WHOLE.decode(answer.content)
 
-    async def _asked(
-        self,
-        method: str,
-        path: str,
-        *,
-        parameters: Parameters | None = None,
-        content: bytes | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> httpx.Response:
-        """Return an answer; raises ConfigurationError when asking again is of no use, UnavailableError when none comes."""
-        told = {} if content is None else {"Content-Type": "application/json"}
-        reason = ""
-        for attempt in range(ATTEMPTS_MAX):
-            wait_s = min(0.2 * 2**attempt, WAIT_S_MAX)
-            try:
-                answer = await self.http.request(
-                    method, path, params=parameters, content=content, headers={**told, **(headers or {})}
-                )
-            except httpx.TransportError as error:
-                reason = f"the API at {self.http.base_url} does not answer: {type(error).__name__}"
-            else:
-                if answer.status_code == HTTPStatus.OK:
-                    return answer
-                reason = f"the API answered {answer.status_code}: {problem_of(answer)}"
-                if answer.status_code not in _TRY_LATER:
-                    raise ConfigurationError(reason)
-                wait_s = asked_wait_s(answer, otherwise_s=wait_s)
-            if attempt + 1 < ATTEMPTS_MAX:
-                await self.pause(wait_s)
-        raise UnavailableError(f"{reason} (asked {ATTEMPTS_MAX} times); the same command may be run again")
+    @property
+    def _asking(self) -> Asking:
+        again = "the same command may be run again"
+        return Asking(http=self.http, pause=self.pause, try_later=_TRY_LATER, afterwards=again)
 
 
 def open_alerts(*, url: str, key: str) -> AlertsClient:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from http import HTTPStatus
 from types import TracebackType
 from typing import Final, Self
 
 import httpx
 import msgspec
 
-from services.client.posting import ATTEMPTS_MAX, WAIT_S_MAX, asked_wait_s, problem_of
-from services.infra.errors import ConfigurationError, UnavailableError
+from services.client.asking import Asking, Parameters
+from services.client.posting import WAIT_S_MAX
 
 TIMEOUT_S: Final = 60.0
 """The API asks ingest twice for a page, and gives it 20 seconds each time."""
@@ -23,8 +22,6 @@ REPLAY: Final = f"{LETTERS}/replay"
 DISCARD: Final = f"{LETTERS}/discard"
 
 _TRY_LATER: Final = frozenset({408, 429, 500, 502, 503, 504})
-
-Parameters = Mapping[str, str]
 
 
 class Summary(msgspec.Struct, frozen=True):
@@ -137,27 +134,10 @@ class LettersClient:
             cursor = {"cursor": page.next}
 
     async def _asked(self, method: str, path: str, parameters: Parameters) -> bytes:
-        """Return an answer; raises ConfigurationError when asking again is of no use, UnavailableError when none comes.
-
-        Whatever is asked may be asked again: a letter that was dealt with is not dealt with twice.
-        """
-        reason = ""
-        for attempt in range(ATTEMPTS_MAX):
-            wait_s = min(0.2 * 2**attempt, WAIT_S_MAX)
-            try:
-                answer = await self.http.request(method, path, params=dict(parameters))
-            except httpx.TransportError as error:
-                reason = f"the API at {self.http.base_url} does not answer: {type(error).__name__}"
-            else:
-                if answer.status_code == HTTPStatus.OK:
-                    return answer.content
-                reason = f"the API answered {answer.status_code}: {problem_of(answer)}"
-                if answer.status_code not in _TRY_LATER:
-                    raise ConfigurationError(reason)
-                wait_s = asked_wait_s(answer, otherwise_s=wait_s)
-            if attempt + 1 < ATTEMPTS_MAX:
-                await self.pause(wait_s)
-        raise UnavailableError(f"{reason} (asked {ATTEMPTS_MAX} times); the same command goes on from here")
+        """Whatever is asked may be asked again: a letter that was dealt with is not dealt with twice."""
+        again = "the same command goes on from here"
+        asking = Asking(http=self.http, pause=self.pause, try_later=_TRY_LATER, afterwards=again)
+        return (await asking.answer(method, path, parameters=parameters)).content
 
 
 def open_letters(*, url: str, key: str) -> LettersClient:
