@@ -7,7 +7,7 @@ from typing import Final
 
 from services.aggregator.counting.alerting import look, look_at_account
 from services.aggregator.counting.lag import Lag
-from services.aggregator.counting.models import Models, Weigher
+from services.aggregator.counting.models import OwnModels, Weigher
 from services.aggregator.counting.observe import alerts_told
 from services.aggregator.counting.occasions import Occasion
 from services.aggregator.counting.ports import ChunkTransaction, Store
@@ -42,12 +42,10 @@ class ClosingAlerts:
 
     def __init__(self, store: Store, catalogue: Catalogue, clock: Clock, lag: Lag) -> None:
         self._store = store
-        self._catalogue = catalogue
         self._clock = clock
         self._lag = lag
         self._background = Background("alerts", self._round, again_s=AGAIN_S)
-        self._models: Models | None = None
-        self._generation = ""
+        self._models = OwnModels(store, catalogue)
 
     def start(self) -> None:
         """Go on in the background."""
@@ -77,7 +75,7 @@ class ClosingAlerts:
             ALERTS_OPEN.labels(severity=severity).set(open_alerts.get(severity, 0))
         alerts_told(steps)
         if not looked:
-            self._models = None  # a weight for every leaf is nothing to keep for a day
+            self._models.forget()
         return looked
 
     async def _round(self) -> float:
@@ -106,13 +104,6 @@ class ClosingAlerts:
         return Occasion(*stored, weigher=weigher, at_us=hour * HOUR_US, watched=frozenset(stored.persons))
 
     async def _weigher(self, transaction: ChunkTransaction, tallies: Tallies) -> Weigher:
-        models = self._models_of(transaction)
+        models = self._models.of(transaction)
         in_use = await models.in_use(await transaction.scores.turn())
         return await models.weigher(in_use.active, tallies.rows[:, LEAF])
-
-    def _models_of(self, transaction: ChunkTransaction) -> Models:
-        """Models of our own, for as long as it takes; numbers that were read of another database mean nothing."""
-        if self._models is None or transaction.generation != self._generation:
-            self._generation = transaction.generation
-            self._models = Models.of_stored(self._store, self._catalogue)
-        return self._models

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from services.aggregator.counting.models import Models
+from services.aggregator.counting.models import OwnModels
 from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.aggregator.counting.writing_scores import WINDOWS_H, turns_of
 from services.core import scoring
@@ -56,11 +56,9 @@ class Filling:
 
     def __init__(self, store: Store, catalogue: Catalogue, *, portion: int = PERSONS) -> None:
         self._store = store
-        self._catalogue = catalogue
         self._portion = portion
         self._background = Background("model_activation", self._round, again_s=AGAIN_S)
-        self._models: Models | None = None
-        self._generation = ""
+        self._models = OwnModels(store, catalogue)
 
     def start(self) -> None:
         """Go on in the background."""
@@ -73,7 +71,7 @@ class Filling:
     async def step(self) -> Step:
         """Write one portion, or do what stands before or after all of them; raises UnavailableError."""
         if not await self._store.activations.under_way():
-            self._models = None  # a weight for every leaf is nothing to keep for the next time
+            self._models.forget()
             return Step.IDLE
         async with self._store.transaction() as transaction:
             held = await transaction.activations.held()
@@ -118,7 +116,7 @@ class Filling:
             return await self._fill(transaction, held, persons[: len(persons) // 2])
         tallies = merge([Tallies(np.searchsorted(persons, stored.owner), stored.rows)])
         facts = await facts_of_persons(transaction.facts, persons)
-        weigher = await self._models_of(transaction).weigher(held.model, tallies.rows[:, LEAF])
+        weigher = await self._models.of(transaction).weigher(held.model, tallies.rows[:, LEAF])
         at_hours = np.array([locked[person].as_of for person in persons], dtype=np.int64)
         beside = Facts({place: facts[person] for place, person in enumerate(persons) if person in facts})
         readings = scoring.read_each(
@@ -135,10 +133,3 @@ class Filling:
         turns = turns_of(beside, owners=len(persons))
         await transaction.scores.fill(Scored(persons, readings, bands, turn.version, generation, at_hours, turns))
         return persons
-
-    def _models_of(self, transaction: ChunkTransaction) -> Models:
-        """Models of our own, for as long as it takes; numbers that were read of another database mean nothing."""
-        if self._models is None or transaction.generation != self._generation:
-            self._generation = transaction.generation
-            self._models = Models.of_stored(self._store, self._catalogue)
-        return self._models

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from services.aggregator.counting.cache import NameCache
 from services.aggregator.counting.name_bounds import NameBounds
 from services.aggregator.counting.numbering import Numbering
-from services.aggregator.counting.ports import ModelsPort, Store
+from services.aggregator.counting.ports import ChunkTransaction, ModelsPort, Store
 from services.core.catalogue import Catalogue, Parameters
 from services.core.dimensions import NOWHERE, Leaves
 from services.core.thresholds import Thresholds
@@ -80,6 +80,27 @@ class Models:
             weigher = Weigher(leaves, weighing.parameters)
         self._weighers[model] = weigher
         return weigher
+
+
+class OwnModels:
+    """Models of a task beside the counting, for as long as it has something to do."""
+
+    def __init__(self, store: Store, catalogue: Catalogue) -> None:
+        self._store = store
+        self._catalogue = catalogue
+        self._models: Models | None = None
+        self._generation = ""
+
+    def of(self, transaction: ChunkTransaction) -> Models:
+        """Those of this transaction's database; numbers that were read of another one mean nothing."""
+        if self._models is None or transaction.generation != self._generation:
+            self._generation = transaction.generation
+            self._models = Models.of_stored(self._store, self._catalogue)
+        return self._models
+
+    def forget(self) -> None:
+        """Drop them: a weight for every leaf is nothing to keep until the next time."""
+        self._models = None
 
 
 async def claim(store: ModelsPort, catalogue: Catalogue) -> int:

@@ -9,7 +9,7 @@ from typing import Final
 
 import numpy as np
 
-from services.aggregator.counting.models import Models
+from services.aggregator.counting.models import OwnModels
 from services.aggregator.counting.ports import ChunkTransaction, Store
 from services.aggregator.counting.writing_scores import read_scores
 from services.core.ageing import DAY_H, fading_hours, fading_points_max
@@ -67,12 +67,10 @@ class Refreshing:
 
     def __init__(self, store: Store, catalogue: Catalogue, clock: Clock, *, portion: int = PERSONS) -> None:
         self._store = store
-        self._catalogue = catalogue
         self._clock = clock
         self._portion = portion
         self._background = Background("refresh", self._round, again_s=AGAIN_S)
-        self._models: Models | None = None
-        self._generation = ""
+        self._models = OwnModels(store, catalogue)
 
     def start(self) -> None:
         """Go on in the background."""
@@ -89,7 +87,7 @@ class Refreshing:
         async with self._store.transaction() as transaction:
             walk = await transaction.ageing.held()
             if walk is None or (not walk.under_way and walk.current and walk.hour >= hour):
-                self._models = None  # a weight for every leaf is nothing to keep for an hour
+                self._models.forget()
                 return Step.IDLE
             if not walk.under_way:
                 await transaction.ageing.begin(walk, hour=hour)
@@ -127,17 +125,10 @@ class Refreshing:
         beside = await facts_of_persons(transaction.facts, persons)
         facts = Facts({place: beside[person] for place, person in enumerate(persons) if person in beside})
         tallies = merge([Tallies(np.searchsorted(persons, stored.owner), stored.rows)])
-        models = self._models_of(transaction)
+        models = self._models.of(transaction)
         turn = await transaction.scores.turn()
         generations = await read_scores(persons, tallies, facts, turn=turn, models=models, at_hour=hour)
         return persons, await transaction.scores.refresh(generations, points=TOLD_POINTS)
-
-    def _models_of(self, transaction: ChunkTransaction) -> Models:
-        """Models of our own, for as long as it takes; numbers that were read of another database mean nothing."""
-        if self._models is None or transaction.generation != self._generation:
-            self._generation = transaction.generation
-            self._models = Models.of_stored(self._store, self._catalogue)
-        return self._models
 
 
 def due_at(hour: int, walk: Walk) -> Due:

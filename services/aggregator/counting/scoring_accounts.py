@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 
 from services.aggregator.counting.alerting import look_at_account
 from services.aggregator.counting.lag import Lag
-from services.aggregator.counting.models import Models, Weigher
+from services.aggregator.counting.models import OwnModels, Weigher
 from services.aggregator.counting.observe import alerts_told
 from services.aggregator.counting.occasions import Occasion
 from services.aggregator.counting.ports import ChunkTransaction, Store
@@ -63,12 +63,10 @@ class ScoringAccounts:
 
     def __init__(self, store: Store, catalogue: Catalogue, lag: Lag, *, portion: int = PORTION) -> None:
         self._store = store
-        self._catalogue = catalogue
         self._lag = lag
         self._portion = portion
         self._background = Background("accounts", self._round, again_s=AGAIN_S)
-        self._models: Models | None = None
-        self._generation = ""
+        self._models = OwnModels(store, catalogue)
 
     def start(self) -> None:
         """Go on in the background."""
@@ -121,7 +119,7 @@ class ScoringAccounts:
         if lived is None or not lived.contacts:
             await transaction.account_scores.write(account, [])
             return "too_large" if lived is None else "nobody"
-        models, as_of = self._models_of(transaction), await transaction.account_scores.as_of(lived.persons)
+        models, as_of = self._models.of(transaction), await transaction.account_scores.as_of(lived.persons)
         scores, weighers = [], []
         for generation in (await models.in_use(turn)).generations:
             weigher = await models.weigher(generation.model, lived.tallies.rows[:, LEAF])
@@ -132,13 +130,6 @@ class ScoringAccounts:
         occasion = occasion_of(account, lived, weighers[0], at_us=as_of * HOUR_US)
         told += await look_at_account(transaction, occasion._replace(late=late))
         return "written"
-
-    def _models_of(self, transaction: ChunkTransaction) -> Models:
-        """Models of our own; numbers that were read of another database mean nothing."""
-        if self._models is None or transaction.generation != self._generation:
-            self._generation = transaction.generation
-            self._models = Models.of_stored(self._store, self._catalogue)
-        return self._models
 
 
 class Lived(NamedTuple):

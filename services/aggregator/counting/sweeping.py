@@ -8,7 +8,7 @@ from typing import Final
 
 from services.aggregator.counting.alerting import NOTHING_HAPPENED, Touch, look, openings_of_promises
 from services.aggregator.counting.lag import Lag
-from services.aggregator.counting.models import Models
+from services.aggregator.counting.models import OwnModels
 from services.aggregator.counting.observe import alerts_told
 from services.aggregator.counting.occasions import Occasion
 from services.aggregator.counting.ports import ChunkTransaction, Store
@@ -40,13 +40,11 @@ class Sweeping:
 
     def __init__(self, store: Store, catalogue: Catalogue, clock: Clock, lag: Lag, *, portion: int = PERSONS) -> None:
         self._store = store
-        self._catalogue = catalogue
         self._clock = clock
         self._lag = lag
         self._portion = portion
         self._background = Background("sweep", self._round, again_s=AGAIN_S)
-        self._models: Models | None = None
-        self._generation = ""
+        self._models = OwnModels(store, catalogue)
 
     def start(self) -> None:
         """Go on in the background."""
@@ -75,7 +73,7 @@ class Sweeping:
         PROMISES_SWEPT.inc(written)
         if not written:
             PROMISES_SWEPT_AT.set_to_current_time()
-            self._models = None  # a weight for every leaf is nothing to keep for an hour
+            self._models.forget()
         return written
 
     async def _round(self) -> float:
@@ -87,15 +85,8 @@ class Sweeping:
     async def _write(self, transaction: ChunkTransaction, persons: Sequence[int], now_us: int) -> Occasion:
         """Write the first of these locked persons, as many as there is room for; returns them as they were read."""
         stored = await read_stored(transaction, persons)
-        models = self._models_of(transaction)
+        models = self._models.of(transaction)
         turn = await transaction.scores.turn()
         scored = await write_scores(transaction, *stored, turn=turn, models=models, at_hour=now_us // HOUR_US)
         weigher = await models.weigher(scored.generation.model, stored.tallies.rows[:, LEAF])
         return Occasion(*stored, weigher=weigher, at_us=now_us, watched=frozenset(stored.persons))
-
-    def _models_of(self, transaction: ChunkTransaction) -> Models:
-        """Models of our own, for as long as it takes; numbers that were read of another database mean nothing."""
-        if self._models is None or transaction.generation != self._generation:
-            self._generation = transaction.generation
-            self._models = Models.of_stored(self._store, self._catalogue)
-        return self._models
